@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One setting list for every room: Swift 6 mode, warnings are errors.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableUpcomingFeature("InferIsolatedConformances"),
+  .treatAllWarnings(as: .error),
+]
+
+/// A room of docs/architecture.md: `scripts/check-layers` holds the imports to that table.
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies,
+    swiftSettings: strict)
+}
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "smartstack",
+  products: [
+    .executable(name: "nerve", targets: ["nerve"]),
+    .executable(name: "synapse", targets: ["synapse"]),
+    .library(name: "HAProxyConfigGen", targets: ["HAProxyConfigGen"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CEvent", pkgConfig: "libevent_openssl", providers: [.apt(["libevent-dev", "libssl-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CZooKeeper", providers: [.apt(["libzookeeper-mt-dev"])]),
+
+    room("Reactor", ["CEvent"]),
+    room("YAMLConfig", ["CYAML"]),
+    room("SmartStack", [logging]),
+
+    room("ZooKeeper", ["CZooKeeper", "Reactor", "SmartStack", logging]),
+    room("HAProxyConfigGen", ["SmartStack"]),
+    room("HAProxyRuntime", ["Reactor", "SmartStack"]),
+
+    room("AgentRuntime", ["Reactor", "SmartStack", "YAMLConfig", logging]),
+    room("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
+
+    room("NerveAgent", ["AgentRuntime", "Hacheck", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+    room(
+      "SynapseAgent",
+      [
+        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging,
+      ]),
+
+    .executableTarget(name: "nerve", dependencies: ["NerveAgent", arguments], swiftSettings: strict),
+    .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments], swiftSettings: strict),
+
+    .target(
+      name: "TestSupport", dependencies: ["Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("Reactor", []),
+    tests("YAMLConfig", []),
+    tests("SmartStack", []),
+    tests("ZooKeeper", ["Reactor", "SmartStack", logging]),
+    tests("HAProxyConfigGen", ["SmartStack"]),
+    tests("HAProxyRuntime", ["Reactor", "SmartStack"]),
+    tests("AgentRuntime", ["Reactor", "SmartStack", logging]),
+    tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
+    tests("NerveAgent", ["AgentRuntime", "Hacheck", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+    tests(
+      "SynapseAgent",
+      ["AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+  ]
+)

@@ -1,0 +1,19 @@
+#pragma once
+// First on purpose: without it glibc and the Swift importer disagree about where fd_set lives.
+#include <sys/select.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <event2/event.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <event2/util.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+// Variadic C functions and macros that Swift cannot import.
+static inline int smartstack_ssl_set_host_name(SSL *ssl, const char *name) { return (int)SSL_set_tlsext_host_name(ssl, name); }
+static inline int smartstack_name_thread(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }

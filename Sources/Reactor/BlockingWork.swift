@@ -1,0 +1,84 @@
+internal import Glibc
+
+/// Runs what blocks (`getaddrinfo`, `zookeeper_close`, `fsync`) on a few threads beside the loop.
+///
+/// Threads start on demand up to ``maximumThreads`` and end after half a minute without work.
+public enum BlockingWork {
+  /// More work than this waits in line.
+  public static let maximumThreads = 8
+
+  private static let pool = BlockingPool(maximumThreads: maximumThreads)
+
+  /// Runs `body` on a thread of its own kind and returns its result. There is no way to interrupt it.
+  public static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+      pool.submit { continuation.resume(with: Swift.Result { try body() }) }
+    }
+  }
+}
+
+/// `@unchecked Sendable`: every field is reached with `mutex` held.
+private final class BlockingPool: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let maximumThreads: Int
+  private var work: [@Sendable () -> Void] = []
+  private var threads = 0
+  private var idle = 0
+
+  init(maximumThreads: Int) {
+    self.maximumThreads = maximumThreads
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  func submit(_ body: @escaping @Sendable () -> Void) {
+    pthread_mutex_lock(mutex)
+    work.append(body)
+    if idle < work.count, threads < maximumThreads { startThread() }
+    pthread_cond_signal(condition)
+    pthread_mutex_unlock(mutex)
+  }
+
+  private func startThread() {
+    var thread = pthread_t()
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    defer { pthread_attr_destroy(&attributes) }
+    // The pool is a process-wide constant; the thread may borrow it for ever.
+    let code = pthread_create(&thread, &attributes, runWorker, Unmanaged.passUnretained(self).toOpaque())
+    if code == 0 { threads += 1 }
+    precondition(threads > 0, "no thread can be started: pthread_create failed with \(code)")
+  }
+
+  fileprivate func workUntilIdle() {
+    pthread_mutex_lock(mutex)
+    while let body = takeWork() {
+      pthread_mutex_unlock(mutex)
+      body()
+      pthread_mutex_lock(mutex)
+    }
+    threads -= 1
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// Called with the mutex held; nil after half a minute without work.
+  private func takeWork() -> (@Sendable () -> Void)? {
+    var limit = timespec()
+    clock_gettime(CLOCK_REALTIME, &limit)
+    limit.tv_sec += 30
+    idle += 1
+    defer { idle -= 1 }
+    while work.isEmpty {
+      if pthread_cond_timedwait(condition, mutex, &limit) == ETIMEDOUT { break }
+    }
+    return work.isEmpty ? nil : work.removeFirst()
+  }
+}
+
+private func runWorker(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  guard let context else { return nil }
+  Unmanaged<BlockingPool>.fromOpaque(context).takeUnretainedValue().workUntilIdle()
+  return nil
+}

@@ -1,0 +1,151 @@
+internal import CEvent
+internal import Glibc
+
+/// One thread, one libevent base, and a Swift executor on both.
+///
+/// All agent state is isolated to ``LoopActor``, whose executor this is; libevent callbacks and Swift
+/// jobs therefore never run at the same time, and nothing above this room needs a lock.
+///
+/// There is one loop per process (``shared``). Its thread starts with the first use and never ends.
+///
+/// `@unchecked Sendable`: `base` and `ready` are touched by the loop's own thread only; what other
+/// threads hand in goes through `inbox`.
+public final class EventLoop: SerialExecutor, @unchecked Sendable {
+  /// The process's loop.
+  public static let shared = EventLoop()
+
+  /// How many jobs run before sockets and timers get their turn, so that a chatty task starves nothing.
+  private static let jobsPerPass = 512
+
+  private struct Inbox {
+    var jobs: [UnownedJob] = []
+    var isSignalled = false
+  }
+
+  let base: OpaquePointer
+  private let inbox = Locked(Inbox())
+  private let wakeDescriptor: Int32
+  private var ready: [UnownedJob] = []
+  private var next = 0
+  private var thread = pthread_t()
+
+  private init() {
+    // A closed peer is an error code of write(2), not a signal that ends the agent.
+    signal(SIGPIPE, SIG_IGN)
+    base = EventLoop.makeBase()
+    wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+    precondition(wakeDescriptor >= 0, "eventfd failed with errno \(errno)")
+    let wake = event_new(base, wakeDescriptor, Int16(EV_READ | EV_PERSIST), onWake, nil)
+    precondition(wake != nil && event_add(wake, nil) == 0, "libevent refused the wake-up event")
+    let code = pthread_create(&thread, nil, runLoop, Unmanaged.passUnretained(self).toOpaque())
+    precondition(code == 0, "pthread_create failed with \(code)")
+  }
+
+  private static func makeBase() -> OpaquePointer {
+    let config = event_config_new()
+    defer { event_config_free(config) }
+    // No locks: one thread only. Precise timers: the coarse clock rounds to 4 ms.
+    event_config_set_flag(config, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue | EVENT_BASE_FLAG_PRECISE_TIMER.rawValue))
+    guard let base = event_base_new_with_config(config) else { preconditionFailure("libevent has no usable back-end") }
+    return base
+  }
+
+  /// Whether the caller is on the loop's thread.
+  public var isCurrent: Bool { pthread_equal(pthread_self(), thread) != 0 }
+
+  // MARK: SerialExecutor
+
+  /// Queues `job`; from another thread also wakes the loop.
+  public func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    if isCurrent {
+      ready.append(job)
+      return
+    }
+    let mustWake = inbox.withLock { inbox in
+      inbox.jobs.append(job)
+      defer { inbox.isSignalled = true }
+      return !inbox.isSignalled
+    }
+    if mustWake { eventfd_write(wakeDescriptor, 1) }
+  }
+
+  /// The executor as Swift's runtime keeps it.
+  public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+
+  /// Traps, with a sentence, off the loop's thread. A libevent callback is no executor job, so the
+  /// runtime asks this instead of looking at the current executor.
+  public func checkIsolated() {
+    precondition(isCurrent, "this code belongs on the event loop's thread")
+  }
+
+  /// The same question without the trap.
+  public func isIsolatingCurrentContext() -> Bool? { isCurrent }
+
+  // MARK: Running
+
+  fileprivate func runForever() -> Never {
+    let executor = asUnownedSerialExecutor()
+    while true {
+      var budget = EventLoop.jobsPerPass
+      while budget > 0, let job = takeJob() {
+        job.runSynchronously(on: executor)
+        budget -= 1
+      }
+      let flags = budget == 0 ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE
+      let code = event_base_loop(base, flags)
+      precondition(code >= 0, "event_base_loop failed")
+    }
+  }
+
+  private func takeJob() -> UnownedJob? {
+    if next == ready.count {
+      ready.removeAll(keepingCapacity: ready.capacity < 4096)
+      next = 0
+      inbox.withLock { inbox in
+        swap(&ready, &inbox.jobs)
+        inbox.isSignalled = false
+      }
+      if ready.isEmpty { return nil }
+    }
+    defer { next += 1 }
+    return ready[next]
+  }
+}
+
+// File scope on purpose: a closure literal would inherit an isolation and trap.
+private func onWake(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutableRawPointer?) {
+  var count: eventfd_t = 0
+  eventfd_read(descriptor, &count)
+}
+
+private func runLoop(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  smartstack_name_thread("reactor")
+  guard let context else { preconditionFailure("the loop's thread was started without its loop") }
+  Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue().runForever()
+}
+
+/// The isolation of everything that lives on the event loop.
+@globalActor public actor LoopActor {
+  /// The actor behind the attribute.
+  public static let shared = LoopActor()
+
+  /// The loop's thread.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { EventLoop.shared.asUnownedSerialExecutor() }
+
+  /// Runs `body` at once, from code that is on the loop's thread without the compiler knowing it: a
+  /// callback from C. Traps on any other thread.
+  public static func assumeIsolated<Result>(_ body: @LoopActor () throws -> Result) rethrows -> Result {
+    EventLoop.shared.checkIsolated()
+    typealias Plain = () throws -> Result
+    return try withoutActuallyEscaping(body) { isolated in
+      // The same cast as MainActor.assumeIsolated: only the isolation goes, the representation stays.
+      try unsafeBitCast(isolated, to: Plain.self)()
+    }
+  }
+
+  /// Runs `body` on the loop's thread and returns its result.
+  public static func run<Result: Sendable>(_ body: @LoopActor () throws -> Result) async rethrows -> Result {
+    try await body()
+  }
+}

@@ -1,0 +1,169 @@
+internal import CEvent
+internal import Glibc
+
+/// The loop's time: real, or moved by hand in tests.
+///
+/// Policies take `now` as a value; whatever waits, waits through ``schedule(after:_:)``.
+@LoopActor public final class LoopClock {
+  /// A moment of the monotonic clock.
+  public typealias Instant = ContinuousClock.Instant
+
+  /// The machine's clock.
+  public static let system = LoopClock(manual: false)
+
+  private let isManual: Bool
+  private var manualNow = ContinuousClock.now
+  private var manualUnixTime: Double = 1_700_000_000
+  private var waiting: [ManualTimer] = []
+  private var sequence: UInt64 = 0
+
+  private struct ManualTimer {
+    let due: Instant
+    let order: UInt64
+    let timer: LoopTimer
+  }
+
+  private init(manual: Bool) { isManual = manual }
+
+  /// A clock that stands still until ``advance(by:)``.
+  public static func manual() -> LoopClock { LoopClock(manual: true) }
+
+  /// The current moment.
+  public var now: Instant { isManual ? manualNow : .now }
+
+  /// Seconds since 1970, for what is written down for others (spool marks, logs).
+  public var unixTime: Double {
+    if isManual { return manualUnixTime }
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
+  /// Runs `body` once after `delay`, never before this call returns. Keep the timer to cancel it;
+  /// letting go of it does not.
+  @discardableResult
+  public func schedule(after delay: Duration, _ body: @escaping @LoopActor () -> Void) -> LoopTimer {
+    let timer = LoopTimer(body)
+    if isManual {
+      sequence += 1
+      waiting.append(ManualTimer(due: manualNow + max(.zero, delay), order: sequence, timer: timer))
+    } else {
+      timer.arm(after: max(.zero, delay))
+    }
+    return timer
+  }
+
+  /// Waits for `delay`.
+  /// - Throws: `CancellationError` when the task is cancelled meanwhile.
+  public func sleep(for delay: Duration) async throws {
+    let pending = PendingSleep()
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        pending.begin(continuation, on: self, for: delay)
+      }
+    } onCancel: {
+      Task { @LoopActor in pending.finish(.failure(CancellationError())) }
+    }
+  }
+
+  /// Moves a manual clock forward, firing what comes due in order of time.
+  public func advance(by step: Duration) {
+    precondition(isManual, "only a manual clock can be advanced")
+    let end = manualNow + step
+    while let next = waiting.filter({ $0.due <= end }).min(by: { ($0.due, $0.order) < ($1.due, $1.order) }) {
+      waiting.removeAll { $0.order == next.order }
+      move(to: max(next.due, manualNow))
+      next.timer.fire()
+    }
+    move(to: end)
+  }
+
+  private func move(to moment: Instant) {
+    manualUnixTime += (moment - manualNow) / .seconds(1)
+    manualNow = moment
+  }
+}
+
+/// One pending call of ``LoopClock/schedule(after:_:)``.
+@LoopActor public final class LoopTimer {
+  private var body: (@LoopActor () -> Void)?
+  private var event: OpaquePointer?
+  /// Keeps an armed timer alive: libevent holds a bare pointer to it.
+  private var keepAlive: LoopTimer?
+
+  init(_ body: @escaping @LoopActor () -> Void) { self.body = body }
+
+  isolated deinit { release() }
+
+  /// Forgets the call; harmless afterwards.
+  public func cancel() {
+    body = nil
+    release()
+  }
+
+  /// Whether the call is still to come.
+  public var isPending: Bool { body != nil }
+
+  func arm(after delay: Duration) {
+    event = event_new(EventLoop.shared.base, -1, 0, onTimer, Unmanaged.passUnretained(self).toOpaque())
+    precondition(event != nil, "out of memory")
+    keepAlive = self
+    var interval = delay.timeval
+    event_add(event, &interval)
+  }
+
+  func fire() {
+    let body = body
+    cancel()
+    body?()
+  }
+
+  private func release() {
+    if let event { event_free(event) }
+    event = nil
+    keepAlive = nil
+  }
+}
+
+private func onTimer(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutableRawPointer?) {
+  guard let context else { return }
+  let timer = Unmanaged<LoopTimer>.fromOpaque(context).takeUnretainedValue()
+  LoopActor.assumeIsolated { timer.fire() }
+}
+
+/// A sleep that ends once: by its timer or by cancellation, whichever is first, even before it began.
+@LoopActor private final class PendingSleep {
+  private var continuation: CheckedContinuation<Void, any Error>?
+  private var timer: LoopTimer?
+  private var early: Result<Void, any Error>?
+
+  nonisolated init() {}
+
+  func begin(_ continuation: CheckedContinuation<Void, any Error>, on clock: LoopClock, for delay: Duration) {
+    if let early {
+      continuation.resume(with: early)
+      return
+    }
+    self.continuation = continuation
+    timer = clock.schedule(after: delay) { [self] in finish(.success(())) }
+  }
+
+  func finish(_ result: Result<Void, any Error>) {
+    timer?.cancel()
+    guard let continuation else {
+      early = result
+      return
+    }
+    self.continuation = nil
+    continuation.resume(with: result)
+  }
+}
+
+extension Duration {
+  /// As libevent takes it; sub-microsecond parts are rounded up, so that a timer is never early.
+  var timeval: timeval {
+    let parts = components
+    let microseconds = (parts.attoseconds + 999_999_999_999) / 1_000_000_000_000
+    return Glibc.timeval(tv_sec: Int(parts.seconds), tv_usec: Int(microseconds))
+  }
+}

@@ -1,0 +1,47 @@
+/// Calls a body every `interval`, at a fixed phase, and says how late each call was.
+///
+/// Calls do not pile up: when the loop was held up for several intervals, the missed ones are left out
+/// and the phase is kept.
+@LoopActor public final class Ticker {
+  private let clock: LoopClock
+  private let interval: Duration
+  private let body: @LoopActor (_ lateness: Duration) -> Void
+  private var due: LoopClock.Instant
+  private var timer: LoopTimer?
+
+  /// - Parameters:
+  ///   - interval: between two calls; more than zero.
+  ///   - phase: delay before the first call.
+  ///   - body: gets how long after its time it is called.
+  public init(
+    every interval: Duration, phase: Duration = .zero, clock: LoopClock = .system,
+    _ body: @escaping @LoopActor (_ lateness: Duration) -> Void
+  ) {
+    precondition(interval > .zero, "a ticker needs a positive interval")
+    self.clock = clock
+    self.interval = interval
+    self.body = body
+    due = clock.now + phase
+    arm()
+  }
+
+  isolated deinit { timer?.cancel() }
+
+  /// Stops for good.
+  public func cancel() {
+    timer?.cancel()
+    timer = nil
+  }
+
+  private func arm() {
+    timer = clock.schedule(after: due - clock.now) { [weak self] in self?.tick() }
+  }
+
+  private func tick() {
+    let lateness = max(.zero, clock.now - due)
+    let missed = (lateness / interval).rounded(.down)
+    due += interval * Int(missed + 1)
+    arm()
+    body(lateness)
+  }
+}

@@ -1,0 +1,42 @@
+public import Logging
+
+/// The only metadata keys the agents log, so that one query finds one thing in every line.
+public enum LogKey: String, Sendable, CaseIterable {
+  case service, check, verdict, reason, znode, backend, command, elapsed
+  case ensemble, session, state, path, count, port, host, attempt, delay, pid, signal, generation, scope, location
+}
+
+extension Logger {
+  /// Logs fixed words and keyed values, never an interpolated sentence.
+  public func log(_ level: Level, _ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    guard level >= logLevel else { return }
+    var metadata: Metadata = [:]
+    for (key, value) in values { metadata[key.rawValue] = .string(value.description) }
+    log(level: level, words, metadata: metadata)
+  }
+
+  /// Detail for a developer.
+  public func debug(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.debug, words, values)
+  }
+
+  /// A normal event an operator may want to follow.
+  public func info(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.info, words, values)
+  }
+
+  /// A change of state: one line per change.
+  public func notice(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.notice, words, values)
+  }
+
+  /// Something was wrong and was worked around; the agent goes on.
+  public func warning(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.warning, words, values)
+  }
+
+  /// Something could not be done; the operator should look.
+  public func error(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.error, words, values)
+  }
+}

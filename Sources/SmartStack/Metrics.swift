@@ -1,0 +1,143 @@
+/// Counters, gauges and histograms of one agent, written in the Prometheus text format.
+///
+/// Not thread-safe: an agent keeps one registry on its event loop. Asking twice for the same name and
+/// labels gives the same instrument.
+public final class Metrics {
+  private struct Family {
+    let help: String
+    let type: String
+    var series: [String: any Instrument] = [:]
+  }
+
+  private var families: [String: Family] = [:]
+  private var collectors: [(Metrics) -> Void] = []
+
+  /// An empty registry.
+  public init() {}
+
+  /// Runs `collect` before each ``render()``, for values that are cheaper to read than to keep.
+  public func onRender(_ collect: @escaping (Metrics) -> Void) { collectors.append(collect) }
+
+  /// A value that only grows; its name ends in `_total`.
+  public func counter(_ name: String, _ labels: [String: String] = [:], help: String) -> Counter {
+    instrument(name, labels, help: help, type: "counter") { Counter() }
+  }
+
+  /// A value that goes up and down.
+  public func gauge(_ name: String, _ labels: [String: String] = [:], help: String) -> Gauge {
+    instrument(name, labels, help: help, type: "gauge") { Gauge() }
+  }
+
+  /// A distribution, in the unit its name ends with (`_seconds`).
+  public func histogram(
+    _ name: String, _ labels: [String: String] = [:], buckets: [Double] = Histogram.latencies, help: String
+  ) -> Histogram {
+    instrument(name, labels, help: help, type: "histogram") { Histogram(buckets: buckets) }
+  }
+
+  private func instrument<Kind: Instrument>(
+    _ name: String, _ labels: [String: String], help: String, type: String, make: () -> Kind
+  ) -> Kind {
+    let key = labels.sorted { $0.key < $1.key }.map { "\($0.key)=\"\(Metrics.escaped($0.value))\"" }
+      .joined(separator: ",")
+    if let known = families[name]?.series[key] as? Kind { return known }
+    let made = make()
+    families[name, default: Family(help: help, type: type)].series[key] = made
+    return made
+  }
+
+  /// Everything, sorted by name and labels, in the Prometheus text format.
+  public func render() -> String {
+    for collect in collectors { collect(self) }
+    var text = ""
+    for (name, family) in families.sorted(by: { $0.key < $1.key }) {
+      text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.type)\n"
+      for (labels, instrument) in family.series.sorted(by: { $0.key < $1.key }) {
+        instrument.write(name, labels, into: &text)
+      }
+    }
+    return text
+  }
+
+  private static func escaped(_ value: String) -> String {
+    var out = ""
+    for character in value.unicodeScalars {
+      switch character {
+      case "\\": out += "\\\\"
+      case "\"": out += "\\\""
+      case "\n": out += "\\n"
+      default: out.unicodeScalars.append(character)
+      }
+    }
+    return out
+  }
+}
+
+/// What a registry can write out.
+protocol Instrument: AnyObject {
+  func write(_ name: String, _ labels: String, into text: inout String)
+}
+
+private func sample(_ name: String, _ labels: String, _ value: Double) -> String {
+  let number = value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
+  return labels.isEmpty ? "\(name) \(number)\n" : "\(name){\(labels)} \(number)\n"
+}
+
+/// A value that only grows.
+public final class Counter: Instrument {
+  /// The count so far.
+  public private(set) var value: Double = 0
+
+  /// Adds `amount`, which must not be negative.
+  public func increment(by amount: Double = 1) { value += max(0, amount) }
+
+  func write(_ name: String, _ labels: String, into text: inout String) { text += sample(name, labels, value) }
+}
+
+/// A value that goes up and down.
+public final class Gauge: Instrument {
+  /// The current value.
+  public var value: Double = 0
+
+  func write(_ name: String, _ labels: String, into text: inout String) { text += sample(name, labels, value) }
+}
+
+/// A distribution over fixed buckets.
+public final class Histogram: Instrument {
+  /// Upper bounds from half a millisecond to ten seconds.
+  public static let latencies: [Double] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+  ]
+
+  private let bounds: [Double]
+  private var counts: [Int]
+  private var sum: Double = 0
+  private var total = 0
+
+  init(buckets: [Double]) {
+    bounds = buckets.sorted()
+    counts = Array(repeating: 0, count: buckets.count)
+  }
+
+  /// Adds one value.
+  public func observe(_ value: Double) {
+    sum += value
+    total += 1
+    if let index = bounds.firstIndex(where: { value <= $0 }) { counts[index] += 1 }
+  }
+
+  /// Adds one duration, in seconds.
+  public func observe(_ duration: Duration) { observe(duration / .seconds(1)) }
+
+  func write(_ name: String, _ labels: String, into text: inout String) {
+    let prefix = labels.isEmpty ? "" : labels + ","
+    var running = 0
+    for (bound, count) in zip(bounds, counts) {
+      running += count
+      text += sample(name + "_bucket", "\(prefix)le=\"\(bound)\"", Double(running))
+    }
+    text += sample(name + "_bucket", "\(prefix)le=\"+Inf\"", Double(total))
+    text += sample(name + "_sum", labels, sum)
+    text += sample(name + "_count", labels, Double(total))
+  }
+}

@@ -1,0 +1,31 @@
+/// A token bucket: an average rate with bursts.
+///
+/// Takes `now` as a value so that it is pure; the caller says what time it is.
+public struct RateLimiter: Sendable {
+  private let rate: Double
+  private let burst: Double
+  private var tokens: Double
+  private var last: ContinuousClock.Instant
+
+  /// - Parameters:
+  ///   - averageRate: tokens per second, more than zero; infinity never limits.
+  ///   - maxBurst: the bucket's size, at least 1; infinity never limits. The bucket starts full.
+  public init(averageRate: Double, maxBurst: Double, now: ContinuousClock.Instant) {
+    rate = averageRate
+    burst = max(1, maxBurst)
+    tokens = burst
+    last = now
+  }
+
+  /// Takes a token if there is one.
+  public mutating func consume(now: ContinuousClock.Instant) -> Bool {
+    let elapsed = (now - last) / .seconds(1)
+    if elapsed > 0 {
+      tokens = min(burst, tokens + elapsed * rate)
+      last = now
+    }
+    guard tokens >= 1 else { return false }
+    tokens -= 1
+    return true
+  }
+}
