@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -28,10 +27,13 @@ class Trouble(Exception):
 
 # --- namespaces -------------------------------------------------------------------------------------------------
 
-def namespace_command(argv, addresses=(SYNAPSE_ADDRESS,)):
-    """The command line that runs argv in a fresh network, process and mount namespace with `addresses` on its lo."""
+def namespace_command(argv, addresses=(SYNAPSE_ADDRESS,), flags=()):
+    """The command line that runs argv in a fresh network, process and mount namespace with `addresses` on its lo.
+
+    - flags: further options of unshare(1), such as --uts for a host name of its own.
+    """
     inner = "ip link set lo up && " + "".join(f"ip addr add {a}/32 dev lo && " for a in addresses) + 'exec "$@"'
-    unshare = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    unshare = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", *flags]
     if os.geteuid() != 0:
         unshare.append("--map-root-user")
     return [*unshare, "--", "/bin/sh", "-c", inner, "world", *argv]
