@@ -5,6 +5,7 @@
 #   make demo         the whole path on this machine, narrated; make demo KEEP=1 leaves it running to play with
 #   make build        .build/release/nerve and .build/release/synapse
 #   make check        formatter, layers, banned calls, lengths, shell scripts
+#   make unit         the tests alone
 #   make conformance  cases recorded from the original programs against the build, and how many hold
 #   make bench        a table of measurements; judges nothing
 #   make test-tsan    the tests under ThreadSanitizer      make test-asan   under AddressSanitizer
@@ -26,7 +27,7 @@ TEST := swift test --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT)
 SHELL_SCRIPTS := scripts/install-dependencies .ci/run
-PYTHON_SCRIPTS := scripts/check-layers scripts/check-style scripts/demo scripts/bench scripts/*.py Tests/Conformance/*.py
+PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench *.py) $(addprefix Tests/Conformance/,run *.py)
 
 .PHONY: help dependencies build check test unit conformance demo bench test-tsan test-asan fuzz format clean
 
@@ -49,7 +50,7 @@ check: dependencies
 	scripts/check-layers
 	scripts/check-style
 	shellcheck $(SHELL_SCRIPTS)
-	python3 -c 'import ast, sys; [ast.parse(open(p).read(), p) for p in sys.argv[1:]]' $(PYTHON_SCRIPTS)
+	/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(p).read(), p) for p in sys.argv[1:]]' $(PYTHON_SCRIPTS)
 
 # The recorded cases run on the debug executables that the tests need anyway. The tests come last, so that their own
 # summary line ends the output.
