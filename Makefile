@@ -46,11 +46,13 @@ build: dependencies
 	done
 
 check: dependencies
-	@swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
-	scripts/check-layers
-	scripts/check-style
-	shellcheck $(SHELL_SCRIPTS)
-	/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(p).read(), p) for p in sys.argv[1:]]' $(PYTHON_SCRIPTS)
+	@failed=0
+	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES) || failed=1
+	scripts/check-layers || failed=1
+	scripts/check-style || failed=1
+	shellcheck $(SHELL_SCRIPTS) || failed=1
+	/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(p).read(), p) for p in sys.argv[1:]]' $(PYTHON_SCRIPTS) || failed=1
+	exit $$failed
 
 # The recorded cases run on the debug executables that the tests need anyway. The tests come last, so that their own
 # summary line ends the output.
@@ -79,7 +81,7 @@ test-tsan: dependencies
 	@TSAN_OPTIONS="halt_on_error=1 $${TSAN_OPTIONS:-}" $(TEST) --sanitize=thread --scratch-path .build-tsan
 
 test-asan: dependencies
-	@ASAN_OPTIONS="detect_leaks=0 $${ASAN_OPTIONS:-}" $(TEST) --sanitize=address --scratch-path .build-asan
+	@$(TEST) --sanitize=address --scratch-path .build-asan
 
 # Fuzz tests have "fuzz" in their name and read two variables: SMARTSTACK_FUZZ_SEED (decimal; a fixed one without it,
 # printed by a failing test) and SMARTSTACK_FUZZ_ROUNDS (inputs per parser; few without it).
