@@ -86,65 +86,74 @@ class Rules:
     """What the case's inputs demand about ids and order, per backend section."""
 
     def __init__(self, case, conf, znodes):
-        self.order, self.given = ({}, {})
-        self.max_id = (
-            int(conf["haproxy"].get("max_server_id", 65535)) if isinstance(conf.get("haproxy"), dict) else 65535
-        )
-        state = {}
-        try:
-            state = load(os.path.join(case, "state.json"), {}) or {}
-        except ValueError:
-            pass
-        services = dict(conf.get("services") or {})
-        for f in (
-            sorted(os.listdir(os.path.join(case, "conf.d"))) if os.path.isdir(os.path.join(case, "conf.d")) else []
-        ):
-            body = open(os.path.join(case, "conf.d", f)).read()
-            order = re.search('backend_order"?\\s*:\\s*"?(\\w+)', body)
-            services[f.rsplit(".", 1)[0]] = {"haproxy": {"backend_order": order.group(1) if order else None}}
-        for name, svc in services.items():
-            hap = svc.get("haproxy") or {}
-            discovery = svc.get("discovery") or {}
-            generator = discovery.get("generator_config_path") or discovery.get("path")
-            orders = {hap.get("backend_order")}
-            try:
-                remote = json.loads(znodes.get(generator) or "null")
-                if isinstance(remote, dict) and isinstance(remote.get("haproxy"), dict):
-                    orders.add(remote["haproxy"].get("backend_order"))
-            except ValueError:
-                pass
-            copies = (
-                ["%s_%d" % (name, i) for i in range(svc["load_test_concurrency"])]
-                if svc.get("load_test_concurrency")
-                else [name]
-            )
-            given = {
-                s: e["haproxy_server_id"]
-                for s, e in (state.get(name) or {}).items()
-                if isinstance(e, dict) and e.get("haproxy_server_id")
-            }
-            for d in svc.get("default_servers") or []:
-                if d.get("haproxy_server_id"):
-                    given[server_name(d)] = int(d["haproxy_server_id"])
-            for path, data in znodes.items():
-                if data and path.startswith(str(discovery.get("path")) + "/"):
-                    try:
-                        d = json.loads(data)
-                        m = re.search("(?:^| )id (\\d+)(?: |$)", d.get("haproxy_server_options") or "")
-                        if m:
-                            given[server_name(d)] = int(m.group(1))
-                    except (ValueError, AttributeError, TypeError):
-                        pass
-            for copy in copies:
-                header = "backend " + (hap.get("backend_name") or copy)
-                self.order[header] = orders
-                self.given[header] = given
+        self.order, self.given = {}, {}
+        top = conf["haproxy"] if isinstance(conf.get("haproxy"), dict) else {}
+        self.max_id = int(top.get("max_server_id", 65535))
+        state = remembered(case)
+        for name, service in {**(conf.get("services") or {}), **service_files(case)}.items():
+            haproxy, discovery = service.get("haproxy") or {}, service.get("discovery") or {}
+            orders = {haproxy.get("backend_order"), remote_order(discovery, znodes)}
+            given = given_ids(state.get(name), service, discovery, znodes)
+            copies = service.get("load_test_concurrency")
+            for copy in ["%s_%d" % (name, i) for i in range(copies)] if copies else [name]:
+                header = "backend " + (haproxy.get("backend_name") or copy)
+                self.order[header], self.given[header] = orders, given
 
     def exact_order(self, header):
         return bool(self.order.get(header, set()) & {"asc", "desc", "no_shuffle"})
 
     def is_no_shuffle(self, header):
         return "no_shuffle" in self.order.get(header, set())
+
+
+def remembered(case):
+    """The state file the case starts with; {} when there is none that can be read."""
+    try:
+        return load(os.path.join(case, "state.json"), {}) or {}
+    except ValueError:
+        return {}
+
+
+def service_files(case):
+    """Services of service_conf_dir, as far as the rules need them: JSON or YAML, hence the pattern."""
+    folder, found = os.path.join(case, "conf.d"), {}
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        with open(os.path.join(folder, name)) as file:
+            order = re.search(r'backend_order"?\s*:\s*"?(\w+)', file.read())
+        found[name.rsplit(".", 1)[0]] = {"haproxy": {"backend_order": order.group(1) if order else None}}
+    return found
+
+
+def remote_order(discovery, znodes):
+    """backend_order of the configuration that the registry itself holds for a service."""
+    try:
+        remote = json.loads(znodes.get(discovery.get("generator_config_path") or discovery.get("path")) or "null")
+        return remote["haproxy"].get("backend_order")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def given_ids(state, service, discovery, znodes):
+    """{server name: id} that the state file, the default servers or a registration's own options ask for."""
+    given = {
+        server: entry["haproxy_server_id"]
+        for server, entry in (state or {}).items()
+        if isinstance(entry, dict) and entry.get("haproxy_server_id")
+    }
+    for server in service.get("default_servers") or []:
+        if server.get("haproxy_server_id"):
+            given[server_name(server)] = int(server["haproxy_server_id"])
+    for path, data in znodes.items():
+        if not data or not path.startswith(str(discovery.get("path")) + "/"):
+            continue
+        try:
+            registration = json.loads(data)
+            options = re.search(r"(?:^| )id (\d+)(?: |$)", registration.get("haproxy_server_options") or "")
+        except (ValueError, AttributeError, TypeError):
+            continue
+        if options:
+            given[server_name(registration)] = int(options.group(1))
+    return given
 
 
 def server_name(d):
@@ -154,56 +163,53 @@ def server_name(d):
 
 def compare_sections(actual, expected, rules, accept, previous_ids):
     """None, or the first difference. previous_ids: header -> {server: id} of the step before."""
-    names_a, names_e = ([h for h, _ in actual], [h for h, _ in expected])
-    if names_a != names_e:
-        return "sections %s, expected %s" % (names_a, names_e)
-    last_weight = bool(accept and accept.last_weight_counts)
-    optional_server = re.compile(accept.optional_servers) if accept and accept.optional_servers else None
-    for (header, lines_a), (_, lines_e) in zip(actual, expected):
-        plain_a, servers_a = split_lines(header, lines_a, last_weight)
-        plain_e, servers_e = split_lines(header, lines_e, last_weight)
-        optional = set(accept.optional_lines.get(header, ())) if accept else set()
-        plain_a = [x for x in plain_a if x not in optional or x in plain_e]
-        if plain_a != plain_e:
-            extra = [x for x in plain_a if x not in plain_e]
-            missing = [x for x in plain_e if x not in plain_a]
-            return "[%s] %s" % (
-                header,
-                (
-                    "extra %s, missing %s" % (extra, missing)
-                    if extra or missing
-                    else "order of lines %s, expected %s" % (plain_a, plain_e)
-                ),
-            )
-        if optional_server:
-            present = {s.name for s in servers_a}
-            servers_e = [s for s in servers_e if s.name in present or not optional_server.search(s.name)]
-        order_a, order_e = ([s.name for s in servers_a], [s.name for s in servers_e])
-        if sorted(order_a) != sorted(order_e):
-            return "[%s] servers %s, expected %s" % (header, order_a, order_e)
-        sorted_too = rules.is_no_shuffle(header) and order_a in (sorted(order_a), stable_cached_first(servers_a))
-        if rules.exact_order(header) and order_a != order_e and not sorted_too:
-            return "[%s] order %s, expected %s" % (header, order_a, order_e)
-        by_name = {s.name: s for s in servers_e}
-        repeated = len(by_name) != len(servers_e)
-        if repeated and sorted(((s.name, s.rest) for s in servers_a)) != sorted(
-            ((s.name, s.rest) for s in servers_e)
-        ):
-            return "[%s] server lines differ" % header
-        for s in servers_a:
-            if not repeated and s.rest != by_name[s.name].rest:
-                return "[%s] server %s: %r, expected %r" % (
-                    header,
-                    s.name,
-                    " ".join(s.rest),
-                    " ".join(by_name[s.name].rest),
-                )
-        if repeated:
-            continue
-        if problem := compare_ids(
-            header, servers_a, by_name, rules, previous_ids.get(header, {}), bool(optional_server) or bool(accept)
-        ):
+    ours, theirs = [header for header, _ in actual], [header for header, _ in expected]
+    if ours != theirs:
+        return "sections %s, expected %s" % (ours, theirs)
+    for (header, lines), (_, wanted) in zip(actual, expected):
+        if problem := compare_section(header, lines, wanted, rules, accept, previous_ids.get(header, {})):
             return "[%s] %s" % (header, problem)
+    return None
+
+
+def compare_section(header, lines, wanted_lines, rules, accept, previous_ids):
+    last_weight = bool(accept and accept.last_weight_counts)
+    plain, servers = split_lines(header, lines, last_weight)
+    wanted_plain, wanted = split_lines(header, wanted_lines, last_weight)
+    optional = accept.optional_lines.get(header, ()) if accept else ()
+    if problem := compare_lines([x for x in plain if x not in optional or x in wanted_plain], wanted_plain):
+        return problem
+    if accept and accept.optional_servers:
+        present = {s.name for s in servers}
+        wanted = [s for s in wanted if s.name in present or not re.search(accept.optional_servers, s.name)]
+    if problem := compare_servers(header, servers, wanted, rules):
+        return problem
+    by_name = {s.name: s for s in wanted}
+    if len(by_name) != len(wanted):
+        return None  # a name that stands twice has no id to speak of
+    return compare_ids(header, servers, by_name, rules, previous_ids, own_expectation=bool(accept))
+
+
+def compare_lines(lines, wanted):
+    if lines == wanted:
+        return None
+    extra, missing = [x for x in lines if x not in wanted], [x for x in wanted if x not in lines]
+    if extra or missing:
+        return "extra %s, missing %s" % (extra, missing)
+    return "order of lines %s, expected %s" % (lines, wanted)
+
+
+def compare_servers(header, servers, wanted, rules):
+    """Names, order where the case fixes it, and options."""
+    names, wanted_names = [s.name for s in servers], [s.name for s in wanted]
+    if sorted(names) != sorted(wanted_names):
+        return "servers %s, expected %s" % (names, wanted_names)
+    sorted_too = rules.is_no_shuffle(header) and names in (sorted(names), stable_cached_first(servers))
+    if rules.exact_order(header) and names != wanted_names and not sorted_too:
+        return "order %s, expected %s" % (names, wanted_names)
+    for one, other in zip(*(sorted(some, key=lambda s: (s.name, s.rest)) for some in (servers, wanted))):
+        if one.rest != other.rest:
+            return "server %s: %r, expected %r" % (one.name, " ".join(one.rest), " ".join(other.rest))
     return None
 
 
