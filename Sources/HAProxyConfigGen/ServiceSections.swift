@@ -114,10 +114,9 @@ struct ServiceSections: Sendable {
     _ settings: ServiceSettings, _ entries: [(name: String, entry: ServerMemory.Entry)], _ registry: [String],
     _ context: SharedContext, _ builder: ServerLineBuilder, _ options: inout OptionCache
   ) -> [WantedServer] {
-    let seed = context.settings.serverOrderSeed
     var servers: [WantedServer] = []
     servers.reserveCapacity(entries.count)
-    for (name, entry) in ServiceSections.ordered(entries, settings.backendOrder, seed: seed, registry: registry) {
+    for (name, entry) in ServiceSections.ordered(entries, settings, context, registry: registry) {
       let server = builder.server(name, entry, entry.backend.haproxyServerOptions.flatMap { try? options.read($0) })
       let origin = LineOrigin.server(service: settings.service, name: name)
       if facts.ownServers.contains(name) {
@@ -132,11 +131,14 @@ struct ServiceSections: Sendable {
   }
 
   private static func ordered(
-    _ entries: [(name: String, entry: ServerMemory.Entry)], _ order: ServerOrder, seed: String, registry: [String]
+    _ entries: [(name: String, entry: ServerMemory.Entry)], _ settings: ServiceSettings, _ context: SharedContext,
+    registry: [String]
   ) -> [(name: String, entry: ServerMemory.Entry)] {
-    switch order {
+    let seed = context.settings.serverOrderSeed
+    switch settings.backendOrder {
     case .ascending: return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     case .descending: return entries.sorted { $1.name.utf8.lexicographicallyPrecedes($0.name.utf8) }
+    case .registry where context.settings.keepsGoneServers: return entries
     case .registry:
       let position = Dictionary(uniqueKeysWithValues: zip(registry, 0...))
       return entries.sorted { position[$0.name, default: -1] < position[$1.name, default: -1] }
