@@ -16,7 +16,9 @@ enum Fixture {
     Backend(name: "i-\(number)", host: "10.0.0.\(number)", port: 8000 + number, id: number)
   }
 
-  static func service(_ name: String = "web.main", _ change: (inout ServiceSettings) -> Void = { _ in }) -> ServiceSettings {
+  static func service(_ name: String = "web.main", _ change: (inout ServiceSettings) -> Void = { _ in })
+    -> ServiceSettings
+  {
     var settings = ServiceSettings(
       service: name, port: .number("3213"), serverOptions: "check inter 2s rise 3 fall 2", backendOrder: .ascending)
     change(&settings)

@@ -35,7 +35,9 @@ enum HAProxyTool {
     let words = arguments.map { strdup($0) }
     defer { for word in words { free(word) } }
     let code = posix_spawnp(&pid, arguments[0], &actions, nil, words + [nil], environ)
-    guard code == 0 else { throw ToolError(description: "cannot run \(arguments[0]): \(String(cString: strerror(code)))") }
+    guard code == 0 else {
+      throw ToolError(description: "cannot run \(arguments[0]): \(String(cString: strerror(code)))")
+    }
     return pid
   }
 
