@@ -49,7 +49,8 @@ struct SeenServices {
 
   /// The services asked for in the last `threshold` seconds, as `/recent` tells them.
   func recent(threshold: Double, now: Double, shownThreshold: String) -> String {
-    let items = records.entries.map(\.value).filter { now - $0.asked <= threshold }.sorted { $0.name < $1.name }.map { record in
+    let items = records.entries.map(\.value).filter { now - $0.asked <= threshold }.sorted { $0.name < $1.name }.map {
+      record in
       let last =
         record.last.map { last in
           "{\"code\": \(last.code), \"remote_ip\": \(JSONValue.quoted(last.peer)), \"ts\": \(last.time)}"

@@ -4,7 +4,9 @@ import YAMLConfig
 @testable import Hacheck
 
 @Suite struct ConfigurationTests {
-  private func read(_ text: String) throws(ConfigError) -> (configuration: HacheckConfiguration, warnings: [ConfigError]) {
+  private func read(_ text: String) throws(ConfigError) -> (
+    configuration: HacheckConfiguration, warnings: [ConfigError]
+  ) {
     var configuration = HacheckConfiguration()
     let warnings = try configuration.read(Array(text.utf8), file: "hacheck.yaml")
     return (configuration, warnings)
@@ -49,7 +51,8 @@ import YAMLConfig
     #expect(warnings.isEmpty)
   }
 
-  @Test(arguments: ["", "# nothing\n", "cache_time: null\n", "{}"]) func nothingMeansTheDefaults(_ text: String) throws {
+  @Test(arguments: ["", "# nothing\n", "cache_time: null\n", "{}"]) func nothingMeansTheDefaults(_ text: String) throws
+  {
     #expect(try read(text).configuration == HacheckConfiguration())
   }
 

@@ -44,8 +44,10 @@ import Testing
       body: "status=down&reason=x&expiration=soon", order: "`expiration` is `soon`; seconds since 1970 are expected"),
     Case(body: "status=down&reason=x&expiration=nan", order: "`expiration` is `nan`; seconds since 1970 are expected"),
     Case(body: "status=down&reason=x&expiration=inf", order: "`expiration` is `inf`; seconds since 1970 are expected"),
-    Case(body: "status=down&reason=x&expiration=0x10", order: "`expiration` is `0x10`; seconds since 1970 are expected"),
-    Case(body: "status=down&reason=x&expiration=1e999", order: "`expiration` is `1e999`; seconds since 1970 are expected"),
+    Case(
+      body: "status=down&reason=x&expiration=0x10", order: "`expiration` is `0x10`; seconds since 1970 are expected"),
+    Case(
+      body: "status=down&reason=x&expiration=1e999", order: "`expiration` is `1e999`; seconds since 1970 are expected"),
     Case(body: "status=down&reason=x&creation=", order: "`creation` is ``; seconds since 1970 are expected"),
   ]
 

@@ -44,7 +44,8 @@ import Testing
     Case("/spool/web.main/65535/s", "spool web.main 65535 s"),
     Case("/spool/web.main/65536/s", "refused"),
     Case("/spool/web.main/99999999999999999999999/s", "refused"),
-    Case("/spool/" + String(repeating: "a", count: 255) + "/1/s", "spool " + String(repeating: "a", count: 255) + " 1 s"),
+    Case(
+      "/spool/" + String(repeating: "a", count: 255) + "/1/s", "spool " + String(repeating: "a", count: 255) + " 1 s"),
     Case("/spool/" + String(repeating: "a", count: 256) + "/1/s", "refused"),
     Case("/http/web.main/1/a b", "refused"),
     Case("/http/web.main/1/a\tb", "refused"),

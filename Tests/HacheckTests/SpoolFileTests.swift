@@ -54,10 +54,14 @@ import Testing
 
   @Test func theFormatIsTheOriginals() {
     let file = SpoolFile(reason: "because", expiration: nil, creation: 1000.5)
-    #expect(String(decoding: file.contents, as: UTF8.self) == #"{"reason": "because", "expiration": null, "creation": 1000.5}"#)
+    #expect(
+      String(decoding: file.contents, as: UTF8.self)
+        == #"{"reason": "because", "expiration": null, "creation": 1000.5}"#)
   }
 
-  @Test(arguments: ["all", "web.main", "web.main:8080", "web.main:10.1.2.3:8080", "web.main:fe80::1:8080", "a:b", ":1", "a:"])
+  @Test(arguments: [
+    "all", "web.main", "web.main:8080", "web.main:10.1.2.3:8080", "web.main:fe80::1:8080", "a:b", ":1", "a:",
+  ])
   func fileNamesSurviveTheirScope(_ name: String) {
     #expect(SpoolScope(fileName: name).description == name)
   }
@@ -93,7 +97,8 @@ import Testing
   ]) func readsJSON(_ text: String) { #expect(JSONValue(Array(text.utf8)) != nil) }
 
   @Test(arguments: [
-    "", "{", "}", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "tru", "'a'", "\"a", "\"\\x\"", "\"\\u12\"",
+    "", "{", "}", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "tru", "'a'", "\"a", "\"\\x\"",
+    "\"\\u12\"",
     "\"\u{1}\"", "1 2", "[", "nan", "{1: 2}", "0x10", "--1",
   ]) func refusesWhatIsNone(_ text: String) { #expect(JSONValue(Array(text.utf8)) == nil) }
 
