@@ -130,7 +130,10 @@ struct RegistrationOptions: Hashable, Sendable {
 ///
 /// A `%` before anything else stands for itself. Text after a `#` is a comment, kept at the line's end.
 struct ServerTemplate: Hashable, Sendable {
-  private enum Piece: Hashable, Sendable { case text(String), host, port, name }
+  private enum Piece: Hashable, Sendable {
+    case text(String)
+    case host, port, name
+  }
 
   private let pieces: [Piece]
 
