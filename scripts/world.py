@@ -28,13 +28,10 @@ class Trouble(Exception):
 
 # --- namespaces -------------------------------------------------------------------------------------------------
 
-def namespace_command(argv, addresses=(SYNAPSE_ADDRESS,), flags=()):
-    """The command line that runs argv in a fresh network, process and mount namespace with `addresses` on its lo.
-
-    - flags: further options of unshare(1), such as --uts for a host name of its own.
-    """
+def namespace_command(argv, addresses=(SYNAPSE_ADDRESS,)):
+    """The command line that runs argv in fresh namespaces (network, processes, mounts, host name), `addresses` on lo."""
     inner = "ip link set lo up && " + "".join(f"ip addr add {a}/32 dev lo && " for a in addresses) + 'exec "$@"'
-    unshare = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", *flags]
+    unshare = ["unshare", "--net", "--pid", "--fork", "--uts", "--kill-child", "--mount-proc"]
     if os.geteuid() != 0:
         unshare.append("--map-root-user")
     return [*unshare, "--", "/bin/sh", "-c", inner, "world", *argv]
@@ -91,6 +88,14 @@ def _enter_script(unshare_pid):
     return (f"#!/bin/sh\n# Runs a command inside this world, for example: enter curl http://{SYNAPSE_ADDRESS}:20001/\n"
             f"inside=$(cat /proc/{unshare_pid}/task/{unshare_pid}/children)\n"
             f'exec nsenter {user}--net --pid --mount --target "${{inside%% *}}" -- "$@"\n')
+
+
+def call_this_host(name, address):
+    """Inside a world: gives the host a name that resolves to `address`, as a host's name does."""
+    hosts = scratch() + "/hosts"
+    _write(hosts, f"127.0.0.1 localhost\n{address} {name}\n")
+    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+    socket.sethostname(name)
 
 
 def follow_lifeline(end):

@@ -28,7 +28,7 @@ class Worker:
         self.log = open(os.path.join(folder, "worker.log"), "wb+")
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run")
         self.process = subprocess.Popen(
-            world.namespace_command([sys.executable, program, "--worker", kind, "--bindir", bindir], flags=["--uts"]),
+            world.namespace_command([sys.executable, program, "--worker", kind, "--bindir", bindir]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
