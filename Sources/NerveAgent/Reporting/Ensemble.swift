@@ -1,0 +1,104 @@
+internal import Logging
+internal import Reactor
+internal import ZooKeeper
+
+/// One ZooKeeper ensemble as nerve uses it: one session, and one owner for every node of a fixed name.
+@LoopActor final class Ensemble {
+  /// `host:port,host:port[/chroot]`.
+  let connection: String
+  let client: ZooKeeperClient
+  private var shared: [String: SharedNode] = [:]
+
+  init(connection: String, client: ZooKeeperClient) {
+    self.connection = connection
+    self.client = client
+  }
+
+  /// Wants `registration` until the claim is released.
+  ///
+  /// Claims on one fixed name share one node: the latest claim's data is written, and the node goes with
+  /// the last claim. So a service that takes over from another one never leaves a gap between them.
+  func claim(_ registration: Registration, onChange: @escaping @LoopActor (WantedNode.State) -> Void) -> NodeClaim {
+    guard !registration.mode.isSequential else {
+      let node = client.want(registration, onChange: onChange)
+      return NodeClaim(registration, onChange: onChange) { _ in await node.withdraw() }
+    }
+    let path = registration.path
+    let node = shared[path] ?? SharedNode(client: client)
+    shared[path] = node
+    let claim = NodeClaim(registration, onChange: onChange) { [weak self] claim in
+      await node.remove(claim)
+      if node.isUnused, self?.shared[path] === node { self?.shared[path] = nil }
+    }
+    node.add(claim)
+    return claim
+  }
+
+  /// Whether somebody wants this node of a fixed name now.
+  func isClaimed(_ path: String) -> Bool { shared[path]?.isClaimed ?? false }
+}
+
+/// Somebody's wish that a node exist.
+@LoopActor final class NodeClaim {
+  let registration: Registration
+  fileprivate let onChange: @LoopActor (WantedNode.State) -> Void
+  private var onRelease: (@LoopActor (NodeClaim) async -> Void)?
+
+  fileprivate init(
+    _ registration: Registration, onChange: @escaping @LoopActor (WantedNode.State) -> Void,
+    onRelease: @escaping @LoopActor (NodeClaim) async -> Void
+  ) {
+    self.registration = registration
+    self.onChange = onChange
+    self.onRelease = onRelease
+  }
+
+  /// Gives the wish up; returns when the node is gone, or is somebody else's.
+  func release() async {
+    let body = onRelease
+    onRelease = nil
+    await body?(self)
+  }
+}
+
+/// A node of a fixed name and those who want it.
+@LoopActor private final class SharedNode {
+  private let client: ZooKeeperClient
+  private var claims: [NodeClaim] = []
+  private var node: WantedNode?
+  private var withdrawals = 0
+
+  init(client: ZooKeeperClient) { self.client = client }
+
+  var isClaimed: Bool { !claims.isEmpty }
+  var isUnused: Bool { claims.isEmpty && node == nil && withdrawals == 0 }
+
+  func add(_ claim: NodeClaim) {
+    claims.append(claim)
+    assert()
+    if let state = node?.state { claim.onChange(state) }
+  }
+
+  func remove(_ claim: NodeClaim) async {
+    claims.removeAll { $0 === claim }
+    guard claims.isEmpty, let leaving = node else { return assert() }
+    node = nil
+    withdrawals += 1
+    await leaving.withdraw()
+    withdrawals -= 1
+    assert()
+  }
+
+  /// Makes the latest claim's data the node's. While an earlier node of the name is being deleted nothing
+  /// is created: the delete could otherwise hit the new one.
+  private func assert() {
+    guard let wanted = claims.last?.registration, withdrawals == 0 else { return }
+    if let node {
+      if node.registration.data != wanted.data { node.update(data: wanted.data) }
+      return
+    }
+    node = client.want(wanted, adopting: { _ in true }) { [weak self] state in
+      for claim in self?.claims ?? [] { claim.onChange(state) }
+    }
+  }
+}

@@ -1,0 +1,75 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+internal import ZooKeeper
+
+/// The ensembles in use: one session each, saved while it lives, ended when no service needs it any more.
+@LoopActor final class Ensembles {
+  private let clients: ZooKeeperClients
+  private let store: SessionStore?
+  private let logger: Logger
+  private var known: [String: Ensemble] = [:]
+  private var users: [String: Int] = [:]
+  /// Called once per ensemble that is connected to for the first time: nil names a reused one.
+  var statsD: (@LoopActor (_ isNew: Bool, _ target: ZooKeeperTarget) -> Void)?
+
+  init(sessionTimeout: Duration, store: SessionStore?, clock: LoopClock, logger: Logger, metrics: Metrics) {
+    self.store = store
+    self.logger = logger
+    clients = ZooKeeperClients(
+      sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
+      savedSession: { store?.load($0) })
+  }
+
+  /// The ensemble of `target`, for a user that calls ``leave(_:)`` when it is done.
+  func join(_ target: ZooKeeperTarget) -> Ensemble {
+    users[target.ensemble, default: 0] += 1
+    statsD?(known[target.ensemble] == nil, target)
+    if let ensemble = known[target.ensemble] { return ensemble }
+    let client = clients.client(for: [target.ensemble])
+    let ensemble = Ensemble(connection: target.ensemble, client: client)
+    known[target.ensemble] = ensemble
+    client.onState { [weak self] in self?.stateChanged(ensemble, $0) }
+    return ensemble
+  }
+
+  /// Ends the session of an ensemble that nobody uses any more.
+  func leave(_ target: ZooKeeperTarget) async {
+    users[target.ensemble, default: 0] -= 1
+    guard users[target.ensemble] == 0 else { return }
+    users[target.ensemble] = nil
+    known[target.ensemble] = nil
+    logger.info("ensemble no longer used", [.ensemble: target.ensemble])
+    await clients.close(target.ensemble)
+    if known[target.ensemble] == nil { store?.forget(target.ensemble) }
+  }
+
+  /// Deletes what an earlier run's session left behind and no service wants; called when every service
+  /// has said what it wants.
+  func dropLeftovers(in directories: [String: Set<String>]) async {
+    for (connection, ensemble) in known {
+      await ensemble.client.dropLeftovers(in: (directories[connection] ?? []).sorted())
+    }
+  }
+
+  /// Ends every session, and with it every ephemeral registration.
+  func closeAll() async {
+    let leaving = known.keys
+    known = [:]
+    users = [:]
+    await clients.closeAll()
+    for connection in leaving { store?.forget(connection) }
+  }
+
+  private func stateChanged(_ ensemble: Ensemble, _ state: ConnectionState) {
+    switch state {
+    case .connected(let session):
+      logger.notice(
+        "connected", [.ensemble: ensemble.connection, .session: String(UInt64(bitPattern: session), radix: 16)])
+      if let saved = ensemble.client.savedSession { store?.save(saved, of: ensemble.connection) }
+    case .suspended: logger.warning("connection lost", [.ensemble: ensemble.connection])
+    case .connecting: logger.info("connecting", [.ensemble: ensemble.connection])
+    case .closed: break
+    }
+  }
+}
