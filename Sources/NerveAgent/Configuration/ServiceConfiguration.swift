@@ -30,6 +30,22 @@ struct ZooKeeperTarget: Hashable, Sendable {
   var renewal: Duration?
 }
 
+extension ZooKeeperTarget {
+  /// Where the registrations of the service are.
+  var directory: String { registration.directory }
+  /// Whether the registration goes with our session.
+  var isEphemeral: Bool { registration.mode.isEphemeral }
+
+  /// The ensemble's short name in the original's metric tags: the first host's first label without the
+  /// digits at its end.
+  var cluster: String {
+    let host = ensemble.split(separator: ",").first.map(String.init) ?? ensemble
+    let label = host.split(separator: ".").first.map(String.init) ?? host
+    guard let last = label.lastIndex(where: { !("0"..."9").contains($0) }) else { return host }
+    return String(label[...last])
+  }
+}
+
 /// `rate_limiting`: how often a service's state may be reported.
 struct RateLimit: Hashable, Sendable {
   /// Reports per second; 0 means never, infinity always.

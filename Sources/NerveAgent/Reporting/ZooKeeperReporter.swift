@@ -83,8 +83,7 @@ internal import ZooKeeper
       path = nil
       if case .failed(_, let reason) = state, reason == error.description { return }
       environment.meters.reportFailures.increment()
-      environment.statsD?.increment(
-        "nerve.watcher.status.report.count", ["report_result:fail", "service_name:\(service)"])
+      environment.original.reported(service, success: false)
       environment.logger.error(
         "registration refused", [.service: service, .znode: target.registration.path, .reason: error])
       state = .failed(.up, reason: error.description)
@@ -98,11 +97,8 @@ internal import ZooKeeper
     let elapsed = environment.clock.now - asked
     environment.logger.notice("registered", [.service: service, .znode: path, .elapsed: elapsed])
     environment.meters.registrations.increment()
-    environment.statsD?.increment(
-      "nerve.watcher.status.report.count", ["report_result:success", "service_name:\(service)"])
-    environment.statsD?.timing(
-      "nerve.reporter.zk.create.elapsed_time", elapsed,
-      ["zk_cluster:\(target.cluster)", "zk_path:\(target.registration.directory)"])
+    environment.original.reported(service, success: true)
+    environment.original.created(target, elapsed: elapsed)
     startRenewal()
     state = .settled(.up, place: path)
   }
@@ -122,8 +118,7 @@ internal import ZooKeeper
       "deregistered", [.service: service, .znode: path ?? target.registration.path, .elapsed: elapsed])
     path = nil
     environment.meters.deregistrations.increment()
-    environment.statsD?.timing(
-      "nerve.reporter.zk.delete.elapsed_time", elapsed, ["zk_cluster:\(target.cluster)"])
+    environment.original.deleted(target, elapsed: elapsed)
     if wanted == .down { state = .settled(.down, place: nil) } else { follow() }
     let waiting = closing
     closing = []
@@ -153,24 +148,11 @@ internal import ZooKeeper
     guard let path else { return }
     do {
       try await ensemble.client.set(path, target.registration.data)
-      environment.statsD?.increment(
-        "nerve.reporter.zk.ttl.renew", ["zk_cluster:\(target.cluster)", "result:success"])
+      environment.original.renewed(target, failure: nil)
     } catch {
       environment.logger.info("renewal failed", [.service: service, .znode: path, .reason: "\(error)"])
-      environment.statsD?.increment(
-        "nerve.reporter.zk.ttl.renew",
-        ["zk_cluster:\(target.cluster)", "result:fail", "reason:connection_error"])
+      let isMissing = (error as? ZooKeeperError)?.code == .noNode
+      environment.original.renewed(target, failure: isMissing ? "no_node" : "connection_error")
     }
-  }
-}
-
-extension ZooKeeperTarget {
-  /// The ensemble's short name in the original's metric tags: the first host's first label without the
-  /// digits at its end.
-  var cluster: String {
-    let host = ensemble.split(separator: ",").first.map(String.init) ?? ensemble
-    let label = host.split(separator: ".").first.map(String.init) ?? host
-    guard let last = label.lastIndex(where: { !("0"..."9").contains($0) }) else { return host }
-    return String(label[...last])
   }
 }

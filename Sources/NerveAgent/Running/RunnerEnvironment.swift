@@ -1,4 +1,3 @@
-internal import AgentRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -8,15 +7,15 @@ internal import SmartStack
   let clock: LoopClock
   let logger: Logger
   let meters: Meters
-  /// Where the original's metric names go, if the configuration has `statsd`.
-  var statsD: StatsD?
+  /// The metrics under the original's names.
+  var original: OriginalMetrics
   /// The moment from which all services count their place in the interval.
   let epoch: LoopClock.Instant
 
-  init(clock: LoopClock, logger: Logger, metrics: Metrics, statsD: StatsD? = nil) {
+  init(clock: LoopClock, logger: Logger, metrics: Metrics, original: OriginalMetrics = OriginalMetrics()) {
     self.clock = clock
     self.logger = logger
-    self.statsD = statsD
+    self.original = original
     epoch = clock.now
     meters = Meters(metrics)
   }

@@ -51,8 +51,9 @@ internal import SmartStack
     lastResults = Array(repeating: nil, count: self.checks.count)
     limiter = configuration.rateLimit.flatMap { limit in
       guard limit.averageRate.isFinite else { return nil }
+      // As in the original, the bucket starts with one second's worth.
       return RateLimiter(
-        averageRate: limit.averageRate, maxBurst: limit.maxBurst, startingWith: limit.averageRate,
+        averageRate: limit.averageRate, maxBurst: limit.maxBurst, initialTokens: limit.averageRate,
         now: environment.clock.now)
     }
   }
@@ -64,7 +65,7 @@ internal import SmartStack
 
   /// Starts the first checks after `delay`, the periodic ones on the service's own schedule.
   func start(after delay: Duration = .zero) {
-    environment.statsD?.increment("nerve.watcher.start", ["service_name:\(configuration.name)"])
+    environment.original.watching(configuration.name)
     guard delay > .zero else { return begin() }
     starting = environment.clock.schedule(after: delay) { [weak self] in self?.begin() }
   }
@@ -77,9 +78,7 @@ internal import SmartStack
     starting?.cancel()
     ticker?.cancel()
     ticker = nil
-    environment.statsD?.increment(
-      "nerve.watcher.stop",
-      ["stop_avenue:clean", "stop_location:main_loop", "service_name:\(configuration.name)"])
+    environment.original.stoppedWatching(configuration.name)
   }
 
   /// An operator's mark appeared or went. Down takes effect now; up after one good check, made now.
@@ -140,12 +139,7 @@ internal import SmartStack
     running[index] = false
     lastResults[index] = result
     environment.meters.count(result)
-    environment.statsD?.increment(
-      "nerve.watcher.status.service_check",
-      [
-        "check_result:\(result.passed ? "up" : "down")", "service_name:\(configuration.name)",
-        "check_name:\(checks[index].name)",
-      ])
+    environment.original.checked(configuration.name, check: checks[index].name, passed: result.passed)
     if let verdict = board.record(check: index, passed: result.passed) {
       let values: KeyValuePairs<LogKey, any CustomStringConvertible> = [
         .service: configuration.name, .check: checks[index].name, .verdict: verdict, .reason: result.detail,
@@ -173,8 +167,7 @@ internal import SmartStack
     let words: Logger.Message = verdict == .up ? "service is up" : "service is down"
     logger.log(
       isFirst && verdict == .up ? .info : .notice, words, [.service: configuration.name, .reason: reason])
-    environment.statsD?.increment(
-      "nerve.watcher.status.transition", ["new_status:\(verdict)", "service_name:\(configuration.name)"])
+    environment.original.transition(configuration.name, to: verdict)
     environment.meters.transitions.increment()
     reporter.report(verdict)
   }
@@ -184,8 +177,7 @@ internal import SmartStack
       isHeldBack = false
       return true
     }
-    environment.statsD?.increment(
-      "nerve.watcher.throttled", ["service_name:\(configuration.name)", "shadow_mode:\(limit.isShadow)"])
+    environment.original.throttled(configuration.name, isShadow: limit.isShadow)
     environment.meters.throttled.increment()
     if !isHeldBack || limit.isShadow {
       logger.log(

@@ -56,7 +56,7 @@ internal import SmartStack
     for name in plan.removed { remove(name) }
     for change in plan.changed { replace(change) }
     for (index, service) in plan.added.enumerated() {
-      environment.statsD?.increment("nerve.watcher.launch", ["launch_reason:new", "watcher_name:\(service.name)"])
+      environment.original.launched(service.name, reason: "new")
       start(service, reporter: factory.reporter(service), madeFor: service, after: Schedule.startDelay(index: index))
     }
     if isFirst {
@@ -85,7 +85,7 @@ internal import SmartStack
     guard let old = members[name] else { return }
     stop(old.runner)
     environment.logger.notice("service changed", [.service: name])
-    environment.statsD?.increment("nerve.watcher.launch", ["launch_reason:update", "watcher_name:\(name)"])
+    environment.original.launched(name, reason: "update")
     if change.keepsRegistration {
       start(change.service, reporter: old.runner.reporter, madeFor: old.reporterConfiguration, after: .zero)
     } else {
@@ -102,7 +102,7 @@ internal import SmartStack
     guard let member = members.removeValue(forKey: name) else { return }
     stop(member.runner)
     environment.logger.notice("service removed", [.service: name])
-    environment.statsD?.increment("nerve.watcher.reap", ["reap_reason:old", "watcher_name:\(name)"])
+    environment.original.reaped(name, reason: "old")
     member.runner.reporter.onChange = nil
     close(Leaving(configuration: member.reporterConfiguration, reporter: member.runner.reporter))
     closeLeaving(name)
@@ -122,7 +122,7 @@ internal import SmartStack
 
   private func closeLeaving(_ name: String) {
     for old in leaving.removeValue(forKey: name) ?? [] {
-      environment.statsD?.increment("nerve.watcher.reap", ["reap_reason:update", "watcher_name:\(name)"])
+      environment.original.reaped(name, reason: "update")
       close(old)
     }
   }
@@ -158,7 +158,7 @@ internal import SmartStack
     }
     let lasting = (all + leaving.values.joined()).filter {
       $0.reporter.onChange = nil
-      return !$0.configuration.registry.registration.mode.isEphemeral
+      return !$0.configuration.registry.isEphemeral
     }
     members = [:]
     leaving = [:]
