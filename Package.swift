@@ -60,7 +60,8 @@ let package = Package(
         "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging,
       ]),
 
-    .executableTarget(name: "nerve", dependencies: ["NerveAgent", arguments], swiftSettings: strict),
+    .executableTarget(
+      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", logging, arguments], swiftSettings: strict),
     .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments], swiftSettings: strict),
 
     .target(

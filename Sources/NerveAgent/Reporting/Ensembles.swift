@@ -10,8 +10,6 @@ internal import ZooKeeper
   private let logger: Logger
   private var known: [String: Ensemble] = [:]
   private var users: [String: Int] = [:]
-  /// Called once per ensemble that is connected to for the first time: nil names a reused one.
-  var statsD: (@LoopActor (_ isNew: Bool, _ target: ZooKeeperTarget) -> Void)?
 
   init(sessionTimeout: Duration, store: SessionStore?, clock: LoopClock, logger: Logger, metrics: Metrics) {
     self.store = store
@@ -22,9 +20,9 @@ internal import ZooKeeper
   }
 
   /// The ensemble of `target`, for a user that calls ``leave(_:)`` when it is done.
-  func join(_ target: ZooKeeperTarget) -> Ensemble {
+  func join(_ target: ZooKeeperTarget, original: OriginalMetrics) -> Ensemble {
     users[target.ensemble, default: 0] += 1
-    statsD?(known[target.ensemble] == nil, target)
+    original.clientTaken(of: target, isNew: known[target.ensemble] == nil)
     if let ensemble = known[target.ensemble] { return ensemble }
     let client = clients.client(for: [target.ensemble])
     let ensemble = Ensemble(connection: target.ensemble, client: client)
