@@ -33,8 +33,11 @@ struct CheckOutcome: Equatable, Sendable {
 
   /// The codes that Python's `http.client` knows; the original passes on exactly these.
   private static let known: Set<Int> = Set(
-    [201...208, 226...226, 300...305, 307...308, 400...418, 421...426, 428...429, 431...431, 451...451, 500...508, 510...511]
-      .joined())
+    [
+      201...208, 226...226, 300...305, 307...308, 400...418, 421...426, 428...429, 431...431, 451...451, 500...508,
+      510...511,
+    ]
+    .joined())
 }
 
 /// The answers of live checks, kept for a while, and the checks under way, one per key.

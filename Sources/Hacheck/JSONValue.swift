@@ -93,7 +93,9 @@ private struct JSONReader {
     if take(UInt8(ascii: "}")) { return .object(members) }
     repeat {
       skipBlanks()
-      guard let name = readString(), take(UInt8(ascii: ":")), let value = readValue(depth: depth + 1) else { return nil }
+      guard let name = readString(), take(UInt8(ascii: ":")), let value = readValue(depth: depth + 1) else {
+        return nil
+      }
       members[name] = value
     } while take(UInt8(ascii: ","))
     return take(UInt8(ascii: "}")) ? .object(members) : nil

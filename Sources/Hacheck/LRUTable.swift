@@ -52,7 +52,8 @@ struct LRUTable<Key: Hashable, Value> {
   mutating func set(_ key: Key, _ value: Value, cost: Int = 0) {
     remove(key)
     guard cost <= budget else { return }
-    while index.count >= capacity || self.cost > budget - cost, let last = slots.indices.contains(oldest) ? oldest : nil {
+    while index.count >= capacity || self.cost > budget - cost, let last = slots.indices.contains(oldest) ? oldest : nil
+    {
       removeSlot(last)
     }
     let slot = Slot(key: key, value: value, cost: cost, newer: -1, older: -1)

@@ -9,6 +9,11 @@ struct LiveCheck: Sendable {
   var headers: [HTTPHeader]
   var bodyLimit: Int
 
+  /// The port that is asked.
+  var port: Int {
+    if case .tcp(_, let port) = endpoint { port } else { 0 }
+  }
+
   /// Asks. Always answers, and within `deadline`.
   @LoopActor func run(deadline: Duration, clock: LoopClock) async -> CheckOutcome {
     switch `protocol` {

@@ -64,7 +64,8 @@ internal import Reactor
     guard let socket else { return nil }
     switch Int32(socket.pointee.sa_family) {
     case AF_INET: return socket.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { IPAddress($0.pointee.sin_addr) }
-    case AF_INET6: return socket.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { IPAddress($0.pointee.sin6_addr) }
+    case AF_INET6:
+      return socket.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { IPAddress($0.pointee.sin6_addr) }
     default: return nil
     }
   }

@@ -1,8 +1,8 @@
 /// Where a request's headers say that the instance is: `X-Haproxy-Server-State` first, then
 /// `X-Nerve-Check-IP`.
 struct ServerState: Equatable {
-  /// A canonical address; nil when no header names one.
-  var address: String?
+  /// nil when no header names one.
+  var address: IPAddress?
   /// nil when the header names none.
   var port: Int?
 
@@ -25,19 +25,19 @@ struct ServerState: Equatable {
     address = value.isEmpty ? nil : try ServerState.address(value, header: "X-Nerve-Check-IP")
   }
 
-  private static func address(_ value: Substring.UTF8View, header: String) throws(Refusal) -> String {
+  private static func address(_ value: Substring.UTF8View, header: String) throws(Refusal) -> IPAddress {
     let text = String(Substring(value))
-    // The usual case costs no conversion: what inet_pton takes for IPv4 is canonical already.
     guard let address = IPAddress(text) else {
       throw Refusal("\(header) names \(text.quotedForPeople), which is no IP address")
     }
-    return address.isIPv6 ? address.description : (text.utf8.contains(UInt8(ascii: ":")) ? address.description : text)
+    return address
   }
 
   private static func port(_ value: Substring.UTF8View) throws(Refusal) -> Int {
     let digits = value.allSatisfy { (0x30...0x39).contains($0) }
     guard digits, let port = Int(Substring(value)), port <= 65535 else {
-      throw Refusal("X-Haproxy-Server-State names port \(String(Substring(value)).quotedForPeople): 0...65535 are ports")
+      throw Refusal(
+        "X-Haproxy-Server-State names port \(String(Substring(value)).quotedForPeople): 0...65535 are ports")
     }
     return port
   }
