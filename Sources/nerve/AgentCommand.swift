@@ -20,7 +20,7 @@ struct AgentCommand: AsyncParsableCommand {
     name: [.customShort("i"), .customLong("instance_id"), .customLong("instance-id")],
     help: ArgumentHelp("Register under this name, not the file's; or NERVE_INSTANCE_ID.", valueName: "name"))
   var instanceID: String?
-  @Flag(name: .shortAndLong, help: "Only check the configuration; or NERVE_CHECK_CONFIG.") var checkConfig = false
+  @Flag(name: [.customShort("k"), .long], help: "Only check the configuration; or NERVE_CHECK_CONFIG.") var checkConfig = false
   @Option(help: ArgumentHelp("Log as text or json.", valueName: "format")) var logFormat = "text"
   @Option(help: ArgumentHelp("The lowest level logged: debug, info, notice, warning, error.", valueName: "level"))
   var logLevel = "info"
@@ -44,8 +44,8 @@ struct AgentCommand: AsyncParsableCommand {
 
   private func check(_ options: AgentOptions) throws {
     let (problems, warnings) = Agent.check(options)
-    for warning in warnings { writeError("warning: \(warning)") }
-    for problem in problems { writeError(problem) }
+    for warning in warnings { writeOut("warning: \(warning)\n", to: STDERR_FILENO) }
+    for problem in problems { writeOut("\(problem)\n", to: STDERR_FILENO) }
     if !problems.isEmpty { throw ExitCode(1) }
     print("\(options.configuration) is valid")
   }
@@ -53,10 +53,4 @@ struct AgentCommand: AsyncParsableCommand {
 
 private func environment(_ name: String) -> String? {
   getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-}
-
-/// One line on standard error.
-func writeError(_ text: String) {
-  let line = Array((text + "\n").utf8)
-  _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

@@ -1,5 +1,8 @@
+internal import AgentRuntime
 internal import ArgumentParser
 internal import Glibc
+internal import Hacheck
+internal import Logging
 internal import NerveAgent
 
 /// What `--version` says.
@@ -8,7 +11,33 @@ let version = "0.1.0"
 /// `nerve` is several programs: the name it is called by, or its first word, says which.
 @main enum Main {
   static func main() async {
-    await runAgent(Array(CommandLine.arguments.dropFirst()))
+    let called = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    if let status = await run(called, arguments) { exit(status) }
+    if let word = arguments.first, let status = await run(word, Array(arguments.dropFirst())) { exit(status) }
+    await runAgent(arguments)
+  }
+
+  /// Runs the program of that name, unless it is the agent.
+  /// - Returns: its exit status; nil for a name that is none of theirs.
+  private static func run(_ name: String, _ arguments: [String]) async -> Int32? {
+    if name == "hacheck" {
+      return await HacheckProgram.run(arguments: arguments) { level in
+        AgentLog.bootstrap(agent: "hacheck", format: .text, level: level)
+      }
+    }
+    guard HacheckTools.names.contains(name) else { return nil }
+    let outcome = await HacheckTools.run(name: name, arguments: arguments, environment: environment())
+    writeOut(outcome.output, to: STDOUT_FILENO)
+    writeOut(outcome.errorOutput, to: STDERR_FILENO)
+    return outcome.exitCode
+  }
+
+  /// Who calls, for the reasons of marks.
+  private static func environment() -> [String: String] {
+    var values: [String: String] = [:]
+    for name in ["SUDO_USER", "SSH_USER", "USER"] { values[name] = getenv(name).map { String(cString: $0) } }
+    return values
   }
 
   /// Runs the agent. Usage errors exit with 2, as the original programs' do; other failures with 1.
@@ -21,7 +50,7 @@ let version = "0.1.0"
       } catch let code as ExitCode {
         exit(code.rawValue)
       } catch {
-        writeError("nerve: \(error)")
+        writeOut("nerve: \(error)\n", to: STDERR_FILENO)
         exit(1)
       }
     } catch {
@@ -30,8 +59,18 @@ let version = "0.1.0"
         print(text)
         exit(0)
       }
-      writeError(text)
+      writeOut(text + "\n", to: STDERR_FILENO)
       exit(2)
     }
+  }
+}
+
+/// Writes all of `text`, whatever stdio would keep back at an exit.
+func writeOut(_ text: String, to descriptor: Int32) {
+  var rest = Array(text.utf8)[...]
+  while !rest.isEmpty {
+    let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+    if count < 0, errno != EINTR { return }
+    rest = rest.dropFirst(max(0, count))
   }
 }

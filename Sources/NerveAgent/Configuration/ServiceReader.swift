@@ -50,8 +50,8 @@ struct ServiceReader {
   private func payload(host: String) throws(ConfigError) -> RegistrationPayload {
     var payload = RegistrationPayload(host: host, port: "", name: instanceID)
     payload.port = try section.required("port").json()
-    if section.has("weight") {
-      guard let weight = section.node("weight") else {
+    if let weight = section.rawNode("weight") {
+      guard !weight.isNull else {
         throw section.error("weight", "is null; a whole number from 0 on is needed, or no such key")
       }
       payload.weight = try weight.int(in: 0...Int(Int32.max))
