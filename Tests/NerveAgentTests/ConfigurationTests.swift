@@ -117,11 +117,13 @@ import ZooKeeper
   }
 
   static let fatal = [
-    Mistake(text: "{}", message: ":1:1: 'instance_id': the name this host registers under is missing; set it here or with -i"),
+    Mistake(
+      text: "{}", message: ":1:1: 'instance_id': the name this host registers under is missing; set it here or with -i"),
     Mistake(
       text: "instance_id: a/b\n", message: ":1:14: instance_id: the text \"a/b\" cannot be part of a znode's name"),
     Mistake(text: "[1]", message: ":1:1: expected a mapping, found a list"),
-    Mistake(text: #"{"instance_id": "h", "services": [1]}"#, message: ":1:34: services: expected a mapping, found a list"),
+    Mistake(
+      text: #"{"instance_id": "h", "services": [1]}"#, message: ":1:34: services: expected a mapping, found a list"),
     Mistake(
       text: #"{"instance_id": "h", "statsd": {"port": 70000}}"#,
       message: ":1:41: statsd.port: 70000 is outside 1...65535"),
@@ -178,7 +180,10 @@ import ZooKeeper
     (#""zk_path": "/a/../b""#, "services.web.zk_path: '/a/../b' is no path of a znode"),
     (#""check_interval": 0"#, "services.web.check_interval: 0.0 seconds is outside 0.001...86400.0"),
     (#""check_mocked": "no""#, "services.web.check_mocked: expected true or false, found the text \"no\""),
-    (#""rate_limiting": {"average_rate": -1}"#, "services.web.rate_limiting.average_rate: -1 is outside 0.0...1000000000.0"),
+    (
+      #""rate_limiting": {"average_rate": -1}"#,
+      "services.web.rate_limiting.average_rate: -1 is outside 0.0...1000000000.0"
+    ),
     (#""checks": {"type": "tcp"}"#, "services.web.checks: expected a list, found a mapping"),
     (#""checks": [{"type": "redis"}]"#, "services.web.checks[0].type: 'redis' is not one of http, noop, tcp"),
     (#""checks": [{}]"#, "services.web.checks[0]: the key 'type' is missing"),
@@ -210,15 +215,18 @@ import ZooKeeper
       let body = service.filter { $0.key != key }.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ", ")
       let configuration = try load(#"{"instance_id": "h", "services": {"web": {\#(body)}}}"#)
       #expect(configuration.services.isEmpty)
-      #expect(configuration.problems.map { "\($0.path): \($0.problem)" } == ["services.web: the key '\(key)' is missing"])
+      let problems = configuration.problems.map { "\($0.path): \($0.problem)" }
+      #expect(problems == ["services.web: the key '\(key)' is missing"])
     }
   }
 
   @Test func unknownKeysAreWarnings() throws {
     let configuration = try load(serviceText(#""foo": {"bar": 1}, "wieght": 3"#))
     #expect(configuration.services.count == 1)
-    #expect(configuration.warnings.map { "\($0.path): \($0.problem)" } == [
-      "services.web.foo: unknown key, ignored", "services.web.wieght: unknown key, ignored; is it 'weight'?",
-    ])
+    let warnings = configuration.warnings.map { "\($0.path): \($0.problem)" }
+    #expect(
+      warnings == [
+        "services.web.foo: unknown key, ignored", "services.web.wieght: unknown key, ignored; is it 'weight'?",
+      ])
   }
 }

@@ -76,9 +76,8 @@ import ZooKeeper
 
 @Suite struct ReloadPlanTests {
   @Test func differences() {
-    let running = Dictionary(
-      uniqueKeysWithValues: [service("same"), service("gone"), service("heavier"), service("checked"), service("broken")]
-        .map { ($0.name, $0) })
+    let names = ["same", "gone", "heavier", "checked", "broken"]
+    let running = Dictionary(uniqueKeysWithValues: names.map { ($0, service($0)) })
     let plan = ReloadPlan(
       running: running,
       wanted: [service("new"), service("same"), service("heavier", weight: 3), service("checked", checks: [check()])],
@@ -94,7 +93,8 @@ import ZooKeeper
   @Test func theCopiesOfABadServiceStay() {
     var copies = [service("load_0"), service("load_1")]
     for index in copies.indices { copies[index].key = "load" }
-    let plan = ReloadPlan(running: Dictionary(uniqueKeysWithValues: copies.map { ($0.name, $0) }), wanted: [], bad: ["load"])
+    let running = Dictionary(uniqueKeysWithValues: copies.map { ($0.name, $0) })
+    let plan = ReloadPlan(running: running, wanted: [], bad: ["load"])
     #expect(plan.isEmpty)
     #expect(plan.unchanged == ["load_0", "load_1"])
   }
@@ -113,7 +113,8 @@ import ZooKeeper
   static let cases = [
     Case(name: "the least", more: "", json: start + "}"),
     Case(
-      name: "order of the keys", more: #""labels": {"b": "2", "a": "1"}, "haproxy_server_options": "backup", "weight": 7"#,
+      name: "order of the keys",
+      more: #""labels": {"b": "2", "a": "1"}, "haproxy_server_options": "backup", "weight": 7"#,
       json: start + #","weight":7,"haproxy_server_options":"backup","labels":{"b":"2","a":"1"}}"#),
     Case(name: "a weight as text", more: #""weight": "20""#, json: start + #","weight":20}"#),
     Case(name: "weight zero", more: #""weight": 0"#, json: start + #","weight":0}"#),

@@ -91,6 +91,7 @@ func check(_ name: String = "a", rise: Int = 1, fall: Int = 1) -> CheckConfigura
   private(set) var reports: [Verdict] = []
   private(set) var isClosed = false
   var settlesAtOnce = true
+  let isReachable = true
 
   func report(_ verdict: Verdict) {
     reports.append(verdict)

@@ -23,6 +23,12 @@ public struct AgentOptions: Sendable {
   }
 }
 
+/// The product.
+public enum Nerve {
+  /// What `--version` says.
+  public static let version = "0.1.0"
+}
+
 /// Why the agent did not start.
 public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// The configuration as a whole is of no use.
@@ -202,7 +208,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     current = configuration
     logger.notice("configuration in force", [.path: options.configuration, .count: configuration.services.count])
     if let plan {
-      logger.debug("services", [.reason: "\(plan.added.count) new, \(plan.changed.count) changed, \(plan.removed.count) gone"])
+      let counts = "\(plan.added.count) new, \(plan.changed.count) changed, \(plan.removed.count) gone"
+      logger.debug("services", [.reason: counts])
     }
   }
 

@@ -19,6 +19,7 @@ internal import SmartStack
   private let clock: LoopClock
   private let logger: Logger
   private var ports: Set<Int>
+  private let ownAddresses: Set<String>
   private var isOpen = false
   private var complaint: String?
   private var retry: LoopTimer?
@@ -34,6 +35,7 @@ internal import SmartStack
     self.logger = logger
     self.onOpen = onOpen
     ports = Set(configuration.ports)
+    ownAddresses = LocalAddresses.current().union([configuration.hostAddress].compactMap { $0 })
     service = HacheckService(configuration: configuration, clock: clock, logger: logger, metrics: metrics)
   }
 
@@ -70,11 +72,11 @@ internal import SmartStack
   /// Whether an http check at this address means us.
   func isOwn(host: String, port: Int) -> Bool {
     guard ports.contains(port) else { return false }
-    let bound = configuration.bindAddress
-    let isEverywhere = bound == "0.0.0.0" || bound == "::"
-    if host == bound && !isEverywhere { return true }
-    let isLoopback = host == "localhost" || host == "::1" || host.hasPrefix("127.")
-    return isLoopback && (isEverywhere || bound == "127.0.0.1" && (host == "localhost" || host == "127.0.0.1"))
-      || isEverywhere && host == configuration.hostAddress
+    switch configuration.bindAddress {
+    case "0.0.0.0": return host == "localhost" || host.hasPrefix("127.") || ownAddresses.contains(host)
+    case "::": return host == "localhost" || host == "::1" || ownAddresses.contains(host)
+    case "127.0.0.1" where host == "localhost": return true
+    case let bound: return host == bound
+    }
   }
 }

@@ -22,7 +22,8 @@ struct RegistrationPayload: Equatable, Sendable {
 
   /// The znode's data.
   var json: String {
-    var text = "{\"host\":\(RegistrationPayload.quoted(host)),\"port\":\(port),\"name\":\(RegistrationPayload.quoted(name))"
+    let (host, name) = (RegistrationPayload.quoted(host), RegistrationPayload.quoted(name))
+    var text = "{\"host\":\(host),\"port\":\(port),\"name\":\(name)"
     if let weight { text += ",\"weight\":\(weight)" }
     if let haproxyServerOptions { text += ",\"haproxy_server_options\":\(haproxyServerOptions)" }
     if let labels { text += ",\"labels\":\(labels)" }

@@ -21,14 +21,18 @@ internal import ZooKeeper
   func claim(_ registration: Registration, onChange: @escaping @LoopActor (WantedNode.State) -> Void) -> NodeClaim {
     guard !registration.mode.isSequential else {
       let node = client.want(registration, onChange: onChange)
-      return NodeClaim(registration, onChange: onChange) { _ in await node.withdraw() }
+      return NodeClaim(registration, onChange: onChange) { _ in
+        await node.withdraw()
+        return true
+      }
     }
     let path = registration.path
     let node = shared[path] ?? SharedNode(client: client)
     shared[path] = node
     let claim = NodeClaim(registration, onChange: onChange) { [weak self] claim in
-      await node.remove(claim)
+      let isGone = await node.remove(claim)
       if node.isUnused, self?.shared[path] === node { self?.shared[path] = nil }
+      return isGone
     }
     node.add(claim)
     return claim
@@ -42,22 +46,23 @@ internal import ZooKeeper
 @LoopActor final class NodeClaim {
   let registration: Registration
   fileprivate let onChange: @LoopActor (WantedNode.State) -> Void
-  private var onRelease: (@LoopActor (NodeClaim) async -> Void)?
+  private var onRelease: (@LoopActor (NodeClaim) async -> Bool)?
 
   fileprivate init(
     _ registration: Registration, onChange: @escaping @LoopActor (WantedNode.State) -> Void,
-    onRelease: @escaping @LoopActor (NodeClaim) async -> Void
+    onRelease: @escaping @LoopActor (NodeClaim) async -> Bool
   ) {
     self.registration = registration
     self.onChange = onChange
     self.onRelease = onRelease
   }
 
-  /// Gives the wish up; returns when the node is gone, or is somebody else's.
-  func release() async {
+  /// Gives the wish up.
+  /// - Returns: true when the node is gone; false, at once, when somebody else still wants it.
+  func release() async -> Bool {
     let body = onRelease
     onRelease = nil
-    await body?(self)
+    return await body?(self) ?? false
   }
 }
 
@@ -75,30 +80,35 @@ internal import ZooKeeper
 
   func add(_ claim: NodeClaim) {
     claims.append(claim)
-    assert()
+    enforce()
     if let state = node?.state { claim.onChange(state) }
   }
 
-  func remove(_ claim: NodeClaim) async {
+  func remove(_ claim: NodeClaim) async -> Bool {
     claims.removeAll { $0 === claim }
-    guard claims.isEmpty, let leaving = node else { return assert() }
+    guard claims.isEmpty, let leaving = node else {
+      enforce()
+      return false
+    }
     node = nil
     withdrawals += 1
     await leaving.withdraw()
     withdrawals -= 1
-    assert()
+    enforce()
+    return true
   }
 
   /// Makes the latest claim's data the node's. While an earlier node of the name is being deleted nothing
   /// is created: the delete could otherwise hit the new one.
-  private func assert() {
+  private func enforce() {
     guard let wanted = claims.last?.registration, withdrawals == 0 else { return }
     if let node {
       if node.registration.data != wanted.data { node.update(data: wanted.data) }
       return
     }
-    node = client.want(wanted, adopting: { _ in true }) { [weak self] state in
+    let tell: @LoopActor (WantedNode.State) -> Void = { [weak self] state in
       for claim in self?.claims ?? [] { claim.onChange(state) }
     }
+    node = client.want(wanted, adopting: { _ in true }, onChange: tell)
   }
 }

@@ -11,6 +11,9 @@ internal import SmartStack
   /// Called after every change of ``state``.
   var onChange: (@LoopActor (ReporterState) -> Void)? { get set }
 
+  /// Whether the registry can be talked to at this moment.
+  var isReachable: Bool { get }
+
   /// What the registry should say from now on. Returns at once; repeating a verdict does nothing.
   func report(_ verdict: Verdict)
 

@@ -28,6 +28,8 @@ internal import ZooKeeper
     asked = environment.clock.now
   }
 
+  var isReachable: Bool { if case .connected = ensemble.client.state { true } else { false } }
+
   func report(_ verdict: Verdict) {
     guard verdict != wanted else { return }
     wanted = verdict
@@ -111,11 +113,12 @@ internal import ZooKeeper
     renewal?.cancel()
     renewal = nil
     let started = environment.clock.now
-    await leaving.release()
+    let isGone = await leaving.release()
     isReleasing = false
     let elapsed = environment.clock.now - started
     environment.logger.notice(
-      "deregistered", [.service: service, .znode: path ?? target.registration.path, .elapsed: elapsed])
+      isGone ? "deregistered" : "registration handed over",
+      [.service: service, .znode: path ?? target.registration.path, .elapsed: elapsed])
     path = nil
     environment.meters.deregistrations.increment()
     environment.original.deleted(target, elapsed: elapsed)

@@ -33,6 +33,14 @@ internal import SmartStack
       "nerve.watcher.stop", tags: ["stop_avenue:clean", "stop_location:main_loop", "service_name:\(service)"])
   }
 
+  func pinged(_ service: String, success: Bool) {
+    statsD?.increment(
+      "nerve.watcher.status.ping.count",
+      tags: [
+        "ping_result:\(success ? "success" : "fail")", "service_name:\(service)", "nerve_version:\(Nerve.version)",
+      ])
+  }
+
   func checked(_ service: String, check: String, passed: Bool) {
     statsD?.increment(
       "nerve.watcher.status.service_check",

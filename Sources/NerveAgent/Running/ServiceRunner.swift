@@ -44,9 +44,10 @@ internal import SmartStack
     self.reporter = reporter
     self.environment = environment
     logger = environment.logger
-    board = VerdictBoard(histories: self.checks.indices.map { index in
-      CheckHistory(rise: configuration.checks[index].rise, fall: configuration.checks[index].fall)
-    })
+    board = VerdictBoard(
+      histories: self.checks.indices.map { index in
+        CheckHistory(rise: configuration.checks[index].rise, fall: configuration.checks[index].fall)
+      })
     running = Array(repeating: false, count: self.checks.count)
     lastResults = Array(repeating: nil, count: self.checks.count)
     limiter = configuration.rateLimit.flatMap { limit in
@@ -120,6 +121,7 @@ internal import SmartStack
   }
 
   private func probeAll() {
+    environment.original.pinged(configuration.name, success: reporter.isReachable)
     for index in checks.indices where !running[index] { probe(index) }
     settle(reason: "")
   }
