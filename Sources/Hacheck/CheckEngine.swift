@@ -50,7 +50,6 @@ internal import SmartStack
   func question(_ check: RequestTarget.Check, _ headers: RequestHeaders) throws(Refusal) -> Question {
     var (address, port): (IPAddress?, Int) = (nil, check.port)
     if let header = headers.first("X-Haproxy-Server-State") {
-      if headers.all("X-Haproxy-Server-State").count > 1 { throw Refusal("X-Haproxy-Server-State is given twice") }
       let state = try ServerState(haproxy: header)
       address = state.address
       port = state.port ?? port

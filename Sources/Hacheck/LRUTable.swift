@@ -76,10 +76,8 @@ struct LRUTable<Key: Hashable, Value> {
     }
   }
 
-  /// Calls `body` with everything, in no particular order.
-  func forEach(_ body: (Key, Value) -> Void) {
-    for case .some(let slot) in slots { body(slot.key, slot.value) }
-  }
+  /// Everything, in no particular order.
+  var entries: [(key: Key, value: Value)] { slots.compactMap { $0.map { ($0.key, $0.value) } } }
 
   private mutating func removeSlot(_ position: Int) {
     guard let slot = slots[position] else { return }

@@ -49,9 +49,8 @@ struct SeenServices {
 
   /// The services asked for in the last `threshold` seconds, as `/recent` tells them.
   func recent(threshold: Double, now: Double, shownThreshold: String) -> String {
-    var found: [Record] = []
-    records.forEach { if now - $1.asked <= threshold { found.append($1) } }
-    let items = found.sorted { $0.name < $1.name }.map { record in
+    let items = records.entries.map(\.value).filter { now - $0.asked <= threshold }.sorted { $0.name < $1.name }.map {
+      record in
       let last =
         record.last.map { last in
           "{\"code\": \(last.code), \"remote_ip\": \(JSONValue.quoted(last.peer)), \"ts\": \(last.time)}"
@@ -63,10 +62,9 @@ struct SeenServices {
 
   /// How often each service was asked for by whom, as `/status/count` tells it.
   func accessCounts() -> String {
-    var items: [String] = []
-    records.forEach { name, record in
+    let items = records.entries.map { name, record in
       let counts = record.counts.sorted { $0.key < $1.key }.map { "\(JSONValue.quoted($0)): \($1)" }
-      items.append("\(JSONValue.quoted(name)): {\(counts.joined(separator: ", "))}")
+      return "\(JSONValue.quoted(name)): {\(counts.joined(separator: ", "))}"
     }
     return "{\"service_access_counts\": {\(items.sorted().joined(separator: ", "))}}"
   }
