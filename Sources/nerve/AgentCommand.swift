@@ -12,7 +12,7 @@ struct AgentCommand: AsyncParsableCommand {
       SIGHUP reloads the configuration; SIGTERM takes every registration back and ends. Called as hacheck, haup, \
       hadown, hastatus, halist or hashowdowned, or with that word first, it is that program.
       """,
-    version: "nerve \(version)")
+    version: "nerve \(Nerve.version)")
 
   @Option(name: .shortAndLong, help: ArgumentHelp("The configuration file; or NERVE_CONFIG.", valueName: "file"))
   var config: String?
@@ -20,7 +20,8 @@ struct AgentCommand: AsyncParsableCommand {
     name: [.customShort("i"), .customLong("instance_id"), .customLong("instance-id")],
     help: ArgumentHelp("Register under this name, not the file's; or NERVE_INSTANCE_ID.", valueName: "name"))
   var instanceID: String?
-  @Flag(name: [.customShort("k"), .long], help: "Only check the configuration; or NERVE_CHECK_CONFIG.") var checkConfig = false
+  @Flag(name: [.customShort("k"), .long], help: "Only check the configuration; or NERVE_CHECK_CONFIG.")
+  var checkConfig = false
   @Option(help: ArgumentHelp("Log as text or json.", valueName: "format")) var logFormat = "text"
   @Option(help: ArgumentHelp("The lowest level logged: debug, info, notice, warning, error.", valueName: "level"))
   var logLevel = "info"

@@ -5,9 +5,6 @@ internal import Hacheck
 internal import Logging
 internal import NerveAgent
 
-/// What `--version` says.
-let version = "0.1.0"
-
 /// `nerve` is several programs: the name it is called by, or its first word, says which.
 @main enum Main {
   static func main() async {
