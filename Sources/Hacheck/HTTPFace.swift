@@ -145,6 +145,9 @@ internal import SmartStack
     do {
       try mayChange(exchange)
       let scope = SpoolScope(service: check.service, port: check.port == 0 ? nil : check.port)
+      guard SpoolDirectory.isName(scope.description) else {
+        throw PostRefusal(status: 400, sentence: "\(scope) cannot be marked: it would be no file of the spool")
+      }
       let order = try SpoolOrder(exchange, query: check.query[...].cut(at: "?").after ?? "")
       Task.immediate { @LoopActor in await obey(order, scope, exchange) }
     } catch {

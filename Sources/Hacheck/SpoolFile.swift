@@ -5,7 +5,7 @@ struct SpoolFile: Equatable {
   var expiration: Double?
   var creation: Double?
 
-  /// Longer files are cut here before they are read.
+  /// Of longer files only that they are there is known.
   static let longest = 65_536
 
   init(reason: String, expiration: Double?, creation: Double?) {
