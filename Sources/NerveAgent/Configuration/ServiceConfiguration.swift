@@ -33,8 +33,9 @@ struct ZooKeeperTarget: Hashable, Sendable {
 extension ZooKeeperTarget {
   /// Where the registrations of the service are.
   var directory: String { registration.directory }
-  /// Whether the registration goes with our session.
-  var isEphemeral: Bool { registration.mode.isEphemeral }
+  /// Whether the registration goes with our session for certain. A node of a fixed name may be somebody
+  /// else's that was there before and was taken over.
+  var goesWithSession: Bool { registration.mode == .ephemeralSequential }
 
   /// The ensemble's short name in the original's metric tags: the first host's first label without the
   /// digits at its end.

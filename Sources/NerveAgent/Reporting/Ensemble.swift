@@ -8,10 +8,16 @@ internal import ZooKeeper
   let connection: String
   let client: ZooKeeperClient
   private var shared: [String: SharedNode] = [:]
+  /// Paths that earlier runs may have left and nobody claims.
+  private var stale: Set<String> = []
 
   init(connection: String, client: ZooKeeperClient) {
     self.connection = connection
     self.client = client
+  }
+
+  func start() {
+    client.onState { [weak self] _ in self?.dropStale() }
   }
 
   /// Wants `registration` until the claim is released.
@@ -21,10 +27,12 @@ internal import ZooKeeper
   func claim(_ registration: Registration, onChange: @escaping @LoopActor (WantedNode.State) -> Void) -> NodeClaim {
     guard !registration.mode.isSequential else {
       let node = client.want(registration, onChange: onChange)
-      return NodeClaim(registration, onChange: onChange) { _ in
+      let claim = NodeClaim(registration, onChange: onChange) { _ in
         await node.withdraw()
         return true
       }
+      claim.onTouch = { node.touch() }
+      return claim
     }
     let path = registration.path
     let node = shared[path] ?? SharedNode(client: client)
@@ -34,18 +42,40 @@ internal import ZooKeeper
       if node.isUnused, self?.shared[path] === node { self?.shared[path] = nil }
       return isGone
     }
+    claim.onTouch = { node.touch() }
     node.add(claim)
     return claim
   }
 
-  /// Whether somebody wants this node of a fixed name now.
-  func isClaimed(_ path: String) -> Bool { shared[path]?.isClaimed ?? false }
+  /// Deletes a node that an earlier run may have left, as soon as there is a connection, unless somebody
+  /// wants it by then.
+  func drop(_ path: String) {
+    stale.insert(path)
+    dropStale()
+  }
+
+  private func dropStale() {
+    guard !stale.isEmpty, case .connected = client.state else { return }
+    let paths = stale.filter { shared[$0]?.isClaimed != true }
+    stale = []
+    Task.immediate { @LoopActor in
+      for path in paths {
+        do {
+          try await client.delete(path)
+        } catch {
+          // Asked for once more with the next connection; what the server refuses stays.
+          if (error as? ZooKeeperError)?.code == .connectionLoss { stale.insert(path) }
+        }
+      }
+    }
+  }
 }
 
 /// Somebody's wish that a node exist.
 @LoopActor final class NodeClaim {
   let registration: Registration
   fileprivate let onChange: @LoopActor (WantedNode.State) -> Void
+  fileprivate var onTouch: @LoopActor () -> Void = {}
   private var onRelease: (@LoopActor (NodeClaim) async -> Bool)?
 
   fileprivate init(
@@ -56,6 +86,9 @@ internal import ZooKeeper
     self.onChange = onChange
     self.onRelease = onRelease
   }
+
+  /// Writes the node's data once more, so that its time of modification says that somebody is alive.
+  func touch() { onTouch() }
 
   /// Gives the wish up.
   /// - Returns: true when the node is gone; false, at once, when somebody else still wants it.
@@ -77,6 +110,8 @@ internal import ZooKeeper
 
   var isClaimed: Bool { !claims.isEmpty }
   var isUnused: Bool { claims.isEmpty && node == nil && withdrawals == 0 }
+
+  func touch() { node?.touch() }
 
   func add(_ claim: NodeClaim) {
     claims.append(claim)

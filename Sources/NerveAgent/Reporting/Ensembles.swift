@@ -28,6 +28,7 @@ internal import ZooKeeper
     let ensemble = Ensemble(connection: target.ensemble, client: client)
     known[target.ensemble] = ensemble
     client.onState { [weak self] in self?.stateChanged(ensemble, $0) }
+    ensemble.start()
     return ensemble
   }
 
@@ -60,14 +61,7 @@ internal import ZooKeeper
   }
 
   private func stateChanged(_ ensemble: Ensemble, _ state: ConnectionState) {
-    switch state {
-    case .connected(let session):
-      logger.notice(
-        "connected", [.ensemble: ensemble.connection, .session: String(UInt64(bitPattern: session), radix: 16)])
-      if let saved = ensemble.client.savedSession { store?.save(saved, of: ensemble.connection) }
-    case .suspended: logger.warning("connection lost", [.ensemble: ensemble.connection])
-    case .connecting: logger.info("connecting", [.ensemble: ensemble.connection])
-    case .closed: break
-    }
+    guard case .connected = state, let session = ensemble.client.savedSession else { return }
+    store?.save(session, of: ensemble.connection)
   }
 }

@@ -132,30 +132,19 @@ internal import ZooKeeper
   /// have one.
   private func dropStale() {
     let registration = target.registration
-    guard registration.mode == .persistent, state == .idle, !ensemble.isClaimed(registration.path) else { return }
-    Task.immediate { @LoopActor [weak self] in
-      try? await self?.ensemble.client.delete(registration.path)
-    }
+    if registration.mode == .persistent, state == .idle { ensemble.drop(registration.path) }
   }
 
   // MARK: ttl_seconds
 
   private func startRenewal() {
     guard renewal == nil, let every = target.renewal, !target.registration.mode.isEphemeral else { return }
-    renewal = Ticker(every: every, phase: every, clock: environment.clock) { [weak self] _ in
-      Task.immediate { @LoopActor in await self?.renew() }
-    }
+    renewal = Ticker(every: every, phase: every, clock: environment.clock) { [weak self] _ in self?.renew() }
   }
 
-  private func renew() async {
-    guard let path else { return }
-    do {
-      try await ensemble.client.set(path, target.registration.data)
-      environment.original.renewed(target, failure: nil)
-    } catch {
-      environment.logger.info("renewal failed", [.service: service, .znode: path, .reason: "\(error)"])
-      let isMissing = (error as? ZooKeeperError)?.code == .noNode
-      environment.original.renewed(target, failure: isMissing ? "no_node" : "connection_error")
-    }
+  private func renew() {
+    guard path != nil else { return }
+    claim?.touch()
+    environment.original.renewed(target)
   }
 }

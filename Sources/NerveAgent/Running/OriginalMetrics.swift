@@ -79,9 +79,7 @@ internal import SmartStack
     statsD?.timing("nerve.reporter.zk.delete.elapsed_time", elapsed, tags: ["zk_cluster:\(target.cluster)"])
   }
 
-  func renewed(_ target: ZooKeeperTarget, failure: String?) {
-    statsD?.increment(
-      "nerve.reporter.zk.ttl.renew",
-      tags: ["zk_cluster:\(target.cluster)"] + (failure.map { ["result:fail", "reason:\($0)"] } ?? ["result:success"]))
+  func renewed(_ target: ZooKeeperTarget) {
+    statsD?.increment("nerve.reporter.zk.ttl.renew", tags: ["zk_cluster:\(target.cluster)", "result:success"])
   }
 }

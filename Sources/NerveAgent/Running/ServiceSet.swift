@@ -158,7 +158,7 @@ internal import SmartStack
     }
     let lasting = (all + leaving.values.joined()).filter {
       $0.reporter.onChange = nil
-      return !$0.configuration.registry.isEphemeral
+      return !$0.configuration.registry.goesWithSession
     }
     members = [:]
     leaving = [:]
