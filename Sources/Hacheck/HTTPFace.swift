@@ -142,7 +142,7 @@ internal import SmartStack
   // MARK: Changing marks
 
   private func post(_ check: RequestTarget.Check, _ exchange: HTTPExchange) {
-    do {
+    do throws(PostRefusal) {
       try mayChange(exchange)
       let scope = SpoolScope(service: check.service, port: check.port == 0 ? nil : check.port)
       guard SpoolDirectory.isName(scope.description) else {

@@ -54,13 +54,25 @@ extension HTTPResponse {
 
 /// A service to be checked: answers as its closure says, and remembers what it was asked.
 @LoopActor final class Backend {
-  private(set) var requests: [HTTPExchange] = []
+  /// One request, as it arrived.
+  struct Request {
+    let target: String
+    fileprivate let fields: [String: [String]]
+
+    func header(_ name: String) -> String? { fields[name]?.first }
+    func headers(_ name: String) -> [String] { fields[name] ?? [] }
+  }
+
+  private(set) var requests: [Request] = []
   private(set) var port = 0
   private var listener: HTTPListener?
 
   init(address: String = "127.0.0.1", _ answer: @escaping @LoopActor (HTTPExchange) -> Void) throws {
     let listener = HTTPListener { [weak self] exchange in
-      self?.requests.append(exchange)
+      // An exchange that was answered has forgotten its headers.
+      let names = ["Host", "User-Agent", "Content-Length", "X-Foo", "X-Bar", "X-Svc"]
+      let fields = Dictionary(uniqueKeysWithValues: names.map { ($0, exchange.headers($0)) })
+      self?.requests.append(Request(target: exchange.target, fields: fields))
       answer(exchange)
     }
     if case .tcp(_, let port) = try listener.listen(on: .tcp(host: address, port: 0)) { self.port = port }
@@ -90,7 +102,7 @@ final class ScriptedServer: @unchecked Sendable {
 
   /// - Parameter script: nil accepts connections, in the kernel only, and never says a word.
   init(_ script: [Step]?) {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = inet_addr("127.0.0.1")
@@ -103,6 +115,7 @@ final class ScriptedServer: @unchecked Sendable {
     }
     precondition(bound, "no port for a scripted server")
     port = Int(UInt16(bigEndian: address.sin_port))
+    self.descriptor = descriptor
     self.script = script ?? []
     guard script != nil else { return }
     var thread = pthread_t()
@@ -129,7 +142,7 @@ private func runScript(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawP
     for step in server.script {
       var buffer = [UInt8](repeating: 0, count: 4096)
       switch step {
-      case .send(let text): _ = send(client, text, text.utf8.count, Int32(MSG_NOSIGNAL.rawValue))
+      case .send(let text): _ = send(client, text, text.utf8.count, Int32(MSG_NOSIGNAL))
       case .receive: _ = recv(client, &buffer, buffer.count, 0)
       }
     }

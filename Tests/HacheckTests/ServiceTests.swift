@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import SmartStack
 import TestSupport
 import Testing
 
