@@ -4,6 +4,7 @@ public import Logging
 public import Reactor
 public import SmartStack
 internal import YAMLConfig
+internal import ZooKeeper
 
 /// What the command line and the environment say.
 public struct AgentOptions: Sendable {
@@ -59,6 +60,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private let clock: LoopClock
   private let environment: RunnerEnvironment
   private let drains = DrainBoard()
+  private var process: AgentProcess?
   private var current: NerveConfiguration?
   private var lock: InstanceLock?
   private var hacheck: EmbeddedHacheck?
@@ -95,7 +97,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// Runs until SIGTERM or SIGINT, and returns when every registration is withdrawn.
   /// - Throws: ``AgentError`` when it cannot start.
   public func run() async throws {
-    let process = AgentProcess(onReload: { [weak self] in self?.reload() }, onStop: {})
+    let process = AgentProcess(onReload: { [weak self] in self?.reloadAsService() }, onStop: {})
+    self.process = process
     try start()
     process.ready()
     await process.waitUntilStopped()
@@ -120,11 +123,16 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   }
 
   private func takeLock(_ configuration: NerveConfiguration, _ state: StateDirectory) throws {
-    guard let path = state.path(for: "lock-\(FileName.safe(configuration.instanceID))") else { return }
+    guard let path = state.path(for: "lock-\(configuration.instanceID)") else {
+      logger.warning(
+        "state_dir cannot be used: no resume after a crash, no lock",
+        [.path: state.path, .reason: state.problem?.description ?? ""])
+      return
+    }
     do {
       lock = try InstanceLock(path: path)
     } catch {
-      throw AgentError.alreadyRunning("another nerve runs as '\(configuration.instanceID)': \(error)")
+      throw AgentError.alreadyRunning("nerve for '\(configuration.instanceID)': \(error)")
     }
   }
 
@@ -139,9 +147,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   }
 
   private func prepareServices(_ configuration: NerveConfiguration, _ state: StateDirectory) {
-    let store = state.path(for: "").map {
-      SessionStore(directory: $0, instanceID: configuration.instanceID, logger: logger)
-    }
+    let store = SessionStore(state: state, instanceID: configuration.instanceID, logger: logger)
     let ensembles = Ensembles(
       sessionTimeout: options.sessionTimeout, store: store, clock: clock, logger: logger, metrics: metrics)
     let (environment, hacheck, clock) = (environment, hacheck, clock)
@@ -186,6 +192,12 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     }
   }
 
+  private func reloadAsService() {
+    process?.reloading()
+    reload()
+    process?.ready()
+  }
+
   /// What a running agent cannot change.
   private func refusal(of configuration: NerveConfiguration) -> String? {
     guard let current, configuration.instanceID != current.instanceID else { return nil }
@@ -202,7 +214,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     environment.original.configurationLoaded()
     if current?.heartbeatPath != configuration.heartbeatPath || heartbeat == nil {
       heartbeat?.stop()
-      heartbeat = configuration.heartbeatPath.map { Heartbeat(path: $0, every: Agent.heartbeatInterval) }
+      heartbeat = configuration.heartbeatPath.map { path in
+        Heartbeat(path: path, every: Agent.heartbeatInterval, clock: clock) { [logger] problem in
+          logger.warning("heartbeat not written", [.path: path, .reason: problem])
+        }
+      }
     }
     let plan = services?.apply(configuration)
     current = configuration
@@ -225,5 +241,29 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     hacheck?.stop()
     environment.original.stopped()
     logger.notice("stopped", [:])
+    lock = nil
   }
+
+  /// Leaves every registration where it is, for a successor that carries the sessions on.
+  func abandon() async {
+    heartbeat?.stop()
+    services?.leave()
+    await ensembles?.abandonAll()
+    spoolObservation?.cancel()
+    hacheck?.stop()
+    lock = nil
+  }
+}
+
+// MARK: - What there is to see
+
+extension Agent {
+  /// One service, as it runs.
+  func runner(_ name: String) -> ServiceRunner? { services?.runners[name] }
+  /// Whether hacheck's port is ours.
+  var isHacheckListening: Bool { hacheck?.isListening ?? false }
+  /// Whether every ensemble answers.
+  var isConnected: Bool { ensembles?.areConnected ?? false }
+  /// The session with the only ensemble.
+  var session: SavedSession? { ensembles?.sessions.values.first }
 }

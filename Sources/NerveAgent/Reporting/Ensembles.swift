@@ -60,6 +60,20 @@ internal import ZooKeeper
     for connection in leaving { store?.forget(connection) }
   }
 
+  /// Leaves every session alive; its file stays for the successor.
+  func abandonAll() async {
+    known = [:]
+    users = [:]
+    _ = await clients.abandonAll()
+  }
+
+  /// The sessions in use, by ensemble.
+  var sessions: [String: SavedSession] { known.compactMapValues { $0.client.savedSession } }
+  /// Whether every ensemble is connected.
+  var areConnected: Bool {
+    known.values.allSatisfy { if case .connected = $0.client.state { true } else { false } }
+  }
+
   private func stateChanged(_ ensemble: Ensemble, _ state: ConnectionState) {
     guard case .connected = state, let session = ensemble.client.savedSession else { return }
     store?.save(session, of: ensemble.connection)

@@ -1,3 +1,4 @@
+internal import AgentRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -7,20 +8,20 @@ internal import ZooKeeper
 /// finds its registrations still there. One file per ensemble and instance, readable by the owner only:
 /// whoever knows a session owns its nodes.
 @LoopActor final class SessionStore {
-  private let directory: String
+  private let state: StateDirectory
   private let instanceID: String
   private let logger: Logger
   private var isBroken = false
 
-  init(directory: String, instanceID: String, logger: Logger) {
-    self.directory = directory
+  init(state: StateDirectory, instanceID: String, logger: Logger) {
+    self.state = state
     self.instanceID = instanceID
     self.logger = logger
   }
 
   /// What the last run left for `ensemble`.
   func load(_ ensemble: String) -> SavedSession? {
-    guard let bytes = try? Files.read(path(ensemble), limit: 64 << 10) else { return nil }
+    guard let path = path(ensemble), let bytes = try? Files.read(path, limit: 64 << 10) else { return nil }
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
     // The name holds a hash of the ensemble; the first line makes sure.
     guard lines.count >= 2, lines[0] == ensemble else { return nil }
@@ -29,8 +30,9 @@ internal import ZooKeeper
 
   /// Replaces the file. A failure costs the resume after a crash, nothing else.
   func save(_ session: SavedSession, of ensemble: String) {
+    guard let path = path(ensemble) else { return }
     do {
-      try AtomicFile.write(Array("\(ensemble)\n\(session.text)\n".utf8), to: path(ensemble), mode: 0o600, sync: false)
+      try AtomicFile.write(Array("\(ensemble)\n\(session.text)\n".utf8), to: path, mode: 0o600, sync: false)
       isBroken = false
     } catch {
       if !isBroken {
@@ -41,28 +43,13 @@ internal import ZooKeeper
   }
 
   /// The session has been ended: nobody shall try to carry it on.
-  func forget(_ ensemble: String) { _ = try? Files.remove(path(ensemble)) }
+  func forget(_ ensemble: String) {
+    if let path = path(ensemble) { _ = try? Files.remove(path) }
+  }
 
-  private func path(_ ensemble: String) -> String {
+  private func path(_ ensemble: String) -> String? {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in ensemble.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return "\(directory)/session-\(FileName.safe(instanceID))-\(String(hash, radix: 16))"
-  }
-}
-
-/// File names made of what operators write.
-enum FileName {
-  /// Letters, digits, dots, dashes and underscores stay; every other byte becomes `%XX`.
-  static func safe(_ text: String) -> String {
-    var out = ""
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
-        out.unicodeScalars.append(Unicode.Scalar(byte))
-      default: out += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-      }
-    }
-    return out
+    return state.path(for: "session-\(instanceID)-\(String(hash, radix: 16))")
   }
 }

@@ -149,6 +149,16 @@ internal import SmartStack
 
   // MARK: Stop
 
+  /// Ends all checks; the registrations stay.
+  func leave() {
+    for member in members.values {
+      stop(member.runner)
+      member.runner.reporter.onChange = nil
+    }
+    members = [:]
+    leaving = [:]
+  }
+
   /// Ends all checks, and takes back what would outlive the sessions; returns when that is done or
   /// `limit` has passed. The sessions' end does the rest.
   func stop(within limit: Duration) async {
