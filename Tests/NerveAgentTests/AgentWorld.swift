@@ -89,10 +89,12 @@ import ZooKeeper
   var spoolPath: String { directory.path + "/spool" }
 
   /// A service in the configuration's text; `check` is its only check.
-  func service(_ name: String, path: String? = nil, check: String = #"{"type": "noop"}"#, more: String = "") -> String {
+  func service(
+    _ name: String, path: String? = nil, check: String = #"{"type": "noop"}"#, more: String = "", interval: Double = 0.1
+  ) -> String {
     """
     "\(name)": {"host": "10.0.0.5", "port": 3000, "zk_hosts": ["\(server.connection)"],
-      "zk_path": "\(path ?? "/nerve/" + name)", "check_interval": 0.1, "checks": [\(check)]\(more)}
+      "zk_path": "\(path ?? "/nerve/" + name)", "check_interval": \(interval), "checks": [\(check)]\(more)}
     """
   }
 

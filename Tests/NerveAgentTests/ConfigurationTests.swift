@@ -132,7 +132,7 @@ import ZooKeeper
       message: ":1:42: hacheck.port: expected an integer, found the text \"x\""),
     Mistake(
       text: #"{"instance_id": "h", "service_conf_dir": "/does/not/exist"}"#,
-      message: ":1:42: service_conf_dir: cannot open /does/not/exist: No such file or directory"),
+      message: ":1:42: service_conf_dir: cannot list /does/not/exist: No such file or directory"),
   ]
 
   @Test("a file that is of no use", arguments: fatal) func wholeFile(_ mistake: Mistake) throws {

@@ -73,8 +73,7 @@ import ZooKeeper
     try await withWorld { world in
       let target = try world.target()
       // A check every hour: what happens here happens by events.
-      let text = world.service("web", check: world.throughHacheck(target)).replacing("0.1", with: "3600")
-      world.configure(text)
+      world.configure(world.service("web", check: world.throughHacheck(target), interval: 3600))
       let observer = try await world.observe("/nerve/web")
       _ = try world.agent()
       try await observer.sees(1, "registered")
@@ -148,6 +147,8 @@ import ZooKeeper
       try await eventually("the port is taken over") { agent.isHacheckListening == true }
       #expect(try await world.ask("/status") == 200)
       #expect(observer.now?.count == 1)
+      // Nobody saw the port change hands.
+      #expect(observer.history.suffix(2) == [[], ["host1_0000000001"]])
     }
   }
 

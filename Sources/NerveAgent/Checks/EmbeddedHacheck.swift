@@ -62,6 +62,16 @@ internal import SmartStack
     }
   }
 
+  /// Tries to get the port now instead of with the next attempt.
+  /// - Returns: whether it is ours.
+  func takeOver() -> Bool {
+    if !isListening, retry?.isPending == true {
+      retry?.cancel()
+      start()
+    }
+    return isListening
+  }
+
   /// Stops listening and watching.
   func stop() {
     retry?.cancel()
