@@ -61,7 +61,8 @@ let package = Package(
         logging,
       ]),
 
-    .executableTarget(name: "nerve", dependencies: ["NerveAgent", arguments], swiftSettings: strict),
+    .executableTarget(
+      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", logging, arguments], swiftSettings: strict),
     .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments], swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.
