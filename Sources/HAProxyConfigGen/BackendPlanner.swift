@@ -14,7 +14,7 @@ struct BackendPlanner {
   var facts: BackendFacts
   /// Options of the servers in HAProxy's memory; nil when nothing is known.
   var loaded: [String: SectionPrint.Server]?
-  /// Options of the servers in the file.
+  /// The servers in the file.
   var wanted: [String: SectionPrint.Server]
   /// Whether the section's lines differ from what HAProxy has: servers added now might behave otherwise.
   var isOutdated: Bool
@@ -32,7 +32,7 @@ struct BackendPlanner {
     }
     if let id = server.id, id != present.id {
       steps.reason = .idChanged
-    } else if loaded != nil, loaded?[server.name]?.options != wanted[server.name]?.options {
+    } else if let loaded, loaded[server.name]?.options != server.print {
       steps.reason = .optionsChanged
     }
     steps.changes += address(server, present)

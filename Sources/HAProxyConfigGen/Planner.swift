@@ -14,6 +14,24 @@ public enum Planner {
   }
 }
 
+extension Planner {
+  /// How many servers HAProxy keeps in memory that the file has no more: in maintenance, until a reload or,
+  /// from 2.6.13 on, until their last connection ends. When they pile up, a reload at leisure drops them.
+  public static func leftovers(running: RunningProxy, wanted: ProxyModel) -> Int {
+    wanted.backends.reduce(0) { count, backend in
+      count + (running.backends[backend.name].map { leftovers($0, backend.section, backend.facts).count } ?? 0)
+    }
+  }
+
+  /// The servers of a running backend that are neither in the section nor the configuration's own.
+  fileprivate static func leftovers(
+    _ running: RunningBackend, _ section: Section, _ facts: BackendFacts
+  ) -> [(key: String, value: RunningServer)] {
+    let written = section.managed?.servers ?? [:]
+    return running.servers.filter { written[$0.key] == nil && !facts.isForeign($0.key) }.sorted { $0.key < $1.key }
+  }
+}
+
 /// One run of the planner.
 private struct Planning {
   private let running: RunningProxy
@@ -69,16 +87,17 @@ private struct Planning {
       loaded: loaded?.sections[section.header.text]?.servers,
       wanted: section.managed?.servers ?? [:],
       isOutdated: loaded == nil || outdated.contains(section.header.text))
-    let names = section.managed?.servers ?? [:]
+    var found = 0
     for server in section.servers {
       if let present = backend.servers[server.name] {
+        found += 1
         add(planner.change(server, present), of: server, in: name)
       } else if server.isEnabled {
         add(planner.arrival(server), of: server, in: name)
       }
     }
-    for (server, present) in backend.servers.filter({ names[$0.key] == nil }).sorted(by: { $0.key < $1.key })
-    where !facts.isForeign(server) {
+    guard found < backend.servers.count else { return }
+    for (server, present) in Planner.leftovers(backend, section, facts) {
       departures += planner.departure(server, present)
     }
   }

@@ -20,7 +20,6 @@ struct Section: Sendable {
   ) {
     self.header = header
     self.lines = lines
-    self.servers = servers
     self.service = service
     var text = isSpaced ? "\n" : ""
     text += header.text
@@ -35,6 +34,12 @@ struct Section: Sendable {
     text += "\n"
     self.text = text
     prints = SectionPrint.read(text)
+    let options = prints.first?.servers ?? [:]
+    self.servers = servers.map { server in
+      var server = server
+      server.print = options[server.name]?.options
+      return server
+    }
     foreignServers = service == nil ? nil : Section.foreign(prints, servers)
   }
 
