@@ -51,16 +51,16 @@ public struct ServerState: Hashable, Sendable {
   public var weight: Int
   /// The weight the file gave.
   public var initialWeight: Int
-  /// Whether it has a health check.
-  public var isCheckConfigured: Bool
-  /// Whether that check is switched on (`enable health`).
-  public var isCheckEnabled: Bool
+  /// Bits of `srv_check_state`: 1 a check is under way, 2 the server has one, 4 it is on, 8 it rests.
+  public var checkState: Int
+  /// The same of the agent check.
+  public var agentState: Int
 
   /// Values as HAProxy would give them.
   public init(
     backend: String, name: String, id: Int, hasForcedID: Bool = true, address: String, port: Int,
     administration: Administration = [], operation: Int = 2, weight: Int = 1, initialWeight: Int = 1,
-    isCheckConfigured: Bool = false, isCheckEnabled: Bool = false
+    checkState: Int = 0, agentState: Int = 0
   ) {
     self.backend = backend
     self.name = name
@@ -72,8 +72,8 @@ public struct ServerState: Hashable, Sendable {
     self.operation = operation
     self.weight = weight
     self.initialWeight = initialWeight
-    self.isCheckConfigured = isCheckConfigured
-    self.isCheckEnabled = isCheckEnabled
+    self.checkState = checkState
+    self.agentState = agentState
   }
 }
 
@@ -103,13 +103,11 @@ public enum ServerStates {
       let operation = row.number("srv_op_state"), let administration = row.number("srv_admin_state"),
       let weight = row.number("srv_uweight")
     else { return nil }
-    let check = row.number("srv_check_state") ?? 0
     return ServerState(
       backend: backend, name: name, id: id, hasForcedID: row.number("srv_f_forced_id") != 0,
       address: address == "-" ? "" : address, port: port,
       administration: ServerState.Administration(rawValue: administration), operation: operation, weight: weight,
-      initialWeight: row.number("srv_iweight") ?? weight,
-      // Bits of srv_check_state: 1 in progress, 2 configured, 4 enabled, 8 paused.
-      isCheckConfigured: check & 2 != 0, isCheckEnabled: check & 4 != 0)
+      initialWeight: row.number("srv_iweight") ?? weight, checkState: row.number("srv_check_state") ?? 0,
+      agentState: row.number("srv_agent_state") ?? 0)
   }
 }

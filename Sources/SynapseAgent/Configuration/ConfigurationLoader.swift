@@ -80,7 +80,7 @@ public struct ConfigurationLoader {
           result.warnings += document.warnings
           if nodes.updateValue(document.root, forKey: file.service) == nil { order.append(file.service) }
         } catch {
-          result.leftOut.append(error)
+          result.leftOut.append(LeftOutService(name: file.service, error: error))
           nodes[file.service] = nil
         }
       }
@@ -100,10 +100,7 @@ public struct ConfigurationLoader {
       for service in services { try ServiceDecoder.checkName(service.name, at: node) }
       result.services += services
     } catch {
-      result.leftOut.append(
-        ConfigError(
-          file: error.file, line: error.line, column: error.column, path: error.path,
-          problem: "\(error.problem); service \(name) is left out"))
+      result.leftOut.append(LeftOutService(name: name, error: error))
     }
   }
 

@@ -57,10 +57,16 @@ struct ServiceDecoder {
     backend.haproxyServerOptions = try server.optionalString("haproxy_server_options")
     backend.haproxyServerID = try server.optionalInt("haproxy_server_id", in: 1...Int(Int32.max))
     if server.node("labels") != nil {
-      backend.labels = Dictionary(
-        try server.entries("labels").map { ($0.name, $0.value.json()) }, uniquingKeysWith: { _, last in last })
+      var labels = Labels()
+      for entry in try server.entries("labels") { labels[entry.name] = ServiceDecoder.label(entry.value) }
+      backend.labels = labels
     }
     return backend
+  }
+
+  private static func label(_ node: YAMLNode) -> LabelValue {
+    if case .scalar(let scalar) = node.value, scalar.kind == .text { return .text(scalar.text) }
+    return .json(node.json())
   }
 
   // MARK: Discovery
@@ -153,7 +159,7 @@ struct ServiceDecoder {
       let condition = try filter.choice("condition", of: LabelFilter.Condition.allCases.map(\.rawValue))
       filters.append(
         LabelFilter(
-          label: try filter.string("label"), value: filter.node("value")?.json(),
+          label: try filter.string("label"), value: filter.node("value").map(ServiceDecoder.label),
           condition: LabelFilter.Condition(rawValue: condition) ?? .equals))
     }
     return filters

@@ -18,13 +18,24 @@ public struct SynapseConfiguration: Sendable {
   public var stateDirectory: String?
   /// How long a start waits for the first data of every service before it makes do with what is remembered.
   public var firstDataDeadline: Duration = .seconds(10)
-  /// One error per service that is left out, at its place in its file.
-  public var leftOut: [ConfigError] = []
+  /// The services that cannot be run, each with the reason at its place in its file.
+  public var leftOut: [LeftOutService] = []
   /// Unknown keys and other oddities.
   public var warnings: [ConfigError] = []
 
   /// An empty configuration.
   public init(file: String) { self.file = file }
+}
+
+/// A service that is not run because of what its configuration holds.
+public struct LeftOutService: Hashable, Sendable, CustomStringConvertible {
+  /// Its key under `services`.
+  public var name: String
+  /// What is wrong with it.
+  public var error: ConfigError
+
+  /// `synapse.conf.json:3:11: services.web.haproxy.port: …; service web is left out`.
+  public var description: String { "\(error); service \(name) is left out" }
 }
 
 /// How HAProxy is kept: the part of the `haproxy` section that is not about the file's text.
