@@ -1,3 +1,4 @@
+internal import HAProxyConfigGen
 internal import SmartStack
 internal import YAMLConfig
 

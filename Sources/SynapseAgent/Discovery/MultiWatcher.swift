@@ -15,12 +15,15 @@ internal import SmartStack
   }
 
   func run(_ publish: @escaping @LoopActor (ServiceSnapshot) -> Void) async throws {
-    try await withThrowingDiscardingTaskGroup { group in
-      for part in parts {
-        group.addTask { @LoopActor in
-          try await part.watcher.run { [weak self] snapshot in self?.take(snapshot, of: part.name, publish) }
-        }
+    let tasks = parts.map { part in
+      Task { @LoopActor in
+        try await part.watcher.run { [weak self] snapshot in self?.take(snapshot, of: part.name, publish) }
       }
+    }
+    await untilCancelled()
+    for task in tasks {
+      task.cancel()
+      _ = await task.result
     }
   }
 

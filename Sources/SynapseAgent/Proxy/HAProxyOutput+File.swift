@@ -167,7 +167,7 @@ extension HAProxyOutput {
 
   /// - Returns: why it failed; nil when it did not.
   private func reload(_ command: String) async -> String? {
-    let before = sockets.map { $0.info?.pid }
+    let before = sockets.map { $0.pid }
     let loaded = fileText.map { LoadedConfiguration(text: $0) }
     do {
       let result = try await ChildProcess.run("/bin/sh", ["-c", command], deadline: HAProxyOutput.reloadDeadline)
@@ -180,7 +180,7 @@ extension HAProxyOutput {
     }
     for (socket, pid) in zip(sockets, before) {
       guard await hasSwitched(socket, from: pid) else {
-        return "no new process answers at \(socket.client.socket) within \(HAProxyOutput.switchDeadline)"
+        return "no new process answers at \(socket.path) within \(HAProxyOutput.switchDeadline)"
       }
       socket.loaded = loaded
       socket.forget()

@@ -201,7 +201,7 @@ internal import YAMLConfig
   }
 
   private func note(_ outcome: ProxySocket.Outcome, of socket: ProxySocket) -> [String] {
-    let path = socket.client.socket
+    let path = socket.path
     if case .unreachable(let reason) = outcome {
       if unreachable.insert(path).inserted { logger.warning("HAProxy cannot be asked", [.path: path, .reason: reason]) }
       return [reason]
@@ -218,14 +218,14 @@ internal import YAMLConfig
   private func rememberLoaded(_ obeyed: ProxyModel, _ planned: Int) async {
     guard let text = await render(obeyed, revision: planned)?.text else { return }
     for socket in sockets {
-      guard let loaded = socket.loaded, let pid = socket.info?.pid else { continue }
+      guard let loaded = socket.loaded, let pid = socket.pid else { continue }
       let updated = try? await BlockingWork.run { () -> LoadedConfiguration in
         var loaded = loaded
         loaded.update(text: text)
         return loaded
       }
       // Unless it is another process meanwhile.
-      if let updated, socket.info?.pid == pid { socket.loaded = updated }
+      if let updated, socket.pid == pid { socket.loaded = updated }
     }
   }
 
@@ -235,7 +235,7 @@ internal import YAMLConfig
     isProbing = true
     Task { @LoopActor in
       for socket in sockets {
-        let wasUnreachable = unreachable.contains(socket.client.socket)
+        let wasUnreachable = unreachable.contains(socket.path)
         do {
           if try await socket.probe() || wasUnreachable { act() }
         } catch {

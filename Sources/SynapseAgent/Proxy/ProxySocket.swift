@@ -18,10 +18,11 @@ internal import SmartStack
     case unreachable(String)
   }
 
-  let client: HAProxyRuntimeClient
+  let path: String
+  private let client: HAProxyRuntimeClient
   /// What runs; nil: not known, to be looked at before anything is planned.
   private(set) var running: RunningProxy?
-  private(set) var info: ProxyInfo?
+  private var info: ProxyInfo?
   /// What it has loaded; nil: not known.
   var loaded: LoadedConfiguration?
   /// Commands that this process has refused: asking again would change nothing.
@@ -38,12 +39,16 @@ internal import SmartStack
   init(
     path: String, logger: Logger, metrics: Metrics, loadedByRestart: @escaping @LoopActor () -> LoadedConfiguration?
   ) {
+    self.path = path
     client = HAProxyRuntimeClient(socket: path)
     self.loadedByRestart = loadedByRestart
     self.logger = logger
     commandCounter = metrics.counter("synapse_haproxy_commands_total", help: "Commands sent to HAProxy's socket.")
     refusalCounter = metrics.counter("synapse_haproxy_refusals_total", help: "Commands that HAProxy refused.")
   }
+
+  /// The process that answered last; nil: none has.
+  var pid: Int? { info?.pid }
 
   /// Looks at everything that runs.
   func observe() async throws(HAProxyRuntimeError) {

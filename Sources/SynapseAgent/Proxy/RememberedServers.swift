@@ -1,4 +1,6 @@
 internal import HAProxyConfigGen
+internal import Logging
+internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
 
@@ -43,7 +45,7 @@ extension HAProxyOutput {
     let now = Int(clock.unixTime)
     for socket in sockets where socket.running == nil {
       do { try await socket.observe() } catch {
-        logger.info("HAProxy cannot be asked", [.path: socket.client.socket, .reason: error])
+        logger.info("HAProxy cannot be asked", [.path: socket.path, .reason: error])
       }
     }
     return services.map { service in
