@@ -187,7 +187,7 @@ internal import YAMLConfig
   // MARK: Sockets
 
   private func actOnSockets() async {
-    let (wanted, planned) = (model, revision)
+    let wanted = model
     var reasons: [String] = []
     for socket in sockets {
       var outcome = await socket.act(on: wanted)
@@ -197,7 +197,7 @@ internal import YAMLConfig
     instruments.acted(at: clock.now)
     if sockets.isEmpty { return }
     reloadReasons = reasons
-    if reasons.isEmpty { await rememberLoaded(wanted, planned) }
+    if reasons.isEmpty { await rememberLoaded(wanted) }
   }
 
   private func note(_ outcome: ProxySocket.Outcome, of socket: ProxySocket) -> [String] {
@@ -215,13 +215,12 @@ internal import YAMLConfig
   }
 
   /// The sockets obeyed: what HAProxy has in memory is now what the model's file says.
-  private func rememberLoaded(_ obeyed: ProxyModel, _ planned: Int) async {
-    guard let text = await render(obeyed, revision: planned)?.text else { return }
+  private func rememberLoaded(_ obeyed: ProxyModel) async {
     for socket in sockets {
       guard let loaded = socket.loaded, let pid = socket.pid else { continue }
       let updated = try? await BlockingWork.run { () -> LoadedConfiguration in
         var loaded = loaded
-        loaded.update(text: text)
+        loaded.update(to: obeyed)
         return loaded
       }
       // Unless it is another process meanwhile.
