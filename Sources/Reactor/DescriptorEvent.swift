@@ -35,3 +35,15 @@ private func onReady(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutabl
 
 /// The system's text for an error number.
 func errorText(_ code: Int32) -> String { String(cString: strerror(code)) }
+
+/// A C object's pointer on its way from a callback into isolated code.
+///
+/// `@unchecked Sendable`: made in a libevent callback, which is on the loop's thread, and used there at once.
+struct LoopPointer: @unchecked Sendable {
+  let pointer: OpaquePointer
+
+  init?(_ pointer: OpaquePointer?) {
+    guard let pointer else { return nil }
+    self.pointer = pointer
+  }
+}

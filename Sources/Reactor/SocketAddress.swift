@@ -106,7 +106,7 @@ enum AddressResolver {
     }
   }
 
-  private static func lookUp(
+  static func lookUp(
     _ host: String, _ port: Int, _ endpoint: Endpoint, flags: Int32
   ) throws(StreamError) -> [SocketAddress] {
     var hints = addrinfo()
