@@ -56,6 +56,7 @@ struct ServiceDecoder {
     backend.id = try server.optionalInt("id")
     backend.weight = try server.optionalInt("weight", in: 0...Int.max)
     backend.haproxyServerOptions = try server.optionalString("haproxy_server_options")
+    try checkText(backend, server)
     backend.haproxyServerID = try server.optionalInt("haproxy_server_id", in: 1...Int(Int32.max))
     if server.node("labels") != nil {
       var labels = Labels()
@@ -63,6 +64,19 @@ struct ServiceDecoder {
       backend.labels = labels
     }
     return backend
+  }
+
+  /// The rules that registrations are held to.
+  private func checkText(_ backend: Backend, _ server: ConfigSection) throws(ConfigError) {
+    if !ServerText.isHost(backend.host) {
+      throw server.error("host", "\(JSONText.quoted(backend.host)) is neither an address nor a host name")
+    }
+    if let name = backend.name, !name.isEmpty, !ServerText.isName(name) {
+      throw server.error("name", "\(JSONText.quoted(name)) is no server name: letters, digits and -_.: only")
+    }
+    if let options = backend.haproxyServerOptions, let trouble = ServerText.troubleWithOptions(options) {
+      throw server.error("haproxy_server_options", trouble)
+    }
   }
 
   private static func label(_ node: YAMLNode) -> LabelValue {
