@@ -62,7 +62,9 @@ enum Connector {
     return .connected(descriptor)
   }
 
-  @LoopActor private static func becomesWritable(_ descriptor: Int32, before end: LoopClock.Instant) async throws -> Bool {
+  @LoopActor private static func becomesWritable(_ descriptor: Int32, before end: LoopClock.Instant) async throws
+    -> Bool
+  {
     let waiter = Waiter<Bool>()
     let event = DescriptorEvent(descriptor, .writing) { waiter.finish(.success(true)) }
     let timer = LoopClock.system.schedule(after: end - LoopClock.system.now) { waiter.finish(.success(false)) }

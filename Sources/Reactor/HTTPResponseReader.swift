@@ -96,7 +96,9 @@ struct HTTPResponseReader {
   private mutating func count(_ bytes: Int) throws(Problem) {
     switch phase {
     case .chunkSize, .chunkEnd:
-      if line.count + bytes > HTTPResponseReader.maximumChunkLine { throw .malformed("a chunk's size line is too long") }
+      if line.count + bytes > HTTPResponseReader.maximumChunkLine {
+        throw .malformed("a chunk's size line is too long")
+      }
     default:
       headBytes += bytes
       if headBytes > limits.maxHeadBytes { throw .headTooLong }

@@ -10,7 +10,8 @@ import Testing
       connection.waitForClose()
     }
     let request = HTTPRequest(
-      endpoint: .tcp(host: "127.0.0.1", port: server.port), target: "/a?b=c", headers: [HTTPHeader(name: "X", value: "1")])
+      endpoint: .tcp(host: "127.0.0.1", port: server.port), target: "/a?b=c",
+      headers: [HTTPHeader(name: "X", value: "1")])
     let response = try await HTTPClient.send(request, deadline: .seconds(20))
     #expect(response.status == 200)
     #expect(response.header("x-a") == "b")

@@ -36,12 +36,16 @@ import Testing
     var kept: [HTTPExchange] = []
     let listener = HTTPListener { kept.append($0) }
     let endpoint = try listener.listen(on: Self.anyPort)
-    let answered = Task { try await HTTPClient.send(HTTPRequest(endpoint: endpoint, target: "/a"), deadline: .seconds(20)) }
+    let answered = Task {
+      try await HTTPClient.send(HTTPRequest(endpoint: endpoint, target: "/a"), deadline: .seconds(20))
+    }
     try await eventually("the request arrives") { kept.count == 1 }
     kept.first?.respond(status: 200, text: "late")
     #expect(try await answered.value.body == Array("late".utf8))
     kept = []
-    let forgotten = Task { try await HTTPClient.send(HTTPRequest(endpoint: endpoint, target: "/b"), deadline: .seconds(20)) }
+    let forgotten = Task {
+      try await HTTPClient.send(HTTPRequest(endpoint: endpoint, target: "/b"), deadline: .seconds(20))
+    }
     try await eventually("the request arrives") { kept.count == 1 }
     kept = []
     #expect(try await forgotten.value.status == 500)

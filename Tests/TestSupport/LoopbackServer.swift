@@ -103,7 +103,12 @@ public func startThread(_ body: @escaping @Sendable () -> Void) {
   }
   var thread = pthread_t()
   let context = Unmanaged.passRetained(Box(body)).toOpaque()
-  let code = pthread_create(&thread, nil, { Unmanaged<Box>.fromOpaque($0!).takeRetainedValue().body(); return nil }, context)
+  let code = pthread_create(
+    &thread, nil,
+    {
+      Unmanaged<Box>.fromOpaque($0!).takeRetainedValue().body()
+      return nil
+    }, context)
   precondition(code == 0, "pthread_create failed with \(code)")
   pthread_detach(thread)
 }
