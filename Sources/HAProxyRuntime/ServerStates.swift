@@ -11,7 +11,7 @@ public struct ServerState: Hashable, Sendable {
     public static let forcedMaintenance = Self(rawValue: 0x01)
     /// Follows a tracked server's maintenance.
     public static let inheritedMaintenance = Self(rawValue: 0x02)
-    /// `disabled` in the file; goes with `set server … state ready`.
+    /// `disabled` in the file. Only a memory of it: what counts is ``forcedMaintenance``, set along with it.
     public static let configuredMaintenance = Self(rawValue: 0x04)
     /// `set server … state drain`.
     public static let forcedDrain = Self(rawValue: 0x08)
@@ -22,9 +22,7 @@ public struct ServerState: Hashable, Sendable {
 
     /// Whether one of the kinds of maintenance is on.
     public var isMaintenance: Bool {
-      !isDisjoint(with: [
-        .forcedMaintenance, .inheritedMaintenance, .configuredMaintenance, .resolutionMaintenance,
-      ])
+      !isDisjoint(with: [.forcedMaintenance, .inheritedMaintenance, .resolutionMaintenance])
     }
 
     /// Whether one of the kinds of drain is on.

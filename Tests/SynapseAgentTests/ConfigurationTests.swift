@@ -159,7 +159,8 @@ import YAMLConfig
   }
 
   static let fatal = [
-    Fatal(text: "a: [", sentence: "synapse.conf.json:2:1: did not find expected node content"),
+    Fatal(text: "a: [", sentence: "synapse.conf.json:2:1: did not find expected node content "
+        + "(while parsing a flow node, which starts in line 2)"),
     Fatal(
       text: "nginx: {}\n",
       sentence: "synapse.conf.json:1:8: nginx: there is no configuration generator 'nginx' here; "
@@ -187,18 +188,18 @@ import YAMLConfig
         + "it is needed while 'do_checks' is true"),
     Fatal(
       text: haproxy + "  do_writes: maybe\n",
-      sentence: "synapse.conf.json:8:14: haproxy.do_writes: expected true or false, found the text \"maybe\""),
+      sentence: "synapse.conf.json:7:14: haproxy.do_writes: expected true or false, found the text \"maybe\""),
     Fatal(
       text: haproxy + "file_output: {}\n",
-      sentence: "synapse.conf.json:8:14: file_output: the key 'output_directory' is missing"),
+      sentence: "synapse.conf.json:7:14: file_output: the key 'output_directory' is missing"),
     Fatal(
-      text: haproxy + "services: []\n", sentence: "synapse.conf.json:8:11: services: expected a mapping, found a list"),
+      text: haproxy + "services: []\n", sentence: "synapse.conf.json:7:11: services: expected a mapping, found a list"),
     Fatal(
       text: haproxy + "x: <%= `reboot` %>\n",
-      sentence: "synapse.conf.json:8:4: ERB is not run: \"<%= `reboot` %>\"; only <%= ENV['NAME'] %> is replaced"),
+      sentence: "synapse.conf.json:7:4: ERB is not run: \"<%= `reboot` %>\"; only <%= ENV['NAME'] %> is replaced"),
     Fatal(
       text: haproxy + "service_conf_dir: /nonexistent\n",
-      sentence: "synapse.conf.json:8:19: service_conf_dir: cannot list /nonexistent: No such file or directory"),
+      sentence: "synapse.conf.json:7:19: service_conf_dir: cannot list /nonexistent: No such file or directory"),
   ]
 
   @Test("nothing starts with a broken top level", arguments: fatal) func refused(_ c: Fatal) throws {
@@ -213,54 +214,54 @@ import YAMLConfig
   }
 
   static let bad = [
-    Bad(service: "null", sentence: ":9:8: services.bad: the key 'discovery' is missing"),
-    Bad(service: "[]", sentence: ":9:8: services.bad: expected a mapping, found a list"),
-    Bad(service: "{discovery: {}}", sentence: ":9:20: services.bad.discovery: the key 'method' is missing"),
+    Bad(service: "null", sentence: ":8:8: services.bad: the key 'discovery' is missing"),
+    Bad(service: "[]", sentence: ":8:8: services.bad: expected a mapping, found a list"),
+    Bad(service: "{discovery: {}}", sentence: ":8:20: services.bad.discovery: the key 'method' is missing"),
     Bad(
       service: "{discovery: {method: pigeon}}",
-      sentence: ":9:29: services.bad.discovery.method: there is no discovery method 'pigeon'"),
+      sentence: ":8:29: services.bad.discovery.method: there is no discovery method 'pigeon'"),
     Bad(
       service: "{discovery: {method: dns}}",
-      sentence: ":9:29: services.bad.discovery.method: discovery method 'dns' is not available in this version"),
+      sentence: ":8:29: services.bad.discovery.method: discovery method 'dns' is not available in this version"),
     Bad(
       service: "{discovery: {method: zookeeper, hosts: [a]}}",
-      sentence: ":9:20: services.bad.discovery: the key 'path' is missing"),
+      sentence: ":8:20: services.bad.discovery: the key 'path' is missing"),
     Bad(
       service: "{discovery: {method: zookeeper, path: /a}}",
-      sentence: ":9:20: services.bad.discovery: the key 'hosts' is missing"),
+      sentence: ":8:20: services.bad.discovery: the key 'hosts' is missing"),
     Bad(
       service: "{discovery: {method: zookeeper, path: a, hosts: [a]}}",
-      sentence: ":9:46: services.bad.discovery.path: 'a' is no absolute ZooKeeper path"),
+      sentence: ":8:46: services.bad.discovery.path: 'a' is no absolute ZooKeeper path"),
     Bad(
       service: "{discovery: {method: zookeeper, path: /a, hosts: [a], decode: {method: xml}}}",
-      sentence: ":9:79: services.bad.discovery.decode.method: 'xml' is not one of nerve, serverset"),
+      sentence: ":8:79: services.bad.discovery.decode.method: 'xml' is not one of nerve, serverset"),
     Bad(
       service: "{discovery: {method: base, label_filters: [{label: a, condition: like}]}}",
-      sentence: ":9:73: services.bad.discovery.label_filters[0].condition: 'like' is not one of equals, not-equals"),
+      sentence: ":8:73: services.bad.discovery.label_filters[0].condition: 'like' is not one of equals, not-equals"),
     Bad(
       service: "{discovery: {method: base}, default_servers: [{host: a}]}",
-      sentence: ":9:54: services.bad.default_servers[0]: the key 'port' is missing"),
+      sentence: ":8:54: services.bad.default_servers[0]: the key 'port' is missing"),
     Bad(
       service: "{discovery: {method: base}, default_servers: [{host: \"a\\nb\", port: 1}]}",
-      sentence: ":9:61: services.bad.default_servers[0].host: "
+      sentence: ":8:61: services.bad.default_servers[0].host: "
         + "\"a\\nb\" is neither an address nor a host name"),
     Bad(
       service: "{discovery: {method: base}, backend_port_override: http}",
-      sentence: ":9:59: services.bad.backend_port_override: expected an integer, found the text \"http\""),
+      sentence: ":8:59: services.bad.backend_port_override: expected an integer, found the text \"http\""),
     Bad(
       service: "{discovery: {method: base}, haproxy: {port: 70000}}",
-      sentence: ":9:52: services.bad.haproxy.port: 70000 is outside 1...65535"),
+      sentence: ":8:52: services.bad.haproxy.port: 70000 is outside 1...65535"),
     Bad(
       service: "{discovery: {method: base}, haproxy: {server_options: \"check\\nserver x\"}}",
-      sentence: ":9:62: services.bad.haproxy.server_options: "
+      sentence: ":8:62: services.bad.haproxy.server_options: "
         + "holds a line break, and becomes a part of one line"),
     Bad(
       service: "{discovery: {method: multi, watchers: {a: {method: base}}, resolver: {method: first}}}",
-      sentence: ":9:86: services.bad.discovery.resolver.method: there is no resolver 'first'"),
+      sentence: ":8:86: services.bad.discovery.resolver.method: there is no resolver 'first'"),
     Bad(
       service: "{discovery: {method: multi, watchers: {a: {method: base}}, "
         + "resolver: {method: sequential, sequential_order: [b]}}}",
-      sentence: ":9:116: services.bad.discovery.resolver.sequential_order: must name each watcher once: a"),
+      sentence: ":8:116: services.bad.discovery.resolver.sequential_order: must name each watcher once: a"),
   ]
 
   @Test("one bad service is left out and named, the others are run", arguments: bad) func leftOut(_ c: Bad) throws {
@@ -316,10 +317,10 @@ import YAMLConfig
 
   @Test func unknownKeysAreWarnings() throws {
     let configuration = try load(
-      ConfigurationTests.haproxy + "services: {a: {discovery: {method: base}, haproxy: {prot: 1}}}\n")
+      ConfigurationTests.haproxy + "services: {a: {discovery: {method: base}, haproxy: {server_option: 1}}}\n")
     #expect(
       configuration.warnings.map { sentence($0) } == [
-        "synapse.conf.json:8:54: services.a.haproxy.prot: unknown key, ignored; is it 'port'?"
+        "synapse.conf.json:7:53: services.a.haproxy.server_option: unknown key, ignored; is it 'server_options'?"
       ])
   }
 }

@@ -54,7 +54,7 @@ internal import Glibc
   public func start() async throws {
     let running = try ChildProcess.start(
       HAProxyServer.executable, ["-W", "-db", "-f", configurationPath],
-      onLine: { [weak self] line in self?.log.append(line) })
+      output: .lines { [weak self] line in self?.log.append(line) })
     child = running
     try AtomicFile.write(Array("\(running.pid)\n".utf8), to: path + "/master.pid", mode: 0o644, sync: false)
     try await eventually("HAProxy listens; it said: \(log)") { await self.answers() }

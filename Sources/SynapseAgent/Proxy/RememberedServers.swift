@@ -34,7 +34,7 @@ enum RememberedServers {
   }
 
   private static func isInService(_ state: AdminState) -> Bool {
-    state.isDisjoint(with: [.forcedMaintenance, .inheritedMaintenance, .configuredMaintenance])
+    state.isDisjoint(with: [.forcedMaintenance, .inheritedMaintenance])
   }
 }
 
