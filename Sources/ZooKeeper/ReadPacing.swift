@@ -1,5 +1,3 @@
-internal import SmartStack
-
 /// When a directory that has just changed may be read again, so that a burst of changes costs few reads.
 ///
 /// The first change after a quiet moment is read at once. After a read there is a pause that grows with
@@ -16,19 +14,23 @@ struct ReadPacing: Sendable {
   /// … then so many per second.
   static let sustainedRate = 5.0
 
-  private var limiter: RateLimiter
+  private var credit: Double = ReadPacing.freeReads
+  private var creditAt: ContinuousClock.Instant
   private var nextRead: ContinuousClock.Instant
 
   init(now: ContinuousClock.Instant) {
-    limiter = RateLimiter(averageRate: ReadPacing.sustainedRate, maxBurst: ReadPacing.freeReads, now: now)
+    creditAt = now
     nextRead = now
   }
 
   /// Notes a finished read of `size` names.
   mutating func didRead(size: Int, now: ContinuousClock.Instant) {
-    let pause = min(ReadPacing.longestPause, ReadPacing.pausePerName * size)
-    let hasCredit = limiter.consume(now: now)
-    nextRead = now + (hasCredit ? pause : max(pause, .seconds(1) / ReadPacing.sustainedRate))
+    let earned = (now - creditAt) / .seconds(1) * ReadPacing.sustainedRate
+    credit = min(ReadPacing.freeReads, credit + earned) - 1
+    creditAt = now
+    let forLength = min(ReadPacing.longestPause, ReadPacing.pausePerName * size)
+    let forDebt: Duration = .seconds(max(0, -credit) / ReadPacing.sustainedRate)
+    nextRead = now + max(forLength, forDebt)
   }
 
   /// How long a change seen `now` waits.

@@ -1,11 +1,13 @@
-public import Reactor
-
 public import Glibc
+public import Reactor
 
 /// What went wrong with a server of a test.
 public struct ServerTrouble: Error, CustomStringConvertible {
   /// A sentence.
   public let description: String
+
+  /// Says it.
+  public init(description: String) { self.description = description }
 }
 
 /// One standalone ZooKeeper on a free port of 127.0.0.1, with its data in a directory of its own.
@@ -76,7 +78,8 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     do {
       try await eventually("ZooKeeper answers on port \(port)", within: .seconds(60)) { [self] in
         try failIfEnded()
-        return await fourLetters("ruok") == "imok"
+        // A server that is just starting may accept and say nothing: ask again rather than wait for it.
+        return await fourLetters("ruok", patience: .milliseconds(100)) == "imok"
       }
     } catch let timeout as ConditionTimeout {
       throw ServerTrouble(description: "\(timeout); its output: \(output)")
@@ -133,10 +136,12 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   // MARK: Questions
 
   /// The answer to a four-letter word (`mntr`, `cons`, `wchs`, `dump`, …); empty when there is none.
-  public func fourLetters(_ word: String) async -> String {
+  public func fourLetters(_ word: String, patience: Duration = .seconds(2)) async -> String {
     let port = port
     let answer = try? await BlockingWork.run { () -> String in
-      guard let socket = BlockingSocket(port: port), socket.send(Array(word.utf8)) else { return "" }
+      guard let socket = BlockingSocket(port: port, patience: patience), socket.send(Array(word.utf8)) else {
+        return ""
+      }
       return String(decoding: socket.readToEnd(), as: UTF8.self)
     }
     return answer ?? ""
@@ -160,9 +165,10 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   public func expireSession(_ id: Int64, password: [UInt8]) async throws {
     let port = port
     let isDone = try await BlockingWork.run { () -> Bool in
-      guard let socket = BlockingSocket(port: port) else { return false }
+      guard let socket = BlockingSocket(port: port, patience: .seconds(2)) else { return false }
       // A connect request (protocol 0, last zxid 0, timeout, session) and a close request (xid 1, type -11).
-      let connect = bytes(Int32(0)) + bytes(Int64(0)) + bytes(Int32(4000)) + bytes(id) + bytes(Int32(16)) + password + [0]
+      let connect =
+        bytes(Int32(0)) + bytes(Int64(0)) + bytes(Int32(4000)) + bytes(id) + bytes(Int32(16)) + password + [0]
       guard socket.send(bytes(Int32(connect.count)) + connect), let answer = socket.read(exactly: 4 + 37) else {
         return false
       }
@@ -228,13 +234,14 @@ private func bytes(_ number: some FixedWidthInteger) -> [UInt8] {
   withUnsafeBytes(of: number.bigEndian) { [UInt8]($0) }
 }
 
-/// A connection for threads that may wait: every call gives up after two seconds.
+/// A connection for threads that may wait: every call gives up after `patience`.
 private final class BlockingSocket {
   private let descriptor: Int32
 
-  init?(port: Int) {
+  init?(port: Int, patience: Duration) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    var limit = timeval(tv_sec: 2, tv_usec: 0)
+    let milliseconds = patience.wholeMilliseconds
+    var limit = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
     let size = socklen_t(MemoryLayout<timeval>.size)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)

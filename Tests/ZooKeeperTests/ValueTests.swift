@@ -97,7 +97,9 @@ import Testing
   @Test func onlyWhatNoServerAnsweredIsAmbiguous() {
     // Connection loss, operation time-out, marshalling, closing; then answers of a server.
     for code: Int32 in [-4, -7, -5, -1, -116] { #expect(ZooKeeperError.Code(code).isAmbiguous, "\(code)") }
-    for code: Int32 in [-101, -102, -108, -110, -112, -127] { #expect(!ZooKeeperError.Code(code).isAmbiguous, "\(code)") }
+    for code: Int32 in [-101, -102, -108, -110, -112, -127] {
+      #expect(!ZooKeeperError.Code(code).isAmbiguous, "\(code)")
+    }
   }
 
   @Test func errorsAreSentences() {
