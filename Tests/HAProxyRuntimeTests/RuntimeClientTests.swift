@@ -76,7 +76,7 @@ struct RealClientTests {
   ) async throws {
     let proxy = HAProxyServer()
     try proxy.write(sections: [
-      "frontend web", "  bind 127.0.0.1:\(HAProxyServer.freePort())", "  default_backend web", "backend web",
+      "frontend web", "  bind 127.0.0.1:\(try freePort())", "  default_backend web", "backend web",
       "  option httpchk GET /status", "  server a_127.0.0.1:1001 127.0.0.1:1001 id 7 weight 5 check inter 1h",
       "  server b_127.0.0.1:1002 127.0.0.1:1002 id 8 disabled", "backend empty",
     ])

@@ -50,14 +50,30 @@ internal import Glibc
     try write((lines + sections).joined(separator: "\n") + "\n")
   }
 
-  /// Starts the master; returns when its worker's socket takes connections.
+  /// Starts the master; returns when its worker's socket takes connections and the master takes signals:
+  /// while it starts, as while it reloads, HAProxy ignores SIGUSR2.
   public func start() async throws {
     let running = try ChildProcess.start(
       HAProxyServer.executable, ["-W", "-db", "-f", configurationPath],
       output: .lines { [weak self] line in self?.log.append(line) })
     child = running
     try AtomicFile.write(Array("\(running.pid)\n".utf8), to: path + "/master.pid", mode: 0o644, sync: false)
-    try await eventually("HAProxy listens; it said: \(log)") { await self.answers() }
+    try await eventually("HAProxy listens") {
+      guard HAProxyServer.catchesReload(running.pid) else { return false }
+      return await self.answers()
+    }
+  }
+
+  /// Whether the process has a handler for SIGUSR2 and does not block it.
+  private nonisolated static func catchesReload(_ pid: Int32) -> Bool {
+    guard let bytes = try? Files.read("/proc/\(pid)/status", limit: 1 << 16) else { return false }
+    var masks: [Substring: UInt64] = [:]
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("Sig") {
+      let parts = line.split(whereSeparator: { $0 == ":" || $0 == "\t" })
+      if parts.count == 2 { masks[parts[0]] = UInt64(parts[1], radix: 16) }
+    }
+    let bit: UInt64 = 1 << UInt64(SIGUSR2 - 1)
+    return (masks["SigCgt"] ?? 0) & bit != 0 && (masks["SigBlk"] ?? 0) & bit == 0
   }
 
   /// Whether the stats socket answers.
@@ -82,20 +98,4 @@ internal import Glibc
 
   /// Kills one process of this server, as a crash would.
   public func kill(pid: Int32) { _ = Glibc.kill(pid, SIGKILL) }
-
-  /// A TCP port of 127.0.0.1 that nobody listens on now.
-  public nonisolated static func freePort() -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    return withUnsafeMutablePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-        guard bind(descriptor, raw, length) == 0, getsockname(descriptor, raw, &length) == 0 else { return 0 }
-        return pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { Int(UInt16(bigEndian: $0.pointee.sin_port)) }
-      }
-    }
-  }
 }
