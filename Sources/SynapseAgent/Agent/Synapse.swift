@@ -28,6 +28,9 @@ internal import ZooKeeper
   private var next: SynapseConfiguration?
   private var firstDataTimer: LoopTimer?
 
+  /// Called once, when the outputs have been told of every service for the first time.
+  public var onReady: (@LoopActor () -> Void)?
+
   private struct RunningWatcher {
     let service: ServiceConfiguration
     let generation: Int
@@ -218,6 +221,8 @@ internal import ZooKeeper
     // Whoever has spoken meanwhile is no longer in need of being remembered.
     let known = configuration.services.compactMap { snapshots[$0.name] }
     await tell(known + remembered.filter { snapshots[$0.service] == nil })
+    onReady?()
+    onReady = nil
   }
 
   /// Whether an output goes on under the configuration as it is now.

@@ -14,15 +14,11 @@ public struct ConfigurationLoader {
   ]
 
   private let environment: [String: String]
-  private let readFile: (String) throws(FileError) -> [UInt8]
-  private let listDirectory: (String) throws(FileError) -> [String]
 
   /// A loader for this machine's files.
   /// - Parameter environment: replaces `<%= ENV['NAME'] %>`.
   public init(environment: [String: String]) {
     self.environment = environment
-    readFile = { (path: String) throws(FileError) in try Files.read(path, limit: ConfigurationLoader.sizeLimit) }
-    listDirectory = { (path: String) throws(FileError) in try Files.list(path) }
   }
 
   /// Reads and decodes `path`.
@@ -87,18 +83,18 @@ public struct ConfigurationLoader {
     }
     for name in order {
       guard let node = nodes[name] else { continue }
-      decodeService(name, node, top, into: &result)
+      decodeService(name, node, into: &result)
     }
   }
 
-  private func decodeService(
-    _ name: String, _ node: YAMLNode, _ top: ConfigSection, into result: inout SynapseConfiguration
-  ) {
+  private func decodeService(_ name: String, _ node: YAMLNode, into result: inout SynapseConfiguration) {
     do {
-      let section = try top.adopt(node)
+      // Not adopted by the top: what a bad service holds beyond its error is not worth a warning.
+      let section = try ConfigSection(node)
       let services = try ServiceDecoder(name: name, section: section).decode()
       for service in services { try ServiceDecoder.checkName(service.name, at: node) }
       result.services += services
+      result.warnings += section.unknownKeys()
     } catch {
       result.leftOut.append(LeftOutService(name: name, error: error))
     }
@@ -110,7 +106,7 @@ public struct ConfigurationLoader {
   ) throws(ConfigError) -> [(name: String, service: String)] {
     let names: [String]
     do {
-      names = try listDirectory(directory)
+      names = try Files.list(directory)
     } catch {
       throw top.error("service_conf_dir", "\(error)")
     }
@@ -126,7 +122,7 @@ public struct ConfigurationLoader {
   private func document(_ path: String) throws(ConfigError) -> YAMLDocument {
     let bytes: [UInt8]
     do {
-      bytes = try readFile(path)
+      bytes = try Files.read(path, limit: ConfigurationLoader.sizeLimit)
     } catch {
       throw ConfigError(file: path, problem: "\(error)")
     }

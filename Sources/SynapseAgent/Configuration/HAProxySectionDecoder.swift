@@ -39,7 +39,7 @@ enum HAProxySectionDecoder {
     // Text, because the number may have 128 bits.
     generator.serverOrderSeed = try section.string("server_order_seed", default: "0")
     generator.maxServerID = try section.int("max_server_id", in: 1...Int(Int32.max), default: 65_535)
-    generator.stateFileTTL = try section.int("state_file_ttl", in: 0...Int(Int32.max), default: 86_400)
+    generator.stateFileTTL = try section.int("state_file_ttl", in: 0...Int(Int32.max) * 1000, default: 86_400)
     generator.usesNerveWeights = try section.bool("use_nerve_weights", default: false)
     return generator
   }

@@ -22,7 +22,7 @@ internal import ZooKeeper
   private var publish: (@LoopActor (ServiceSnapshot) -> Void)?
 
   private var children: [String: Child] = [:]
-  /// The names, in the registry's order; nil until they are known.
+  /// The names, sorted; nil until they are known.
   private var order: [String]?
   private var unread = 0
   private var generatorConfig: String?
@@ -92,7 +92,8 @@ internal import ZooKeeper
       if !child.isRead { unread -= 1 }
       children[gone] = nil
     }
-    order = names
+    // ZooKeeper's own order is that of a hash table: it changes when another of its servers answers.
+    order = names.sorted()
     for name in names where children[name] == nil { add(name) }
     publishIfReady()
   }
