@@ -93,12 +93,18 @@ public struct BackendPolicy: Sendable {
   }
 
   private func prepared(_ reading: [Backend]) -> [Backend] {
-    var seen: Set<Address> = []
+    var places: [Address: Int] = [:]
     var result: [Backend] = []
     result.reserveCapacity(reading.count)
     for var backend in rules.keepsDefaultServers ? reading + rules.defaultServers : reading {
       if let port = rules.portOverride { backend.port = port }
-      if seen.insert(Address(backend)).inserted { result.append(backend) }
+      if let place = places[Address(backend)] {
+        // Registered twice, as after an outage: the newer registration tells more of the truth.
+        if let id = backend.id, id > result[place].id ?? Int.min { result[place] = backend }
+      } else {
+        places[Address(backend)] = result.count
+        result.append(backend)
+      }
     }
     return result
   }

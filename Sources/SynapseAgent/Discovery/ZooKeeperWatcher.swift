@@ -22,8 +22,8 @@ internal import ZooKeeper
   private var publish: (@LoopActor (ServiceSnapshot) -> Void)?
 
   private var children: [String: Child] = [:]
-  /// The names, sorted; nil until they are known.
-  private var order: [String]?
+  /// Whether the names below the directory are known.
+  private var isListed = false
   private var unread = 0
   private var generatorConfig: String?
   private var awaitsGeneratorConfig: Bool
@@ -92,8 +92,7 @@ internal import ZooKeeper
       if !child.isRead { unread -= 1 }
       children[gone] = nil
     }
-    // ZooKeeper's own order is that of a hash table: it changes when another of its servers answers.
-    order = names.sorted()
+    isListed = true
     for name in names where children[name] == nil { add(name) }
     publishIfReady()
   }
@@ -185,20 +184,26 @@ internal import ZooKeeper
   // MARK: Publishing
 
   private func publishIfReady() {
-    guard publish != nil, let order, !awaitsGeneratorConfig else { return }
-    let backends = order.compactMap { children[$0]?.backend }
-    if unread > 0, !hasPublished || backends.isEmpty { return }
+    guard publish != nil, isListed, !awaitsGeneratorConfig else { return }
+    let count = children.values.count { $0.backend != nil }
+    if unread > 0, !hasPublished || count == 0 { return }
     // Those that came are published together; those that went must not wait for them.
-    if unread > 0, backends.count >= lastCount { return }
-    lastCount = backends.count
+    if unread > 0, count >= lastCount { return }
+    lastCount = count
     if let wait = remainingJitter {
       if delayed?.isPending != true { delayed = clock.schedule(after: wait) { [weak self] in self?.publishIfReady() } }
       return
     }
-    note(policy.take(backends, now: clock.now))
+    note(policy.take(servers, now: clock.now))
     hasPublished = true
     lastPublication = clock.now
     publish?(ServiceSnapshot(service: name, backends: policy.backends, generatorConfig: generatorConfig))
+  }
+
+  /// By their names: ZooKeeper's order is that of a hash table, another of its servers may answer in another.
+  private var servers: [Backend] {
+    children.values.compactMap { $0.backend.map { (name: $0.serverName, backend: $0) } }
+      .sorted { ($0.name, $0.backend.id ?? 0) < ($1.name, $1.backend.id ?? 0) }.map(\.backend)
   }
 
   /// How many servers were known when last published or about to be.
