@@ -47,6 +47,18 @@ struct BackendFacts: Sendable {
     }
   }
 
+  /// The weight of a server with these options of its own; nil when an agent check sets it, every few seconds.
+  func weight(_ options: String) -> Int? {
+    let own = options.contains("weight") || options.contains("agent-check") ? options.words : []
+    guard !own.contains("agent-check"), own.contains("no-agent-check") || !defaultServer.contains("agent-check") else {
+      return nil
+    }
+    for words in [own, defaultServer] {
+      if let at = words.lastIndex(of: "weight"), at + 1 < words.count { return Int(words[at + 1]) }
+    }
+    return 1
+  }
+
   func isForeign(_ server: String) -> Bool {
     ownServers.contains(server) || templates.contains { server.hasPrefix($0) }
   }

@@ -62,14 +62,7 @@ struct BackendPlanner {
   }
 
   private func weigh(_ server: WantedServer, _ present: RunningServer, _ steps: inout Steps) {
-    guard let options = try? ServerOption.read(server.options.words),
-      let defaults = try? ServerOption.read(facts.defaultServer)
-    else { return }
-    let merged = ServerOption.merge(defaults + options)
-    // An agent sets the weight itself, every few seconds.
-    guard !merged.contains(where: { $0.keyword == "agent-check" }) else { return }
-    let weight = merged.last { $0.keyword == "weight" }?.arguments.first.flatMap { Int($0) } ?? 1
-    guard weight != present.weight, (0...256).contains(weight) else { return }
+    guard let weight = server.weight, weight != present.weight, (0...256).contains(weight) else { return }
     if facts.isDynamic {
       steps.changes.append(RuntimeCommand("set server \(name)/\(server.name) weight \(weight)"))
     } else {
@@ -135,7 +128,9 @@ struct BackendPlanner {
   /// The socket's commands know no quotes, end at `;` and have a limit of words.
   private func check(_ words: [String]) throws(Obstacle) {
     guard words.count + 6 <= BackendPlanner.maximumWords,
-      words.allSatisfy({ word in !word.utf8.contains { byte in "\"'\\;#<$".utf8.contains(byte) || !(0x21...0x7E).contains(byte) } })
+      words.allSatisfy({ word in
+        !word.utf8.contains { byte in "\"'\\;#<$".utf8.contains(byte) || !(0x21...0x7E).contains(byte) }
+      })
     else { throw Obstacle(.unquotable) }
   }
 

@@ -33,7 +33,9 @@ enum Directives {
   }
 
   private static let obsoleteOptions: Set = ["forceclose", "http-tunnel", "http_proxy", "allredisp", "lb-agent-chk"]
-  private static let obsolete: Set = ["grace", "redisp", "redispatch", "appsession", "clitimeout", "contimeout", "srvtimeout"]
+  private static let obsolete: Set = [
+    "grace", "redisp", "redispatch", "appsession", "clitimeout", "contimeout", "srvtimeout",
+  ]
 
   private static let table: [String: Place] = {
     var table: [String: Place] = [:]

@@ -67,24 +67,13 @@ enum HostAddress: Hashable, Sendable {
   /// Letters, digits, `-`, `_` and `.`, with at least one letter in the last label: what looks like a
   /// broken address (`10.0.0.300`) is no name.
   private static func isName(_ text: String) -> Bool {
-    var label = 0
-    var hasLetter = false
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "."):
-        guard label > 0 else { return false }
-        label = 0
-        hasLetter = false
-        continue
-      case _ where byte.isLetter: hasLetter = true
-      case UInt8(ascii: "-"): guard label > 0 else { return false }
-      case _ where byte.isDigit, UInt8(ascii: "_"): break
-      default: return false
-      }
-      label += 1
-      guard label <= 63 else { return false }
+    var labels = text.split(separator: ".", omittingEmptySubsequences: false)
+    if labels.last == "" { labels.removeLast() }
+    guard let last = labels.last, last.utf8.contains(where: { $0.isLetter }) else { return false }
+    return labels.allSatisfy { label in
+      (1...63).contains(label.utf8.count) && label.first != "-"
+        && label.utf8.allSatisfy { $0.isLetter || $0.isDigit || $0 == 0x2D || $0 == 0x5F }
     }
-    return hasLetter
   }
 }
 

@@ -22,7 +22,7 @@ public struct ProxyModel: Sendable {
   private var baseProblems: [ConfigProblem] = []
   private let order: [String]
   private var services: [String: Service] = [:]
-  private var options = OptionCache()
+  private var admission = Admission()
   /// The service that has the backend of a name.
   private var owners: [String: String] = [:]
 
@@ -129,7 +129,9 @@ public struct ProxyModel: Sendable {
     }
     if settings.sharedFrontend != nil {
       sections.append(
-        Section(ConfigLine(text: "frontend \(sharedFrontendName)", origin: .sharedFrontend(nil)), context.sharedLines + shared))
+        Section(
+          ConfigLine(text: "frontend \(sharedFrontendName)", origin: .sharedFrontend(nil)), context.sharedLines + shared
+        ))
     }
     return sections
   }
@@ -194,7 +196,7 @@ extension ProxyModel {
     }
     let entries = memory.entries(of: name).filter { settings.keepsGoneServers || $0.entry.isLive }
     var built = ServiceSections(
-      service.settings, entries: entries, registry: service.registry, context: context, options: &options)
+      service.settings, entries: entries, registry: service.registry, context: context, admission: &admission)
     if service.settings.sharedFrontend != nil, settings.sharedFrontend == nil {
       let message = "left out, as the top level has no shared_frontend"
       built.problems.append(ConfigProblem(.leftOut, .service(name, .sharedFrontend, nil), message))
@@ -224,7 +226,7 @@ extension ProxyModel {
     for backend in snapshot.backends {
       let name = backend.serverName
       do throws(UnknownServerOption) {
-        let id = try check(backend, name)
+        let id = try admission.admit(backend)
         if let at = positions[name] {
           // Registered twice, as after an outage: the newer registration counts, at the older one's place.
           if (backend.id ?? Int.min) >= (servers[at].backend.id ?? Int.min) { servers[at] = (name, backend, id) }
@@ -240,21 +242,6 @@ extension ProxyModel {
     return (servers, skipped)
   }
 
-  /// - Returns: the id the registration or the configuration prescribes.
-  private mutating func check(_ backend: Backend, _ name: String) throws(UnknownServerOption) -> Int? {
-    guard HostAddress(backend.host) != nil else {
-      throw UnknownServerOption(word: backend.host.quoted, reason: "is neither an address nor a host name")
-    }
-    guard (1...65_535).contains(backend.port) else {
-      throw UnknownServerOption(word: "port \(backend.port)", reason: "is outside 1...65535")
-    }
-    guard name.isProxyName else {
-      throw UnknownServerOption(word: "its name", reason: "has other characters than letters, digits and -_.:")
-    }
-    let options = try backend.haproxyServerOptions.map { text throws(UnknownServerOption) in try self.options.read(text) }
-    return options?.id ?? backend.haproxyServerID.flatMap { (1...2_147_483_647).contains($0) ? $0 : nil }
-  }
-
   /// What to leave out because of `alert`, and the text that was refused.
   private func culprit(_ alert: CheckReport.Alert, _ file: RenderedConfiguration) -> (LineOrigin, String)? {
     if let line = alert.line {
@@ -264,7 +251,9 @@ extension ProxyModel {
       return (origin, text)
     }
     guard let proxy = alert.proxy else { return nil }
-    let owners = order.filter { services[$0]?.settings.service == proxy || services[$0]?.settings.backendSection == proxy }
+    let owners = order.filter {
+      services[$0]?.settings.service == proxy || services[$0]?.settings.backendSection == proxy
+    }
     if let server = alert.server {
       for owner in owners {
         let wanted = services[owner]?.sections.backend?.servers.first { $0.name == server }

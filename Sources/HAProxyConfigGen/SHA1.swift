@@ -20,7 +20,8 @@ private func sha1Block(_ block: ArraySlice<UInt8>, _ state: inout [UInt32]) {
     schedule[index] = block[at..<at + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
   for index in 16..<80 {
-    schedule[index] = (schedule[index - 3] ^ schedule[index - 8] ^ schedule[index - 14] ^ schedule[index - 16]).rotated(1)
+    schedule[index] = (schedule[index - 3] ^ schedule[index - 8] ^ schedule[index - 14] ^ schedule[index - 16]).rotated(
+      1)
   }
   var (a, b, c, d, e) = (state[0], state[1], state[2], state[3], state[4])
   for (index, word) in schedule.enumerated() {

@@ -14,7 +14,10 @@ struct Section: Sendable {
   let prints: [SectionPrint]
 
   /// - Parameter isSpaced: whether a blank line precedes it.
-  init(_ header: ConfigLine, _ lines: [ConfigLine], servers: [WantedServer] = [], service: String? = nil, isSpaced: Bool = true) {
+  init(
+    _ header: ConfigLine, _ lines: [ConfigLine], servers: [WantedServer] = [], service: String? = nil,
+    isSpaced: Bool = true
+  ) {
     self.header = header
     self.lines = lines
     self.servers = servers
@@ -119,7 +122,8 @@ struct LineFilter {
   }
 
   /// Lines of a frontend or backend.
-  mutating func directives(_ texts: [String], in place: Directives.Place, _ origin: (Int) -> LineOrigin) -> [ConfigLine] {
+  mutating func directives(_ texts: [String], in place: Directives.Place, _ origin: (Int) -> LineOrigin) -> [ConfigLine]
+  {
     verbatim(texts, origin).filter { line in
       let words = line.text.words
       switch Directives.place(of: words) {
@@ -149,7 +153,8 @@ struct LineFilter {
       return false
     }
     if keepsUnknown {
-      problems.append(ConfigProblem(.doubt, line.origin, "\(line.text.quoted) is no directive that we know; it is kept"))
+      problems.append(
+        ConfigProblem(.doubt, line.origin, "\(line.text.quoted) is no directive that we know; it is kept"))
     } else {
       leaveOut(line, "\(line.text.quoted) is no directive that we know, and nothing checks the file")
     }

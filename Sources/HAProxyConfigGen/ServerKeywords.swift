@@ -77,11 +77,14 @@ struct ServerKeyword: Sendable {
     let tls = Argument.oneOf(["SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"])
 
     add(.none, .accepted, "agent-check allow-0rtt backup check check-send-proxy check-ssl check-via-socks4 disabled")
-    add(.none, .accepted, "enabled force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-ssl-reuse no-sslv3")
+    add(
+      .none, .accepted, "enabled force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-ssl-reuse no-sslv3")
     add(.none, .accepted, "no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 send-proxy send-proxy-v2")
     add(.none, .accepted, "send-proxy-v2-ssl send-proxy-v2-ssl-cn ssl tfo tls-tickets")
     add(.none, .superfluous, "no-agent-check no-backup no-check no-check-ssl no-check-send-proxy no-send-proxy")
-    add(.none, .superfluous, "no-send-proxy-v2 no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-ssl no-tfo ssl-reuse stick")
+    add(
+      .none, .superfluous, "no-send-proxy-v2 no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-ssl no-tfo ssl-reuse stick"
+    )
     add(.none, .refused, "non-stick")
 
     add(.address, .accepted, "addr agent-addr")
@@ -102,7 +105,9 @@ struct ServerKeyword: Sendable {
     add(.oneOf(["auto", "h1", "h2"]), .accepted, "ws")
     add(.oneOf(["ipv4", "ipv6"]), .refused, "resolve-prefer")
     add(.oneOf(["legacy", "octet-count"]), .refused, "log-proto")
-    add(.word, .accepted, "agent-send alpn ca-file check-alpn check-proto check-sni ciphers ciphersuites crl-file crt npn")
+    add(
+      .word, .accepted, "agent-send alpn ca-file check-alpn check-proto check-sni ciphers ciphersuites crl-file crt npn"
+    )
     add(.word, .accepted, "proto proxy-v2-options sni source usesrc interface track verifyhost")
     add(.word, .refused, "cookie init-addr namespace redir resolve-net resolve-opts resolvers socks4")
     return table

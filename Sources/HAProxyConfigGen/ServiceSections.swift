@@ -29,7 +29,7 @@ struct ServiceSections: Sendable {
   ///   - registry: the names of the live ones in the registry's order.
   init(
     _ settings: ServiceSettings, entries: [(name: String, entry: ServerMemory.Entry)], registry: [String],
-    context: SharedContext, options: inout OptionCache
+    context: SharedContext, admission: inout Admission
   ) {
     if let problem = ServiceSections.problem(settings, context) {
       problems = [problem]
@@ -43,7 +43,7 @@ struct ServiceSections: Sendable {
       builder = try ServerLineBuilder(
         options: settings.serverOptions,
         usesWeights: settings.usesNerveWeights ?? context.settings.usesNerveWeights,
-        cookies: facts.wantsCookies ? settings.cookieValueMethod : nil)
+        cookies: settings.cookieValueMethod, facts: facts)
     } catch {
       problems = [settings.bad("server_options: \(error.word) \(error.reason)")]
       return
@@ -51,7 +51,7 @@ struct ServiceSections: Sendable {
     let frontend = ServiceSections.frontend(settings, context, &filter)
     shared = ServiceSections.shared(settings, context, &filter)
     problems = filter.problems
-    let servers = servers(settings, entries, registry, context, builder, &options)
+    let servers = servers(settings, entries, registry, context, builder, &admission)
     self.frontend = frontend
     backend = Section(
       ConfigLine(text: "backend \(settings.backendSection)", origin: .service(settings.service, .backend, nil)),
@@ -112,13 +112,13 @@ struct ServiceSections: Sendable {
 
   private mutating func servers(
     _ settings: ServiceSettings, _ entries: [(name: String, entry: ServerMemory.Entry)], _ registry: [String],
-    _ context: SharedContext, _ builder: ServerLineBuilder, _ options: inout OptionCache
+    _ context: SharedContext, _ builder: ServerLineBuilder, _ admission: inout Admission
   ) -> [WantedServer] {
-    let seed = context.settings.serverOrderSeed
     var servers: [WantedServer] = []
     servers.reserveCapacity(entries.count)
-    for (name, entry) in ServiceSections.ordered(entries, settings.backendOrder, seed: seed, registry: registry) {
-      let server = builder.server(name, entry, entry.backend.haproxyServerOptions.flatMap { try? options.read($0) })
+    for (name, entry) in ServiceSections.ordered(entries, settings, context, registry: registry) {
+      let server = builder.server(
+        name, entry, entry.backend.haproxyServerOptions.flatMap { try? admission.options($0) })
       let origin = LineOrigin.server(service: settings.service, name: name)
       if facts.ownServers.contains(name) {
         problems.append(ConfigProblem(.leftOut, origin, "the backend's own lines have a server of that name"))
@@ -132,11 +132,14 @@ struct ServiceSections: Sendable {
   }
 
   private static func ordered(
-    _ entries: [(name: String, entry: ServerMemory.Entry)], _ order: ServerOrder, seed: String, registry: [String]
+    _ entries: [(name: String, entry: ServerMemory.Entry)], _ settings: ServiceSettings, _ context: SharedContext,
+    registry: [String]
   ) -> [(name: String, entry: ServerMemory.Entry)] {
-    switch order {
+    let seed = context.settings.serverOrderSeed
+    switch settings.backendOrder {
     case .ascending: return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     case .descending: return entries.sorted { $1.name.utf8.lexicographicallyPrecedes($0.name.utf8) }
+    case .registry where context.settings.keepsGoneServers: return entries
     case .registry:
       let position = Dictionary(uniqueKeysWithValues: zip(registry, 0...))
       return entries.sorted { position[$0.name, default: -1] < position[$1.name, default: -1] }
@@ -156,25 +159,6 @@ struct ServiceSections: Sendable {
     value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
     value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
     return value ^ value >> 31
-  }
-}
-
-/// Registrations' options already judged: they are nearly always the same few texts.
-struct OptionCache: Sendable {
-  private var known: [String: Result<RegistrationOptions, UnknownServerOption>] = [:]
-  private static let limit = 1000
-
-  mutating func read(_ text: String) throws(UnknownServerOption) -> RegistrationOptions {
-    if let result = known[text] { return try result.get() }
-    if known.count >= OptionCache.limit { known = [:] }
-    let result: Result<RegistrationOptions, UnknownServerOption>
-    do throws(UnknownServerOption) {
-      result = .success(try RegistrationOptions(untrusted: text))
-    } catch {
-      result = .failure(error)
-    }
-    known[text] = result
-    return try result.get()
   }
 }
 

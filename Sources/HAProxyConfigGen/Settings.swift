@@ -138,7 +138,7 @@ public enum ServerOrder: String, Hashable, Sendable, CaseIterable {
   case ascending = "asc"
   /// By name, descending.
   case descending = "desc"
-  /// As the registry gives them; servers that left come first, by name.
+  /// As the registry gives them; where servers that left stay in the file, in the order of first sight.
   case registry = "no_shuffle"
   /// Different per seed, the same for the same seed and servers; one server more does not move the others.
   case shuffle

@@ -10,9 +10,12 @@ extension ServerMemory {
   public init(stateFile bytes: [UInt8]) {
     self.init()
     guard let services = JSONValue(parsing: bytes)?.object else { return }
+    var admission = Admission()
     for service in services {
       for member in service.value.object ?? [] where member.key != configurationKey {
-        guard let backend = Backend(stateEntry: member.value), backend.serverName == member.key else { continue }
+        guard let backend = Backend(stateEntry: member.value), backend.serverName == member.key,
+          admission.admits(backend)
+        else { continue }
         let id = member.value["haproxy_server_id"]?.int
         restore(
           backend, id: id.flatMap { (1...2_147_483_647).contains($0) ? $0 : nil },

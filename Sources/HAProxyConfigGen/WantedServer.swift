@@ -14,6 +14,8 @@ struct WantedServer: Sendable {
   var options: String
   /// A comment of the service's `server_options`.
   var comment: String
+  /// The weight that HAProxy is to have for it; nil when an agent check sets it.
+  var weight: Int?
 
   /// The line without indentation and without `disabled`.
   var enabledLine: String { line(disabled: false) }
@@ -56,10 +58,15 @@ struct ServerLineBuilder {
   private let comment: ServerTemplate
   private let usesWeights: Bool
   private let cookies: CookieValueMethod?
+  private let facts: BackendFacts
 
-  /// - Parameter cookies: how to make cookie values; nil when the backend has no use for them.
+  /// - Parameters:
+  ///   - cookies: how to make cookie values, where the backend has a use for them.
+  ///   - facts: what the backend's lines and defaults say.
   /// - Throws: when the service's `server_options` cannot be written.
-  init(options: String?, usesWeights: Bool, cookies: CookieValueMethod?) throws(UnknownServerOption) {
+  init(
+    options: String?, usesWeights: Bool, cookies: CookieValueMethod, facts: BackendFacts
+  ) throws(UnknownServerOption) {
     let text = options ?? ""
     guard !text.hasControlBytes else {
       throw UnknownServerOption(word: text.quoted, reason: "has control characters")
@@ -71,7 +78,8 @@ struct ServerLineBuilder {
     template = try ServerTemplate(plain)
     self.comment = try ServerTemplate(comment)
     self.usesWeights = usesWeights
-    self.cookies = cookies
+    self.cookies = facts.wantsCookies ? cookies : nil
+    self.facts = facts
   }
 
   func server(_ name: String, _ entry: ServerMemory.Entry, _ registered: RegistrationOptions?) -> WantedServer {
@@ -88,7 +96,7 @@ struct ServerLineBuilder {
       name: name, host: backend.host, port: backend.port, id: entry.id,
       isEnabled: entry.isLive && registered?.isDisabled != true,
       cookie: cookies.map { $0 == .hash ? sha1Hex(name.utf8) : name }, options: options,
-      comment: comment.expanded(host: backend.host, port: backend.port, name: name))
+      comment: comment.expanded(host: backend.host, port: backend.port, name: name), weight: facts.weight(options))
   }
 }
 
