@@ -82,10 +82,10 @@ struct HTTPResponseReader {
   private mutating func takeLine(_ rest: inout ArraySlice<UInt8>) throws(Problem) {
     let end = rest.firstIndex(of: UInt8(ascii: "\n"))
     let piece = rest[..<(end ?? rest.endIndex)]
+    if phase == .statusLine, line.count < 8 { try checkPrefix(line + piece.prefix(limits.maxHeadBytes - headBytes)) }
     try count(piece.count + (end == nil ? 0 : 1))
     line += piece
     rest = rest[(end.map { $0 + 1 } ?? rest.endIndex)...]
-    if phase == .statusLine { try checkPrefix() }
     guard end != nil else { return }
     if line.last == UInt8(ascii: "\r") { line.removeLast() }
     defer { line.removeAll(keepingCapacity: true) }
@@ -106,7 +106,7 @@ struct HTTPResponseReader {
   }
 
   /// Another protocol's greeting should fail at once, not at the deadline.
-  private func checkPrefix() throws(Problem) {
+  private func checkPrefix(_ line: [UInt8]) throws(Problem) {
     guard zip(line, "HTTP/1.".utf8).allSatisfy({ $0 == $1 }) else {
       throw .malformed("it does not begin with HTTP/1: \(HTTPResponseReader.excerpt(line))")
     }

@@ -59,7 +59,7 @@ internal import SmartStack
   private var armed: [WatchKey: UInt64] = [:]
   private var watched: [UInt64: WatchKey] = [:]
   private var costs: [WatchKey: Int] = [:]
-  private var listeners: [WatchKey: @LoopActor () -> Void] = [:]
+  var listeners: [WatchKey: @LoopActor () -> Void] = [:]
   private var budget: WatchBudget
 
   private struct PendingReply {
@@ -289,9 +289,10 @@ struct Handle: @unchecked Sendable {
   func close() { zookeeper_close(pointer) }
 
   /// As ``close()``, without the request that ends the session: libzookeeper sends that only over a
-  /// connection, and it drops the one it has when the server is not in its list any more.
+  /// connection, and it drops the one it has when the server is not in its list any more. (It compares
+  /// addresses without their ports, hence an address that nobody has.)
   func abandon() {
-    zoo_set_servers(pointer, "127.0.0.1:1")
+    zoo_set_servers(pointer, "127.255.255.254:1")
     zookeeper_close(pointer)
   }
 }
