@@ -2,7 +2,11 @@
 // First on purpose: without it glibc and the Swift importer disagree about where fd_set lives.
 #include <sys/select.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <spawn.h>
 #include <event2/event.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -13,7 +17,14 @@
 #include <event2/util.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 // Variadic C functions and macros that Swift cannot import.
 static inline int smartstack_ssl_set_host_name(SSL *ssl, const char *name) { return (int)SSL_set_tlsext_host_name(ssl, name); }
 static inline int smartstack_name_thread(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
+// A descriptor that becomes readable when the child ends; close-on-exec by definition. glibc has a name for it from 2.36.
+static inline int smartstack_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+// Declared by glibc only under _GNU_SOURCE, which the importer does not set.
+extern int pipe2(int ends[2], int flags);
+extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int first);

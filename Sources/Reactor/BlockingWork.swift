@@ -9,12 +9,24 @@ public enum BlockingWork {
 
   private static let pool = BlockingPool(maximumThreads: maximumThreads)
 
-  /// Runs `body` on a thread of its own kind and returns its result. There is no way to interrupt it.
+  /// Runs `body` beside the loop and returns its result. There is no way to interrupt it: a cancelled task
+  /// waits for it, too.
+  /// - Throws: what `body` throws, or ``ThreadError`` when the system gives no thread.
   public static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
-      pool.submit { continuation.resume(with: Swift.Result { try body() }) }
+      let code = pool.submit { continuation.resume(with: Swift.Result { try body() }) }
+      if code != 0 { continuation.resume(throwing: ThreadError(code: code)) }
     }
   }
+}
+
+/// The system would not start a thread.
+public struct ThreadError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The system's error number.
+  public let code: Int32
+
+  /// A sentence for the log.
+  public var description: String { "cannot start a thread: \(errorText(code))" }
 }
 
 /// `@unchecked Sendable`: every field is reached with `mutex` held.
@@ -32,15 +44,21 @@ private final class BlockingPool: @unchecked Sendable {
     pthread_cond_init(condition, nil)
   }
 
-  func submit(_ body: @escaping @Sendable () -> Void) {
+  /// 0, or the error number when there is no thread at all to run `body`, which is then forgotten.
+  func submit(_ body: @escaping @Sendable () -> Void) -> Int32 {
     pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    if idle <= work.count, threads < maximumThreads {
+      let code = startThread()
+      if threads == 0 { return code }
+    }
     work.append(body)
-    if idle < work.count, threads < maximumThreads { startThread() }
     pthread_cond_signal(condition)
-    pthread_mutex_unlock(mutex)
+    return 0
   }
 
-  private func startThread() {
+  /// Called with the mutex held.
+  private func startThread() -> Int32 {
     var thread = pthread_t()
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -49,7 +67,7 @@ private final class BlockingPool: @unchecked Sendable {
     // The pool is a process-wide constant; the thread may borrow it for ever.
     let code = pthread_create(&thread, &attributes, runWorker, Unmanaged.passUnretained(self).toOpaque())
     if code == 0 { threads += 1 }
-    precondition(threads > 0, "no thread can be started: pthread_create failed with \(code)")
+    return code
   }
 
   fileprivate func workUntilIdle() {

@@ -44,8 +44,10 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private static func makeBase() -> OpaquePointer {
     let config = event_config_new()
     defer { event_config_free(config) }
-    // No locks: one thread only. Precise timers: the coarse clock rounds to 4 ms.
-    event_config_set_flag(config, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue | EVENT_BASE_FLAG_PRECISE_TIMER.rawValue))
+    // No locks: one thread only. Precise timers: the coarse clock rounds to 4 ms. No cached time: a timer set by
+    // a callback would count from the moment the loop woke up, and be early by as long as the callbacks took.
+    let flags = [EVENT_BASE_FLAG_NOLOCK, EVENT_BASE_FLAG_PRECISE_TIMER, EVENT_BASE_FLAG_NO_CACHE_TIME]
+    for flag in flags { event_config_set_flag(config, Int32(flag.rawValue)) }
     guard let base = event_base_new_with_config(config) else { preconditionFailure("libevent has no usable back-end") }
     return base
   }
@@ -85,31 +87,49 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   // MARK: Running
 
   fileprivate func runForever() -> Never {
-    let executor = asUnownedSerialExecutor()
     while true {
-      var budget = EventLoop.jobsPerPass
-      while budget > 0, let job = takeJob() {
-        job.runSynchronously(on: executor)
-        budget -= 1
-      }
-      let flags = budget == 0 ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE
+      let flags = runJobs() ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE
       let code = event_base_loop(base, flags)
       precondition(code >= 0, "event_base_loop failed")
     }
   }
 
-  private func takeJob() -> UnownedJob? {
+  /// Runs what is ready, up to the budget; whether something is left.
+  private func runJobs() -> Bool {
+    let executor = asUnownedSerialExecutor()
+    collect()
+    for _ in 0..<EventLoop.jobsPerPass {
+      if next == ready.count {
+        collect()
+        if ready.isEmpty { return false }
+      }
+      let job = ready[next]
+      next += 1
+      job.runSynchronously(on: executor)
+    }
+    // Jobs that always leave another one never empty the queue: what has run must go nevertheless.
+    if next > ready.count / 2 {
+      ready.removeSubrange(..<next)
+      next = 0
+    }
+    return next < ready.count
+  }
+
+  /// Takes over what other threads handed in: at the start of every pass, so that they wait for no more than one.
+  private func collect() {
     if next == ready.count {
       ready.removeAll(keepingCapacity: ready.capacity < 4096)
       next = 0
-      inbox.withLock { inbox in
-        swap(&ready, &inbox.jobs)
-        inbox.isSignalled = false
-      }
-      if ready.isEmpty { return nil }
     }
-    defer { next += 1 }
-    return ready[next]
+    inbox.withLock { inbox in
+      inbox.isSignalled = false
+      if ready.isEmpty {
+        swap(&ready, &inbox.jobs)
+      } else {
+        ready += inbox.jobs
+        inbox.jobs.removeAll(keepingCapacity: true)
+      }
+    }
   }
 }
 

@@ -56,14 +56,10 @@ internal import Glibc
   /// Waits for `delay`.
   /// - Throws: `CancellationError` when the task is cancelled meanwhile.
   public func sleep(for delay: Duration) async throws {
-    let pending = PendingSleep()
-    try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        pending.begin(continuation, on: self, for: delay)
-      }
-    } onCancel: {
-      Task { @LoopActor in pending.finish(.failure(CancellationError())) }
-    }
+    let waiter = Waiter<Void>()
+    let timer = schedule(after: delay) { waiter.finish(.success(())) }
+    defer { timer.cancel() }
+    try await waiter.wait()
   }
 
   /// Moves a manual clock forward, firing what comes due in order of time.
@@ -131,38 +127,11 @@ private func onTimer(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutabl
   LoopActor.assumeIsolated { timer.fire() }
 }
 
-/// A sleep that ends once: by its timer or by cancellation, whichever is first, even before it began.
-@LoopActor private final class PendingSleep {
-  private var continuation: CheckedContinuation<Void, any Error>?
-  private var timer: LoopTimer?
-  private var early: Result<Void, any Error>?
-
-  nonisolated init() {}
-
-  func begin(_ continuation: CheckedContinuation<Void, any Error>, on clock: LoopClock, for delay: Duration) {
-    if let early {
-      continuation.resume(with: early)
-      return
-    }
-    self.continuation = continuation
-    timer = clock.schedule(after: delay) { [self] in finish(.success(())) }
-  }
-
-  func finish(_ result: Result<Void, any Error>) {
-    timer?.cancel()
-    guard let continuation else {
-      early = result
-      return
-    }
-    self.continuation = nil
-    continuation.resume(with: result)
-  }
-}
-
 extension Duration {
   /// As libevent takes it; sub-microsecond parts are rounded up, so that a timer is never early.
+  /// More than ten years is ten years: libevent adds to it.
   var timeval: timeval {
-    let parts = components
+    let parts = min(self, .seconds(10 * 366 * 86_400)).components
     let microseconds = (parts.attoseconds + 999_999_999_999) / 1_000_000_000_000
     return Glibc.timeval(tv_sec: Int(parts.seconds), tv_usec: Int(microseconds))
   }

@@ -1,8 +1,9 @@
+import Glibc
 import Reactor
 import TestSupport
 import Testing
 
-@Suite struct EventLoopTests {
+@Suite(.timeLimit(.minutes(2))) struct EventLoopTests {
   @Test @LoopActor func actorCodeRunsOnTheLoopsThread() async throws {
     #expect(EventLoop.shared.isCurrent)
     let elsewhere = try await BlockingWork.run { EventLoop.shared.isCurrent }
@@ -10,6 +11,56 @@ import Testing
     #expect(EventLoop.shared.isCurrent)
   }
 
+  @Test @LoopActor func hopsFromForeignThreadsAllArrive() async throws {
+    let (threads, hops) = (8, 2000)
+    let arrived = Counter()
+    for _ in 0..<threads {
+      startThread {
+        for _ in 0..<hops { Task { @LoopActor in arrived.value += 1 } }
+      }
+    }
+    try await eventually("all hops arrive") { arrived.value == threads * hops }
+  }
+
+  /// Each job leaves another one: the queue is never empty, yet everybody else gets a turn.
+  @Test @LoopActor func aTaskThatNeverRestsStarvesNobody() async throws {
+    let done = Counter()
+    let restless = Task { @LoopActor in
+      while done.value == 0 { await Task.yield() }
+    }
+    try await LoopClock.system.sleep(for: .milliseconds(1))
+    let answer = try await BlockingWork.run { 42 }
+    #expect(answer == 42)
+    done.value = 1
+    await restless.value
+  }
+
+  @Test func lockedValuesSurviveContention() async {
+    let counter = Locked(0)
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<8 {
+        group.addTask { for _ in 0..<1000 { counter.withLock { $0 += 1 } } }
+      }
+    }
+    #expect(counter.withLock { $0 } == 8000)
+  }
+
+  @Test @LoopActor func signalsAreDelivered() async throws {
+    var deliveries = 0
+    let source = SignalSource(SIGURG) { deliveries += 1 }
+    kill(getpid(), SIGURG)
+    try await eventually("the signal arrives") { deliveries == 1 }
+    kill(getpid(), SIGURG)
+    try await eventually("it arrives again") { deliveries == 2 }
+    source.cancel()
+  }
+}
+
+@LoopActor private final class Counter {
+  var value = 0
+}
+
+@Suite(.timeLimit(.minutes(2))) struct LoopClockTests {
   @Test @LoopActor func timersFireInOrderOfTheirTime() async throws {
     let clock = LoopClock.manual()
     var fired: [Int] = []
@@ -21,9 +72,151 @@ import Testing
     #expect(fired == [1, 2])
   }
 
-  @Test @LoopActor func realTimersFire() async throws {
-    var fired = false
-    LoopClock.system.schedule(after: .milliseconds(1)) { fired = true }
-    try await eventually("the timer fires") { fired }
+  @Test @LoopActor func whatATimerSchedulesFiresInTheSameAdvance() {
+    let clock = LoopClock.manual()
+    var fired: [Double] = []
+    let start = clock.unixTime
+    clock.schedule(after: .seconds(1)) {
+      clock.schedule(after: .seconds(1)) { fired.append(clock.unixTime - start) }
+    }
+    clock.advance(by: .seconds(5))
+    #expect(fired == [2])
+    #expect(clock.unixTime - start == 5)
+  }
+
+  /// A callback that takes long must not make the timers it sets come early.
+  @Test @LoopActor func realTimersAreNeverEarly() async throws {
+    var elapsed: Duration?
+    LoopClock.system.schedule(after: .milliseconds(1)) {
+      let busyUntil = ContinuousClock.now + .milliseconds(30)
+      while ContinuousClock.now < busyUntil {}
+      let start = ContinuousClock.now
+      LoopClock.system.schedule(after: .milliseconds(20)) { elapsed = ContinuousClock.now - start }
+    }
+    try await eventually("both timers fire") { elapsed != nil }
+    // A little slack: the kernel's timers run on another clock than ContinuousClock.
+    #expect(try #require(elapsed) >= .milliseconds(19))
+  }
+
+  @Test @LoopActor func aTimerOfAThousandYearsCanBeSet() {
+    let timer = LoopClock.system.schedule(after: .seconds(Int64.max / 4)) {}
+    #expect(timer.isPending)
+    timer.cancel()
+    #expect(!timer.isPending)
+  }
+
+  @Test @LoopActor func sleepEndsWithCancellation() async throws {
+    let clock = LoopClock.manual()
+    let sleeper = Task { @LoopActor in try await clock.sleep(for: .seconds(1000)) }
+    try await LoopClock.system.sleep(for: .milliseconds(1))
+    sleeper.cancel()
+    await #expect(throws: CancellationError.self) { try await sleeper.value }
+
+    let lateSleeper = Task { @LoopActor in
+      withUnsafeCurrentTask { $0?.cancel() }
+      try await clock.sleep(for: .seconds(1000))
+    }
+    await #expect(throws: CancellationError.self) { try await lateSleeper.value }
+  }
+
+  @Test @LoopActor func cancellingASleepThatIsOverDoesNothing() async throws {
+    let sleeper = Task { @LoopActor in try await LoopClock.system.sleep(for: .zero) }
+    try await sleeper.value
+    sleeper.cancel()
+    try await LoopClock.system.sleep(for: .zero)
   }
 }
+
+@Suite struct TickerTests {
+  @Test @LoopActor func keepsItsPhase() {
+    let clock = LoopClock.manual()
+    let start = clock.now
+    var ticks: [Duration] = []
+    let ticker = Ticker(every: .seconds(2), phase: .milliseconds(500), clock: clock) { _ in
+      ticks.append(clock.now - start)
+    }
+    clock.advance(by: .seconds(5))
+    #expect(ticks == [.milliseconds(500), .milliseconds(2500), .milliseconds(4500)])
+    ticker.cancel()
+    clock.advance(by: .seconds(5))
+    #expect(ticks.count == 3)
+  }
+
+  /// The loop is held up from 0.5 s to 7 s: three ticks are left out, the phase stays.
+  @Test @LoopActor func leavesOutWhatItMissed() {
+    let clock = LoopClock.manual()
+    let start = clock.now
+    var ticks: [(at: Duration, late: Duration)] = []
+    let ticker = Ticker(every: .seconds(2), phase: .milliseconds(500), clock: clock) { lateness in
+      ticks.append((clock.now - start, lateness))
+      if ticks.count == 1 { clock.advance(by: .milliseconds(6500)) }
+    }
+    clock.advance(by: .seconds(9))
+    #expect(
+      ticks.map(\.at) == [
+        .milliseconds(500), .milliseconds(2500), .milliseconds(4500), .milliseconds(6500), .milliseconds(8500),
+      ])
+    #expect(ticks.allSatisfy { $0.late == .zero })
+    ticker.cancel()
+  }
+
+  @Test @LoopActor func aRealTickerThatIsHeldUpSaysSo() async throws {
+    var lateness: [Duration] = []
+    let ticker = Ticker(every: .milliseconds(10)) { late in
+      lateness.append(late)
+      if lateness.count == 1 {
+        let busyUntil = ContinuousClock.now + .milliseconds(35)
+        while ContinuousClock.now < busyUntil {}
+      }
+    }
+    try await eventually("three ticks") { lateness.count >= 3 }
+    ticker.cancel()
+    #expect(lateness[1] >= .milliseconds(20))
+  }
+
+  @Test @LoopActor func mayBeCancelledByItsOwnBody() {
+    let clock = LoopClock.manual()
+    var count = 0
+    var ticker: Ticker?
+    ticker = Ticker(every: .seconds(1), clock: clock) { _ in
+      count += 1
+      ticker?.cancel()
+    }
+    clock.advance(by: .seconds(5))
+    #expect(count == 1)
+  }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct BlockingWorkTests {
+  private struct Problem: Error {}
+
+  @Test func runsAtMostItsLimitAtOnceAndEverythingInTheEnd() async throws {
+    struct Load { var now = 0, most = 0 }
+    let load = Locked(Load())
+    let sum = try await withThrowingTaskGroup(of: Int.self) { group in
+      for index in 0..<64 {
+        group.addTask {
+          try await BlockingWork.run {
+            load.withLock {
+              $0.now += 1
+              $0.most = max($0.most, $0.now)
+            }
+            usleepBriefly()
+            load.withLock { $0.now -= 1 }
+            return index
+          }
+        }
+      }
+      return try await group.reduce(0, +)
+    }
+    #expect(sum == 64 * 63 / 2)
+    #expect(load.withLock { $0.most } <= BlockingWork.maximumThreads)
+  }
+
+  @Test func passesErrorsOn() async {
+    await #expect(throws: Problem.self) { try await BlockingWork.run { throw Problem() } }
+  }
+}
+
+/// Work that really blocks: a millisecond in the kernel.
+private func usleepBriefly() { poll(nil, 0, 1) }

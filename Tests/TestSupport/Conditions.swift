@@ -1,6 +1,5 @@
-internal import Reactor
-
 internal import Glibc
+internal import Reactor
 
 /// A condition did not come true in time.
 public struct ConditionTimeout: Error, CustomStringConvertible {

@@ -1,0 +1,216 @@
+internal import CEvent
+internal import Glibc
+
+/// How a child process ended and what it said.
+public struct ChildResult: Equatable, Sendable {
+  /// The way it ended.
+  public enum Status: Equatable, Sendable, CustomStringConvertible {
+    /// By itself, with this exit status.
+    case exited(Int32)
+    /// By this signal, not sent because of the deadline.
+    case signalled(Int32)
+    /// Ended by us at the deadline.
+    case timedOut
+
+    /// Words for the log.
+    public var description: String {
+      switch self {
+      case .exited(let code): "exit status \(code)"
+      case .signalled(let number): "ended by signal \(number)"
+      case .timedOut: "stopped at its deadline"
+      }
+    }
+  }
+
+  /// The way it ended.
+  public var status: Status
+  /// Standard output, up to the limit.
+  public var output: [UInt8]
+  /// Standard error, up to the limit.
+  public var errorOutput: [UInt8]
+  /// Whether either was longer.
+  public var isTruncated: Bool
+  /// From start to end.
+  public var elapsed: Duration
+}
+
+/// Where a long-lived child's standard output and error go.
+public enum ChildOutput {
+  /// To `/dev/null`.
+  case discard
+  /// Where this process's own go.
+  case inherit
+  /// To the end of a file.
+  case append(path: String)
+  /// Line by line to a body; lines are cut at 64 KiB.
+  case lines(@LoopActor (String) -> Void)
+}
+
+/// Starts programs.
+///
+/// A child inherits three descriptors and no others, default signal dispositions, and is the leader of a process
+/// group of its own. Only our own children are ever reaped, by their ids.
+@LoopActor public enum ChildProcess {
+  /// How long children get between SIGTERM and SIGKILL.
+  public static let grace: Duration = .seconds(2)
+
+  /// Runs a program to its end.
+  ///
+  /// At the deadline, or when the task is cancelled, its whole group gets SIGTERM and, 2 s later or as soon as the
+  /// program itself has ended, SIGKILL. What its descendants write after its own end is not waited for.
+  /// - Parameters:
+  ///   - executable: a path, or a name looked up in this process's PATH.
+  ///   - arguments: without the program's own name.
+  ///   - environment: nil passes on this process's.
+  ///   - workingDirectory: nil stays where this process is.
+  ///   - input: its standard input; empty is `/dev/null`.
+  ///   - deadline: until it is stopped.
+  ///   - outputLimit: bytes kept of standard output and of standard error, each; more is read and dropped.
+  /// - Throws: ``FileError`` when it cannot be started, or `CancellationError`.
+  public static func run(
+    _ executable: String, _ arguments: [String], environment: [String: String]? = nil,
+    workingDirectory: String? = nil, input: [UInt8] = [], deadline: Duration, outputLimit: Int = 64 << 10
+  ) async throws -> ChildResult {
+    let start = LoopClock.system.now
+    let (outputPipe, errorPipe) = (try Pipe(), try Pipe())
+    let inputPipe = input.isEmpty ? nil : try Pipe()
+    var spawn = SpawnRequest(executable: executable, arguments: arguments)
+    spawn.environment = environment
+    spawn.workingDirectory = workingDirectory
+    spawn.input = inputPipe.map { .descriptor($0.reading) } ?? .path("/dev/null", O_RDONLY)
+    spawn.output = .descriptor(outputPipe.writing)
+    spawn.errorOutput = .descriptor(errorPipe.writing)
+    let child = RunningChild(pid: try spawn.start())
+    let output = PipeReader(outputPipe, keeping: outputLimit)
+    let errorOutput = PipeReader(errorPipe, keeping: outputLimit)
+    let writer = inputPipe.map { PipeWriter($0, input) }
+    let timer = LoopClock.system.schedule(after: deadline) { child.stop() }
+    defer {
+      timer.cancel()
+      writer?.close()
+    }
+    let status = try await child.waitOrStop()
+    output.drain()
+    errorOutput.drain()
+    return ChildResult(
+      status: status, output: output.bytes, errorOutput: errorOutput.bytes,
+      isTruncated: output.isTruncated || errorOutput.isTruncated, elapsed: LoopClock.system.now - start)
+  }
+
+  /// Starts a program that is to stay; parameters as in ``run(_:_:environment:workingDirectory:input:deadline:outputLimit:)``.
+  /// - Parameter output: for standard output and error together. Its standard input is `/dev/null`.
+  /// - Throws: ``FileError`` when it cannot be started.
+  public static func start(
+    _ executable: String, _ arguments: [String], environment: [String: String]? = nil,
+    workingDirectory: String? = nil, output: ChildOutput = .discard
+  ) throws -> RunningChild {
+    var spawn = SpawnRequest(executable: executable, arguments: arguments)
+    spawn.environment = environment
+    spawn.workingDirectory = workingDirectory
+    spawn.input = .path("/dev/null", O_RDONLY)
+    var reader: LineReader?
+    switch output {
+    case .discard: spawn.output = .path("/dev/null", O_WRONLY)
+    case .inherit: (spawn.output, spawn.errorOutput) = (.inherit, .inherit)
+    case .append(let path): spawn.output = .path(path, O_WRONLY | O_CREAT | O_APPEND)
+    case .lines(let body):
+      let pipe = try Pipe()
+      spawn.output = .descriptor(pipe.writing)
+      reader = LineReader(pipe, body)
+    }
+    return RunningChild(pid: try spawn.start(), reader: reader)
+  }
+}
+
+/// A child started by ``ChildProcess``. It goes on when this value is let go of; its end is then still reaped.
+@LoopActor public final class RunningChild {
+  /// Its process id, and its process group's.
+  public let pid: Int32
+  /// How it ended; nil while it runs.
+  public private(set) var status: ChildResult.Status?
+
+  private var exitEvent: DescriptorEvent?
+  private var reader: LineReader?
+  private var waiters: [Waiter<ChildResult.Status>] = []
+  private var killTimer: LoopTimer?
+  private var isStopping = false
+
+  init(pid: Int32, reader: LineReader? = nil) {
+    self.pid = pid
+    self.reader = reader
+    reader?.startReading()
+    let descriptor = smartstack_pidfd_open(pid)
+    guard descriptor >= 0 else {
+      lookNowAndThen()
+      return
+    }
+    // The cycle through the event keeps this object until the child has ended.
+    exitEvent = DescriptorEvent(descriptor, .reading) {
+      guard self.reap() else { return }
+      self.exitEvent?.cancel()
+      self.exitEvent = nil
+      close(descriptor)
+    }
+  }
+
+  /// Sends a signal to the whole group; nothing happens once the child has ended.
+  public func signal(_ number: Int32) {
+    if status == nil { Glibc.kill(-pid, number) }
+  }
+
+  /// Asks the group to end: SIGTERM.
+  public func terminate() { signal(SIGTERM) }
+
+  /// Ends the group: SIGKILL.
+  public func kill() { signal(SIGKILL) }
+
+  /// Waits for the child's end; any number of callers may, also afterwards.
+  /// - Throws: `CancellationError` when the task is cancelled; the child goes on.
+  public func wait() async throws -> ChildResult.Status {
+    if let status { return status }
+    let waiter = Waiter<ChildResult.Status>()
+    waiters.append(waiter)
+    return try await waiter.wait()
+  }
+
+  /// SIGTERM now, SIGKILL after the grace time or as soon as the child itself has ended.
+  func stop() {
+    guard status == nil, !isStopping else { return }
+    isStopping = true
+    terminate()
+    killTimer = LoopClock.system.schedule(after: ChildProcess.grace) { self.kill() }
+  }
+
+  func waitOrStop() async throws -> ChildResult.Status {
+    do {
+      return try await wait()
+    } catch {
+      stop()
+      throw error
+    }
+  }
+
+  private func reap() -> Bool {
+    guard status == nil else { return true }
+    var information = siginfo_t()
+    // Look without reaping: while the leader is a zombie, its id cannot be another group's.
+    guard waitid(P_PID, id_t(pid), &information, WEXITED | WNOHANG | WNOWAIT) == 0, information.si_signo == SIGCHLD
+    else { return false }
+    if isStopping { Glibc.kill(-pid, SIGKILL) }
+    var raw: Int32 = 0
+    guard waitpid(pid, &raw, WNOHANG) == pid else { return false }
+    let number = raw & 0x7f
+    status = isStopping ? .timedOut : number == 0 ? .exited(raw >> 8 & 0xff) : .signalled(number)
+    killTimer?.cancel()
+    reader?.drain()
+    reader = nil
+    if let status { for waiter in waiters { waiter.finish(.success(status)) } }
+    waiters = []
+    return true
+  }
+
+  /// Where the kernel has no pidfd: look every 20 ms.
+  private func lookNowAndThen() {
+    LoopClock.system.schedule(after: .milliseconds(20)) { if !self.reap() { self.lookNowAndThen() } }
+  }
+}

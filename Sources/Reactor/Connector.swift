@@ -1,0 +1,97 @@
+internal import CEvent
+internal import Glibc
+
+/// Opens connected, non-blocking, close-on-exec sockets.
+///
+/// By hand rather than with `bufferevent_socket_connect`: that makes sockets a child inherits, tries one
+/// address only, and reports some failures by a return value and others by a callback.
+enum Connector {
+  /// Tries the addresses in turn; each gets an even share of what is left of the deadline.
+  @LoopActor static func connect(_ addresses: [SocketAddress], to endpoint: Endpoint, deadline: Duration) async throws
+    -> Int32
+  {
+    let clock = LoopClock.system
+    let end = clock.now + deadline
+    var problem = StreamError.timedOut(endpoint, after: deadline)
+    for (index, address) in addresses.enumerated() {
+      let share = (end - clock.now) / (addresses.count - index)
+      guard share > .zero else { throw StreamError.timedOut(endpoint, after: deadline) }
+      switch try await connect(address, within: share) {
+      case .connected(let descriptor): return descriptor
+      case .failed(let code): problem = .refused(endpoint, reason: errorText(code))
+      case .selfConnected: problem = .refused(endpoint, reason: errorText(ECONNREFUSED))
+      case .timedOut: problem = .timedOut(endpoint, after: deadline)
+      }
+    }
+    throw problem
+  }
+
+  private enum Outcome {
+    case connected(Int32)
+    case failed(Int32)
+    case selfConnected
+    case timedOut
+  }
+
+  @LoopActor private static func connect(_ address: SocketAddress, within limit: Duration) async throws -> Outcome {
+    let end = LoopClock.system.now + limit
+    let isUnix = address.family == AF_UNIX
+    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(address.family, type, 0)
+    guard descriptor >= 0 else { return .failed(errno) }
+    var isHandedOut = false
+    defer { if !isHandedOut { close(descriptor) } }
+    if !isUnix { setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY) }
+    while true {
+      let code = address.withPointer { Glibc.connect(descriptor, $0, $1) } == 0 ? 0 : errno
+      if code == 0 { break }
+      if isUnix, code == EAGAIN {
+        // The listener's backlog is full; unlike TCP, the kernel leaves the waiting to us.
+        guard LoopClock.system.now < end else { return .timedOut }
+        try await LoopClock.system.sleep(for: .milliseconds(2))
+        continue
+      }
+      guard code == EINPROGRESS || code == EINTR else { return .failed(code) }
+      guard try await becomesWritable(descriptor, before: end) else { return .timedOut }
+      let result = pendingError(descriptor)
+      if result != 0 { return .failed(result) }
+      break
+    }
+    if !isUnix, isConnectedToItself(descriptor) { return .selfConnected }
+    isHandedOut = true
+    return .connected(descriptor)
+  }
+
+  @LoopActor private static func becomesWritable(_ descriptor: Int32, before end: LoopClock.Instant) async throws
+    -> Bool
+  {
+    let waiter = Waiter<Bool>()
+    let event = DescriptorEvent(descriptor, .writing) { waiter.finish(.success(true)) }
+    let timer = LoopClock.system.schedule(after: end - LoopClock.system.now) { waiter.finish(.success(false)) }
+    defer {
+      event.cancel()
+      timer.cancel()
+    }
+    return try await waiter.wait()
+  }
+
+  private static func pendingError(_ descriptor: Int32) -> Int32 {
+    var code: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) == 0 ? code : errno
+  }
+
+  /// A port nobody listens on can be given to the connecting socket itself, which then talks to itself
+  /// (simultaneous open): a health check would find a dead service alive.
+  private static func isConnectedToItself(_ descriptor: Int32) -> Bool {
+    guard let local = SocketAddress(of: descriptor, { getsockname($0, $1, $2) }),
+      let peer = SocketAddress(of: descriptor, { getpeername($0, $1, $2) })
+    else { return false }
+    return local.port == peer.port && local.host == peer.host
+  }
+
+  static func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32) {
+    var on: Int32 = 1
+    setsockopt(descriptor, level, option, &on, socklen_t(MemoryLayout<Int32>.size))
+  }
+}

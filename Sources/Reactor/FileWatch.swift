@@ -1,0 +1,137 @@
+internal import CEvent
+internal import Glibc
+
+/// Tells what changes in a directory, or that one file changed, as it happens (inotify).
+///
+/// Survives the path being renamed away, removed, replaced and made again: it watches the parent directory
+/// for the name, too, and when even that goes it looks for the path once a second. A symbolic link is
+/// followed; a change of what lies behind a second link is not noticed.
+@LoopActor public final class FileWatch {
+  private let path: String
+  private let parent: String
+  private let name: String
+  private let onChange: @LoopActor ([String]?) -> Void
+  private let descriptor: Int32
+  private var event: DescriptorEvent?
+  private var retryTimer: LoopTimer?
+  private var isCancelled = false
+  /// inotify's number for the path itself; its negative number stands for "not there".
+  private var target: Int32 = -1
+  private var isTargetDirectory = false
+  private var parentWatch: Int32 = -1
+
+  private static let parentMask = UInt32(
+    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
+  private static let directoryMask = parentMask | UInt32(IN_CLOSE_WRITE | IN_ATTRIB)
+  private static let fileMask = UInt32(IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
+
+  /// - Parameters:
+  ///   - path: a directory or a file; a file may be missing as long as its directory is there.
+  ///   - onChange: for a directory gets the names of entries that appeared, changed or went, each once per burst,
+  ///     or nil when anything may have changed (the kernel's queue overflowed, the directory was replaced). For a
+  ///     file it gets the file's own name, or nil. Temporary names of ``AtomicFile`` are among the names.
+  /// - Throws: ``FileError`` when neither the path nor its parent directory is there.
+  public init(path: String, onChange: @escaping @LoopActor ([String]?) -> Void) throws {
+    self.path = path
+    parent = Files.parent(of: path)
+    name = Files.name(of: path)
+    self.onChange = onChange
+    descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
+    guard descriptor >= 0 else { throw FileError("watch", path, code: errno) }
+    if let problem = arm() {
+      Glibc.close(descriptor)
+      isCancelled = true
+      throw problem
+    }
+    event = DescriptorEvent(descriptor, .reading) { [weak self] in self?.readEvents() }
+  }
+
+  isolated deinit { cancel() }
+
+  /// Stops for good.
+  public func cancel() {
+    guard !isCancelled else { return }
+    isCancelled = true
+    event?.cancel()
+    event = nil
+    retryTimer?.cancel()
+    Glibc.close(descriptor)
+  }
+
+  /// Watches what there is to watch; the problem when that is nothing at all.
+  private func arm() -> FileError? {
+    parentWatch = inotify_add_watch(descriptor, parent, FileWatch.parentMask | UInt32(IN_ONLYDIR))
+    let problem = FileError("watch", path, code: errno)
+    let kind = Files.kind(path)
+    if let kind { isTargetDirectory = kind == .directory }
+    let mask = isTargetDirectory ? FileWatch.directoryMask : FileWatch.fileMask
+    target = inotify_add_watch(descriptor, path, mask)
+    return target < 0 && parentWatch < 0 ? problem : nil
+  }
+
+  private func readEvents() {
+    var seen = Changes()
+    withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: MemoryLayout<inotify_event>.alignment) { buffer in
+      while true {
+        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+        guard count > 0 else { break }
+        parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]), into: &seen)
+      }
+    }
+    if seen.mustRearm {
+      // What happened between the old watch and the new one is not known.
+      if isTargetDirectory { seen.isEverything = true } else { seen.add(name) }
+      rearm()
+      if isTargetDirectory { seen.isEverything = true }
+    }
+    if seen.isEverything { onChange(nil) } else if !seen.names.isEmpty { onChange(seen.names) }
+  }
+
+  private struct Changes {
+    var names: [String] = []
+    var isEverything = false
+    var mustRearm = false
+
+    mutating func add(_ name: String) {
+      if !names.contains(name) { names.append(name) }
+    }
+  }
+
+  private func parse(_ bytes: UnsafeRawBufferPointer, into seen: inout Changes) {
+    let headSize = MemoryLayout<inotify_event>.size
+    var offset = 0
+    while offset + headSize <= bytes.count {
+      let event = bytes.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
+      let end = offset + headSize + Int(event.len)
+      let name = String(decoding: bytes[(offset + headSize)..<end].prefix { $0 != 0 }, as: UTF8.self)
+      note(event, name, in: &seen)
+      offset = end
+    }
+  }
+
+  private func note(_ event: inotify_event, _ name: String, in seen: inout Changes) {
+    let isGone = event.mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT) != 0
+    if event.mask & UInt32(IN_Q_OVERFLOW) != 0 {
+      seen.isEverything = true
+    } else if event.wd == target {
+      if isGone { seen.mustRearm = true } else { seen.add(isTargetDirectory && !name.isEmpty ? name : self.name) }
+    } else if event.wd == parentWatch, isGone || name == self.name {
+      seen.mustRearm = true
+    }
+  }
+
+  /// Looks at the path afresh: what was watched may be another file's by now.
+  private func rearm() {
+    for watch in [target, parentWatch] where watch >= 0 { inotify_rm_watch(descriptor, watch) }
+    retryTimer?.cancel()
+    retryTimer = nil
+    _ = arm()
+    guard parentWatch < 0 else { return }
+    retryTimer = LoopClock.system.schedule(after: .seconds(1)) { [weak self] in
+      guard let self, !self.isCancelled else { return }
+      let wasMissing = self.target < 0
+      self.rearm()
+      if wasMissing, self.target >= 0 { self.onChange(nil) }
+    }
+  }
+}

@@ -1,0 +1,203 @@
+internal import Glibc
+
+/// A file operation that the system refused.
+public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// What was tried, as a verb: `open`, `rename`.
+  public let operation: String
+  /// On which path.
+  public let path: String
+  /// The system's error number; 0 when the reason is ours.
+  public let code: Int32
+  /// The system's text for it.
+  public let reason: String
+
+  /// An error with the system's own text.
+  public init(_ operation: String, _ path: String, code: Int32) {
+    self.init(operation, path, code: code, reason: errorText(code))
+  }
+
+  /// An error with a text of its own.
+  public init(_ operation: String, _ path: String, code: Int32 = 0, reason: String) {
+    self.operation = operation
+    self.path = path
+    self.code = code
+    self.reason = reason
+  }
+
+  /// Whether the file or a directory on its path is not there.
+  public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+
+  /// `cannot open /a/b: No such file or directory`
+  public var description: String { "cannot \(operation) \(path): \(reason)" }
+}
+
+/// Small file operations that agents need; all of them block, as local files do.
+public enum Files {
+  /// What a path leads to.
+  public enum Kind: Equatable, Sendable {
+    /// A regular file, a directory, or anything else: a device, a pipe, a socket.
+    case file, directory, other
+  }
+
+  /// The whole file.
+  /// - Parameter limit: more bytes are an error, so that no file exhausts memory.
+  public static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
+    // Not blocking, so that a pipe put in a file's place cannot hold the agent up.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    while true {
+      let room = min(64 << 10, limit - bytes.count + 1)
+      var code: Int32 = 0
+      let piece = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+        let result = Glibc.read(descriptor, buffer.baseAddress, room)
+        code = result < 0 ? errno : 0
+        count = max(0, result)
+      }
+      if code == EINTR { continue }
+      guard code == 0 else { throw FileError("read", path, code: code) }
+      bytes += piece
+      if piece.isEmpty { return bytes }
+      guard bytes.count <= limit else { throw FileError("read", path, reason: "it is longer than \(limit) bytes") }
+    }
+  }
+
+  /// The names in a directory, sorted, without `.` and `..`.
+  public static func list(_ directory: String) throws(FileError) -> [String] {
+    guard let stream = opendir(directory) else { throw FileError("list", directory, code: errno) }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = readdir(stream) else {
+        guard errno == 0 else { throw FileError("list", directory, code: errno) }
+        return names.sorted()
+      }
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
+        String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+  }
+
+  /// What a path leads to, symbolic links followed; nil when there is nothing.
+  public static func kind(_ path: String) -> Kind? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return .file
+    case S_IFDIR: return .directory
+    default: return .other
+    }
+  }
+
+  /// Whether a path leads to anything.
+  public static func exists(_ path: String) -> Bool { kind(path) != nil }
+
+  /// When the file's content last changed, in seconds since 1970; nil when there is no such file.
+  public static func modificationTime(_ path: String) -> Double? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    return Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9
+  }
+
+  /// Removes a file (not a directory).
+  /// - Returns: false when there was none.
+  @discardableResult
+  public static func remove(_ path: String) throws(FileError) -> Bool {
+    if unlink(path) == 0 { return true }
+    if errno == ENOENT { return false }
+    throw FileError("remove", path, code: errno)
+  }
+
+  /// Makes a directory and those above it; one that is there stays as it is.
+  /// - Parameter mode: for the directories made, less the process's umask.
+  public static func makeDirectory(_ path: String, mode: UInt32) throws(FileError) {
+    if mkdir(path, mode) == 0 { return }
+    let code = errno
+    if code == EEXIST, kind(path) == .directory { return }
+    let parent = parent(of: path)
+    guard code == ENOENT, parent != path else { throw FileError("make directory", path, code: code) }
+    try makeDirectory(parent, mode: mode)
+    guard mkdir(path, mode) == 0 || errno == EEXIST else { throw FileError("make directory", path, code: errno) }
+  }
+
+  /// Sets a file's times to now, making it, empty, when it is not there.
+  /// - Parameter mode: for a new file, less the process's umask.
+  public static func touch(_ path: String, mode: UInt32) throws(FileError) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, mode)
+    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    defer { close(descriptor) }
+    guard futimens(descriptor, nil) == 0 else { throw FileError("touch", path, code: errno) }
+  }
+
+  /// `/a/b` → `/a`, `/a` → `/`, `a` → `.`; trailing slashes do not count.
+  public static func parent(of path: String) -> String {
+    var rest = path[...]
+    while rest.count > 1, rest.last == "/" { rest.removeLast() }
+    guard let slash = rest.lastIndex(of: "/") else { return "." }
+    return slash == rest.startIndex ? "/" : String(rest[..<slash])
+  }
+
+  /// `/a/b/` → `b`.
+  public static func name(of path: String) -> String {
+    var rest = path[...]
+    while rest.count > 1, rest.last == "/" { rest.removeLast() }
+    return String(rest[(rest.lastIndex(of: "/").map { rest.index(after: $0) } ?? rest.startIndex)...])
+  }
+}
+
+/// Files that readers see either as they were or as they will be, never in between.
+public enum AtomicFile {
+  /// Replaces or makes the file at `path`.
+  ///
+  /// The bytes go to `.NAME.random~` in the same directory, which is then renamed. A symbolic link at `path`
+  /// is replaced, not followed.
+  /// - Parameters:
+  ///   - mode: exactly this, whatever the umask.
+  ///   - sync: also survive a power failure. Blocks for as long as the disk takes: up to seconds.
+  public static func write(_ bytes: [UInt8], to path: String, mode: UInt32, sync: Bool) throws(FileError) {
+    let directory = Files.parent(of: path)
+    let (temporary, descriptor) = try makeTemporary(in: directory, for: Files.name(of: path))
+    do throws(FileError) {
+      try fill(descriptor, temporary, bytes, mode, sync)
+      guard rename(temporary, path) == 0 else { throw FileError("rename", path, code: errno) }
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    if sync { try syncDirectory(directory) }
+  }
+
+  private static func makeTemporary(in directory: String, for name: String) throws(FileError) -> (String, Int32) {
+    while true {
+      let path = "\(directory)/.\(name.prefix(60)).\(String(UInt32.random(in: .min ... .max), radix: 16))~"
+      let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      if descriptor >= 0 { return (path, descriptor) }
+      guard errno == EEXIST else { throw FileError("make a file in", directory, code: errno) }
+    }
+  }
+
+  private static func fill(
+    _ descriptor: Int32, _ path: String, _ bytes: [UInt8], _ mode: UInt32, _ sync: Bool
+  ) throws(FileError) {
+    defer { close(descriptor) }
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw FileError("write", path, code: errno) }
+      rest = rest.dropFirst(count)
+    }
+    guard fchmod(descriptor, mode) == 0 else { throw FileError("set the mode of", path, code: errno) }
+    if sync, fsync(descriptor) != 0 { throw FileError("sync", path, code: errno) }
+  }
+
+  private static func syncDirectory(_ path: String) throws(FileError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY)
+    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw FileError("sync", path, code: errno) }
+  }
+}

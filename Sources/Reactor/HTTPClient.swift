@@ -1,0 +1,78 @@
+/// Sends single HTTP requests, as health checks need them.
+///
+/// One connection per request, answers of HTTP/1.0 and 1.1, no redirects, hard limits on head, body and time.
+@LoopActor public enum HTTPClient {
+  /// Sends `request` and reads the whole answer.
+  /// - Parameters:
+  ///   - deadline: for everything, from the name's look-up to the body's last byte.
+  ///   - limits: what the answer may cost.
+  /// - Throws: ``StreamError``, ``HTTPClientError``, or `CancellationError`.
+  public static func send(
+    _ request: HTTPRequest, deadline: Duration, limits: HTTPClientLimits = HTTPClientLimits()
+  ) async throws -> HTTPResponse {
+    let bytes = try request.wireBytes()
+    let stream = try await ByteStream.connect(to: request.endpoint, tls: request.tls, deadline: deadline)
+    defer { stream.close() }
+    try stream.write(bytes)
+    var reader = HTTPResponseReader(limits: limits, isHead: request.method == "HEAD")
+    while !reader.isComplete {
+      let piece = try await stream.read(upTo: 16 << 10)
+      if piece.isEmpty {
+        guard reader.finish() else { throw StreamError.closed(request.endpoint) }
+        break
+      }
+      do {
+        try reader.consume(piece)
+      } catch .headTooLong {
+        throw StreamError.tooLong(request.endpoint, limit: limits.maxHeadBytes)
+      } catch .malformed(let reason) {
+        throw HTTPClientError.malformed(reason: reason)
+      }
+    }
+    return reader.response
+  }
+}
+
+extension HTTPRequest {
+  /// Head and body as sent; refuses what would end a line early, since headers and targets come from others.
+  func wireBytes() throws(HTTPClientError) -> [UInt8] {
+    guard !method.isEmpty, method.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+      throw .unsendable(reason: "the method is not one word")
+    }
+    guard !target.isEmpty, target.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
+      throw .unsendable(reason: "the target is empty or holds blanks or control characters")
+    }
+    var head = "\(method) \(target) HTTP/1.1\r\n"
+    if !has("Host") { head += "Host: \(authority)\r\n" }
+    if !has("Connection") { head += "Connection: close\r\n" }
+    for header in headers {
+      guard header.isSendable else { throw .unsendable(reason: "header \(header.name.debugDescription)") }
+      head += "\(header.name): \(header.value)\r\n"
+    }
+    let needsLength = !body.isEmpty || ["POST", "PUT", "PATCH"].contains(method)
+    if needsLength, !has("Content-Length"), !has("Transfer-Encoding") { head += "Content-Length: \(body.count)\r\n" }
+    return Array((head + "\r\n").utf8) + body
+  }
+
+  private func has(_ name: String) -> Bool { headers.contains { $0.name.equalsIgnoringASCIICase(name) } }
+
+  /// RFC 9110 §7.2: the port is left out when it is the scheme's own.
+  private var authority: String {
+    switch endpoint {
+    case .unix: "localhost"
+    case .tcp(let host, let port):
+      if port == (tls == nil ? 80 : 443) {
+        host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
+      } else {
+        endpoint.description
+      }
+    }
+  }
+}
+
+extension HTTPHeader {
+  fileprivate var isSendable: Bool {
+    !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: ":") }
+      && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
+  }
+}

@@ -1,0 +1,112 @@
+/// One header field.
+public struct HTTPHeader: Hashable, Sendable {
+  /// As written; compared without regard to case.
+  public var name: String
+  /// Without surrounding blanks.
+  public var value: String
+
+  /// A field of that name and value.
+  public init(name: String, value: String) {
+    self.name = name
+    self.value = value
+  }
+}
+
+/// One request to send with ``HTTPClient``.
+public struct HTTPRequest: Sendable {
+  /// For example `GET`.
+  public var method: String
+  /// Whom to connect to.
+  public var endpoint: Endpoint
+  /// TLS, when not nil.
+  public var tls: TLSOptions?
+  /// Path and query, for example `/status?full=1`; sent as it is.
+  public var target: String
+  /// Sent in this order. `Host`, `Connection: close` and, with a body, `Content-Length` are added unless given.
+  public var headers: [HTTPHeader]
+  /// Sent after the head.
+  public var body: [UInt8]
+
+  /// A request; see the properties.
+  public init(
+    method: String = "GET", endpoint: Endpoint, tls: TLSOptions? = nil, target: String,
+    headers: [HTTPHeader] = [], body: [UInt8] = []
+  ) {
+    self.method = method
+    self.endpoint = endpoint
+    self.tls = tls
+    self.target = target
+    self.headers = headers
+    self.body = body
+  }
+}
+
+/// An answer.
+public struct HTTPResponse: Equatable, Sendable {
+  /// 100...999.
+  public var status: Int
+  /// The text after the code; often empty.
+  public var reason: String
+  /// In the order received.
+  public var headers: [HTTPHeader]
+  /// At most ``HTTPClientLimits/maxBodyBytes``.
+  public var body: [UInt8]
+  /// Whether the body was longer and was cut.
+  public var isTruncated: Bool
+
+  /// An answer; see the properties.
+  public init(
+    status: Int, reason: String = "", headers: [HTTPHeader] = [], body: [UInt8] = [], isTruncated: Bool = false
+  ) {
+    self.status = status
+    self.reason = reason
+    self.headers = headers
+    self.body = body
+    self.isTruncated = isTruncated
+  }
+
+  /// The first value of `name`, whatever its case.
+  public func header(_ name: String) -> String? {
+    headers.first { $0.name.equalsIgnoringASCIICase(name) }?.value
+  }
+}
+
+/// What an answer may cost; the third limit, time, is the deadline of the call.
+public struct HTTPClientLimits: Sendable {
+  /// Status line and headers together, interim answers and trailers included. More is `StreamError.tooLong`.
+  public var maxHeadBytes: Int
+  /// More is cut off.
+  public var maxBodyBytes: Int
+
+  /// 64 KiB and 1 MiB unless given.
+  public init(maxHeadBytes: Int = 64 << 10, maxBodyBytes: Int = 1 << 20) {
+    self.maxHeadBytes = maxHeadBytes
+    self.maxBodyBytes = maxBodyBytes
+  }
+}
+
+/// What ``HTTPClient`` throws besides ``StreamError``.
+public enum HTTPClientError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The peer does not speak HTTP/1.
+  case malformed(reason: String)
+  /// The request cannot be put on the wire: a line break in a header, say.
+  case unsendable(reason: String)
+
+  /// A sentence for the log.
+  public var description: String {
+    switch self {
+    case .malformed(let reason): "the answer is not HTTP: \(reason)"
+    case .unsendable(let reason): "the request cannot be sent: \(reason)"
+    }
+  }
+}
+
+extension String {
+  func equalsIgnoringASCIICase(_ other: String) -> Bool {
+    utf8.count == other.utf8.count && zip(utf8, other.utf8).allSatisfy { $0.lowercasedASCII == $1.lowercasedASCII }
+  }
+}
+
+extension UInt8 {
+  var lowercasedASCII: UInt8 { self &- 65 < 26 ? self | 0x20 : self }
+}

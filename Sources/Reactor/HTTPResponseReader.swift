@@ -1,0 +1,235 @@
+/// Turns the bytes of one HTTP/1.0 or 1.1 answer, in pieces of any size, into an ``HTTPResponse``.
+///
+/// Pure and bounded: it keeps at most the limits' bytes, whatever arrives. Lenient where servers in the
+/// field are sloppy (bare `\n`, no reason, folded headers), strict where guessing would be wrong (lengths).
+struct HTTPResponseReader {
+  enum Problem: Error, Equatable {
+    case malformed(String)
+    case headTooLong
+  }
+
+  private enum Phase: Equatable {
+    case statusLine, headers
+    case sizedBody(remaining: Int)
+    case bodyToEnd
+    case chunkSize
+    case chunk(remaining: Int)
+    case chunkEnd
+    case trailers
+    case complete
+  }
+
+  /// A chunk's size with its extensions; the longest size is 16 digits.
+  private static let maximumChunkLine = 1024
+
+  private let limits: HTTPClientLimits
+  private let isHead: Bool
+  private var phase = Phase.statusLine
+  private var line: [UInt8] = []
+  private var headBytes = 0
+
+  /// What has been understood so far.
+  private(set) var response = HTTPResponse(status: 0)
+
+  /// - Parameter isHead: whether the answer belongs to a HEAD request and has no body.
+  init(limits: HTTPClientLimits, isHead: Bool) {
+    self.limits = limits
+    self.isHead = isHead
+  }
+
+  /// Whether the answer is all there; further bytes are ignored.
+  var isComplete: Bool { phase == .complete }
+
+  /// Takes the next bytes.
+  mutating func consume(_ bytes: [UInt8]) throws(Problem) {
+    var rest = bytes[...]
+    while !rest.isEmpty, phase != .complete {
+      switch phase {
+      case .sizedBody(let remaining): take(&rest, upTo: remaining) { .sizedBody(remaining: $0) }
+      case .chunk(let remaining): take(&rest, upTo: remaining) { $0 == 0 ? .chunkEnd : .chunk(remaining: $0) }
+      case .bodyToEnd: take(&rest, upTo: rest.count) { _ in .bodyToEnd }
+      default: try takeLine(&rest)
+      }
+      if phase == .sizedBody(remaining: 0) { phase = .complete }
+    }
+  }
+
+  /// Says that the peer closed; false when that came too early.
+  mutating func finish() -> Bool {
+    // After the last chunk only trailers are missing, and we have no use for them.
+    if phase == .bodyToEnd || phase == .trailers { phase = .complete }
+    return phase == .complete
+  }
+
+  // MARK: Body
+
+  /// Moves up to `count` bytes into the body; stops for good where the body's limit cuts it.
+  private mutating func take(_ rest: inout ArraySlice<UInt8>, upTo count: Int, _ next: (Int) -> Phase) {
+    let piece = rest.prefix(count)
+    let room = limits.maxBodyBytes - response.body.count
+    response.body += piece.prefix(max(0, room))
+    rest = rest.dropFirst(piece.count)
+    if piece.count > room {
+      response.isTruncated = true
+      phase = .complete
+    } else {
+      phase = next(count - piece.count)
+    }
+  }
+
+  // MARK: Lines
+
+  private mutating func takeLine(_ rest: inout ArraySlice<UInt8>) throws(Problem) {
+    let end = rest.firstIndex(of: UInt8(ascii: "\n"))
+    let piece = rest[..<(end ?? rest.endIndex)]
+    if phase == .statusLine, line.count < 8 { try checkPrefix(line + piece.prefix(limits.maxHeadBytes - headBytes)) }
+    try count(piece.count + (end == nil ? 0 : 1))
+    line += piece
+    rest = rest[(end.map { $0 + 1 } ?? rest.endIndex)...]
+    guard end != nil else { return }
+    if line.last == UInt8(ascii: "\r") { line.removeLast() }
+    defer { line.removeAll(keepingCapacity: true) }
+    try understandLine()
+  }
+
+  /// Head, interim answers and trailers share one budget; a chunk line has its own.
+  private mutating func count(_ bytes: Int) throws(Problem) {
+    switch phase {
+    case .chunkSize, .chunkEnd:
+      if line.count + bytes > HTTPResponseReader.maximumChunkLine {
+        throw .malformed("a chunk's size line is too long")
+      }
+    default:
+      headBytes += bytes
+      if headBytes > limits.maxHeadBytes { throw .headTooLong }
+    }
+  }
+
+  /// Another protocol's greeting should fail at once, not at the deadline.
+  private func checkPrefix(_ line: [UInt8]) throws(Problem) {
+    guard zip(line, "HTTP/1.".utf8).allSatisfy({ $0 == $1 }) else {
+      throw .malformed("it does not begin with HTTP/1: \(HTTPResponseReader.excerpt(line))")
+    }
+  }
+
+  private mutating func understandLine() throws(Problem) {
+    switch phase {
+    case .statusLine: try understandStatusLine()
+    case .headers: if line.isEmpty { try finishHead() } else { try understandHeader() }
+    case .chunkSize: try understandChunkSize()
+    case .chunkEnd:
+      guard line.isEmpty else { throw .malformed("a chunk is longer than its size says") }
+      phase = .chunkSize
+    case .trailers: if line.isEmpty { phase = .complete }
+    case .sizedBody, .bodyToEnd, .chunk, .complete: break
+    }
+  }
+
+  /// RFC 9112 §4, with the blank before an empty reason left out as many servers do.
+  private mutating func understandStatusLine() throws(Problem) {
+    let text = line
+    guard text.count >= 12, text.starts(with: "HTTP/1.".utf8), text[7].isDigit, text[8] == UInt8(ascii: " "),
+      text.count == 12 || text[12] == UInt8(ascii: " ")
+    else { throw .malformed("status line \(HTTPResponseReader.excerpt(text))") }
+    guard let status = HTTPResponseReader.decimal(text[9..<12]), status >= 100 else {
+      throw .malformed("status \(HTTPResponseReader.excerpt(text))")
+    }
+    response = HTTPResponse(status: status, reason: String(decoding: text.dropFirst(13), as: UTF8.self))
+    phase = .headers
+  }
+
+  private mutating func understandHeader() throws(Problem) {
+    if line[0].isBlank {
+      // RFC 9112 §5.2: an obsolete folded line continues the value before it.
+      guard var last = response.headers.popLast() else { throw .malformed("a folded line before any header") }
+      last.value += " " + HTTPResponseReader.trimmed(line[...])
+      response.headers.append(last)
+      return
+    }
+    guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
+      throw .malformed("header without a colon: \(HTTPResponseReader.excerpt(line))")
+    }
+    let name = HTTPResponseReader.trimmed(line[..<colon])
+    guard !name.isEmpty else { throw .malformed("header without a name: \(HTTPResponseReader.excerpt(line))") }
+    response.headers.append(HTTPHeader(name: name, value: HTTPResponseReader.trimmed(line[(colon + 1)...])))
+  }
+
+  /// RFC 9112 §6.3: how long the body is.
+  private mutating func finishHead() throws(Problem) {
+    let status = response.status
+    if (100..<200).contains(status), status != 101 {
+      phase = .statusLine
+    } else if isHead || status == 101 || status == 204 || status == 304 {
+      phase = .complete
+    } else if let coding = response.headers.last(where: { $0.name.equalsIgnoringASCIICase("Transfer-Encoding") }) {
+      let last = coding.value.split(separator: ",").last.map { HTTPResponseReader.trimmed(Array($0.utf8)[...]) } ?? ""
+      phase = last.equalsIgnoringASCIICase("chunked") ? .chunkSize : .bodyToEnd
+    } else if let length = try contentLength() {
+      phase = length == 0 ? .complete : .sizedBody(remaining: length)
+    } else {
+      phase = .bodyToEnd
+    }
+  }
+
+  /// Several equal lengths are one; different ones are an attack or a bug.
+  private func contentLength() throws(Problem) -> Int? {
+    var length: Int?
+    for header in response.headers where header.name.equalsIgnoringASCIICase("Content-Length") {
+      for part in header.value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+        let digits = Array(HTTPResponseReader.trimmed(Array(part)[...]).utf8)
+        guard let value = HTTPResponseReader.decimal(digits[...]), length == nil || length == value else {
+          throw .malformed("Content-Length \(HTTPResponseReader.excerpt(Array(header.value.utf8)))")
+        }
+        length = value
+      }
+    }
+    return length
+  }
+
+  private mutating func understandChunkSize() throws(Problem) {
+    let digits = line.prefix { $0 != UInt8(ascii: ";") && !$0.isBlank }
+    var size = 0
+    for digit in digits {
+      guard let value = digit.hexadecimalValue, size >> 58 == 0 else {
+        throw .malformed("chunk size \(HTTPResponseReader.excerpt(line))")
+      }
+      size = size << 4 | value
+    }
+    guard !digits.isEmpty else { throw .malformed("a chunk without a size") }
+    phase = size == 0 ? .trailers : .chunk(remaining: size)
+  }
+
+  // MARK: Small words
+
+  /// nil unless all digits and not absurdly long.
+  private static func decimal(_ digits: ArraySlice<UInt8>) -> Int? {
+    guard !digits.isEmpty, digits.count <= 18, digits.allSatisfy(\.isDigit) else { return nil }
+    return digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
+  }
+
+  private static func trimmed(_ bytes: ArraySlice<UInt8>) -> String {
+    let start = bytes.firstIndex { !$0.isBlank } ?? bytes.endIndex
+    let end = bytes.lastIndex { !$0.isBlank }.map { $0 + 1 } ?? start
+    return String(decoding: bytes[start..<end], as: UTF8.self)
+  }
+
+  /// The beginning of what was found, safe to print.
+  private static func excerpt(_ bytes: [UInt8]) -> String {
+    let text = bytes.prefix(40).map { (0x20..<0x7f).contains($0) ? Character(Unicode.Scalar($0)) : "." }
+    return "\"\(String(text))\(bytes.count > 40 ? "…" : "")\""
+  }
+}
+
+extension UInt8 {
+  fileprivate var isDigit: Bool { (0x30...0x39).contains(self) }
+  fileprivate var isBlank: Bool { self == 0x20 || self == 0x09 }
+
+  fileprivate var hexadecimalValue: Int? {
+    switch self {
+    case 0x30...0x39: Int(self) - 0x30
+    case 0x41...0x46: Int(self) - 0x41 + 10
+    case 0x61...0x66: Int(self) - 0x61 + 10
+    default: nil
+    }
+  }
+}

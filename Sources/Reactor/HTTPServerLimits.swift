@@ -1,0 +1,41 @@
+/// What clients of a ``HTTPListener`` may cost it.
+public struct HTTPServerLimits: Sendable {
+  /// Request line and headers together.
+  public var maxHeadBytes: Int
+  /// A longer body is answered 413.
+  public var maxBodyBytes: Int
+  /// At this many connections no more are accepted until one goes; they wait in the system's backlog.
+  public var maxConnections: Int
+  /// How long a connection may be silent, between requests and within one. Waiting for the handler does not count.
+  public var idleTimeout: Duration
+
+  /// 16 KiB, 64 KiB, 4,096 connections and 60 s unless given.
+  public init(
+    maxHeadBytes: Int = 16 << 10, maxBodyBytes: Int = 64 << 10, maxConnections: Int = 4096,
+    idleTimeout: Duration = .seconds(60)
+  ) {
+    self.maxHeadBytes = maxHeadBytes
+    self.maxBodyBytes = maxBodyBytes
+    self.maxConnections = maxConnections
+    self.idleTimeout = idleTimeout
+  }
+}
+
+/// Why a ``HTTPListener`` does not listen.
+public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// Another process has the address.
+  case addressInUse(Endpoint)
+  /// Everything else, with the system's text.
+  case failed(Endpoint, reason: String)
+  /// The descriptor handed to ``HTTPListener/adopt(descriptor:)`` is no listening stream socket.
+  case notListening(descriptor: Int32, reason: String)
+
+  /// A sentence for the log.
+  public var description: String {
+    switch self {
+    case .addressInUse(let endpoint): "cannot listen on \(endpoint): another process does already"
+    case .failed(let endpoint, let reason): "cannot listen on \(endpoint): \(reason)"
+    case .notListening(let descriptor, let reason): "cannot take over descriptor \(descriptor): \(reason)"
+    }
+  }
+}

@@ -1,0 +1,60 @@
+internal import CEvent
+internal import Glibc
+
+/// Opens and checks listening sockets.
+enum ListeningSocket {
+  /// A bound, listening, non-blocking, close-on-exec socket.
+  static func open(_ endpoint: Endpoint) throws(ListenError) -> Int32 {
+    let address = try address(of: endpoint)
+    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(address.family, type, 0)
+    guard descriptor >= 0 else { throw .failed(endpoint, reason: errorText(errno)) }
+    if case .unix(let path) = endpoint {
+      removeStaleSocket(path, address)
+    } else {
+      Connector.setOption(descriptor, SOL_SOCKET, SO_REUSEADDR)
+    }
+    if address.withPointer({ bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, SOMAXCONN) == 0 {
+      return descriptor
+    }
+    let code = errno
+    close(descriptor)
+    throw code == EADDRINUSE ? .addressInUse(endpoint) : .failed(endpoint, reason: errorText(code))
+  }
+
+  /// Makes a descriptor from elsewhere non-blocking and close-on-exec, if it is a listening stream socket.
+  static func prepareAdopted(_ descriptor: Int32) throws(ListenError) {
+    guard option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue), option(SO_ACCEPTCONN, of: descriptor) == 1
+    else { throw .notListening(descriptor: descriptor, reason: "it is no listening stream socket") }
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+  }
+
+  private static func address(of endpoint: Endpoint) throws(ListenError) -> SocketAddress {
+    do throws(StreamError) {
+      if let address = try AddressResolver.immediateAddresses(of: endpoint)?.first { return address }
+      guard case .tcp(let host, let port) = endpoint,
+        let address = try AddressResolver.lookUp(host, port, endpoint, flags: AI_PASSIVE).first
+      else { throw StreamError.refused(endpoint, reason: "the name has no address") }
+      return address
+    } catch {
+      if case .refused(_, let reason) = error { throw .failed(endpoint, reason: reason) }
+      throw .failed(endpoint, reason: error.description)
+    }
+  }
+
+  /// A socket file whose process is gone refuses connections; only then it is removed.
+  private static func removeStaleSocket(_ path: String, _ address: SocketAddress) {
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
+    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    defer { close(probe) }
+    if address.withPointer({ connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unlink(path) }
+  }
+
+  private static func option(_ name: Int32, of descriptor: Int32) -> Int32? {
+    var value: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    return getsockopt(descriptor, SOL_SOCKET, name, &value, &size) == 0 ? value : nil
+  }
+}

@@ -1,0 +1,136 @@
+internal import CEvent
+internal import Glibc
+
+/// A socket address in the kernel's own form.
+struct SocketAddress: Hashable, Sendable {
+  private let bytes: [UInt8]
+
+  init(_ address: UnsafePointer<sockaddr>, length: Int) {
+    bytes = Array(UnsafeRawBufferPointer(start: address, count: length))
+  }
+
+  /// nil when the path is too long for a Unix socket.
+  init?(unixPath path: String) {
+    var address = sockaddr_un()
+    let capacity = MemoryLayout.size(ofValue: address.sun_path)
+    guard path.utf8.count < capacity, !path.utf8.contains(0) else { return nil }
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    bytes = withUnsafeBytes(of: &address) { Array($0) }
+  }
+
+  /// The address a socket is bound to, or its peer's.
+  init?(
+    of descriptor: Int32, _ query: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let code = withUnsafeMutablePointer(to: &storage) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { query(descriptor, $0, &length) }
+    }
+    guard code == 0 else { return nil }
+    bytes = withUnsafeBytes(of: &storage) { Array($0.prefix(Int(length))) }
+  }
+
+  var family: Int32 {
+    bytes.withUnsafeBytes { $0.count >= 2 ? Int32($0.loadUnaligned(as: sa_family_t.self)) : AF_UNSPEC }
+  }
+
+  func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Result) rethrows -> Result {
+    try bytes.withUnsafeBytes { raw in
+      guard let base = raw.baseAddress else { preconditionFailure("a socket address is never empty") }
+      return try body(base.assumingMemoryBound(to: sockaddr.self), socklen_t(raw.count))
+    }
+  }
+
+  /// Host without port; an IPv4 address mapped into IPv6 is written as IPv4. nil for Unix sockets.
+  var host: String? {
+    switch family {
+    case AF_INET: text(AF_INET, skipping: MemoryLayout<sockaddr_in>.offset(of: \.sin_addr) ?? 4)
+    case AF_INET6: mappedHost ?? text(AF_INET6, skipping: MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr) ?? 8)
+    default: nil
+    }
+  }
+
+  /// The port of a TCP address, else 0. Big-endian, at the same place in both families.
+  var port: Int { bytes.count >= 4 && family != AF_UNIX ? Int(bytes[2]) << 8 | Int(bytes[3]) : 0 }
+
+  private var mappedHost: String? {
+    let prefix: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+    guard bytes.count >= 24, Array(bytes[8..<20]) == prefix else { return nil }
+    return bytes[20..<24].map(String.init).joined(separator: ".")
+  }
+
+  private func text(_ family: Int32, skipping offset: Int) -> String? {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { buffer in
+      bytes.withUnsafeBytes { raw in
+        guard let base = raw.baseAddress, let target = buffer.baseAddress,
+          inet_ntop(family, base + offset, target, socklen_t(buffer.count)) != nil
+        else { return nil }
+        return String(cString: target)
+      }
+    }
+  }
+}
+
+/// Endpoint to addresses: paths and numeric hosts at once, names on a thread of ``BlockingWork``.
+enum AddressResolver {
+  /// - Throws: `StreamError`, or `CancellationError`. A resolver that hangs is left behind at the deadline.
+  @LoopActor static func addresses(of endpoint: Endpoint, deadline: Duration) async throws -> [SocketAddress] {
+    if let known = try immediateAddresses(of: endpoint) { return known }
+    guard case .tcp(let host, let port) = endpoint else { return [] }
+    let waiter = Waiter<[SocketAddress]>()
+    let timer = LoopClock.system.schedule(after: deadline) {
+      waiter.finish(.failure(StreamError.timedOut(endpoint, after: deadline)))
+    }
+    defer { timer.cancel() }
+    Task { @LoopActor in
+      do {
+        let found = try await BlockingWork.run { try lookUp(host, port, endpoint, flags: AI_ADDRCONFIG) }
+        waiter.finish(.success(found))
+      } catch {
+        waiter.finish(.failure(error))
+      }
+    }
+    return try await waiter.wait()
+  }
+
+  /// nil when the host is a name.
+  static func immediateAddresses(of endpoint: Endpoint) throws(StreamError) -> [SocketAddress]? {
+    switch endpoint {
+    case .unix(let path):
+      if let address = SocketAddress(unixPath: path) { return [address] }
+      throw .refused(endpoint, reason: "the path is longer than a Unix socket's may be")
+    case .tcp(let host, let port):
+      guard (0...65535).contains(port) else { throw .refused(endpoint, reason: "the port is outside 0...65535") }
+      guard !host.isEmpty else { throw .refused(endpoint, reason: "the host is empty") }
+      return try? lookUp(host, port, endpoint, flags: AI_NUMERICHOST)
+    }
+  }
+
+  static func lookUp(
+    _ host: String, _ port: Int, _ endpoint: Endpoint, flags: Int32
+  ) throws(StreamError) -> [SocketAddress] {
+    var hints = addrinfo()
+    hints.ai_family = AF_UNSPEC
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    hints.ai_flags = flags | AI_NUMERICSERV
+    var list: UnsafeMutablePointer<addrinfo>?
+    let code = getaddrinfo(host, String(port), &hints, &list)
+    defer { if let list { freeaddrinfo(list) } }
+    guard code == 0 else {
+      let reason = code == EAI_SYSTEM ? errorText(errno) : String(cString: gai_strerror(code))
+      throw .refused(endpoint, reason: "the name does not resolve: \(reason)")
+    }
+    var found: [SocketAddress] = []
+    var next = list
+    while let entry = next {
+      if let address = entry.pointee.ai_addr {
+        found.append(SocketAddress(address, length: Int(entry.pointee.ai_addrlen)))
+      }
+      next = entry.pointee.ai_next
+    }
+    guard !found.isEmpty else { throw .refused(endpoint, reason: "the name has no address") }
+    return found
+  }
+}

@@ -1,0 +1,81 @@
+internal import CEvent
+internal import Glibc
+
+/// OpenSSL for client streams: contexts made once, sessions made per stream.
+@LoopActor enum TLSSession {
+  private static var contexts: [Bool: OpaquePointer] = [:]
+
+  /// A client session for `host`. The caller owns it (a bufferevent usually takes it over).
+  static func make(_ options: TLSOptions, host: String) throws(TLSProblem) -> OpaquePointer {
+    let context = try context(for: options)
+    defer { SSL_CTX_free(context) }
+    guard let session = SSL_new(context) else { throw TLSProblem(reason: nextError()) }
+    let name = options.serverName ?? host
+    if options.serverName != nil, !isAddress(name) { _ = smartstack_ssl_set_host_name(session, name) }
+    if options.verify {
+      SSL_set_verify(session, SSL_VERIFY_PEER, nil)
+      let isAccepted =
+        isAddress(name)
+        ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), name) : SSL_set1_host(session, name)
+      guard isAccepted == 1 else {
+        SSL_free(session)
+        throw TLSProblem(reason: "\(name) is no name a certificate can be checked for")
+      }
+    }
+    return session
+  }
+
+  /// Why a handshake or a connection failed, from OpenSSL's queue and the verification's result.
+  static func describeFailure(of session: OpaquePointer?, code: UInt) -> String {
+    if let session, SSL_get_verify_mode(session) != SSL_VERIFY_NONE {
+      let result = SSL_get_verify_result(session)
+      if result != Int(X509_V_OK) {
+        return "the certificate is not valid: " + String(cString: X509_verify_cert_error_string(result))
+      }
+    }
+    guard code != 0, let text = ERR_reason_error_string(code) else { return "TLS failure" }
+    return "TLS failure: " + String(cString: text)
+  }
+
+  /// One more reference to a shared context, or a fresh one for a private authority.
+  private static func context(for options: TLSOptions) throws(TLSProblem) -> OpaquePointer {
+    if options.verify, let file = options.authorityFile {
+      let context = try newContext()
+      guard SSL_CTX_load_verify_locations(context, file, nil) == 1 else {
+        SSL_CTX_free(context)
+        throw TLSProblem(reason: "cannot read authorities from \(file): \(nextError())")
+      }
+      return context
+    }
+    if contexts[options.verify] == nil {
+      let context = try newContext()
+      if options.verify { SSL_CTX_set_default_verify_paths(context) }
+      contexts[options.verify] = context
+    }
+    guard let shared = contexts[options.verify] else { throw TLSProblem(reason: "no context") }
+    SSL_CTX_up_ref(shared)
+    return shared
+  }
+
+  private static func newContext() throws(TLSProblem) -> OpaquePointer {
+    guard let context = SSL_CTX_new(TLS_client_method()) else { throw TLSProblem(reason: nextError()) }
+    // Servers that close without a goodbye are common; length or chunking tells whether an answer is whole.
+    SSL_CTX_set_options(context, UInt64(1) << 7)  // SSL_OP_IGNORE_UNEXPECTED_EOF, a macro Swift cannot see
+    return context
+  }
+
+  private static func nextError() -> String {
+    let code = ERR_get_error()
+    ERR_clear_error()
+    guard let text = ERR_reason_error_string(code) else { return "OpenSSL gave no reason" }
+    return String(cString: text)
+  }
+
+  private static func isAddress(_ name: String) -> Bool {
+    var buffer = in6_addr()
+    return inet_pton(AF_INET, name, &buffer) == 1 || inet_pton(AF_INET6, name, &buffer) == 1
+  }
+}
+
+/// Why no TLS session could be set up.
+struct TLSProblem: Error { let reason: String }
