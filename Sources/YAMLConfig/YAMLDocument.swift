@@ -20,9 +20,10 @@ public struct YAMLLimits: Sendable {
 
 /// A document: its top value and what was odd about it.
 ///
-/// YAML 1.1 as PyYAML reads it; Ruby's Psych agrees but for rare forms (docs/configuration.md lists them). JSON is read
-/// by a reader of its own, because libyaml refuses some of it (escaped surrogate pairs, a line separator
-/// inside a string, keys beyond 1,024 characters).
+/// YAML 1.1 as PyYAML reads it. Ruby's Psych agrees but for rare forms: it takes `1,000` for a number and
+/// `tRuE` for a boolean, and lets a `<<` that stands behind a key override it; dates, which both turn into
+/// objects, stay text here. JSON is read by a reader of its own, because libyaml refuses some of it (escaped
+/// surrogate pairs, line separators inside a string, names beyond 1,024 characters) and has no `1e3`.
 public struct YAMLDocument: Sendable {
   /// The top value; null for an empty document.
   public let root: YAMLNode
