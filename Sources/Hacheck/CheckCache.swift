@@ -1,0 +1,128 @@
+internal import Reactor
+
+/// What tells one live check from another. Services that share a port share its checks, unless the service
+/// is told its name.
+struct CheckKey: Hashable {
+  var `protocol`: CheckProtocol
+  var host: String
+  var port: Int
+  /// Without the query string, as in the original.
+  var path: String
+  /// Empty unless `service_name_header` is set.
+  var service: String
+}
+
+/// What a live check found.
+struct CheckOutcome: Equatable, Sendable {
+  /// As in HTTP; 599 when the service could not be asked.
+  var code: Int
+  var body: [UInt8]
+
+  init(code: Int, body: [UInt8]) {
+    self.code = code
+    self.body = body
+  }
+
+  init(code: Int, _ sentence: String) { self.init(code: code, body: Array(sentence.utf8)) }
+
+  /// The status to answer with: a code that has no name in HTTP is 503.
+  var status: Int {
+    if code <= 200 { return 200 }
+    return CheckOutcome.known.contains(code) ? code : 503
+  }
+
+  /// The codes that Python's `http.client` knows; the original passes on exactly these.
+  private static let known: Set<Int> = Set(
+    [
+      201...208, 226...226, 300...305, 307...308, 400...418, 421...426, 428...429, 431...431, 451...451, 500...508,
+      510...511,
+    ]
+    .joined())
+}
+
+/// The answers of live checks, kept for a while, and the checks under way, one per key.
+@LoopActor final class CheckCache {
+  /// The counters of `/status`, as the original counts.
+  struct Statistics: Equatable {
+    var expirations = 0
+    var sets = 0
+    var gets = 0
+    var hits = 0
+    var misses = 0
+  }
+
+  private struct Answer {
+    let outcome: CheckOutcome
+    let expiry: LoopClock.Instant
+  }
+
+  private let lifetime: Duration
+  private let clock: LoopClock
+  private var answers: LRUTable<CheckKey, Answer>
+  private var flights: [CheckKey: [@LoopActor (CheckOutcome) -> Void]] = [:]
+
+  /// Bodies kept at most, in all.
+  static let bodyBudget = 16 << 20
+
+  private(set) var statistics = Statistics()
+
+  init(lifetime: Duration, capacity: Int, clock: LoopClock) {
+    self.lifetime = lifetime
+    self.clock = clock
+    answers = LRUTable(capacity: capacity, budget: CheckCache.bodyBudget)
+  }
+
+  /// Answers kept.
+  var count: Int { answers.count }
+  /// Checks under way or waiting for a slot.
+  var flightCount: Int { flights.count }
+
+  /// The answer that is still good. Counts as one question; after nil goes ``join(_:then:start:)``.
+  /// - Parameter bust: the asker wants a check that is made now; the answer kept is forgotten.
+  func answer(_ key: CheckKey, bust: Bool) -> CheckOutcome? {
+    statistics.gets += 1
+    guard let kept = answers.use(key) else { return nil }
+    if !bust, kept.expiry >= clock.now {
+      statistics.hits += 1
+      return kept.outcome
+    }
+    statistics.expirations += 1
+    answers.remove(key)
+    return nil
+  }
+
+  /// Waits for the check under way, or starts one: also for those who want no kept answer, because a check
+  /// under way is none.
+  func join(
+    _ key: CheckKey, then: @escaping @LoopActor (CheckOutcome) -> Void,
+    start: @escaping @LoopActor () async -> CheckOutcome
+  ) {
+    if flights[key] != nil {
+      statistics.hits += 1
+      flights[key]?.append(then)
+      return
+    }
+    statistics.misses += 1
+    statistics.sets += 1
+    flights[key] = [then]
+    // As in the original the time runs from the start: an answer is never older than `cache_time`.
+    let expiry = clock.now + lifetime
+    Task.immediate { @LoopActor in
+      let outcome = await start()
+      land(key, outcome, expiry: expiry)
+    }
+  }
+
+  private func land(_ key: CheckKey, _ outcome: CheckOutcome, expiry: LoopClock.Instant) {
+    if lifetime > .zero, expiry > clock.now {
+      answers.set(key, Answer(outcome: outcome, expiry: expiry), cost: outcome.body.count)
+    }
+    for waiter in flights.removeValue(forKey: key) ?? [] { waiter(outcome) }
+  }
+
+  /// Forgets what is no good any more; nobody has to ask for it to go.
+  func sweep() {
+    let now = clock.now
+    answers.removeAll { $0.expiry < now }
+  }
+}

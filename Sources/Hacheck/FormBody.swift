@@ -1,0 +1,134 @@
+/// The fields of a form, from the query string and the body of a request; of a field given twice the last
+/// counts, and the body's after the query's.
+struct FormBody {
+  private var fields: [String: [UInt8]] = [:]
+
+  /// More fields than this are no form of ours.
+  static let mostFields = 100
+
+  /// - Parameter contentType: `application/x-www-form-urlencoded` and `multipart/form-data` are read; a body
+  ///   of any other type, or of none, has no fields.
+  init(query: some StringProtocol, contentType: String?, body: [UInt8]) {
+    readPairs(query.utf8)
+    let type = contentType ?? ""
+    if type.lowercased().hasPrefix("application/x-www-form-urlencoded") {
+      readPairs(body)
+    } else if type.lowercased().hasPrefix("multipart/form-data"), let boundary = FormBody.boundary(type) {
+      readParts(body, boundary: boundary)
+    }
+  }
+
+  /// The value of a field, without surrounding blanks and with control characters as blanks.
+  /// - Throws: ``Refusal`` when it is no UTF-8.
+  func text(_ name: String) throws(Refusal) -> String? {
+    guard let bytes = fields[name] else { return nil }
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw Refusal("`\(name)` is not UTF-8") }
+    var scalars = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      let isControl = scalar.value < 0x20 && ![0x09, 0x0a, 0x0b, 0x0c, 0x0d].contains(scalar.value)
+      scalars.append(isControl ? " " : scalar)
+    }
+    while let first = scalars.first, first.properties.isWhitespace { scalars.removeFirst() }
+    while let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }
+    return String(scalars)
+  }
+
+  /// The value of a field as Unix seconds.
+  func time(_ name: String) throws(Refusal) -> Double? {
+    guard let text = try text(name) else { return nil }
+    guard let time = Double(decimal: text) else {
+      throw Refusal("`\(name)` is \(text.quotedForPeople); seconds since 1970 are expected")
+    }
+    return time
+  }
+
+  // MARK: application/x-www-form-urlencoded
+
+  private mutating func readPairs(_ bytes: some Collection<UInt8>) {
+    for pair in bytes.split(separator: UInt8(ascii: "&"), maxSplits: FormBody.mostFields) {
+      // Without `=` it is no field, as Python's parser has it.
+      guard let equals = pair.firstIndex(of: UInt8(ascii: "=")) else { continue }
+      let name = FormBody.decoded(pair[..<equals])
+      fields[String(decoding: name, as: UTF8.self)] = FormBody.decoded(pair[pair.index(after: equals)...])
+    }
+  }
+
+  /// `+` is a blank, `%41` is `A`, and a `%` without two digits is itself.
+  static func decoded(_ bytes: some Collection<UInt8>) -> [UInt8] {
+    let bytes = Array(bytes)
+    var out: [UInt8] = []
+    var index = 0
+    while index < bytes.count {
+      if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count, let high = bytes[index + 1].hexValue,
+        let low = bytes[index + 2].hexValue
+      {
+        out.append(high << 4 | low)
+        index += 3
+      } else {
+        out.append(bytes[index] == UInt8(ascii: "+") ? 0x20 : bytes[index])
+        index += 1
+      }
+    }
+    return out
+  }
+
+  // MARK: multipart/form-data (RFC 7578)
+
+  private static func boundary(_ type: String) -> [UInt8]? {
+    for parameter in type.split(separator: ";").dropFirst() {
+      let (name, value) = parameter.cut(at: "=")
+      guard name.filter({ $0 != " " }).lowercased() == "boundary", let value else { continue }
+      let text = value.trimmingBlanks.trimmingQuotes
+      return text.isEmpty || text.utf8.count > 70 ? nil : Array("--\(text)".utf8)
+    }
+    return nil
+  }
+
+  private mutating func readParts(_ body: [UInt8], boundary: [UInt8]) {
+    var rest = body[...]
+    guard let first = rest.firstRange(of: boundary) else { return }
+    rest = rest[first.upperBound...]
+    for _ in 0..<FormBody.mostFields {
+      guard rest.starts(with: [0x0d, 0x0a]), let end = rest.firstRange(of: [0x0d, 0x0a] + boundary) else { return }
+      readPart(rest[rest.startIndex + 2..<max(rest.startIndex + 2, end.lowerBound)])
+      rest = rest[end.upperBound...]
+    }
+  }
+
+  private mutating func readPart(_ part: ArraySlice<UInt8>) {
+    guard let blank = part.firstRange(of: [0x0d, 0x0a, 0x0d, 0x0a]) else { return }
+    let head = String(decoding: part[..<blank.lowerBound], as: UTF8.self)
+    for line in head.split(separator: "\r\n") where line.lowercased().hasPrefix("content-disposition:") {
+      for parameter in line.split(separator: ";").dropFirst() {
+        let (name, value) = parameter.cut(at: "=")
+        guard name.trimmingBlanks.lowercased() == "name", let value else { continue }
+        fields[value.trimmingBlanks.trimmingQuotes] = Array(part[blank.upperBound...])
+      }
+    }
+  }
+}
+
+extension StringProtocol {
+  fileprivate var trimmingBlanks: String {
+    var text = Substring(self)
+    while text.first == " " || text.first == "\t" { text.removeFirst() }
+    while text.last == " " || text.last == "\t" { text.removeLast() }
+    return String(text)
+  }
+
+  fileprivate var trimmingQuotes: String {
+    guard count >= 2, first == "\"", last == "\"" else { return String(self) }
+    return String(dropFirst().dropLast())
+  }
+}
+
+extension ArraySlice<UInt8> {
+  /// Where `pattern` first stands.
+  fileprivate func firstRange(of pattern: [UInt8]) -> Range<Int>? {
+    guard !pattern.isEmpty, count >= pattern.count else { return nil }
+    for start in startIndex...(endIndex - pattern.count) where self[start] == pattern[0] {
+      if self[start..<start + pattern.count].elementsEqual(pattern) { return start..<start + pattern.count }
+    }
+    return nil
+  }
+}

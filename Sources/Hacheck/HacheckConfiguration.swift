@@ -1,0 +1,63 @@
+/// Everything that can be set about hacheck: the keys of its YAML file, and where it listens.
+public struct HacheckConfiguration: Sendable, Equatable {
+  /// Where to listen; several ports answer alike. 0 picks a free one. Yelp's machines use 6666.
+  public var ports: [Int] = [3333]
+  /// The address to listen on.
+  public var bindAddress = "0.0.0.0"
+  /// The folder with the operators' marks. Made with mode 0750 when missing.
+  public var spoolRoot = "/var/spool/hacheck"
+
+  /// `cache_time`: for how long an answer of a live check is given again, counted from the start of the
+  /// check. Longer spares the services, shorter notices a failure sooner. Zero keeps nothing.
+  public var cacheTime: Duration = .seconds(10)
+  /// `healthcheck_timeout`: from the question to the answer of one live check, waiting included.
+  public var healthcheckTimeout: Duration = .seconds(10)
+  /// `max_clients`: live checks under way at one host and port; further ones wait.
+  public var checksPerTarget = 10
+  /// `max_checks`: live checks under way in all. Each costs a socket, so it must fit `rlimit_nofile`.
+  public var checksInAll = 4096
+  /// `service_name_header`: the request header that tells the service its name; nil for none.
+  public var serviceNameHeader: String?
+  /// `http_headers_to_copy`: request headers that are passed on to the service.
+  public var headersToCopy = ["Host"]
+  /// `mysql_username`, for checks of MySQL.
+  public var mysqlUsername: String?
+  /// `mysql_password`, for checks of MySQL.
+  public var mysqlPassword: String?
+
+  /// `allow_remote_spool_changes`: whether `POST /spool/…` is answered at all.
+  public var allowsSpoolChanges = false
+  /// `spool_change_networks`: who may `POST /spool/…`; nil is everyone.
+  public var spoolChangeNetworks: [AddressRange]?
+  /// `check_networks`: besides this machine's own addresses and loopback, the addresses that a header may
+  /// make hacheck probe.
+  public var checkNetworks: [AddressRange] = []
+
+  /// `cache_size`: answers kept; the least recently used go first. About 300 bytes each, and the bodies.
+  public var cacheSize = 10_000
+  /// `seen_services_size`: service names kept for `/recent` and `/status/count`; the least recently
+  /// asked for go first.
+  public var seenServicesSize = 10_000
+  /// `max_body_bytes`: what is kept and passed on of a service's answer; the rest is cut.
+  public var bodyLimit = 65_536
+
+  /// `log_path`: `stderr`, `stdout` or a file; used by the `hacheck` program only.
+  public var logPath = "stderr"
+  /// `rlimit_nofile`: used by the `hacheck` program only; nil leaves the limit alone.
+  public var descriptorLimit: DescriptorLimit?
+
+  /// This machine's own address: `NAME:PORT` marks hold for it, and it is probed as 127.0.0.1. Nil is the
+  /// address that the host's name resolves to, looked up at the start.
+  public var hostAddress: String?
+
+  /// How many descriptors the process may have.
+  public enum DescriptorLimit: Sendable, Equatable {
+    /// As many as the hard limit allows.
+    case maximum
+    /// This many; more than the hard limit is an error.
+    case count(Int)
+  }
+
+  /// The original's defaults.
+  public init() {}
+}

@@ -1,0 +1,91 @@
+internal import Glibc
+internal import Reactor
+
+/// The folder of the operators' marks, as files: what the tools and the service have in common.
+///
+/// Every call blocks for as long as the disk takes.
+struct SpoolDirectory: Sendable {
+  /// The folder's path.
+  let root: String
+
+  /// Makes the folder (mode 0750) when it is missing, but not its parents, and looks whether it may be used.
+  func prepare(forWriting: Bool) throws(FileError) {
+    if mkdir(root, 0o750) != 0, errno != EEXIST { throw FileError("create", root, code: errno) }
+    let wanted = forWriting ? R_OK | W_OK | X_OK : R_OK | X_OK
+    if access(root, wanted) != 0 { throw FileError(forWriting ? "write to" : "read", root, code: errno) }
+  }
+
+  /// The names of all marks, in order.
+  func names() throws(FileError) -> [String] {
+    try Files.list(root).filter(SpoolDirectory.isName).sorted()
+  }
+
+  /// Reads one mark; nil if there is none. A directory of that name is none.
+  func read(_ name: String) throws(FileError) -> SpoolFile? {
+    do {
+      return SpoolFile(contents: try Files.read(path(name), limit: SpoolFile.longest))
+    } catch {
+      switch error.code {
+      case ENOENT, ENOTDIR, EISDIR: return nil
+      // Not the system's doing: the file is too long. That it is there is the operator's word all the same.
+      case 0: return SpoolFile(reason: "(\(error.reason))", expiration: nil, creation: nil)
+      default: throw error
+      }
+    }
+  }
+
+  /// Sets a mark, in one step. A mark in force with the same reason keeps its creation unless one is given.
+  func down(
+    _ name: String, reason: String, expiration: Double?, creation: Double?, now: Double
+  ) throws(FileError) {
+    let known = try read(name)
+    let inForce = known.flatMap { $0.mark(.everything).hasExpired(at: now) ? nil : $0 }
+    let since = creation ?? (inForce?.reason == reason ? inForce?.creation : nil) ?? now
+    let file = SpoolFile(reason: reason, expiration: expiration, creation: since)
+    try AtomicFile.write(file.contents, to: path(name), mode: 0o644, sync: false)
+  }
+
+  /// Lifts a mark; harmless if there is none.
+  func up(_ name: String) throws(FileError) {
+    if unlink(path(name)) != 0, errno != ENOENT { throw FileError("remove", path(name), code: errno) }
+  }
+
+  /// Lifts a mark if its time is up, and only then: meanwhile somebody may have prolonged it.
+  func removeExpired(_ name: String, now: Double) throws(FileError) {
+    guard let file = try read(name), file.mark(.everything).hasExpired(at: now) else { return }
+    try up(name)
+  }
+
+  /// Waits until the last change of `name` is on the disk.
+  func sync(_ name: String) throws(FileError) {
+    // A mark that was lifted has no file to wait for; the folder's entry is what counts then.
+    for path in [path(name), root] {
+      let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+      if descriptor < 0, errno == ENOENT { continue }
+      guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+      defer { close(descriptor) }
+      // EINVAL: a file system that has nothing to wait for.
+      if fsync(descriptor) != 0, errno != EINVAL { throw FileError("sync", path, code: errno) }
+    }
+  }
+
+  /// Whether `name` can be a mark: no path out of the folder, no file under construction.
+  static func isName(_ name: String) -> Bool {
+    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= longestName && !isUnderConstruction(name)
+      && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+  }
+
+  /// A file's name has at most 255 bytes, and while it is written `.` and `.XXXXXX` are around it.
+  private static let longestName = 247
+
+  /// Whether this is what ``AtomicFile`` calls a file before it has its name: `.NAME.XXXXXX`.
+  private static func isUnderConstruction(_ name: String) -> Bool {
+    guard name.first == ".", let suffix = name.dropFirst()[...].cutAtLast(".").after else { return false }
+    return suffix.utf8.count == 6
+      && suffix.utf8.allSatisfy { byte in
+        (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+      }
+  }
+
+  private func path(_ name: String) -> String { "\(root)/\(name)" }
+}

@@ -1,0 +1,50 @@
+/// What a file of the spool says: `{"reason": …, "expiration": …, "creation": …}`, or, in the old format,
+/// the reason and nothing else.
+struct SpoolFile: Equatable {
+  var reason: String
+  var expiration: Double?
+  var creation: Double?
+
+  /// Of longer files only that they are there is known.
+  static let longest = 65_536
+
+  init(reason: String, expiration: Double?, creation: Double?) {
+    self.reason = reason
+    self.expiration = expiration
+    self.creation = creation
+  }
+
+  /// Reads a file's contents; there are none that cannot be read. Whatever is no JSON object is the reason.
+  /// A time that is no number counts as absent: the mark then holds until somebody lifts it.
+  init(contents: [UInt8]) {
+    guard let value = JSONValue(contents), case .object = value else {
+      self.init(reason: String(decoding: contents, as: UTF8.self), expiration: nil, creation: nil)
+      return
+    }
+    self.init(
+      reason: SpoolFile.words(value["reason"]), expiration: value["expiration"]?.finiteNumber,
+      creation: value["creation"]?.finiteNumber)
+  }
+
+  /// What the original prints for a reason that is no text.
+  private static func words(_ value: JSONValue?) -> String {
+    switch value {
+    case nil, .null, .bool(false): ""
+    case .bool(true): "True"
+    case .string(let text): text
+    case .some(let other): other.description
+    }
+  }
+
+  /// The file's contents, as the original writes them.
+  var contents: [UInt8] {
+    let times = [expiration, creation].map { $0.map { "\($0)" } ?? "null" }
+    return Array(
+      "{\"reason\": \(JSONValue.quoted(reason)), \"expiration\": \(times[0]), \"creation\": \(times[1])}".utf8)
+  }
+
+  /// The mark it is for the scope that the file's name means.
+  func mark(_ scope: SpoolScope) -> SpoolMark {
+    SpoolMark(scope: scope, reason: reason, creation: creation, expiration: expiration)
+  }
+}

@@ -1,0 +1,235 @@
+/// One mapping of a configuration, read key by key; knows in the end which keys nobody asked for.
+///
+/// A key that is absent and one that is null are the same to every reader here but ``has(_:)``. Readers
+/// without a `default` throw when the key is missing; the `optional…` ones return nil.
+public final class ConfigSection {
+  /// The mapping.
+  public let node: YAMLNode
+  private let entries: [YAMLEntry]
+  private let places: [String: Int]
+  private var known: Set<String> = []
+  private var inner: [ConfigSection] = []
+
+  /// - Throws: when `node` is no mapping; null counts as an empty one.
+  public init(_ node: YAMLNode) throws(ConfigError) {
+    self.node = node
+    let entries = node.isNull ? [] : try node.entries()
+    self.entries = entries
+    places = Dictionary(uniqueKeysWithValues: entries.indices.map { (entries[$0].name, $0) })
+  }
+
+  /// The keys in the file's order.
+  public var keys: [String] { entries.map(\.name) }
+
+  /// Whether the key is there, be it null.
+  public func has(_ key: String) -> Bool { places[key] != nil }
+
+  /// The value, or nil when the key is absent or null. Marks the key as known.
+  public func node(_ key: String) -> YAMLNode? {
+    known.insert(key)
+    guard let node = places[key].map({ entries[$0].value }), !node.isNull else { return nil }
+    return node
+  }
+
+  /// The value, null included; nil only when the key is absent. Marks the key as known.
+  public func rawNode(_ key: String) -> YAMLNode? {
+    known.insert(key)
+    return places[key].map { entries[$0].value }
+  }
+
+  /// The value; throws when it is missing.
+  public func required(_ key: String) throws(ConfigError) -> YAMLNode {
+    guard let node = node(key) else { throw missing(key) }
+    return node
+  }
+
+  /// Marks keys as known that are not read, so that they give no warning.
+  public func acknowledge(_ keys: String...) { known.formUnion(keys) }
+
+  /// An error at a key, or at the section when the key is absent.
+  public func error(_ key: String, _ problem: String) -> ConfigError {
+    if let place = places[key] { return entries[place].value.error(problem) }
+    return node.error("'\(key)': \(problem)")
+  }
+
+  private func missing(_ key: String) -> ConfigError {
+    has(key) ? error(key, "is null, and a value is needed") : node.error("the key '\(key)' is missing")
+  }
+
+  // MARK: Scalars
+
+  /// An integer within `range`; see ``YAMLNode/int(in:)``.
+  public func int(
+    _ key: String, in range: ClosedRange<Int> = .min ... .max, default fallback: Int? = nil
+  ) throws(ConfigError) -> Int {
+    if let value = try optionalInt(key, in: range) ?? fallback { return value }
+    throw missing(key)
+  }
+
+  /// The same, nil when absent.
+  public func optionalInt(
+    _ key: String, in range: ClosedRange<Int> = .min ... .max
+  ) throws(ConfigError) -> Int? {
+    guard let node = node(key) else { return nil }
+    return try node.int(in: range)
+  }
+
+  /// A finite number within `range`.
+  public func double(
+    _ key: String, in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude,
+    default fallback: Double? = nil
+  ) throws(ConfigError) -> Double {
+    if let node = node(key) { return try node.double(in: range) }
+    if let fallback { return fallback }
+    throw missing(key)
+  }
+
+  /// The same, nil when absent.
+  public func optionalDouble(
+    _ key: String, in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
+  ) throws(ConfigError) -> Double? {
+    guard let node = node(key) else { return nil }
+    return try node.double(in: range)
+  }
+
+  /// A time in seconds; `range` is in seconds too.
+  public func duration(
+    _ key: String, in range: ClosedRange<Double> = 0...1e9, default fallback: Duration? = nil
+  ) throws(ConfigError) -> Duration {
+    if let value = try optionalDuration(key, in: range) ?? fallback { return value }
+    throw missing(key)
+  }
+
+  /// The same, nil when absent.
+  public func optionalDuration(
+    _ key: String, in range: ClosedRange<Double> = 0...1e9
+  ) throws(ConfigError) -> Duration? {
+    guard let node = node(key) else { return nil }
+    return try node.duration(in: range)
+  }
+
+  /// A boolean; the text `"true"` is none.
+  public func bool(_ key: String, default fallback: Bool? = nil) throws(ConfigError) -> Bool {
+    if let value = try optionalBool(key) ?? fallback { return value }
+    throw missing(key)
+  }
+
+  /// The same, nil when absent.
+  public func optionalBool(_ key: String) throws(ConfigError) -> Bool? {
+    guard let node = node(key) else { return nil }
+    return try node.bool()
+  }
+
+  /// The text of a scalar.
+  public func string(_ key: String, default fallback: String? = nil) throws(ConfigError) -> String {
+    if let value = try optionalString(key) ?? fallback { return value }
+    throw missing(key)
+  }
+
+  /// The same, nil when absent.
+  public func optionalString(_ key: String) throws(ConfigError) -> String? {
+    guard let node = node(key) else { return nil }
+    return try node.string()
+  }
+
+  /// One of a few words.
+  public func choice(_ key: String, of words: [String], default fallback: String? = nil) throws(ConfigError) -> String {
+    let text = try string(key, default: fallback)
+    guard words.contains(text) else {
+      throw error(key, "'\(text)' is not one of \(words.joined(separator: ", "))")
+    }
+    return text
+  }
+
+  // MARK: Lists and mappings
+
+  /// A list of texts, or one text; empty when absent.
+  public func strings(_ key: String) throws(ConfigError) -> [String] {
+    guard let node = node(key) else { return [] }
+    return try node.strings()
+  }
+
+  /// The items of a list; empty when absent.
+  public func nodes(_ key: String) throws(ConfigError) -> [YAMLNode] {
+    guard let node = node(key) else { return [] }
+    return try node.items()
+  }
+
+  /// A mapping of texts in the file's order; empty when absent.
+  public func stringMap(_ key: String) throws(ConfigError) -> [(name: String, value: String)] {
+    guard let node = node(key) else { return [] }
+    return try node.stringMap()
+  }
+
+  /// An inner mapping; its unknown keys count as this section's.
+  public func section(_ key: String) throws(ConfigError) -> ConfigSection { try adopt(required(key)) }
+
+  /// The same, nil when absent.
+  public func optionalSection(_ key: String) throws(ConfigError) -> ConfigSection? {
+    guard let node = node(key) else { return nil }
+    return try adopt(node)
+  }
+
+  /// A mapping of mappings, in the file's order; empty when absent. Throws at the first that is none:
+  /// to leave out one bad entry and keep the others, go through ``entries(_:)``.
+  public func sections(_ key: String) throws(ConfigError) -> [(name: String, section: ConfigSection)] {
+    var sections: [(name: String, section: ConfigSection)] = []
+    for entry in try entries(key) { sections.append((entry.name, try adopt(entry.value))) }
+    return sections
+  }
+
+  /// A mapping's keys and values; empty when absent.
+  public func entries(_ key: String) throws(ConfigError) -> [YAMLEntry] {
+    guard let node = node(key) else { return [] }
+    return try node.entries()
+  }
+
+  /// A list of mappings; empty when absent.
+  public func sectionList(_ key: String) throws(ConfigError) -> [ConfigSection] {
+    var sections: [ConfigSection] = []
+    for item in try nodes(key) { sections.append(try adopt(item)) }
+    return sections
+  }
+
+  /// Opens a node below this section as a section whose unknown keys are reported with this one's.
+  public func adopt(_ node: YAMLNode) throws(ConfigError) -> ConfigSection {
+    let section = try ConfigSection(node)
+    inner.append(section)
+    return section
+  }
+
+  // MARK: Warnings
+
+  /// One warning per key that was never asked for, here and in the sections opened from here.
+  public func unknownKeys() -> [ConfigError] {
+    var warnings: [ConfigError] = []
+    for entry in entries where !known.contains(entry.name) {
+      let hint = nearest(entry.name).map { "; is it '\($0)'?" } ?? ""
+      warnings.append(entry.value.error("unknown key, ignored\(hint)").at(entry.key))
+    }
+    return warnings + inner.flatMap { $0.unknownKeys() }
+  }
+
+  /// A known key, not given here, that is one or two slips away.
+  private func nearest(_ name: String) -> String? {
+    let limit = name.utf8.count < 5 ? 1 : 2
+    return known.filter { !has($0) && editDistance($0, name) <= limit }.min {
+      (editDistance($0, name), $0) < (editDistance($1, name), $1)
+    }
+  }
+}
+
+private func editDistance(_ first: String, _ second: String) -> Int {
+  let (first, second) = (Array(first.utf8.prefix(64)), Array(second.utf8.prefix(64)))
+  var row = Array(0...second.count)
+  for (i, a) in first.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for (j, b) in second.enumerated() {
+      let next = min(row[j] + 1, row[j + 1] + 1, diagonal + (a == b ? 0 : 1))
+      diagonal = row[j + 1]
+      row[j + 1] = next
+    }
+  }
+  return row[second.count]
+}

@@ -1,0 +1,163 @@
+internal import SmartStack
+
+/// The meaning of unquoted text in YAML 1.1 (https://yaml.org/type/), in the forms that PyYAML accepts.
+enum PlainScalar {
+  static func kind(of text: String) -> YAMLScalar.Kind {
+    guard let first = text.utf8.first else { return .null }
+    switch first {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."):
+      let bytes = Array(text.utf8)
+      if isInteger(bytes) { return .int }
+      return isFloat(bytes) ? .float : .text
+    case UInt8(ascii: "~"), UInt8(ascii: "n"), UInt8(ascii: "N"):
+      if text == "~" || text == "null" || text == "Null" || text == "NULL" { return .null }
+      return truth(of: text) == nil ? .text : .bool
+    default:
+      return truth(of: text) == nil ? .text : .bool
+    }
+  }
+
+  static func truth(of text: String) -> Bool? {
+    switch text {
+    case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": true
+    case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": false
+    default: nil
+    }
+  }
+
+  // MARK: Forms
+
+  /// `0b101`, `017`, `0`, `1_000`, `0x1F`, `1:30:00`.
+  static func isInteger(_ text: [UInt8]) -> Bool {
+    let body = unsigned(text)
+    guard let first = body.first, isDigit(first) else { return false }
+    let rest = body.dropFirst()
+    guard first == UInt8(ascii: "0") else {
+      let groups = body.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+      return groups[0].allSatisfy(isDigitOrUnderscore) && groups.dropFirst().allSatisfy(isSexagesimal)
+    }
+    switch rest.first {
+    case nil: return true
+    case UInt8(ascii: "b"):
+      return rest.count > 1 && rest.dropFirst().allSatisfy { (0x30...0x31).contains($0) || $0 == 0x5F }
+    case UInt8(ascii: "x"): return rest.count > 1 && rest.dropFirst().allSatisfy { isHex($0) || $0 == 0x5F }
+    default: return rest.allSatisfy { (0x30...0x37).contains($0) || $0 == 0x5F }
+    }
+  }
+
+  /// `1.5`, `1.`, `.5`, `1.5e+3`, `1:30.5`, `.inf`, `.nan`.
+  static func isFloat(_ text: [UInt8]) -> Bool {
+    let body = unsigned(text)
+    if body.elementsEqual(".nan".utf8) || body.elementsEqual(".NaN".utf8) || body.elementsEqual(".NAN".utf8) {
+      return body.count == text.count
+    }
+    if [".inf", ".Inf", ".INF"].contains(where: { body.elementsEqual($0.utf8) }) { return true }
+    guard let dot = body.firstIndex(of: UInt8(ascii: ".")) else { return false }
+    let whole = body[..<dot]
+    var fraction = body[(dot + 1)...]
+    if whole.contains(UInt8(ascii: ":")) {
+      let groups = whole.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+      return groups[0].first.map(isDigit) == true && groups[0].allSatisfy(isDigitOrUnderscore)
+        && groups.dropFirst().allSatisfy(isSexagesimal) && fraction.allSatisfy(isDigitOrUnderscore)
+    }
+    if let mark = fraction.firstIndex(where: { $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }) {
+      let exponent = fraction[(mark + 1)...]
+      guard let sign = exponent.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"), exponent.count > 1,
+        exponent.dropFirst().allSatisfy(isDigit)
+      else { return false }
+      fraction = fraction[..<mark]
+    }
+    guard fraction.allSatisfy(isDigitOrUnderscore) else { return false }
+    if whole.isEmpty { return body.count == text.count && fraction.first.map(isDigit) == true }
+    return isDigit(whole[whole.startIndex]) && whole.allSatisfy(isDigitOrUnderscore)
+  }
+
+  // MARK: Values
+
+  /// The value of text that ``isInteger(_:)`` accepted, if 128 bits hold it.
+  static func integer(_ text: String) -> Int128? {
+    let bytes = Array(text.utf8)
+    let isNegative = bytes.first == UInt8(ascii: "-")
+    let body = unsigned(bytes).filter { $0 != UInt8(ascii: "_") }
+    let digits = String(decoding: body, as: UTF8.self)
+    let magnitude: Int128?
+    if digits.hasPrefix("0b") {
+      magnitude = Int128(digits.dropFirst(2), radix: 2)
+    } else if digits.hasPrefix("0x") {
+      magnitude = Int128(digits.dropFirst(2), radix: 16)
+    } else if digits.count > 1, digits.hasPrefix("0") {
+      magnitude = Int128(digits, radix: 8)
+    } else if digits.contains(":") {
+      magnitude = sexagesimal(digits)
+    } else {
+      magnitude = Int128(digits)
+    }
+    return magnitude.map { isNegative ? -$0 : $0 }
+  }
+
+  /// Decimal digits; those of the text itself when no machine word holds them.
+  static func decimal(_ text: String) -> String {
+    if let value = integer(text) { return String(value) }
+    let bytes = Array(text.utf8)
+    let body = unsigned(bytes).filter { $0 != UInt8(ascii: "_") }
+    guard body.first != UInt8(ascii: "0"), !body.contains(UInt8(ascii: ":")) else { return JSONText.quoted(text) }
+    return (bytes.first == UInt8(ascii: "-") ? "-" : "") + String(decoding: body, as: UTF8.self)
+  }
+
+  /// The value of text that ``isFloat(_:)`` or JSON accepted as a number.
+  static func float(_ text: String) -> Double? {
+    let bytes = Array(text.utf8)
+    let sign: Double = bytes.first == UInt8(ascii: "-") ? -1 : 1
+    let body = String(decoding: unsigned(bytes).filter { $0 != UInt8(ascii: "_") }, as: UTF8.self)
+    switch body {
+    case ".inf", ".Inf", ".INF": return sign * .infinity
+    case ".nan", ".NaN", ".NAN": return .nan
+    default: break
+    }
+    if body.contains(":") {
+      let groups = body.split(separator: ":")
+      let value = groups.reduce(0.0) { $0 * 60 + (Double(completed(String($1))) ?? 0) }
+      return sign * value
+    }
+    return Double(completed(body)).map { sign * $0 }
+  }
+
+  /// `1.` and `.5` with the zero that Swift's number reader wants.
+  private static func completed(_ digits: String) -> String {
+    guard let dot = digits.firstIndex(of: ".") else { return digits }
+    let after = digits.index(after: dot)
+    let needsFraction = after == digits.endIndex || !digits[after].isNumber
+    let whole = dot == digits.startIndex ? "0" : digits[..<dot]
+    return whole + "." + (needsFraction ? "0" : "") + digits[after...]
+  }
+
+  private static func sexagesimal(_ digits: String) -> Int128? {
+    var value: Int128 = 0
+    for group in digits.split(separator: ":") {
+      guard let number = Int128(group) else { return nil }
+      let (scaled, overflow) = value.multipliedReportingOverflow(by: 60)
+      let (sum, carry) = scaled.addingReportingOverflow(number)
+      if overflow || carry { return nil }
+      value = sum
+    }
+    return value
+  }
+
+  // MARK: Characters
+
+  private static func unsigned(_ text: [UInt8]) -> ArraySlice<UInt8> {
+    text.first == UInt8(ascii: "-") || text.first == UInt8(ascii: "+") ? text.dropFirst() : text[...]
+  }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+
+  private static func isDigitOrUnderscore(_ byte: UInt8) -> Bool { isDigit(byte) || byte == 0x5F }
+
+  private static func isHex(_ byte: UInt8) -> Bool { isDigit(byte) || (0x61...0x66).contains(byte | 0x20) }
+
+  /// `[0-5]?[0-9]`
+  private static func isSexagesimal(_ group: ArraySlice<UInt8>) -> Bool {
+    guard group.count == 1 || group.count == 2, group.allSatisfy(isDigit) else { return false }
+    return group.count == 1 || group[group.startIndex] <= UInt8(ascii: "5")
+  }
+}

@@ -1,0 +1,99 @@
+/// How much a document may ask for before it is refused; the defaults are far above any real configuration.
+public struct YAMLLimits: Sendable {
+  /// Size of the text.
+  public var bytes: Int
+  /// Nesting, counted after aliases are replaced.
+  public var depth: Int
+  /// Values, counted after aliases are replaced: what keeps a short text from becoming a huge tree.
+  public var nodes: Int
+
+  /// Limits; see the properties.
+  public init(bytes: Int = 32 << 20, depth: Int = 100, nodes: Int = 2_000_000) {
+    self.bytes = bytes
+    self.depth = depth
+    self.nodes = nodes
+  }
+
+  /// 32 MiB, 100 levels, two million values.
+  public static let `default` = YAMLLimits()
+}
+
+/// A document: its top value and what was odd about it.
+///
+/// YAML 1.1 as PyYAML reads it; Ruby's Psych agrees but for rare forms (docs/configuration.md lists them). JSON is read
+/// by a reader of its own, because libyaml refuses some of it (escaped surrogate pairs, a line separator
+/// inside a string, keys beyond 1,024 characters).
+public struct YAMLDocument: Sendable {
+  /// The top value; null for an empty document.
+  public let root: YAMLNode
+  /// Keys given twice, a second document in the file: read on, but worth a line in the log.
+  public let warnings: [ConfigError]
+
+  /// Reads `bytes`; `file` is how errors call it.
+  public init(_ bytes: [UInt8], file: String, limits: YAMLLimits = .default) throws(ConfigError) {
+    guard bytes.count <= limits.bytes else {
+      throw ConfigError(file: file, problem: "\(bytes.count) bytes, and the limit is \(limits.bytes)")
+    }
+    if var json = JSONReader(bytes, file: file, limits: limits), let root = json.readDocument() {
+      self.root = root
+      warnings = json.mappings.warnings
+      return
+    }
+    var composer = YAMLComposer(YAMLEventReader(bytes, file: file), limits: limits)
+    root = try composer.composeDocument()
+    warnings = composer.mappings.warnings
+  }
+
+  /// The top value alone.
+  public static func parse(
+    _ bytes: [UInt8], file: String, limits: YAMLLimits = .default
+  ) throws(ConfigError) -> YAMLNode {
+    try YAMLDocument(bytes, file: file, limits: limits).root
+  }
+}
+
+/// Builds mappings: the last of equal keys counts, merged keys give way to those written out.
+struct MappingBuilder {
+  private(set) var warnings: [ConfigError] = []
+
+  mutating func warn(_ warning: ConfigError) {
+    // A file made of nothing but repetitions must not become a log of that size.
+    if warnings.count < 100 { warnings.append(warning) }
+  }
+
+  mutating func build(_ explicit: [YAMLEntry], merged: [YAMLEntry] = []) -> [YAMLEntry] {
+    var entries: [YAMLEntry] = []
+    var places: [String: Int] = [:]
+    entries.reserveCapacity(explicit.count + merged.count)
+    for entry in merged {
+      if let place = places.updateValue(entries.count, forKey: entry.name) {
+        entries[place] = entry
+        places[entry.name] = place
+      } else {
+        entries.append(entry)
+      }
+    }
+    let mergedCount = entries.count
+    var isOverridden = Set<Int>()
+    for entry in explicit {
+      guard let place = places[entry.name] else {
+        places[entry.name] = entries.count
+        entries.append(entry)
+        continue
+      }
+      if place >= mergedCount || !isOverridden.insert(place).inserted {
+        let first = entries[place].key.line
+        warn(entry.value.error("the key is already given in line \(first); the last one counts").at(entry.key))
+      }
+      entries[place] = entry
+    }
+    return entries
+  }
+}
+
+extension ConfigError {
+  /// The same sentence, at a key instead of its value.
+  func at(_ key: YAMLNode) -> ConfigError {
+    ConfigError(file: file, line: key.line, column: key.column, path: path, problem: problem)
+  }
+}

@@ -1,0 +1,66 @@
+internal import SmartStack
+
+/// One scalar: its text, and what that text means by the rules of YAML 1.1.
+public struct YAMLScalar: Hashable, Sendable {
+  /// What a scalar is taken for.
+  public enum Kind: Hashable, Sendable {
+    case text, null, bool, int, float
+  }
+
+  /// The text as written, without quotes and with escapes resolved.
+  public let text: String
+  /// What it means.
+  public let kind: Kind
+
+  /// A scalar of a known kind.
+  public init(text: String, kind: Kind) {
+    self.text = text
+    self.kind = kind
+  }
+
+  /// A plain (unquoted) scalar of YAML 1.1, as PyYAML resolves it and, but for rare forms, Ruby's Psych too:
+  /// `yes` and `off` are booleans, `017` is octal, `1:30` is sexagesimal, `1e3` is text. Dates stay text.
+  public init(plain text: String) {
+    self.text = text
+    kind = PlainScalar.kind(of: text)
+  }
+
+  /// The boolean, if it is one.
+  public var bool: Bool? { kind == .bool ? PlainScalar.truth(of: text) : nil }
+
+  /// The integer, if it is one and fits.
+  public var int: Int? { kind == .int ? PlainScalar.integer(text).flatMap { Int(exactly: $0) } : nil }
+
+  /// The integer in full width, for what exceeds ``int`` (a seed of 128 bits).
+  public var wideInt: Int128? { kind == .int ? PlainScalar.integer(text).flatMap { Int128(exactly: $0) } : nil }
+
+  /// The number, if it is an integer or a float; may be infinite or no number (`.inf`, `.nan`).
+  public var double: Double? {
+    switch kind {
+    case .int: PlainScalar.integer(text).map { Double($0) } ?? PlainScalar.float(text)
+    case .float: PlainScalar.float(text)
+    case .text, .null, .bool: nil
+    }
+  }
+
+  /// The scalar as words of an error.
+  public var summary: String {
+    switch kind {
+    case .null: "null"
+    case .bool: "the boolean \(text)"
+    case .int, .float: "the number \(text)"
+    case .text: text.isEmpty ? "an empty text" : "the text \(JSONText.quoted(String(text.prefix(60))))"
+    }
+  }
+
+  /// The scalar as JSON; numbers in decimal, `.inf` and `.nan` (which JSON lacks) as text.
+  public var json: String {
+    switch kind {
+    case .null: "null"
+    case .bool: PlainScalar.truth(of: text) == true ? "true" : "false"
+    case .int: PlainScalar.decimal(text)
+    case .float: PlainScalar.float(text).flatMap(JSONText.number) ?? JSONText.quoted(text)
+    case .text: JSONText.quoted(text)
+    }
+  }
+}

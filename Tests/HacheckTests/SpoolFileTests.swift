@@ -1,0 +1,111 @@
+import Testing
+
+@testable import Hacheck
+
+@Suite struct SpoolFileTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    let contents: String
+    let down: String
+    var testDescription: String { contents }
+
+    init(_ contents: String, _ down: String) {
+      self.contents = contents
+      self.down = down
+    }
+  }
+
+  /// The sentence that PaaSTA parses, for each kind of file.
+  static let cases = [
+    Case(#"{"reason": "x", "expiration": null, "creation": 1000.5}"#, " since 1000.500000: x"),
+    Case(#"{"reason": "", "expiration": null, "creation": 1000.5}"#, " since 1000.500000"),
+    Case(#"{"reason": "maint", "expiration": 4102444800.0, "creation": null}"#, " until 4102444800.000000: maint"),
+    Case(#"{"reason": "m", "expiration": 4102444800, "creation": 5}"#, " since 5.000000 until 4102444800.000000: m"),
+    Case(#"{"reason": "x", "service": "other"}"#, ": x"),
+    Case("{}", ""), Case(" {} \n", ""), Case("", ""),
+    Case("plain old reason", ": plain old reason"), Case("by root\n", ": by root\n"),
+    Case("[]", ": []"), Case("null", ": null"), Case("5", ": 5"), Case("\"x\"", ": \"x\""),
+    Case(#"{"reason": "x""#, ": {\"reason\": \"x\""), Case("{reason: x}", ": {reason: x}"),
+    Case(#"{"reason": "x", "expiration": "4102444800", "creation": 1.0}"#, " since 1.000000: x"),
+    Case(#"{"reason": "x", "expiration": null, "creation": "abc"}"#, ": x"),
+    Case(#"{"reason": "x", "expiration": NaN, "creation": Infinity}"#, ": x"),
+    Case(#"{"reason": "x", "expiration": true, "creation": [1]}"#, ": x"),
+    Case(#"{"reason": 5}"#, ": 5"), Case(#"{"reason": null}"#, ""), Case(#"{"reason": true}"#, ": True"),
+    Case(#"{"reason": "a", "reason": "b"}"#, ": b"),
+    Case(#"{"reason": "\u00e9\n\ud83d\ude00\ud800"}"#, ": é\n😀\u{FFFD}"),
+    Case(#"{"reason": "x", "creation": 1e3}"#, " since 1000.000000: x"),
+  ]
+
+  @Test(arguments: cases) func everyFileMakesASentence(_ c: Case) {
+    let mark = SpoolFile(contents: Array(c.contents.utf8)).mark(SpoolScope(fileName: "svc.main"))
+    #expect(mark.downText == "Service svc.main in down state" + c.down)
+  }
+
+  @Test func bytesThatAreNoTextAreShownRepaired() {
+    let file = SpoolFile(contents: [0xff, 0xfe] + Array(" bad".utf8))
+    #expect(file.reason == "\u{FFFD}\u{FFFD} bad")
+  }
+
+  @Test(arguments: ["", "x", "a \"b\"\\c\n\t\u{1}", "é😀", "50% off %s"])
+  func whatIsWrittenIsReadAgain(_ reason: String) {
+    let file = SpoolFile(reason: reason, expiration: 4_102_444_800.25, creation: 1_763_692_800.123456)
+    #expect(SpoolFile(contents: file.contents) == file)
+    #expect(file.contents.allSatisfy { $0 < 0x80 })
+  }
+
+  @Test func theFormatIsTheOriginals() {
+    let file = SpoolFile(reason: "because", expiration: nil, creation: 1000.5)
+    #expect(
+      String(decoding: file.contents, as: UTF8.self)
+        == #"{"reason": "because", "expiration": null, "creation": 1000.5}"#)
+  }
+
+  @Test(arguments: [
+    "all", "web.main", "web.main:8080", "web.main:10.1.2.3:8080", "web.main:fe80::1:8080", "a:b", ":1", "a:",
+  ])
+  func fileNamesSurviveTheirScope(_ name: String) {
+    #expect(SpoolScope(fileName: name).description == name)
+  }
+
+  @Test func scopesHaveTheOriginalsNames() {
+    #expect(SpoolScope(service: "all", port: nil) == .everything)
+    #expect(SpoolScope(service: "web", port: nil, host: "10.0.0.1") == .service("web"))
+    #expect(SpoolScope(service: "web", port: 80, host: "127.0.0.1").description == "web:80")
+    #expect(SpoolScope(service: "web", port: 80, host: "10.0.0.1").description == "web:10.0.0.1:80")
+    #expect(SpoolScope(fileName: "web:10.0.0.1:80") == .instance(service: "web", host: "10.0.0.1", port: 80))
+    #expect(SpoolScope(fileName: "svc.b:abc") == .service("svc.b:abc"))
+  }
+
+  @Test func theSentenceNamesWhatIsDown() {
+    func text(_ scope: SpoolScope) -> String {
+      SpoolMark(scope: scope, reason: "r", creation: nil, expiration: nil).downText
+    }
+    #expect(text(.everything) == "Service all in down state: r")
+    #expect(text(.instance(service: "web", host: "10.0.0.1", port: 80)) == "Service web in down state: r")
+  }
+
+  @Test func marksEndAfterTheirSecond() {
+    let mark = SpoolMark(scope: .everything, reason: "", creation: nil, expiration: 10)
+    #expect(!mark.hasExpired(at: 10))
+    #expect(mark.hasExpired(at: 10.001))
+    #expect(!SpoolMark(scope: .everything, reason: "", creation: nil, expiration: nil).hasExpired(at: 1e12))
+  }
+}
+
+@Suite struct JSONValueTests {
+  @Test(arguments: [
+    "{}", "[1, 2.5, -3, 1e9]", #"{"a": [true, false, null], "b": {"c": "d"}}"#, #""\u0041\/""#, "  1  ", "NaN",
+  ]) func readsJSON(_ text: String) { #expect(JSONValue(Array(text.utf8)) != nil) }
+
+  @Test(arguments: [
+    "", "{", "}", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "tru", "'a'", "\"a", "\"\\x\"",
+    "\"\\u12\"",
+    "\"\u{1}\"", "1 2", "[", "nan", "{1: 2}", "0x10", "--1",
+  ]) func refusesWhatIsNone(_ text: String) { #expect(JSONValue(Array(text.utf8)) == nil) }
+
+  @Test func depthIsBounded() {
+    let deep = String(repeating: "[", count: 100_000)
+    #expect(JSONValue(Array(deep.utf8)) == nil)
+    let allowed = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
+    #expect(JSONValue(Array(allowed.utf8)) != nil)
+  }
+}

@@ -1,0 +1,204 @@
+import Glibc
+import Logging
+import Reactor
+import TestSupport
+import Testing
+
+@testable import Hacheck
+
+@Suite struct SpoolTests {
+  @LoopActor private final class Fixture {
+    let directory = TemporaryDirectory()
+    let clock: LoopClock
+    let spool: Spool
+    private(set) var events: [Set<SpoolScope>] = []
+    private var observation: SpoolObservation?
+
+    init(clock: LoopClock = .system, files: [String: String] = [:]) throws {
+      self.clock = clock
+      for (name, text) in files { SpoolTests.write(text, to: "\(directory.path)/\(name)") }
+      spool = Spool(root: directory.path, clock: clock, logger: .quiet)
+      try spool.open()
+      observation = spool.observe { [weak self] scopes in self?.events.append(scopes) }
+    }
+
+    func exists(_ name: String) -> Bool { access("\(directory.path)/\(name)", F_OK) == 0 }
+  }
+
+  fileprivate static func write(_ text: String, to path: String) {
+    let file = fopen(path, "w")
+    fputs(text, file)
+    fclose(file)
+  }
+
+  // MARK: Order of marks
+
+  @Test @LoopActor func allComesFirstThenTheServiceThenTheInstance() throws {
+    let fixture = try Fixture(files: [
+      "all": #"{"reason": "everything"}"#, "web": #"{"reason": "service"}"#, "web:80": #"{"reason": "port"}"#,
+      "web:10.0.0.1:80": #"{"reason": "host"}"#,
+    ])
+    func reason(_ service: String, _ port: Int?, _ host: String? = nil) -> String? {
+      fixture.spool.mark(for: service, port: port, host: host)?.reason
+    }
+    #expect(reason("web", 80) == "everything")
+    unlink("\(fixture.directory.path)/all")
+    unlink("\(fixture.directory.path)/web")
+    fixture.spool.close()
+    try fixture.spool.open()
+    #expect(reason("web", 80) == "port")
+    #expect(reason("web", 80, "10.0.0.1") == "host")
+    #expect(reason("web", 81) == nil)
+    #expect(reason("web", nil) == nil)
+    #expect(reason("web", 80, "10.0.0.2") == nil)
+  }
+
+  // MARK: A file, an order and a tool are one event
+
+  @Test @LoopActor func aFileIsAnEvent() async throws {
+    let fixture = try Fixture()
+    SpoolTests.write("maintenance", to: "\(fixture.directory.path)/web.main:31000")
+    let scope = SpoolScope.instance(service: "web.main", host: nil, port: 31000)
+    try await eventually("the mark is seen") {
+      fixture.spool.mark(for: "web.main", port: 31000, host: nil)?.reason == "maintenance"
+    }
+    #expect(fixture.events.allSatisfy { $0 == [scope] })
+    unlink("\(fixture.directory.path)/web.main:31000")
+    try await eventually("the mark is gone") { fixture.spool.mark(for: "web.main", port: 31000, host: nil) == nil }
+  }
+
+  @Test @LoopActor func anOrderIsInForceWhenItReturns() async throws {
+    let fixture = try Fixture()
+    try await fixture.spool.down(.service("web"), reason: "x", expiration: nil, creation: 5)
+    #expect(
+      fixture.spool.mark(for: "web", port: 80, host: nil)?.downText == "Service web in down state since 5.000000: x")
+    #expect(fixture.events == [[.service("web")]])
+    try await fixture.spool.up(.service("web"))
+    #expect(fixture.spool.mark(for: "web", port: 80, host: nil) == nil)
+    #expect(fixture.events == [[.service("web")], [.service("web")]])
+    #expect(!fixture.exists("web"))
+  }
+
+  @Test @LoopActor func aToolIsAnEvent() async throws {
+    let fixture = try Fixture()
+    let arguments = ["--spool-root", fixture.directory.path, "-r", "tool", "web"]
+    let down = await HacheckTools.run(name: "hadown", arguments: arguments, environment: [:])
+    #expect(down == HacheckTools.Outcome())
+    try await eventually("the mark is seen") { fixture.spool.mark(for: "web", port: nil, host: nil)?.reason == "tool" }
+    _ = await HacheckTools.run(name: "haup", arguments: arguments, environment: [:])
+    try await eventually("the mark is gone") { fixture.spool.mark(for: "web", port: nil, host: nil) == nil }
+    #expect(Set(fixture.events) == [[.service("web")]])
+  }
+
+  @Test @LoopActor func ordersForOneMarkKeepTheirOrder() async throws {
+    let fixture = try Fixture()
+    var tasks: [Task<Void, any Error>] = []
+    for number in 0..<50 {
+      tasks.append(
+        Task.immediate { @LoopActor in
+          if number.isMultiple(of: 2) {
+            try await fixture.spool.down(.everything, reason: "\(number)", expiration: nil, creation: nil)
+          } else {
+            try await fixture.spool.up(.everything)
+          }
+        })
+    }
+    for task in tasks { try await task.value }
+    #expect(fixture.spool.mark(for: "web", port: nil, host: nil) == nil)
+    #expect(!fixture.exists("all"))
+  }
+
+  // MARK: Times
+
+  @Test @LoopActor func theSameReasonKeepsItsCreation() async throws {
+    let fixture = try Fixture(files: ["web": #"{"reason": "same", "expiration": null, "creation": 1000.5}"#])
+    try await fixture.spool.down(.service("web"), reason: "same", expiration: 4_102_444_800, creation: nil)
+    #expect(
+      fixture.spool.mark(for: "web", port: nil, host: nil)
+        == SpoolMark(scope: .service("web"), reason: "same", creation: 1000.5, expiration: 4_102_444_800))
+    let before = fixture.clock.unixTime
+    try await fixture.spool.down(.service("web"), reason: "other", expiration: nil, creation: nil)
+    #expect(try #require(fixture.spool.mark(for: "web", port: nil, host: nil)?.creation) >= before)
+  }
+
+  @Test @LoopActor func marksEndByThemselves() async throws {
+    let clock = LoopClock.manual()
+    let fixture = try Fixture(clock: clock)
+    let end = clock.unixTime + 100
+    try await fixture.spool.down(.service("web"), reason: "x", expiration: end, creation: nil)
+    try await fixture.spool.down(.service("db"), reason: "x", expiration: end + 500, creation: nil)
+    clock.advance(by: .seconds(100))
+    #expect(fixture.spool.mark(for: "web", port: nil, host: nil) != nil)
+    let before = fixture.events.count
+    clock.advance(by: .seconds(1))
+    #expect(fixture.events.dropFirst(before) == [[.service("web")]])
+    #expect(!fixture.exists("web"))
+    #expect(fixture.spool.mark(for: "db", port: nil, host: nil) != nil)
+    clock.advance(by: .seconds(500))
+    #expect(fixture.spool.count == 0)
+    #expect(!fixture.exists("db"))
+  }
+
+  @Test @LoopActor func aMarkThatWasProlongedByAnotherHandStays() async throws {
+    let clock = LoopClock.manual()
+    let fixture = try Fixture(clock: clock)
+    try await fixture.spool.down(.service("web"), reason: "x", expiration: clock.unixTime + 10, creation: nil)
+    let longer = SpoolFile(reason: "x", expiration: clock.unixTime + 1000, creation: 1)
+    SpoolTests.write(String(decoding: longer.contents, as: UTF8.self), to: "\(fixture.directory.path)/web")
+    clock.advance(by: .seconds(11))
+    #expect(fixture.spool.mark(for: "web", port: nil, host: nil)?.expiration == longer.expiration)
+    #expect(fixture.exists("web"))
+  }
+
+  @Test @LoopActor func whatIsOverAtTheStartIsRemoved() throws {
+    let fixture = try Fixture(files: ["all": #"{"reason": "old", "expiration": 1.0, "creation": 1}"#])
+    #expect(fixture.spool.count == 0)
+    #expect(!fixture.exists("all"))
+  }
+
+  // MARK: Trouble
+
+  @Test @LoopActor func aDirectoryIsNoMark() throws {
+    let fixture = try Fixture()
+    mkdir("\(fixture.directory.path)/web", 0o755)
+    fixture.spool.close()
+    try fixture.spool.open()
+    #expect(fixture.spool.mark(for: "web", port: nil, host: nil) == nil)
+  }
+
+  @Test @LoopActor func theSpoolIsMadeWithMode0750ButNotItsParents() throws {
+    let directory = TemporaryDirectory()
+    try Spool(root: directory.path + "/spool", clock: .system, logger: .quiet).open()
+    var status = stat()
+    #expect(stat(directory.path + "/spool", &status) == 0)
+    #expect(status.st_mode & 0o777 == 0o750)
+    let error = #expect(throws: HacheckError.self) {
+      try Spool(root: directory.path + "/a/b", clock: .system, logger: .quiet).open()
+    }
+    #expect(error?.description.contains("No such file or directory") == true)
+  }
+
+  @Test @LoopActor func aSpoolThatIsGoneIsAnErrorOfTheOrder() async throws {
+    let fixture = try Fixture()
+    rmdir(fixture.directory.path)
+    await #expect(throws: (any Error).self) {
+      try await fixture.spool.down(.everything, reason: "x", expiration: nil, creation: nil)
+    }
+    #expect(fixture.spool.count == 0)
+  }
+
+  @Test @LoopActor func observersCanLeave() async throws {
+    let fixture = try Fixture()
+    var calls = 0
+    let observation = fixture.spool.observe { _ in calls += 1 }
+    try await fixture.spool.down(.everything, reason: "x", expiration: nil, creation: nil)
+    observation.cancel()
+    try await fixture.spool.up(.everything)
+    #expect(calls == 1)
+  }
+}
+
+extension Logger {
+  /// Says nothing.
+  static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}

@@ -1,0 +1,210 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Hacheck
+
+@Suite struct ToolsTests {
+  /// The file `name` of the spool, before and after a command.
+  struct Case: Sendable, CustomTestStringConvertible {
+    let line: String
+    var before: [String: String] = [:]
+    var environment: [String: String] = [:]
+    var code: Int32 = 0
+    var output = ""
+    var error = ""
+    /// Names left in the spool; nil when they are those from before.
+    var after: [String]?
+    var testDescription: String { line }
+  }
+
+  static let x = #"{"reason": "x", "expiration": null, "creation": 1000.5}"#
+  static let maint = #"{"reason": "maint", "expiration": 4102444800.0, "creation": 1000.5}"#
+  static let over = #"{"reason": "x", "expiration": 1.0, "creation": 1000.5}"#
+
+  static func usage(_ name: String, _ problem: String) -> String {
+    "Usage: \(name) [options] service_name(s)\n\n\(name): error: \(problem)\n"
+  }
+
+  static let cases = [
+    Case(line: "hadown -r x svc.main", after: ["svc.main"]),
+    Case(line: "hadown -r x svc.a svc.b", after: ["svc.a", "svc.b"]),
+    Case(line: "hadown -rx -P8080 -H 10.1.2.3 svc.main", after: ["svc.main:10.1.2.3:8080"]),
+    Case(line: "hadown -r x -P 8080 -H 127.0.0.1 svc.main", after: ["svc.main:8080"]),
+    Case(line: "hadown -r x -P 0 svc.main", after: ["svc.main:0"]),
+    Case(line: "hadown -r x svc:8080", after: ["svc:8080"]),
+    Case(line: "hadown --rea=x --expiration 4102444800.25 svc.main", after: ["svc.main"]),
+    Case(line: "hadown -r x -- -dash", after: ["-dash"]),
+    Case(
+      line: "hadown -r x -H 10.1.2.3 svc.main", code: 2,
+      error: usage("hadown", "Service port required if service host specified for action down")),
+    Case(
+      line: "hadown -r x -P 0 -H 10.1.2.3 svc.main", code: 2,
+      error: usage("hadown", "Service port required if service host specified for action down")),
+    Case(
+      line: "hadown -r x -e tomorrow svc.main", code: 2,
+      error: usage("hadown", "option -e: invalid floating-point value: 'tomorrow'")),
+    Case(
+      line: "hadown -r x --expiration inf svc.main", code: 2,
+      error: usage("hadown", "option --expiration: invalid floating-point value: 'inf'")),
+    Case(line: "hadown --nope svc.main", code: 2, error: usage("hadown", "no such option: --nope")),
+    Case(
+      line: "hadown --service svc.main", code: 2,
+      error: usage("hadown", "ambiguous option: --service (--service-host, --service-port?)")),
+    Case(line: "hadown svc.main -r", code: 2, error: usage("hadown", "-r option requires 1 argument")),
+    Case(
+      line: "hadown -r x ../evil", code: 2,
+      error: usage("hadown", "`../evil` cannot be marked: it would be no file of the spool")),
+    Case(
+      line: "hadown -r x ..", code: 2, error: usage("hadown", "`..` cannot be marked: it would be no file of the spool")
+    ),
+    Case(line: "haup svc.main", before: ["svc.main": x, "svc.main:8080": x], after: ["svc.main:8080"]),
+    Case(line: "haup -P 8080 svc.main", before: ["svc.main": x, "svc.main:8080": x], after: ["svc.main"]),
+    Case(line: "haup svc.a svc.b", before: ["svc.a": x, "svc.b": x, "svc.c": x], after: ["svc.c"]),
+    Case(line: "haup", code: 2, error: usage("haup", "Expected args for action up")),
+    Case(
+      line: "haup -a sideways svc.main", code: 2,
+      error: usage(
+        "haup",
+        "option -a: invalid choice: 'sideways' (choose from 'up', 'down', 'status', 'status_downed', 'list')")),
+    Case(line: "haup -a status svc.main", before: ["svc.main": x], code: 1, output: "DOWN\tinf\tsvc.main\tx\n"),
+    Case(line: "hastatus svc.main", output: "UP\tsvc.main\n"),
+    Case(
+      line: "hastatus svc.main", before: ["svc.main": maint], code: 1,
+      output: "DOWN\t4102444800.000000\tsvc.main\tmaint\n"),
+    Case(line: "hastatus svc.main", before: ["svc.main": over], output: "UP\tsvc.main\n", after: []),
+    Case(line: "hastatus -P 8080 svc", before: ["svc:8080": x], code: 1, output: "DOWN\tinf\tsvc::8080\tx\n"),
+    Case(
+      line: "hastatus -P 8080 -H 10.1.2.3 svc", before: ["svc:10.1.2.3:8080": x], code: 1,
+      output: "DOWN\tinf\tsvc:10.1.2.3:8080\tx\n"),
+    Case(line: "hastatus all", before: ["all": x], code: 1, output: "DOWN\tinf\tall\tx\n"),
+    Case(
+      line: "hastatus a b c", before: ["b": x], code: 1, output: "UP\ta\nDOWN\tinf\tb\tx\nUP\tc\n"),
+    // Difference 15: what else keeps the service down is said, too.
+    Case(
+      line: "hastatus -P 8080 svc", before: ["svc": x], code: 1,
+      output: "DOWN\tinf\tsvc::8080\tx (all of svc is down)\n"),
+    Case(
+      line: "hastatus svc", before: ["all": x], code: 1, output: "DOWN\tinf\tsvc\tx (all services are down)\n"),
+    Case(line: "hashowdowned"),
+    Case(line: "hashowdowned", before: ["svc.b": over], after: []),
+    Case(line: "hashowdowned", before: ["svc.b": "text"], output: "DOWN\tinf\tsvc.b\ttext\n"),
+    Case(line: "hashowdowned", before: ["svc.b:abc": x], output: "DOWN\tinf\tsvc.b:abc\tx\n"),
+    Case(
+      line: "hashowdowned", before: ["all": x, "b:10.0.0.1:80": x, "b:80": maint],
+      output: "DOWN\tinf\tall\tx\nDOWN\tinf\tb:10.0.0.1:80\tx\nDOWN\t4102444800.000000\tb::80\tmaint\n"),
+    Case(
+      line: "hashowdowned x", code: 2, error: usage("hashowdowned", "Unexpected args for action status_downed: ['x']")),
+    Case(line: "halist -p none", code: 2, error: usage("halist", "option -p: none is no port")),
+  ]
+
+  @Test(arguments: cases) func behavesAsTheOriginals(_ c: Case) async {
+    let directory = TemporaryDirectory()
+    for (name, text) in c.before { write(text, to: "\(directory.path)/\(name)") }
+    let words = c.line.split(separator: " ").map(String.init)
+    let outcome = await HacheckTools.run(
+      name: words[0], arguments: ["--spool-root", directory.path] + words.dropFirst(), environment: c.environment)
+    #expect(outcome.exitCode == c.code)
+    #expect(outcome.output == c.output)
+    #expect(outcome.errorOutput == c.error)
+    #expect(names(directory.path) == (c.after ?? c.before.keys.sorted()))
+  }
+
+  @Test func whoMarksIsKnownFromTheEnvironment() async throws {
+    for (environment, who) in [
+      (["SUDO_USER": "alice", "SSH_USER": "bob"], "alice"), (["SSH_USER": "bob"], "bob"),
+      ([:], ToolCommand.person([:])),
+    ] {
+      let directory = TemporaryDirectory()
+      let outcome = await HacheckTools.run(
+        name: "hadown", arguments: ["--spool-root", directory.path, "-r", "", "svc"], environment: environment)
+      #expect(outcome.exitCode == 0)
+      let file = try #require(try SpoolDirectory(root: directory.path).read("svc"))
+      #expect(file.reason == who)
+      #expect(file.expiration == nil)
+    }
+  }
+
+  @Test func aMissingSpoolIsMadeButNotItsParent() async {
+    let directory = TemporaryDirectory()
+    let made = await HacheckTools.run(
+      name: "hadown", arguments: ["--spool-root", directory.path + "/spool", "-r", "x", "svc"], environment: [:])
+    #expect(made == HacheckTools.Outcome())
+    #expect(names(directory.path + "/spool") == ["svc"])
+    let failed = await HacheckTools.run(
+      name: "hadown", arguments: ["--spool-root", directory.path + "/a/b", "-r", "x", "svc"], environment: [:])
+    #expect(failed.exitCode == 1)
+    #expect(failed.errorOutput == "hadown: cannot create \(directory.path)/a/b: No such file or directory\n")
+  }
+
+  @Test func halistAsksTheAgent() async throws {
+    let hacheck = try await ServiceFixture()
+    for name in ["b.main", "a.main"] { _ = try await hacheck.get("/spool/\(name)/1/s") }
+    let outcome = await HacheckTools.run(name: "halist", arguments: ["-p", "\(hacheck.port)"], environment: [:])
+    #expect(outcome.exitCode == 0)
+    let lines = outcome.output.split(separator: "\n")
+    #expect(lines.count == 2)
+    #expect(lines[0].hasPrefix(#"a.main last_response={"code": 200, "remote_ip": "127.0.0.1", "ts": "#))
+    #expect(lines[1].hasPrefix("b.main "))
+    let nobody = await HacheckTools.run(
+      name: "halist", arguments: ["-p", "\(ScriptedServer.refusing.port)"], environment: [:])
+    #expect(nobody.exitCode == 1)
+    #expect(nobody.output.isEmpty && nobody.errorOutput.hasPrefix("halist: cannot connect"))
+  }
+
+  @Test func helpIsNoError() async {
+    for name in HacheckTools.names {
+      let outcome = await HacheckTools.run(name: name, arguments: ["-h"], environment: [:])
+      #expect(outcome.exitCode == 0)
+      #expect(outcome.output.hasPrefix("Usage: \(name) [options] service_name(s)\n\nOptions:\n  -h, --help"))
+    }
+  }
+
+  private func write(_ text: String, to path: String) {
+    let file = fopen(path, "w")
+    fputs(text, file)
+    fclose(file)
+  }
+
+  private func names(_ path: String) -> [String] { (try? SpoolDirectory(root: path).names()) ?? [] }
+}
+
+@Suite struct ProgramTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    let line: String
+    let shown: String
+    var testDescription: String { line }
+
+    init(_ line: String, _ shown: String) {
+      self.line = line
+      self.shown = shown
+    }
+  }
+
+  static let cases = [
+    Case("", "[3333] 0.0.0.0 /var/spool/hacheck"),
+    Case("-p 6666 -p 6667", "[6666, 6667] 0.0.0.0 /var/spool/hacheck"),
+    Case("-p6666 -B 127.0.0.1 --spool-root=/tmp/x -n 2 -v foo bar", "[6666] 127.0.0.1 /tmp/x"),
+    Case("--bind ::1", "[3333] ::1 /var/spool/hacheck"),
+    Case("-p abc", "option -p: invalid integer value: 'abc'"),
+    Case("-p 70000", "70000 is no port"),
+    Case("-n many", "option -n: invalid integer value: 'many'"),
+    Case("--verbose=1", "--verbose option does not take a value"),
+    Case("-x", "no such option: -x"),
+    Case("-c /nonexistent.yaml", "/nonexistent.yaml: cannot open /nonexistent.yaml: No such file or directory"),
+  ]
+
+  @Test(arguments: cases) func readsItsCommandLine(_ c: Case) {
+    let shown: String
+    do {
+      let options = try CommandLineOptions(c.line.split(separator: " ").map(String.init), HacheckProgram.options)
+      let configuration = try HacheckProgram.configuration(options).configuration
+      shown = "\(configuration.ports) \(configuration.bindAddress) \(configuration.spoolRoot)"
+    } catch CommandLineOptions.Problem.wrong(let sentence) {
+      shown = sentence
+    } catch {
+      shown = "\(error)"
+    }
+    #expect(shown == c.shown)
+  }
+}
