@@ -35,7 +35,7 @@ internal import Glibc
     self.handler = handler
     evhttp_set_max_headers_size(server, limits.maxHeadBytes)
     evhttp_set_max_body_size(server, limits.maxBodyBytes)
-    evhttp_set_allowed_methods(server, UInt16.max)
+    evhttp_set_allowed_methods(server, HTTPExchange.knownMethods)
     evhttp_set_default_content_type(server, nil)
     var timeout = limits.idleTimeout.timeval
     evhttp_set_timeout_tv(server, &timeout)

@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct ByteStreamTests {
-  @LoopActor private func open(_ server: LoopbackServer, deadline: Duration = .seconds(30)) async throws -> ByteStream {
-    try await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: server.port), deadline: deadline)
+  @LoopActor private func open(_ server: LoopbackServer) async throws -> ByteStream {
+    try await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: server.port), deadline: .seconds(30))
   }
 
   @Test @LoopActor func readsLinesCountsAndTheRest() async throws {
@@ -50,7 +50,8 @@ import Testing
   @Test @LoopActor func aSilentServerMeetsTheDeadline() async throws {
     let server = LoopbackServer { $0.waitForClose() }
     let endpoint = Endpoint.tcp(host: "127.0.0.1", port: server.port)
-    let stream = try await open(server, deadline: .milliseconds(50))
+    let stream = try await open(server)
+    stream.setDeadline(after: .milliseconds(50))
     let error = StreamError.timedOut(endpoint, after: .milliseconds(50))
     await #expect(throws: error) { try await stream.read(upTo: 1) }
     await #expect(throws: error) { try await stream.readLine(limit: 10) }
@@ -76,7 +77,8 @@ import Testing
       poll(nil, 0, 80)
       connection.send("late")
     }
-    let stream = try await open(server, deadline: .milliseconds(40))
+    let stream = try await open(server)
+    stream.setDeadline(after: .milliseconds(40))
     stream.setDeadline(after: nil)
     #expect(try await stream.readToEnd(limit: 10) == Array("late".utf8))
   }
