@@ -15,6 +15,7 @@ internal import Glibc
   private var sockets: [BoundSocket] = []
   private var connections = ConnectionCount()
   private var retryTimer: LoopTimer?
+  private var sweepTimer: LoopTimer?
   private var isHandling = false
   private var isClosed = false
 
@@ -94,6 +95,7 @@ internal import Glibc
     guard !isClosed else { return }
     isClosed = true
     retryTimer?.cancel()
+    sweepTimer?.cancel()
     AcceptFailures.listeners[server] = nil
     for socket in sockets {
       evhttp_del_accept_socket(server, socket.bound)
@@ -126,13 +128,27 @@ internal import Glibc
   // MARK: Connections
 
   fileprivate func makeConnection() -> OpaquePointer? {
-    let connection = bufferevent_socket_new(EventLoop.shared.base, -1, 0)
+    // Close-on-free: without it evhttp closes the socket itself while our reference keeps its events alive in
+    // libevent, and the next descriptor of that number, a listener's say, never hears of anything again.
+    let connection = bufferevent_socket_new(EventLoop.shared.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
     guard let connection else { return nil }
     if connections.count + 1 >= limits.maxConnections { connections.sweepAll() }
     // evhttp collects a whole body in the input buffer before it looks, so there must be room for one.
     connections.add(connection, inputLimit: limits.maxHeadBytes + limits.maxBodyBytes + (32 << 10))
     if connections.count >= limits.maxConnections { pauseAccepting() }
+    sweepSoon()
     return connection
+  }
+
+  /// A socket that evhttp is done with is closed by the sweep; its peer knew before, evhttp shuts it down.
+  private func sweepSoon() {
+    guard sweepTimer == nil else { return }
+    sweepTimer = LoopClock.system.schedule(after: .milliseconds(100)) { [weak self] in
+      guard let self, !self.isClosed else { return }
+      self.sweepTimer = nil
+      self.connections.sweepAll()
+      if self.connections.count > 0 { self.sweepSoon() }
+    }
   }
 
   /// Stops accepting for a moment, at the connection limit and when the process is out of descriptors.

@@ -164,18 +164,19 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   /// by this, is told that the session has expired.
   public func expireSession(_ id: Int64, password: [UInt8]) async throws {
     let port = port
-    // A connect request (protocol 0, last zxid 0, timeout, session) and a close request (xid 1, type -11),
-    // in one go: the owner, who loses its connection to this one, comes back within a millisecond.
+    // A connect request (protocol 0, last zxid 0, timeout, session) and a close request (xid 1, type -11).
     let connect = bytes(Int32(0)) + bytes(Int64(0)) + bytes(Int32(4000)) + bytes(id) + bytes(Int32(16)) + password + [0]
     let close = bytes(Int32(8)) + bytes(Int32(1)) + bytes(Int32(-11))
-    let answer = try await BlockingWork.run { () -> [UInt8] in
-      guard let socket = BlockingSocket(port: port, patience: .seconds(2)) else { return [] }
-      return socket.send(bytes(Int32(connect.count)) + connect + close) ? socket.readToEnd() : []
+    for _ in 0..<50 {
+      let answer = try await BlockingWork.run { () -> [UInt8] in
+        guard let socket = BlockingSocket(port: port, patience: .seconds(2)) else { return [] }
+        return socket.send(bytes(Int32(connect.count)) + connect + close) ? socket.readToEnd() : []
+      }
+      // Length, protocol, timeout, session, password, flag: 41 bytes; then the answer to the close. The
+      // owner may have been faster than the close, or faster than its answer: once more.
+      if answer.count > 41 || (answer.count == 41 && answer[12..<20].allSatisfy { $0 == 0 }) { return }
     }
-    // Length, protocol, timeout, session, password, flag: 41 bytes. Then the answer to the close.
-    guard answer.count > 41, answer[12..<20].elementsEqual(bytes(id)) else {
-      throw ServerTrouble(description: "the server did not end session \(id): \(answer.count) bytes")
-    }
+    throw ServerTrouble(description: "the server did not end session \(id)")
   }
 
   // MARK: Starting

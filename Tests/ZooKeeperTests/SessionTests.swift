@@ -197,7 +197,10 @@ import Testing
       let second = try await world.client(saved: saved)
       #expect(try await registered(second.want(keep)) == kept)
       #expect(await second.dropLeftovers(in: [Self.directory, "/nothing/here"]) == [dropped])
-      #expect(try await Set(observer.children(Self.directory) ?? []) == [String(kept.dropFirst(Self.directory.count + 1)), "theirs"])
+      #expect(
+        try await Set(observer.children(Self.directory) ?? []) == [
+          String(kept.dropFirst(Self.directory.count + 1)), "theirs",
+        ])
       // A session of one's own has no leftovers.
       #expect(await observer.dropLeftovers(in: [Self.directory]) == [])
     }
