@@ -43,7 +43,7 @@ let package = Package(
     .systemLibrary(name: "CZooKeeper", providers: [.apt(["libzookeeper-mt-dev"])]),
 
     room("Reactor", ["CEvent"]),
-    room("YAMLConfig", ["CYAML"]),
+    room("YAMLConfig", ["CYAML", "SmartStack"]),
     room("SmartStack", [logging]),
 
     room("ZooKeeper", ["CZooKeeper", "Reactor", "SmartStack", logging]),
