@@ -43,7 +43,7 @@ let package = Package(
     .systemLibrary(name: "CZooKeeper", providers: [.apt(["libzookeeper-mt-dev"])]),
 
     room("Reactor", ["CEvent"]),
-    room("YAMLConfig", ["CYAML"]),
+    room("YAMLConfig", ["CYAML", "SmartStack"]),
     room("SmartStack", [logging]),
 
     room("ZooKeeper", ["CZooKeeper", "Reactor", "SmartStack", logging]),
@@ -61,7 +61,8 @@ let package = Package(
         logging,
       ]),
 
-    .executableTarget(name: "nerve", dependencies: ["NerveAgent", arguments], swiftSettings: strict),
+    .executableTarget(
+      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", logging, arguments], swiftSettings: strict),
     .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments], swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.

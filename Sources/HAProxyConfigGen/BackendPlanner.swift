@@ -14,7 +14,7 @@ struct BackendPlanner {
   var facts: BackendFacts
   /// Options of the servers in HAProxy's memory; nil when nothing is known.
   var loaded: [String: SectionPrint.Server]?
-  /// Options of the servers in the file.
+  /// The servers in the file.
   var wanted: [String: SectionPrint.Server]
   /// Whether the section's lines differ from what HAProxy has: servers added now might behave otherwise.
   var isOutdated: Bool
@@ -32,7 +32,7 @@ struct BackendPlanner {
     }
     if let id = server.id, id != present.id {
       steps.reason = .idChanged
-    } else if loaded != nil, loaded?[server.name]?.options != wanted[server.name]?.options {
+    } else if let loaded, loaded[server.name]?.options != server.print {
       steps.reason = .optionsChanged
     }
     steps.changes += address(server, present)
@@ -52,7 +52,9 @@ struct BackendPlanner {
   }
 
   private func address(_ server: WantedServer, _ present: RunningServer) -> [RuntimeCommand] {
-    guard let wanted = HostAddress(server.host), !wanted.isName, let address = present.address else { return [] }
+    guard let address = present.address, address != server.host || present.port != server.port,
+      let wanted = HostAddress(server.host), !wanted.isName
+    else { return [] }
     if HostAddress(address) == wanted, present.port == server.port { return [] }
     return [
       RuntimeCommand(
@@ -72,7 +74,7 @@ struct BackendPlanner {
 
   // MARK: A server that comes
 
-  func arrival(_ server: WantedServer, wanted names: Set<String>) -> Steps {
+  func arrival(_ server: WantedServer) -> Steps {
     var steps = Steps()
     do throws(Obstacle) {
       let options = try runtimeOptions(server)
@@ -80,7 +82,7 @@ struct BackendPlanner {
       try check(words)
       if isOutdated { return Steps() }
       if let id = server.id, let other = running.servers.first(where: { $0.value.id == id })?.key {
-        guard version.deletesServers, !names.contains(other) else { throw Obstacle(.idTaken(by: other)) }
+        guard version.deletesServers, wanted[other] == nil else { throw Obstacle(.idTaken(by: other)) }
         steps.arrivals.append(delete(other, isOptional: false))
       }
       steps.arrivals += add(server, words, options)

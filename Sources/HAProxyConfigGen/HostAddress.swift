@@ -14,7 +14,7 @@ enum HostAddress: Hashable, Sendable {
     if bytes.contains(UInt8(ascii: ":")) {
       guard let groups = HostAddress.ipv6(text) else { return nil }
       self = .ipv6(groups)
-    } else if let octets = HostAddress.ipv4(text) {
+    } else if let octets = HostAddress.ipv4(text[...].utf8) {
       self = .ipv4(octets)
     } else if HostAddress.isName(text) {
       self = .name(text)
@@ -26,17 +26,23 @@ enum HostAddress: Hashable, Sendable {
   var isName: Bool { if case .name = self { true } else { false } }
 
   /// Four decimal numbers without leading zeros, as inet_pton has it.
-  private static func ipv4(_ text: some StringProtocol) -> [UInt8]? {
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 4 else { return nil }
+  private static func ipv4(_ bytes: Substring.UTF8View) -> [UInt8]? {
     var octets: [UInt8] = []
-    for part in parts {
-      guard part.utf8.allSatisfy({ $0.isDigit }), let octet = UInt8(part), part == "0" || part.first != "0" else {
-        return nil
+    var (number, digits) = (0, 0)
+    for byte in bytes {
+      if byte == UInt8(ascii: ".") {
+        guard digits > 0, octets.count < 3 else { return nil }
+        octets.append(UInt8(number))
+        (number, digits) = (0, 0)
+      } else {
+        guard byte.isDigit, digits == 0 || number > 0 else { return nil }
+        number = number * 10 + Int(byte - UInt8(ascii: "0"))
+        digits += 1
+        guard number <= 255 else { return nil }
       }
-      octets.append(octet)
     }
-    return octets
+    guard digits > 0, octets.count == 3 else { return nil }
+    return octets + [UInt8(number)]
   }
 
   private static func ipv6(_ text: String) -> [UInt16]? {
@@ -51,7 +57,7 @@ enum HostAddress: Hashable, Sendable {
     var groups: [UInt16] = []
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     for (index, part) in parts.enumerated() {
-      if index == parts.count - 1, let octets = ipv4(part) {
+      if index == parts.count - 1, let octets = ipv4(part.utf8) {
         groups.append(UInt16(octets[0]) << 8 | UInt16(octets[1]))
         groups.append(UInt16(octets[2]) << 8 | UInt16(octets[3]))
       } else {

@@ -53,6 +53,11 @@ indirect enum JSONValue: Hashable, Sendable {
 
   static func write(_ value: String, into text: inout String) {
     text += "\""
+    guard value.utf8.contains(where: { $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) else {
+      text += value
+      text += "\""
+      return
+    }
     for scalar in value.unicodeScalars {
       switch scalar {
       case "\"": text += "\\\""
@@ -145,14 +150,30 @@ private struct JSONParser {
 
   private mutating func number() -> JSONValue? {
     let start = at
-    while at < bytes.count, "+-0123456789.eE".utf8.contains(bytes[at]) { at += 1 }
+    while at < bytes.count, JSONParser.isNumber(bytes[at]) { at += 1 }
     let text = String(decoding: bytes[start..<at], as: UTF8.self)
-    return Double(text) == nil ? nil : .number(text)
+    return Int(text) == nil && Double(text) == nil ? nil : .number(text)
+  }
+
+  private static func isNumber(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."): true
+    case UInt8(ascii: "e"), UInt8(ascii: "E"): true
+    default: false
+    }
   }
 
   private mutating func string() -> String? {
     at += 1
-    var text: [UInt8] = []
+    let start = at
+    while at < bytes.count, bytes[at] >= 0x20, bytes[at] != UInt8(ascii: "\\") {
+      if bytes[at] == UInt8(ascii: "\"") {
+        at += 1
+        return String(validating: bytes[start..<at - 1], as: UTF8.self)
+      }
+      at += 1
+    }
+    var text = Array(bytes[start..<at])
     while at < bytes.count {
       let byte = bytes[at]
       at += 1

@@ -22,6 +22,18 @@ public struct LoadedConfiguration: Equatable, Sendable {
   /// The same, from the model the file was rendered from.
   public mutating func update(to model: ProxyModel) { update(LoadedConfiguration(sections: model.sections)) }
 
+  /// Forgets servers that are neither in `model`'s file nor in HAProxy's memory: deleted ones.
+  public mutating func prune(_ model: ProxyModel, running: RunningProxy) {
+    for backend in model.backends {
+      let header = backend.section.header.text
+      guard let known = sections[header]?.servers, let written = backend.section.managed?.servers,
+        known.count > written.count
+      else { continue }
+      let present = running.backends[backend.name]?.servers ?? [:]
+      sections[header]?.servers = known.filter { written[$0.key] != nil || present[$0.key] != nil }
+    }
+  }
+
   /// What HAProxy has after it loaded the file rendered from `model`.
   public init(_ model: ProxyModel) { self.init(sections: model.sections) }
 

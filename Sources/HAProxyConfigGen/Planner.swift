@@ -14,6 +14,24 @@ public enum Planner {
   }
 }
 
+extension Planner {
+  /// How many servers HAProxy keeps in memory that the file has no more: in maintenance, until a reload or,
+  /// from 2.6.13 on, until their last connection ends. When they pile up, a reload at leisure drops them.
+  public static func leftovers(running: RunningProxy, wanted: ProxyModel) -> Int {
+    wanted.backends.reduce(0) { count, backend in
+      count + (running.backends[backend.name].map { leftovers($0, backend.section, backend.facts).count } ?? 0)
+    }
+  }
+
+  /// The servers of a running backend that are neither in the section nor the configuration's own.
+  fileprivate static func leftovers(
+    _ running: RunningBackend, _ section: Section, _ facts: BackendFacts
+  ) -> [(key: String, value: RunningServer)] {
+    let written = section.managed?.servers ?? [:]
+    return running.servers.filter { written[$0.key] == nil && !facts.isForeign($0.key) }.sorted { $0.key < $1.key }
+  }
+}
+
 /// One run of the planner.
 private struct Planning {
   private let running: RunningProxy
@@ -37,33 +55,24 @@ private struct Planning {
   mutating func compareSections(_ sections: [Section]) {
     guard let loaded else { return }
     let wanted = LoadedConfiguration(sections: sections).sections
-    let own = Dictionary(
-      sections.lazy.filter { $0.service != nil }.map { ($0.header.text, Set($0.servers.map(\.name))) },
-      uniquingKeysWith: { $1 })
+    let foreign = Dictionary(
+      sections.lazy.compactMap { section in section.foreignServers.map { (section.header.text, $0) } }
+    ) { $1 }
     for (header, print) in wanted {
       guard let before = loaded.sections[header] else {
         reasons.append(.sectionAdded(header))
         outdated.insert(header)
         continue
       }
-      let managed = own[header]
-      let isSame = before.lines == print.lines && Planning.haveSame(before.servers, print.servers, but: managed)
-      if !isSame {
+      let servers =
+        foreign[header]?.allSatisfy { before.servers[$0.key] == $0.value } ?? (before.servers == print.servers)
+      if before.lines != print.lines || !servers {
         reasons.append(.sectionChanged(header))
         outdated.insert(header)
       }
     }
     reasons += loaded.sections.keys.filter { wanted[$0] == nil }.map { .sectionRemoved($0) }
     reasons.sort { $0.description < $1.description }
-  }
-
-  /// Whether the servers that synapse does not manage are the same, to the word.
-  /// - Parameter managed: names of those it does; nil when the whole section is not synapse's.
-  private static func haveSame(
-    _ before: [String: SectionPrint.Server], _ after: [String: SectionPrint.Server], but managed: Set<String>?
-  ) -> Bool {
-    guard let managed else { return before == after }
-    return after.allSatisfy { managed.contains($0.key) || before[$0.key] == $0.value }
   }
 
   // MARK: Servers
@@ -76,18 +85,19 @@ private struct Planning {
     let planner = BackendPlanner(
       name: name, running: backend, version: running.version, facts: facts,
       loaded: loaded?.sections[section.header.text]?.servers,
-      wanted: section.prints.first { $0.header == section.header.text }?.servers ?? [:],
+      wanted: section.managed?.servers ?? [:],
       isOutdated: loaded == nil || outdated.contains(section.header.text))
-    let names = Set(section.servers.map(\.name))
+    var found = 0
     for server in section.servers {
       if let present = backend.servers[server.name] {
+        found += 1
         add(planner.change(server, present), of: server, in: name)
       } else if server.isEnabled {
-        add(planner.arrival(server, wanted: names), of: server, in: name)
+        add(planner.arrival(server), of: server, in: name)
       }
     }
-    for (server, present) in backend.servers.sorted(by: { $0.key < $1.key })
-    where !names.contains(server) && !facts.isForeign(server) {
+    guard found < backend.servers.count else { return }
+    for (server, present) in Planner.leftovers(backend, section, facts) {
       departures += planner.departure(server, present)
     }
   }

@@ -20,7 +20,6 @@ struct Section: Sendable {
   ) {
     self.header = header
     self.lines = lines
-    self.servers = servers
     self.service = service
     var text = isSpaced ? "\n" : ""
     text += header.text
@@ -35,7 +34,28 @@ struct Section: Sendable {
     text += "\n"
     self.text = text
     prints = SectionPrint.read(text)
+    let options = prints.first?.servers ?? [:]
+    self.servers = servers.map { server in
+      var server = server
+      server.print = options[server.name]?.options
+      return server
+    }
+    foreignServers = service == nil ? nil : Section.foreign(prints, servers)
   }
+
+  private static func foreign(
+    _ prints: [SectionPrint], _ servers: [WantedServer]
+  ) -> [String: SectionPrint.Server] {
+    guard let all = prints.first?.servers, all.count != servers.count else { return [:] }
+    let managed = Set(servers.map(\.name))
+    return all.filter { !managed.contains($0.key) }
+  }
+
+  /// The print of a section whose servers synapse manages.
+  var managed: SectionPrint? { service == nil ? nil : prints.first }
+
+  /// The servers in such a section that synapse does not manage; nil for other sections.
+  let foreignServers: [String: SectionPrint.Server]?
 
   /// How many lines its text has.
   var lineCount: Int { leadingLines + lines.count + servers.count }

@@ -79,7 +79,7 @@ struct RegistrationOptions: Hashable, Sendable {
     id = try RegistrationOptions.id(in: text.words)
     let switches = options.last { $0.keyword == "disabled" || $0.keyword == "enabled" }
     isDisabled = switches?.keyword == "disabled"
-    self.template = id == nil && !isDisabled ? template : try ServerTemplate(RegistrationOptions.plain(text))
+    self.template = try ServerTemplate(RegistrationOptions.plain(text))
   }
 
   /// Printable ASCII without what quotes, escapes, comments, separates commands or expands variables.
@@ -109,7 +109,7 @@ struct RegistrationOptions: Hashable, Sendable {
     return id
   }
 
-  /// The text without `id N` and `disabled`, which are written where they belong.
+  /// The words without `id N` and `disabled`, which are written where they belong.
   private static func plain(_ text: String) -> String {
     var kept: [String] = []
     var words = text.words[...]

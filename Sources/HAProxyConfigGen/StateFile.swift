@@ -37,7 +37,7 @@ extension ServerMemory {
         separator = ",\n    "
         JSONValue.write(name, into: &text)
         text += ": "
-        entry.json.write(into: &text)
+        entry.write(into: &text)
       }
       if let configuration = configurations[service] {
         text += separator
@@ -52,19 +52,28 @@ extension ServerMemory {
 }
 
 extension ServerMemory.Entry {
-  fileprivate var json: JSONValue {
-    var members = [JSONMember(key: "timestamp", value: JSONValue(lastSeen))]
-    if let id { members.append(JSONMember(key: "haproxy_server_id", value: JSONValue(id))) }
+  fileprivate func write(into text: inout String) {
+    text += "{\"timestamp\": \(lastSeen)"
+    if let id { text += ", \"haproxy_server_id\": \(id)" }
+    ServerMemory.Entry.write("name", backend.name, into: &text)
+    ServerMemory.Entry.write("host", backend.host, into: &text)
+    text += ", \"port\": \(backend.port)"
+    text += ", \"id\": " + (backend.id.map(String.init) ?? "null")
+    text += ", \"weight\": " + (backend.weight.map(String.init) ?? "null")
+    ServerMemory.Entry.write("haproxy_server_options", backend.haproxyServerOptions, into: &text)
+    text += ", \"labels\": "
     let labels = backend.labels.map { labels in
-      JSONValue.object(labels.sorted { $0.key < $1.key }.map { JSONMember(key: $0.key, value: .string($0.value)) })
+      labels.sorted { $0.key < $1.key }.map { JSONMember(key: $0.key, value: .string($0.value)) }
     }
-    let fields: [(String, JSONValue?)] = [
-      ("name", backend.name.map { .string($0) }), ("host", .string(backend.host)), ("port", JSONValue(backend.port)),
-      ("id", backend.id.map { JSONValue($0) }), ("weight", backend.weight.map { JSONValue($0) }),
-      ("haproxy_server_options", backend.haproxyServerOptions.map { .string($0) }), ("labels", labels),
-    ]
-    members += fields.map { JSONMember(key: $0, value: $1 ?? .null) }
-    return .object(members)
+    (labels.map { .object($0) } ?? JSONValue.null).write(into: &text)
+    text += "}"
+  }
+
+  private static func write(_ key: String, _ value: String?, into text: inout String) {
+    text += ", \""
+    text += key
+    text += "\": "
+    if let value { JSONValue.write(value, into: &text) } else { text += "null" }
   }
 }
 

@@ -16,6 +16,8 @@ struct WantedServer: Sendable {
   var comment: String
   /// The weight that HAProxy is to have for it; nil when an agent check sets it.
   var weight: Int?
+  /// The fingerprint of its options, once it stands in a section.
+  var print: UInt64?
 
   /// The line without indentation and without `disabled`.
   var enabledLine: String { line(disabled: false) }

@@ -23,7 +23,10 @@ internal import Glibc
   private var readFailure: StreamError?
   private var writeFailure: StreamError?
   private var isAtEnd = false
+  /// Reading stops for a while at this many bytes. Not libevent's own watermark: that calls back for ever, in the
+  /// same pass of the loop, until somebody has read, and so keeps every task from running.
   private var highWater = ByteStream.readAhead
+  private var isPaused = false
   private var readWaiter: Waiter<Void>?
   private var writeWaiter: Waiter<Void>?
   private var connectWaiter: Waiter<Void>?
@@ -76,7 +79,6 @@ internal import Glibc
       throw .failed(endpoint, reason: "libevent could not set up the connection")
     }
     bufferevent_setcb(bufferevent, onRead, onWrite, onEvent, Unmanaged.passUnretained(self).toOpaque())
-    bufferevent_setwatermark(bufferevent, Int16(EV_READ), 0, highWater)
     bufferevent_enable(bufferevent, Int16(EV_READ | EV_WRITE))
   }
 
@@ -236,9 +238,10 @@ internal import Glibc
   /// Waits until more has arrived than there is now; false at the end of the stream.
   private func more() async throws -> Bool {
     let before = available
-    if before >= highWater, let bufferevent {
-      highWater = before * 2
-      bufferevent_setwatermark(bufferevent, Int16(EV_READ), 0, highWater)
+    if before >= highWater { highWater = before * 2 }
+    if isPaused, let bufferevent {
+      isPaused = false
+      bufferevent_enable(bufferevent, Int16(EV_READ))
     }
     while available <= before {
       if let readFailure { throw readFailure }
@@ -266,7 +269,13 @@ internal import Glibc
 
   // MARK: libevent's side
 
-  fileprivate func bytesArrived() { readWaiter?.finish(.success(())) }
+  fileprivate func bytesArrived() {
+    if available >= highWater, let bufferevent {
+      isPaused = true
+      bufferevent_disable(bufferevent, Int16(EV_READ))
+    }
+    readWaiter?.finish(.success(()))
+  }
 
   fileprivate func bytesLeft() { writeWaiter?.finish(.success(())) }
 

@@ -13,6 +13,12 @@ internal import Glibc
   /// The whole body; empty for methods that have none.
   public let body: [UInt8]
 
+  /// All that evhttp has names for; without a mask of its own it would reject some of them, and let nameless ones in.
+  static let knownMethods = [
+    EVHTTP_REQ_GET, EVHTTP_REQ_POST, EVHTTP_REQ_HEAD, EVHTTP_REQ_PUT, EVHTTP_REQ_DELETE, EVHTTP_REQ_OPTIONS,
+    EVHTTP_REQ_TRACE, EVHTTP_REQ_CONNECT, EVHTTP_REQ_PATCH,
+  ].reduce(UInt16(0)) { $0 | UInt16($1.rawValue) }
+
   /// evhttp's request until the handler has returned or answered; later ``pending`` has it.
   private var request: OpaquePointer?
   private var pending: PendingRequest?

@@ -15,6 +15,7 @@ internal import Glibc
   private var sockets: [BoundSocket] = []
   private var connections = ConnectionCount()
   private var retryTimer: LoopTimer?
+  private var sweepTimer: LoopTimer?
   private var isHandling = false
   private var isClosed = false
 
@@ -35,7 +36,7 @@ internal import Glibc
     self.handler = handler
     evhttp_set_max_headers_size(server, limits.maxHeadBytes)
     evhttp_set_max_body_size(server, limits.maxBodyBytes)
-    evhttp_set_allowed_methods(server, UInt16.max)
+    evhttp_set_allowed_methods(server, HTTPExchange.knownMethods)
     evhttp_set_default_content_type(server, nil)
     var timeout = limits.idleTimeout.timeval
     evhttp_set_timeout_tv(server, &timeout)
@@ -94,6 +95,7 @@ internal import Glibc
     guard !isClosed else { return }
     isClosed = true
     retryTimer?.cancel()
+    sweepTimer?.cancel()
     AcceptFailures.listeners[server] = nil
     for socket in sockets {
       evhttp_del_accept_socket(server, socket.bound)
@@ -126,14 +128,27 @@ internal import Glibc
   // MARK: Connections
 
   fileprivate func makeConnection() -> OpaquePointer? {
-    let connection = bufferevent_socket_new(EventLoop.shared.base, -1, 0)
+    // Close-on-free: without it evhttp closes the socket itself while our reference keeps its events alive in
+    // libevent, and the next descriptor of that number, a listener's say, never hears of anything again.
+    let connection = bufferevent_socket_new(EventLoop.shared.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
     guard let connection else { return nil }
-    // evhttp collects a whole body here before it looks, so the limit must leave room for one.
-    bufferevent_setwatermark(connection, Int16(EV_READ), 0, limits.maxHeadBytes + limits.maxBodyBytes + (16 << 10))
     if connections.count + 1 >= limits.maxConnections { connections.sweepAll() }
-    connections.add(connection)
+    // evhttp collects a whole body in the input buffer before it looks, so there must be room for one.
+    connections.add(connection, inputLimit: limits.maxHeadBytes + limits.maxBodyBytes + (32 << 10))
     if connections.count >= limits.maxConnections { pauseAccepting() }
+    sweepSoon()
     return connection
+  }
+
+  /// A socket that evhttp is done with is closed by the sweep; its peer knew before, evhttp shuts it down.
+  private func sweepSoon() {
+    guard sweepTimer == nil else { return }
+    sweepTimer = LoopClock.system.schedule(after: .milliseconds(100)) { [weak self] in
+      guard let self, !self.isClosed else { return }
+      self.sweepTimer = nil
+      self.connections.sweepAll()
+      if self.connections.count > 0 { self.sweepSoon() }
+    }
   }
 
   /// Stops accepting for a moment, at the connection limit and when the process is out of descriptors.
@@ -160,36 +175,53 @@ internal import Glibc
 /// Keeps one reference to each connection's bufferevent. evhttp clears the callbacks of a bufferevent when it
 /// is done with it: whoever has none is gone. Each new connection pays for looking at a few old ones.
 private struct ConnectionCount {
-  private var bufferevents: [OpaquePointer] = []
+  private var connections: [InputGuard] = []
   private var next = 0
 
   /// Open connections, and closed ones not yet noticed.
-  var count: Int { bufferevents.count }
+  var count: Int { connections.count }
 
-  mutating func add(_ bufferevent: OpaquePointer) {
-    for _ in 0..<4 where !bufferevents.isEmpty { sweepOne() }
+  mutating func add(_ bufferevent: OpaquePointer, inputLimit: Int) {
+    for _ in 0..<4 where !connections.isEmpty { sweepOne() }
     bufferevent_incref(bufferevent)
-    bufferevents.append(bufferevent)
+    connections.append(InputGuard(bufferevent, limit: inputLimit))
   }
 
-  /// Lets go of what is closed. Not to be called right after ``add(_:)``: evhttp has yet to set the callbacks.
+  /// Lets go of what is closed. Not to be called right after ``add(_:inputLimit:)``: evhttp has yet to set the
+  /// callbacks.
   mutating func sweepAll() {
     next = 0
-    for _ in 0..<bufferevents.count { sweepOne() }
+    for _ in 0..<connections.count { sweepOne() }
   }
 
   private mutating func sweepOne() {
-    if next >= bufferevents.count { next = 0 }
-    let candidate = bufferevents[next]
+    if next >= connections.count { next = 0 }
+    let candidate = connections[next]
     var onEvent: bufferevent_event_cb?
-    bufferevent_getcb(candidate, nil, nil, &onEvent, nil)
+    bufferevent_getcb(candidate.bufferevent, nil, nil, &onEvent, nil)
     guard onEvent == nil else {
       next += 1
       return
     }
-    bufferevents.swapAt(next, bufferevents.count - 1)
-    bufferevents.removeLast()
-    bufferevent_decref(candidate)
+    connections.swapAt(next, connections.count - 1)
+    connections.removeLast()
+    bufferevent_decref(candidate.bufferevent)
+  }
+}
+
+/// Cuts a connection that sends more than any request may have.
+///
+/// evhttp's limits do not hold for all it reads: a chunk's size line may go on for ever, and while an answer is
+/// written everything that arrives is kept. The socket is shut down; evhttp then sees an end and cleans up.
+private final class InputGuard {
+  let bufferevent: OpaquePointer
+  let limit: Int
+
+  init(_ bufferevent: OpaquePointer, limit: Int) {
+    self.bufferevent = bufferevent
+    self.limit = limit
+    // Goes with the buffer; ConnectionCount keeps this object until the buffer is gone.
+    evbuffer_add_cb(bufferevent_get_input(bufferevent), onInput, Unmanaged.passUnretained(self).toOpaque())
   }
 }
 
@@ -214,4 +246,14 @@ private func onConnection(_ base: OpaquePointer?, _ context: UnsafeMutableRawPoi
 private func onAcceptFailure(_ listener: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
   guard let server = LoopPointer(context.map { OpaquePointer($0) }) else { return }
   LoopActor.assumeIsolated { AcceptFailures.listeners[server.pointer]?.listener?.pauseAccepting() }
+}
+
+private func onInput(
+  _ buffer: OpaquePointer?, _ change: UnsafePointer<evbuffer_cb_info>?, _ context: UnsafeMutableRawPointer?
+) {
+  guard let context else { return }
+  let guardian = Unmanaged<InputGuard>.fromOpaque(context).takeUnretainedValue()
+  if evbuffer_get_length(buffer) > guardian.limit {
+    shutdown(bufferevent_getfd(guardian.bufferevent), Int32(SHUT_RDWR))
+  }
 }

@@ -1,3 +1,4 @@
+internal import CEvent
 internal import Glibc
 
 /// Opens and checks listening sockets.

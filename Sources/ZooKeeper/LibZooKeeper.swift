@@ -74,14 +74,22 @@ struct Delivery: Sendable {
 enum Mailbox {
   private struct State {
     var waiting: [Delivery] = []
+    var logLines = 0
     var isScheduled = false
   }
+
+  /// More lines than this waiting are too many: libzookeeper can say the same thousands of times a second.
+  private static let maximumLogLines = 100
 
   private static let state = Locked(State())
 
   /// From any thread.
   static func post(_ token: Token, _ code: Int32, _ content: Delivery.Content) {
     let mustWake = state.withLock { state in
+      if case .log = content {
+        guard state.logLines < maximumLogLines else { return false }
+        state.logLines += 1
+      }
       state.waiting.append(Delivery(token: token, code: code, content: content))
       defer { state.isScheduled = true }
       return !state.isScheduled

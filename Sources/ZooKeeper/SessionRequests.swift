@@ -71,16 +71,17 @@ extension ZooKeeperSession {
   }
 
   /// Makes `path` and what is missing above it, for everybody: others' nodes live there too.
+  ///
+  /// `/` is the connection string's chroot, which may be missing too; one level of it is made.
   func makeDirectory(_ path: String) async throws(ZooKeeperError) {
-    guard path != "/", !path.isEmpty else { return }
     do {
       _ = try await create(path, [], mode: .persistent, isProtected: false)
     } catch {
       switch error.code {
       case .nodeExists: return
       case .noNode:
-        guard let slash = path.lastIndex(of: "/") else { throw error }
-        try await makeDirectory(String(path[..<slash]))
+        guard path != "/", let slash = path.lastIndex(of: "/") else { throw error }
+        try await makeDirectory(slash == path.startIndex ? "/" : String(path[..<slash]))
         try await makeDirectory(path)
       default: throw error
       }

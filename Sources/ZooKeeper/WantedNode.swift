@@ -265,7 +265,8 @@ internal import SmartStack
     hold(first.path, version: first.version, data: first.data, in: client)
     client.logger.info("took over a node of this session", [.znode: first.path])
     // Two of ours are one too many, unless another registration of the same name is about to take one.
-    guard !client.hasUnsettled(registration, besides: self) else { return }
+    // In a session carried on that may be one that is still to be wanted.
+    guard !session.isResumed, !client.hasUnsettled(registration, besides: self) else { return }
     for surplus in own.dropFirst() where surplus.data == registration.data && !client.claimed.contains(surplus.path) {
       try await session.deleteIfThere(surplus.path)
     }

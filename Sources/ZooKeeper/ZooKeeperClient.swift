@@ -189,8 +189,12 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   }
 
   private func openSession() {
+    guard let servers = ServerList(connection) else {
+      logger.error("not a connection string: host:port,host:port/chroot is", [.ensemble: connection])
+      return
+    }
     let settings = ZooKeeperSession.Settings(
-      connection: connection, timeout: sessionTimeout, resuming: resumable, credentials: credentials,
+      servers: servers, timeout: sessionTimeout, resuming: resumable, credentials: credentials,
       watchBytes: limits.watchBytes)
     resumable = nil
     let session = ZooKeeperSession(settings, metrics: metrics) { [weak self] in self?.handle($1, of: $0) }

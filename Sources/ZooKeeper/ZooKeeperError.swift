@@ -24,6 +24,8 @@ public struct ZooKeeperError: Error, Hashable, Sendable, CustomStringConvertible
     case noChildrenForEphemerals
     /// The path or the data is not what ZooKeeper takes.
     case badArguments
+    /// None of the servers' names has an address.
+    case unreachable
     /// Any other code of libzookeeper, as it stands.
     case other(Int32)
   }
@@ -61,6 +63,7 @@ extension ZooKeeperError.Code {
     case .authFailed: "the credentials were not accepted"
     case .noChildrenForEphemerals: "the parent is an ephemeral node, which cannot have children"
     case .badArguments: "the path or the data is not valid"
+    case .unreachable: "none of the names has an address"
     case .other(let number): "error \(number)"
     }
   }

@@ -21,7 +21,7 @@ internal import SmartStack
   }
 
   struct Settings {
-    var connection: String
+    var servers: ServerList
     var timeout: Duration
     var resuming: SavedSession?
     var credentials: ZooKeeperCredentials?
@@ -30,8 +30,8 @@ internal import SmartStack
 
   typealias Answer = Result<Delivery.Content, ZooKeeperError>
 
-  /// How often a connected client looks whether the servers' names still mean the same addresses.
-  nonisolated static let resolutionMilliseconds = 60_000
+  /// How often the servers' names are looked up again, on average.
+  private static let resolutionInterval: Duration = .seconds(60)
 
   private static var live: [UInt64: ZooKeeperSession] = [:]
   private static var lastGeneration: UInt64 = 0
@@ -49,6 +49,8 @@ internal import SmartStack
   private(set) var password: [UInt8] = []
 
   private let chroot: String
+  private var addresses: [String] = []
+  private var resolutionTimer: LoopTimer?
   private let metrics: ZooKeeperMetrics
   private let onEvent: @LoopActor (ZooKeeperSession, Event) -> Void
   private var handle: Handle?
@@ -59,7 +61,7 @@ internal import SmartStack
   private var armed: [WatchKey: UInt64] = [:]
   private var watched: [UInt64: WatchKey] = [:]
   private var costs: [WatchKey: Int] = [:]
-  private var listeners: [WatchKey: @LoopActor () -> Void] = [:]
+  var listeners: [WatchKey: @LoopActor () -> Void] = [:]
   private var budget: WatchBudget
 
   private struct PendingReply {
@@ -76,8 +78,7 @@ internal import SmartStack
     generation = Self.lastGeneration
     self.settings = settings
     isResumed = settings.resuming != nil
-    let slash = settings.connection.firstIndex(of: "/")
-    chroot = slash.map { String(settings.connection[$0...]) } ?? ""
+    chroot = settings.servers.chroot
     budget = WatchBudget(limit: settings.watchBytes)
     self.metrics = metrics
     self.onEvent = onEvent
@@ -86,21 +87,47 @@ internal import SmartStack
   // MARK: Life
 
   /// Makes the handle, on a thread beside the loop because names are looked up.
-  /// - Throws: when libzookeeper cannot make sense of the connection string or resolve any name.
+  /// - Throws: when no name has an address, or libzookeeper refuses.
   func open() async throws(ZooKeeperError) {
     Self.live[generation] = self
     let (settings, token) = (settings, Token(generation: generation, number: 0))
-    let made = try? await BlockingWork.run { Handle(opening: settings, token: token) }
-    guard let opened = made else {
-      end(.other(0))
-      throw ZooKeeperError(code: .badArguments, operation: "connect", path: settings.connection)
+    let made = try? await BlockingWork.run { () -> (Handle, [String])? in
+      let addresses = settings.servers.resolve()
+      return Handle(opening: settings, addresses: addresses, token: token).map { ($0, addresses) }
+    }
+    guard let (opened, addresses) = made ?? nil else {
+      end(.unreachable)
+      let hosts = settings.servers.servers.map(\.host).joined(separator: ", ")
+      throw ZooKeeperError(code: .unreachable, operation: "connect", path: hosts)
     }
     guard !isOver else {
       try? await BlockingWork.run { opened.close() }
       return
     }
     handle = opened
+    self.addresses = addresses
+    armResolution()
     if let earlyState { handleState(earlyState) }
+  }
+
+  private func armResolution() {
+    resolutionTimer = LoopClock.system.schedule(after: Self.resolutionInterval * Double.random(in: 0.5...1.5)) {
+      [weak self] in
+      Task.immediate { await self?.resolveAgain() }
+    }
+  }
+
+  /// Names that mean other addresses by now: libzookeeper moves over when the server it has is not among
+  /// them, and stays otherwise. No address at all is taken for an outage of the name service.
+  private func resolveAgain() async {
+    let servers = settings.servers
+    let found = (try? await BlockingWork.run { servers.resolve() }) ?? []
+    guard let handle, !isOver else { return }
+    if !found.isEmpty, found != addresses {
+      addresses = found
+      handle.setServers(found)
+    }
+    armResolution()
   }
 
   /// Ends the session at the server as well; may take seconds.
@@ -121,6 +148,7 @@ internal import SmartStack
     guard !isOver else { return }
     isOver = true
     isConnected = false
+    resolutionTimer?.cancel()
     Self.live[generation] = nil
     let unanswered = replies.values
     replies = [:]
@@ -253,12 +281,13 @@ internal import SmartStack
 struct Handle: @unchecked Sendable {
   let pointer: OpaquePointer
 
-  /// Blocks while names are resolved. Nil when libzookeeper refuses.
-  init?(opening settings: ZooKeeperSession.Settings, token: Token) {
+  /// Nil when there is no address or libzookeeper refuses.
+  init?(opening settings: ZooKeeperSession.Settings, addresses: [String], token: Token) {
+    if addresses.isEmpty { return nil }
     // libzookeeper waits a sixtieth of the timeout between two rounds over the servers, always the same
     // on every host: a little less timeout, different everywhere, keeps a fleet from moving in step.
     let milliseconds = Int32(settings.timeout / .milliseconds(1) * Double.random(in: 0.95...1))
-    let flags = Int32(ZOO_NO_LOG_CLIENTENV)
+    let list = ServerList.joined(addresses, chroot: settings.servers.chroot)
     var identity = clientid_t()
     if let saved = settings.resuming {
       identity.client_id = saved.id
@@ -267,17 +296,21 @@ struct Handle: @unchecked Sendable {
     let isNew = settings.resuming == nil
     let made = withUnsafePointer(to: &identity) { identity in
       zookeeper_init2(
-        settings.connection, onWatch, milliseconds, isNew ? nil : identity, token.pointer, flags, onLogLine)
+        list, onWatch, milliseconds, isNew ? nil : identity, token.pointer, ZOO_NO_LOG_CLIENTENV, onLogLine)
     }
     guard let made else { return nil }
     pointer = made
-    zoo_set_servers_resolution_delay(made, Int32(ZooKeeperSession.resolutionMilliseconds))
+    // The addresses are numeric: there is nothing to look up while connected.
+    zoo_set_servers_resolution_delay(made, -1)
     if let credentials = settings.credentials {
       // Kept by libzookeeper and sent first on every connection.
       let secret = credentials.secret
       zoo_add_auth(made, credentials.scheme, secret, Int32(secret.utf8.count), onVoid, nil)
     }
   }
+
+  /// Other addresses of the same ensemble.
+  func setServers(_ addresses: [String]) { zoo_set_servers(pointer, ServerList.joined(addresses, chroot: "")) }
 
   /// The session's number and password, as the server gave them.
   var identity: (Int64, [UInt8]) {
@@ -289,9 +322,10 @@ struct Handle: @unchecked Sendable {
   func close() { zookeeper_close(pointer) }
 
   /// As ``close()``, without the request that ends the session: libzookeeper sends that only over a
-  /// connection, and it drops the one it has when the server is not in its list any more.
+  /// connection, and it drops the one it has when the server is not in its list any more. (It compares
+  /// addresses without their ports, hence an address that nobody has.)
   func abandon() {
-    zoo_set_servers(pointer, "127.0.0.1:1")
+    zoo_set_servers(pointer, "127.255.255.254:1")
     zookeeper_close(pointer)
   }
 }

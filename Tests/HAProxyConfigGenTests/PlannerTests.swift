@@ -306,6 +306,20 @@ import Testing
         == true)
   }
 
+  @Test("leftovers are counted, and forgotten when HAProxy has deleted them") func leftovers() {
+    let (before, after) = (PlannerTests.model([1, 2]), PlannerTests.model([2]))
+    let proxy = PlannerTests.running(before)
+    #expect(Planner.leftovers(running: proxy, wanted: after) == 1)
+    #expect(Planner.leftovers(running: proxy, wanted: before) == 0)
+    var loaded = LoadedConfiguration(before)
+    loaded.update(to: after)
+    let kept = loaded
+    loaded.prune(after, running: proxy)
+    #expect(loaded == kept && loaded != LoadedConfiguration(after))
+    loaded.prune(after, running: PlannerTests.running(after))
+    #expect(loaded == LoadedConfiguration(after))
+  }
+
   @Test("the model and its file are the same configuration") func sameConfiguration() {
     let model = PlannerTests.model([1, 2, 3]) {
       $0.sharedFrontend = ["bind 127.0.0.1:9"]

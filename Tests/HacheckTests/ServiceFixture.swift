@@ -100,8 +100,10 @@ final class ScriptedServer: @unchecked Sendable {
   fileprivate let descriptor: Int32
   fileprivate let script: [Step]
 
-  /// - Parameter script: nil accepts connections, in the kernel only, and never says a word.
-  init(_ script: [Step]?) {
+  /// - Parameters:
+  ///   - script: nil accepts connections, in the kernel only, and never says a word.
+  ///   - isListening: false keeps the port, so that nobody else gets it, and refuses connections.
+  init(_ script: [Step]?, isListening: Bool = true) {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -109,7 +111,7 @@ final class ScriptedServer: @unchecked Sendable {
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let bound = withUnsafeMutablePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name in
-        bind(descriptor, name, length) == 0 && listen(descriptor, 512) == 0
+        bind(descriptor, name, length) == 0 && (!isListening || listen(descriptor, 512) == 0)
           && getsockname(descriptor, name, &length) == 0
       }
     }
@@ -129,8 +131,8 @@ final class ScriptedServer: @unchecked Sendable {
 
   deinit { close(descriptor) }
 
-  /// A port on which nobody listens.
-  static func closedPort() -> Int { ScriptedServer(nil).port }
+  /// A port on which nobody listens, for as long as the tests run.
+  static let refusing = ScriptedServer(nil, isListening: false)
 }
 
 private func runScript(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {

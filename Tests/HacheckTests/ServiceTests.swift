@@ -62,7 +62,7 @@ import Testing
   @LoopActor func aRefusedConnectionIsAnsweredAtOnce(_ kind: String) async throws {
     // The deadline is far away: an answer that waited for it would never come.
     let hacheck = try ServiceFixture { $0.healthcheckTimeout = .seconds(3600) }
-    let answer = try await hacheck.get("/\(kind)/svc.main/\(ScriptedServer.closedPort())/status")
+    let answer = try await hacheck.get("/\(kind)/svc.main/\(ScriptedServer.refusing.port)/status")
     #expect(answer.status == 503)
     #expect(!answer.text.lowercased().contains("timed out"))
     #expect(answer.text.contains("refused"))
@@ -207,7 +207,7 @@ import Testing
       $0.seenServicesSize = 100
       $0.cacheSize = 100
     }
-    let closed = ScriptedServer.closedPort()
+    let closed = ScriptedServer.refusing.port
     for number in 0..<1000 {
       let path = "/\(number.isMultiple(of: 10) ? "http" : "spool")/service-\(number)/\(closed)/\(number)"
       let request = try #require(CheckRequest(target: path))
@@ -366,8 +366,8 @@ import Testing
     #expect(try await hacheck.get("/recent").text == #"{"seen_services": [], "threshold_seconds": 600}"#)
     #expect(try await hacheck.get("/status/count").text == #"{"service_access_counts": {}}"#)
     for name in ["b", "a", "b"] { _ = try await hacheck.get("/spool/\(name)/1/s") }
-    _ = try await hacheck.get("/tcp/c/\(ScriptedServer.closedPort())")
-    _ = try await hacheck.get("/http/d/\(ScriptedServer.closedPort())/s")
+    _ = try await hacheck.get("/tcp/c/\(ScriptedServer.refusing.port)")
+    _ = try await hacheck.get("/http/d/\(ScriptedServer.refusing.port)/s")
     let recent = try #require(JSONValue(try await hacheck.get("/recent?threshold=60").body))
     guard case .array(let items)? = recent["seen_services"] else { return #expect(Bool(false), "\(recent)") }
     let shown = items.map { item -> String in

@@ -147,7 +147,7 @@ import Testing
     #expect(lines[0].hasPrefix(#"a.main last_response={"code": 200, "remote_ip": "127.0.0.1", "ts": "#))
     #expect(lines[1].hasPrefix("b.main "))
     let nobody = await HacheckTools.run(
-      name: "halist", arguments: ["-p", "\(ScriptedServer.closedPort())"], environment: [:])
+      name: "halist", arguments: ["-p", "\(ScriptedServer.refusing.port)"], environment: [:])
     #expect(nobody.exitCode == 1)
     #expect(nobody.output.isEmpty && nobody.errorOutput.hasPrefix("halist: cannot connect"))
   }

@@ -147,8 +147,10 @@ import Testing
 }
 
 /// Runs `body` with a server and a proxy in front of it.
-@LoopActor func withProxy(_ body: @LoopActor (World, CuttingProxy) async throws -> Void) async throws {
-  try await withServer { world, server in
+@LoopActor func withProxy(
+  tick: Duration = .milliseconds(200), _ body: @LoopActor (World, CuttingProxy) async throws -> Void
+) async throws {
+  try await withServer(tick: tick) { world, server in
     let proxy = try CuttingProxy(serverPort: server.port)
     defer { proxy.stop() }
     try await body(world, proxy)

@@ -1,9 +1,20 @@
+import Glibc
 import Logging
 import Reactor
 import SmartStack
 import TestSupport
 
 @testable import ZooKeeper
+
+/// Silent; with `ZOOKEEPER_TEST_LOG` in the environment everything goes to stderr.
+let testLogger: Logger = {
+  guard getenv("ZOOKEEPER_TEST_LOG") != nil else {
+    return Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+  }
+  var logger = Logger(label: "test", factory: StreamLogHandler.standardError(label:))
+  logger.logLevel = .trace
+  return logger
+}()
 
 /// What one test needs: clients that are closed in the end, whatever happens.
 @LoopActor final class World {
@@ -18,10 +29,8 @@ import TestSupport
     credentials: ZooKeeperCredentials? = nil, metrics: Metrics? = nil, limits: ZooKeeperLimits = ZooKeeperLimits(),
     isConnected: Bool = true
   ) async throws -> ZooKeeperClient {
-    var logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-    logger.logLevel = .error
     let client = ZooKeeperClient(
-      connection: connection ?? server.connection, sessionTimeout: timeout, logger: logger, metrics: metrics,
+      connection: connection ?? server.connection, sessionTimeout: timeout, logger: testLogger, metrics: metrics,
       savedSession: saved, credentials: credentials, limits: limits)
     clients.append(client)
     client.start()
@@ -77,6 +86,14 @@ extension ZooKeeperClient {
 
   /// What is at a node.
   func stat(_ path: String) async throws -> NodeStat? { try await connectedSession?.stat(path) }
+}
+
+extension ZooKeeperSession {
+  /// As if the watch had fired.
+  func fireForTest(_ key: WatchKey) { listeners[key]?() }
+
+  /// As if every watch were lost.
+  func ignoreAllForTest() { listeners = [:] }
 }
 
 extension String {

@@ -110,4 +110,40 @@ import Testing
   @Test func theSameServersInAnyOrderAreOneEnsemble() {
     #expect(ZooKeeperClients.key(for: ["b:2181", "a:2181"]) == ZooKeeperClients.key(for: ["a:2181", "b:2181"]))
   }
+
+  struct Connection: Sendable {
+    let text: String
+    let servers: [String]?
+    var chroot = ""
+  }
+
+  @Test(
+    "connection strings",
+    arguments: [
+      Connection(text: "a:1", servers: ["a 1"]),
+      Connection(text: "a:1, b:2", servers: ["a 1", "b 2"]),
+      Connection(text: "a,b:2/", servers: ["a 2181", "b 2"]),
+      Connection(text: "a:1/x/y", servers: ["a 1"], chroot: "/x/y"),
+      Connection(text: "[::1]:5,[::2]", servers: ["::1 5", "::2 2181"]),
+      Connection(text: "", servers: nil),
+      Connection(text: "/x", servers: nil),
+      Connection(text: "a:0", servers: nil),
+      Connection(text: "a:b", servers: nil),
+      Connection(text: "a:70000", servers: nil),
+    ])
+  func connections(_ c: Connection) {
+    let list = ServerList(c.text)
+    #expect(list?.servers.map { "\($0.host) \($0.port)" } == c.servers)
+    #expect(list?.chroot ?? "" == c.chroot)
+  }
+
+  @Test func libzookeeperIsGivenAnOddNumberOfAddresses() {
+    #expect(ServerList.joined(["a:1"], chroot: "/x") == "a:1/x")
+    #expect(ServerList.joined(["a:1", "b:1", "c:1"], chroot: "") == "a:1,b:1,c:1")
+    #expect(["a:1,b:1,a:1", "a:1,b:1,b:1"].contains(ServerList.joined(["a:1", "b:1"], chroot: "")))
+  }
+
+  @Test func aNameWithoutAnAddressDoesNotSpoilTheOthers() {
+    #expect(ServerList("nowhere.invalid:1,127.0.0.1:2,127.0.0.1:3")?.resolve() == ["127.0.0.1:2", "127.0.0.1:3"])
+  }
 }
