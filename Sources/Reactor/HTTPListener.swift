@@ -253,7 +253,10 @@ private func onInput(
 ) {
   guard let context else { return }
   let guardian = Unmanaged<InputGuard>.fromOpaque(context).takeUnretainedValue()
-  if evbuffer_get_length(buffer) > guardian.limit {
-    shutdown(bufferevent_getfd(guardian.bufferevent), Int32(SHUT_RDWR))
-  }
+  guard evbuffer_get_length(buffer) > guardian.limit else { return }
+  let descriptor = bufferevent_getfd(guardian.bufferevent)
+  // A reset when evhttp closes: a peer whose window is full would not see a mere end.
+  var option = linger(l_onoff: 1, l_linger: 0)
+  setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+  shutdown(descriptor, Int32(SHUT_RDWR))
 }
