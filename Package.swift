@@ -43,7 +43,7 @@ let package = Package(
     .systemLibrary(name: "CZooKeeper", providers: [.apt(["libzookeeper-mt-dev"])]),
 
     room("Reactor", ["CEvent"]),
-    room("YAMLConfig", ["CYAML"]),
+    room("YAMLConfig", ["CYAML", "SmartStack"]),
     room("SmartStack", [logging]),
 
     room("ZooKeeper", ["CZooKeeper", "Reactor", "SmartStack", logging]),
@@ -57,11 +57,17 @@ let package = Package(
     room(
       "SynapseAgent",
       [
-        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging,
+        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig",
+        logging,
       ]),
 
-    .executableTarget(name: "nerve", dependencies: ["NerveAgent", arguments], swiftSettings: strict),
+    .executableTarget(
+      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", logging, arguments], swiftSettings: strict),
     .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments], swiftSettings: strict),
+
+    // Not shipped: the yardstick of `make bench`.
+    .executableTarget(
+      name: "bench-evhttp", dependencies: ["CEvent"], path: "Benchmarks/bench-evhttp", swiftSettings: strict),
 
     .target(
       name: "TestSupport", dependencies: ["Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
@@ -76,6 +82,9 @@ let package = Package(
     tests("NerveAgent", ["AgentRuntime", "Hacheck", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "SynapseAgent",
-      ["AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+      [
+        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig",
+        logging,
+      ]),
   ]
 )

@@ -4,8 +4,13 @@
 #define THREADED
 #endif
 #include <zookeeper/zookeeper.h>
-#include <zookeeper/zookeeper_log.h>
 
 // Swift cannot import a mutable global struct safely: hand out its address.
 static inline const struct ACL_vector *smartstack_open_acl(void) { return &ZOO_OPEN_ACL_UNSAFE; }
-static inline const struct ACL_vector *smartstack_creator_acl(void) { return &ZOO_CREATOR_ALL_ACL; }
+
+// Everything for whoever created the node, reading for everybody.
+static inline const struct ACL_vector *smartstack_protected_acl(void) {
+  static struct ACL entries[2] = {{0x1f, {"auth", ""}}, {0x01, {"world", "anyone"}}};
+  static const struct ACL_vector acl = {2, entries};
+  return &acl;
+}

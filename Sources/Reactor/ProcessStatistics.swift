@@ -1,3 +1,5 @@
+// CEvent too: the importer may attribute `timeval` to either module.
+internal import CEvent
 internal import Glibc
 
 /// What this process costs right now.

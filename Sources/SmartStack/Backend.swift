@@ -13,14 +13,14 @@ public struct Backend: Hashable, Sendable {
   /// What the registration adds to its `server` line.
   public var haproxyServerOptions: String?
   /// Locations it advertises in (`region:r1` → empty text) and whatever else the task was labelled with.
-  public var labels: [String: String]?
+  public var labels: Labels?
   /// A server id that a configuration file prescribes.
   public var haproxyServerID: Int?
 
   /// A backend; see the properties for units.
   public init(
     name: String? = nil, host: String, port: Int, id: Int? = nil, weight: Int? = nil,
-    haproxyServerOptions: String? = nil, labels: [String: String]? = nil, haproxyServerID: Int? = nil
+    haproxyServerOptions: String? = nil, labels: Labels? = nil, haproxyServerID: Int? = nil
   ) {
     self.name = name
     self.host = host

@@ -8,12 +8,13 @@ public struct RateLimiter: Sendable {
   private var last: ContinuousClock.Instant
 
   /// - Parameters:
-  ///   - averageRate: tokens per second, more than zero; infinity never limits.
-  ///   - maxBurst: the bucket's size, at least 1; infinity never limits. The bucket starts full.
-  public init(averageRate: Double, maxBurst: Double, now: ContinuousClock.Instant) {
+  ///   - averageRate: tokens per second, not negative; infinity never limits.
+  ///   - maxBurst: the bucket's size, at least 1; infinity never limits.
+  ///   - initialTokens: what is in the bucket at first; nil fills it.
+  public init(averageRate: Double, maxBurst: Double, initialTokens: Double? = nil, now: ContinuousClock.Instant) {
     rate = averageRate
     burst = max(1, maxBurst)
-    tokens = burst
+    tokens = min(burst, initialTokens ?? burst)
     last = now
   }
 

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// What is left of ERB: `<%= ENV['NAME'] %>` is replaced by the variable's value, anything else between
 /// `<%` and `%>` is refused, because a configuration file is not a program.
 public enum ConfigTemplate {

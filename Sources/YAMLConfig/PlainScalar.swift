@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// The meaning of unquoted text in YAML 1.1 (https://yaml.org/type/), in the forms that PyYAML accepts.
 enum PlainScalar {
   static func kind(of text: String) -> YAMLScalar.Kind {
@@ -36,7 +38,8 @@ enum PlainScalar {
     }
     switch rest.first {
     case nil: return true
-    case UInt8(ascii: "b"): return rest.count > 1 && rest.dropFirst().allSatisfy { $0 == 0x30 || $0 == 0x31 || $0 == 0x5F }
+    case UInt8(ascii: "b"):
+      return rest.count > 1 && rest.dropFirst().allSatisfy { (0x30...0x31).contains($0) || $0 == 0x5F }
     case UInt8(ascii: "x"): return rest.count > 1 && rest.dropFirst().allSatisfy { isHex($0) || $0 == 0x5F }
     default: return rest.allSatisfy { (0x30...0x37).contains($0) || $0 == 0x5F }
     }

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// Makes a tree of the events: replaces aliases, merges `<<`, gives plain scalars their meaning, holds the limits.
 struct YAMLComposer: ~Copyable {
   private(set) var mappings = MappingBuilder()

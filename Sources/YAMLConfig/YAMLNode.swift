@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// One value of a document, with the place it was read from.
 public struct YAMLNode: Sendable {
   /// What the node holds.

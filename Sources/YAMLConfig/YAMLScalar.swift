@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// One scalar: its text, and what that text means by the rules of YAML 1.1.
 public struct YAMLScalar: Hashable, Sendable {
   /// What a scalar is taken for.
@@ -57,7 +59,7 @@ public struct YAMLScalar: Hashable, Sendable {
     case .null: "null"
     case .bool: PlainScalar.truth(of: text) == true ? "true" : "false"
     case .int: PlainScalar.decimal(text)
-    case .float: JSONText.number(PlainScalar.float(text)) ?? JSONText.quoted(text)
+    case .float: PlainScalar.float(text).flatMap(JSONText.number) ?? JSONText.quoted(text)
     case .text: JSONText.quoted(text)
     }
   }

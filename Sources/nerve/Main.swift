@@ -1,1 +1,73 @@
-@main enum Main { static func main() {} }
+internal import AgentRuntime
+internal import ArgumentParser
+internal import Glibc
+internal import Hacheck
+internal import Logging
+internal import NerveAgent
+
+/// `nerve` is several programs: the name it is called by, or its first word, says which.
+@main enum Main {
+  static func main() async {
+    let called = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    if let status = await run(called, arguments) { exit(status) }
+    if let word = arguments.first, let status = await run(word, Array(arguments.dropFirst())) { exit(status) }
+    await runAgent(arguments)
+  }
+
+  /// Runs the program of that name, unless it is the agent.
+  /// - Returns: its exit status; nil for a name that is none of theirs.
+  private static func run(_ name: String, _ arguments: [String]) async -> Int32? {
+    if name == "hacheck" {
+      return await HacheckProgram.run(arguments: arguments) { level in
+        AgentLog.bootstrap(agent: "hacheck", format: .text, level: level)
+      }
+    }
+    guard HacheckTools.names.contains(name) else { return nil }
+    let outcome = await HacheckTools.run(name: name, arguments: arguments, environment: environment())
+    writeOut(outcome.output, to: STDOUT_FILENO)
+    writeOut(outcome.errorOutput, to: STDERR_FILENO)
+    return outcome.exitCode
+  }
+
+  /// Who calls, for the reasons of marks.
+  private static func environment() -> [String: String] {
+    var values: [String: String] = [:]
+    for name in ["SUDO_USER", "SSH_USER", "USER"] { values[name] = getenv(name).map { String(cString: $0) } }
+    return values
+  }
+
+  /// Runs the agent. Usage errors exit with 2, as the original programs' do; other failures with 1.
+  private static func runAgent(_ arguments: [String]) async -> Never {
+    do {
+      let command = try AgentCommand.parse(arguments)
+      do {
+        try await command.run()
+        exit(0)
+      } catch let code as ExitCode {
+        exit(code.rawValue)
+      } catch {
+        writeOut("nerve: \(error)\n", to: STDERR_FILENO)
+        exit(1)
+      }
+    } catch {
+      let text = AgentCommand.fullMessage(for: error)
+      guard AgentCommand.exitCode(for: error) != .success else {
+        print(text)
+        exit(0)
+      }
+      writeOut(text + "\n", to: STDERR_FILENO)
+      exit(2)
+    }
+  }
+}
+
+/// Writes all of `text`, whatever stdio would keep back at an exit.
+func writeOut(_ text: String, to descriptor: Int32) {
+  var rest = Array(text.utf8)[...]
+  while !rest.isEmpty {
+    let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+    if count < 0, errno != EINTR { return }
+    rest = rest.dropFirst(max(0, count))
+  }
+}

@@ -1,0 +1,101 @@
+# The two commands for a newcomer:  make test   make demo
+# Every target installs what it needs from Debian first (scripts/install-dependencies; nothing to do: 0.3 s).
+#
+#   make test         check, build, recorded cases, unit to integration tests; what .ci/run runs
+#   make demo         the whole path on this machine, narrated; make demo KEEP=1 leaves it running to play with
+#   make build        .build/release/nerve and .build/release/synapse
+#   make check        formatter, layers, banned calls, lengths, shell scripts
+#   make unit         the tests alone
+#   make conformance  cases recorded from the original programs against the build, and how many hold
+#   make bench        a table of measurements; judges nothing
+#   make test-tsan    the tests under ThreadSanitizer      make test-asan   under AddressSanitizer
+#   make fuzz         the seeded fuzz tests with a new seed each round, until one fails
+#   make format       rewrites the Swift sources in the project's format
+#   make clean
+#
+# FILTER='ZooKeeper' narrows test, test-tsan and test-asan to suites whose name matches.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
+# --disable-xctest: the tests are Swift Testing's; without it an empty XCTest run is printed first.
+TEST := swift test --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
+# Imports must follow the declared dependencies (scripts/check-layers holds those to the architecture).
+STRICT := --explicit-target-dependency-import-check error
+RELEASE := -c release --static-swift-stdlib $(STRICT)
+SHELL_SCRIPTS := scripts/install-dependencies .ci/run
+PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench *.py) $(addprefix Tests/Conformance/,run *.py)
+
+.PHONY: help dependencies build check test unit conformance demo bench test-tsan test-asan fuzz format clean
+
+help:
+	@sed -n 's/^# \{0,1\}//; 1,/^FILTER/p' Makefile
+
+dependencies:
+	@scripts/install-dependencies
+
+build: dependencies
+	@swift build $(RELEASE) --product nerve
+	swift build $(RELEASE) --product synapse
+	for name in nerve synapse; do
+	  strip --strip-all -o .build/release/$$name.stripped .build/release/$$name
+	  stat --printf "$$name: %s bytes stripped\n" .build/release/$$name.stripped
+	done
+
+check: dependencies
+	@failed=0
+	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES) || failed=1
+	scripts/check-layers || failed=1
+	scripts/check-style || failed=1
+	shellcheck $(SHELL_SCRIPTS) || failed=1
+	/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(p).read(), p) for p in sys.argv[1:]]' $(PYTHON_SCRIPTS) || failed=1
+	exit $$failed
+
+# The recorded cases run on the debug executables that the tests need anyway. The tests come last, so that their own
+# summary line ends the output.
+test: check
+	@swift build --build-tests $(STRICT)
+	Tests/Conformance/run --bindir .build/debug
+	$(TEST) --skip-build
+
+# The tests alone, without the checks and the recorded cases.
+unit: dependencies
+	@$(TEST)
+
+conformance: dependencies
+	@swift build $(STRICT)
+	Tests/Conformance/run --bindir .build/debug
+
+demo: build
+	@scripts/demo --bindir .build/release $(if $(KEEP),--keep)
+
+bench: build
+	@swift build -c release --static-swift-stdlib --product bench-evhttp
+	scripts/bench --bindir .build/release
+
+# Each sanitizer has a build folder of its own: mixing them would rebuild everything at every change of mind.
+test-tsan: dependencies
+	@TSAN_OPTIONS="halt_on_error=1 $${TSAN_OPTIONS:-}" $(TEST) --sanitize=thread --scratch-path .build-tsan
+
+test-asan: dependencies
+	@$(TEST) --sanitize=address --scratch-path .build-asan
+
+# Fuzz tests have "fuzz" in their name and read two variables: SMARTSTACK_FUZZ_SEED (decimal; a fixed one without it,
+# printed by a failing test) and SMARTSTACK_FUZZ_ROUNDS (inputs per parser; few without it).
+fuzz: dependencies
+	@swift build --build-tests
+	while true; do
+	  seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+	  echo "SMARTSTACK_FUZZ_SEED=$$seed"
+	  SMARTSTACK_FUZZ_SEED=$$seed SMARTSTACK_FUZZ_ROUNDS=$${SMARTSTACK_FUZZ_ROUNDS:-20000} \
+	    swift test --disable-xctest --skip-build --filter '[fF]uzz'
+	done
+
+format:
+	@swift format --in-place --recursive --parallel $(SWIFT_SOURCES)
+
+clean:
+	@rm -rf .build .build-tsan .build-asan

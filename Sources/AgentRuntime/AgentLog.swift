@@ -1,0 +1,120 @@
+internal import Glibc
+public import Logging
+internal import Reactor
+
+/// How a log line is written.
+public enum LogFormat: String, Sendable, CaseIterable {
+  /// `2026-11-21T02:11:00.123Z notice nerve: service is up service=web check=http`
+  case text
+  /// One JSON object per line, with the keys `time`, `level`, `agent`, `message` and the metadata's.
+  case json
+}
+
+/// The agents' log: one line per event, to standard error, in one write.
+public enum AgentLog {
+  /// Sends every `Logger` of the process here; call it once, before the first logger is made.
+  public static func bootstrap(agent: String, format: LogFormat, level: Logger.Level) {
+    LoggingSystem.bootstrap { _ in
+      LineLogHandler(agent: agent, format: format, level: level) { line in
+        // A line is one write(2), so that lines of several threads do not mix. There is nowhere to report
+        // that standard error is gone.
+        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      }
+    }
+  }
+}
+
+/// Writes lines through a function, so that tests can read them.
+struct LineLogHandler: LogHandler {
+  let agent: String
+  let format: LogFormat
+  var logLevel: Logger.Level
+  var metadata: Logger.Metadata = [:]
+  let output: @Sendable ([UInt8]) -> Void
+  var now: @Sendable () -> timespec = {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return time
+  }
+
+  init(agent: String, format: LogFormat, level: Logger.Level, output: @escaping @Sendable ([UInt8]) -> Void) {
+    self.agent = agent
+    self.format = format
+    logLevel = level
+    self.output = output
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let values = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+    let time = LineLogHandler.iso8601(now())
+    var line: String
+    switch format {
+    case .text:
+      line = "\(time) \(event.level) \(agent): \(LogText.oneLine("\(event.message)"))"
+      for (key, value) in values { line += " \(key)=\(LogText.value("\(value)"))" }
+    case .json:
+      line = "{\"time\":\"\(time)\",\"level\":\"\(event.level)\",\"agent\":\(LogText.json(agent))"
+      line += ",\"message\":\(LogText.json("\(event.message)"))"
+      for (key, value) in values { line += ",\(LogText.json(key)):\(LogText.json("\(value)"))" }
+      line += "}"
+    }
+    output(Array((line + "\n").utf8))
+  }
+
+  private static func iso8601(_ time: timespec) -> String {
+    var (seconds, fields) = (time.tv_sec, tm())
+    gmtime_r(&seconds, &fields)
+    let date = "\(fields.tm_year + 1900)-\(padded(fields.tm_mon + 1))-\(padded(fields.tm_mday))"
+    let clock = "\(padded(fields.tm_hour)):\(padded(fields.tm_min)):\(padded(fields.tm_sec))"
+    return "\(date)T\(clock).\(padded(Int32(time.tv_nsec / 1_000_000), width: 3))Z"
+  }
+
+  private static func padded(_ number: Int32, width: Int = 2) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+}
+
+/// Keeps what strangers wrote (znodes, headers, files) from forging or breaking a line.
+enum LogText {
+  /// The text as a value behind `key=`: bare if it is one plain word, else quoted.
+  static func value(_ text: String) -> String {
+    let isPlain = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F }
+    return isPlain && !text.unicodeScalars.contains(where: isControl) ? text : json(text)
+  }
+
+  /// The text with control characters made visible.
+  static func oneLine(_ text: String) -> String {
+    text.unicodeScalars.contains(where: isControl) ? String(json(text).dropFirst().dropLast()) : text
+  }
+
+  /// A JSON string.
+  static func json(_ text: String) -> String {
+    var out = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": out += "\\\""
+      case "\\": out += "\\\\"
+      case "\n": out += "\\n"
+      case "\t": out += "\\t"
+      case _ where isControl(scalar): out += escape(scalar)
+      default: out.unicodeScalars.append(scalar)
+      }
+    }
+    return out + "\""
+  }
+
+  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || scalar.value == 0x2028 || scalar.value == 0x2029
+  }
+
+  private static func escape(_ scalar: Unicode.Scalar) -> String {
+    let digits = String(scalar.value, radix: 16)
+    return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+  }
+}

@@ -1,0 +1,38 @@
+internal import Glibc
+public import Reactor
+
+/// Keeps two agents of one instance apart: an exclusive lock on a file that holds the owner's pid.
+///
+/// The kernel releases the lock when the process ends, however it ends; the file stays.
+public final class InstanceLock {
+  private let descriptor: Int32
+
+  /// Takes the lock.
+  /// - Throws: ``FileError`` when another process holds it, naming its pid, or when the file cannot be made.
+  public init(path: String) throws(FileError) {
+    let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard opened >= 0 else { throw FileError("open", path, code: errno) }
+    guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
+      let owner = InstanceLock.owner(opened)
+      close(opened)
+      guard code == EWOULDBLOCK else { throw FileError("lock", path, code: code) }
+      throw FileError(
+        "lock", path, code: code,
+        reason: "another agent of this instance runs\(owner.map { " as pid \($0)" } ?? ""); stop it first")
+    }
+    descriptor = opened
+    let text = Array("\(getpid())\n".utf8)
+    // Only for the sentence above: a pid that could not be written down is no reason not to run.
+    if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
+  }
+
+  deinit { close(descriptor) }
+
+  private static func owner(_ descriptor: Int32) -> Int? {
+    var buffer = [UInt8](repeating: 0, count: 16)
+    let count = pread(descriptor, &buffer, buffer.count, 0)
+    guard count > 0 else { return nil }
+    return Int(String(decoding: buffer[..<count], as: UTF8.self).filter { $0.isNumber })
+  }
+}

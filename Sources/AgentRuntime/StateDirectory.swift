@@ -1,0 +1,41 @@
+internal import Glibc
+public import Reactor
+
+/// Where an agent keeps what a successor needs: saved sessions, the instance lock.
+///
+/// `state_dir` of the configuration, else systemd's RUNTIME_DIRECTORY, else `/run/<agent>`.
+public struct StateDirectory: Sendable {
+  /// Absolute or relative path of the directory.
+  public let path: String
+  /// Why nothing can be kept there; nil if it can.
+  public let problem: FileError?
+
+  /// Makes the directory (0750) if need be and tries whether it can be written.
+  public init(configured: String?, agent: String, environment: [String: String] = AgentProcess.environment) {
+    // RUNTIME_DIRECTORY may list several, separated by colons; the first is ours.
+    let given = environment["RUNTIME_DIRECTORY"]?.split(separator: ":").first.map(String.init)
+    let path = configured ?? given ?? "/run/\(agent)"
+    self.path = path
+    do throws(FileError) {
+      try Files.makeDirectory(path, mode: 0o750)
+      guard access(path, W_OK | X_OK) == 0 else { throw FileError("write to", path, code: errno) }
+      problem = nil
+    } catch {
+      problem = error
+    }
+  }
+
+  /// The path of a file called `name` in it; bytes that have a meaning in paths are replaced. nil if nothing
+  /// can be kept.
+  public func path(for name: String) -> String? {
+    guard problem == nil else { return nil }
+    var safe = ""
+    for byte in name.utf8 {
+      let isPlain =
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF) || byte == 0x2D || byte == 0x5F
+        || byte == 0x2E && !safe.isEmpty
+      safe += isPlain ? String(UnicodeScalar(byte)) : "%" + String(byte, radix: 16)
+    }
+    return path + "/" + safe
+  }
+}

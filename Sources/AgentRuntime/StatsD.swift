@@ -1,0 +1,89 @@
+internal import Glibc
+public import Reactor
+
+/// Sends the original agents' metrics as StatsD datagrams with tags (`name:1|c|#tag:value`).
+///
+/// Nothing waits for it: the host is resolved off the loop, and what cannot be sent at once is dropped and
+/// counted.
+@LoopActor public final class StatsD {
+  private enum State {
+    case resolving(early: [[UInt8]])
+    case open(Int32)
+    case failed
+  }
+
+  /// Datagrams kept while the host is being resolved.
+  private static let earlyLimit = 256
+
+  private var state = State.resolving(early: [])
+
+  /// Datagrams that were not sent.
+  public private(set) var dropped = 0
+
+  /// - Parameters:
+  ///   - host: address or name of the StatsD server; a name is resolved once.
+  ///   - port: its UDP port.
+  public init(host: String, port: Int) {
+    Task { [weak self] in
+      let descriptor = try? await BlockingWork.run { StatsD.connect(host: host, port: port) }
+      if let self { self.resolved(descriptor ?? -1) } else if let descriptor, descriptor >= 0 { close(descriptor) }
+    }
+  }
+
+  isolated deinit {
+    if case .open(let descriptor) = state { close(descriptor) }
+  }
+
+  /// Adds one to a counter.
+  public func increment(_ name: String, tags: [String] = []) { send("\(name):1|c", tags) }
+
+  /// A duration, in milliseconds.
+  public func timing(_ name: String, _ elapsed: Duration, tags: [String] = []) {
+    send("\(name):\((elapsed / .milliseconds(1)).rounded())|ms", tags)
+  }
+
+  /// A value of this moment.
+  public func gauge(_ name: String, _ value: Double, tags: [String] = []) { send("\(name):\(value)|g", tags) }
+
+  private func send(_ sample: String, _ tags: [String]) {
+    // The separators of the format cannot be quoted, so they are replaced in tags.
+    let suffix = tags.map { String($0.map { ",|#\n".contains($0) ? "_" : $0 }) }.joined(separator: ",")
+    let datagram = Array((tags.isEmpty ? sample : "\(sample)|#\(suffix)").utf8)
+    switch state {
+    case .open(let descriptor): transmit(datagram, descriptor)
+    case .resolving(var early) where early.count < StatsD.earlyLimit:
+      early.append(datagram)
+      state = .resolving(early: early)
+    case .resolving, .failed: dropped += 1
+    }
+  }
+
+  private func transmit(_ datagram: [UInt8], _ descriptor: Int32) {
+    let flags = Int32(MSG_DONTWAIT | MSG_NOSIGNAL)
+    if Glibc.send(descriptor, datagram, datagram.count, flags) < 0 { dropped += 1 }
+  }
+
+  private func resolved(_ descriptor: Int32) {
+    guard case .resolving(let early) = state else { return }
+    state = descriptor >= 0 ? .open(descriptor) : .failed
+    if descriptor < 0 { dropped += early.count }
+    for datagram in early where descriptor >= 0 { transmit(datagram, descriptor) }
+  }
+
+  /// A connected UDP socket, or -1.
+  private nonisolated static func connect(host: String, port: Int) -> Int32 {
+    var hints = addrinfo()
+    hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
+    var list: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(host, String(port), &hints, &list) == 0, let first = list else { return -1 }
+    defer { freeaddrinfo(list) }
+    let type = first.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(first.pointee.ai_family, type, first.pointee.ai_protocol)
+    guard descriptor >= 0 else { return -1 }
+    guard Glibc.connect(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) == 0 else {
+      close(descriptor)
+      return -1
+    }
+    return descriptor
+  }
+}

@@ -1,0 +1,168 @@
+/// Plans for the servers of one backend.
+struct BackendPlanner {
+  /// What to do for one server.
+  struct Steps {
+    var arrivals: [RuntimeCommand] = []
+    var changes: [RuntimeCommand] = []
+    var departures: [RuntimeCommand] = []
+    var reason: ServerReloadReason?
+  }
+
+  var name: String
+  var running: RunningBackend
+  var version: HAProxyVersion
+  var facts: BackendFacts
+  /// Options of the servers in HAProxy's memory; nil when nothing is known.
+  var loaded: [String: SectionPrint.Server]?
+  /// The servers in the file.
+  var wanted: [String: SectionPrint.Server]
+  /// Whether the section's lines differ from what HAProxy has: servers added now might behave otherwise.
+  var isOutdated: Bool
+
+  /// HAProxy's own limit on the words of a command is 64.
+  private static let maximumWords = 60
+
+  // MARK: A server that is there
+
+  func change(_ server: WantedServer, _ present: RunningServer) -> Steps {
+    var steps = Steps()
+    guard server.isEnabled else {
+      if !present.adminState.contains(.forcedMaintenance) { steps.departures.append(state("maint", server.name)) }
+      return steps
+    }
+    if let id = server.id, id != present.id {
+      steps.reason = .idChanged
+    } else if let loaded, loaded[server.name]?.options != server.print {
+      steps.reason = .optionsChanged
+    }
+    steps.changes += address(server, present)
+    weigh(server, present, &steps)
+    let resting: AdminState = [.forcedMaintenance, .forcedDrain]
+    if !present.adminState.isDisjoint(with: resting) {
+      // Checks first: a server is not to take traffic unwatched. Those of the file have theirs switched on.
+      if present.checkState.contains(.configured), !present.checkState.contains(.enabled) {
+        steps.arrivals.append(RuntimeCommand("enable health \(name)/\(server.name)"))
+      }
+      if present.agentState.contains(.configured), !present.agentState.contains(.enabled) {
+        steps.arrivals.append(RuntimeCommand("enable agent \(name)/\(server.name)"))
+      }
+      steps.arrivals.append(state("ready", server.name))
+    }
+    return steps
+  }
+
+  private func address(_ server: WantedServer, _ present: RunningServer) -> [RuntimeCommand] {
+    guard let address = present.address, address != server.host || present.port != server.port,
+      let wanted = HostAddress(server.host), !wanted.isName
+    else { return [] }
+    if HostAddress(address) == wanted, present.port == server.port { return [] }
+    return [
+      RuntimeCommand(
+        "set server \(name)/\(server.name) addr \(server.host) port \(server.port)",
+        acknowledgements: ["IP changed", "port changed", "no need to change"])
+    ]
+  }
+
+  private func weigh(_ server: WantedServer, _ present: RunningServer, _ steps: inout Steps) {
+    guard let weight = server.weight, weight != present.weight, (0...256).contains(weight) else { return }
+    if facts.isDynamic {
+      steps.changes.append(RuntimeCommand("set server \(name)/\(server.name) weight \(weight)"))
+    } else {
+      steps.reason = steps.reason ?? .staticBalance(facts.balance.joined(separator: " "))
+    }
+  }
+
+  // MARK: A server that comes
+
+  func arrival(_ server: WantedServer) -> Steps {
+    var steps = Steps()
+    do throws(Obstacle) {
+      let options = try runtimeOptions(server)
+      let words = options.flatMap(\.words)
+      try check(words)
+      if isOutdated { return Steps() }
+      if let id = server.id, let other = running.servers.first(where: { $0.value.id == id })?.key {
+        guard version.deletesServers, wanted[other] == nil else { throw Obstacle(.idTaken(by: other)) }
+        steps.arrivals.append(delete(other, isOptional: false))
+      }
+      steps.arrivals += add(server, words, options)
+    } catch {
+      steps.reason = error.reason
+    }
+    return steps
+  }
+
+  private struct Obstacle: Error {
+    var reason: ServerReloadReason
+    init(_ reason: ServerReloadReason) { self.reason = reason }
+  }
+
+  /// The options a server in the file would have: `add server` inherits nothing from `default-server`.
+  private func runtimeOptions(_ server: WantedServer) throws(Obstacle) -> [ServerOption] {
+    guard version.addsServers else { throw Obstacle(.version(version)) }
+    guard facts.isDynamic else { throw Obstacle(.staticBalance(facts.balance.joined(separator: " "))) }
+    guard let address = HostAddress(server.host), !address.isName else { throw Obstacle(.hostName(server.host)) }
+    var written = server.options.words
+    if let cookie = server.cookie { written = ["cookie", cookie] + written }
+    var options: [ServerOption]
+    do throws(UnknownServerOption) {
+      options = try ServerOption.read(facts.defaultServer)
+      options += try ServerOption.read(written)
+    } catch {
+      throw Obstacle(.keyword(error.word))
+    }
+    var accepted: [ServerOption] = []
+    for option in ServerOption.merge(options) where try isGiven(option) { accepted.append(option) }
+    return accepted
+  }
+
+  /// Whether `add server` is to be given the option; it starts from nothing, so taking back is superfluous.
+  private func isGiven(_ option: ServerOption) throws(Obstacle) -> Bool {
+    if option.keyword == "cookie", version.addsCookies { return true }
+    if option.keyword == "enabled" || option.keyword == "id" { return false }
+    return switch ServerKeyword.named(option.keyword)?.atRunTime {
+    case .accepted: true
+    case .superfluous: false
+    case .refused, nil: throw Obstacle(.keyword(option.keyword))
+    }
+  }
+
+  /// The socket's commands know no quotes, end at `;` and have a limit of words.
+  private func check(_ words: [String]) throws(Obstacle) {
+    guard words.count + 6 <= BackendPlanner.maximumWords,
+      words.allSatisfy({ word in
+        !word.utf8.contains { byte in "\"'\\;#<$".utf8.contains(byte) || !(0x21...0x7E).contains(byte) }
+      })
+    else { throw Obstacle(.unquotable) }
+  }
+
+  private func add(_ server: WantedServer, _ words: [String], _ options: [ServerOption]) -> [RuntimeCommand] {
+    let target = "\(name)/\(server.name)"
+    var line = ["add server", target, "\(server.host):\(server.port)"]
+    if let id = server.id { line += ["id", String(id)] }
+    var commands = [
+      RuntimeCommand((line + words).joined(separator: " "), acknowledgements: ["New server registered"])
+    ]
+    let keywords = Set(options.map(\.keyword))
+    if keywords.contains("check") { commands.append(RuntimeCommand("enable health \(target)")) }
+    if keywords.contains("agent-check") { commands.append(RuntimeCommand("enable agent \(target)")) }
+    if !keywords.contains("disabled") { commands.append(state("ready", server.name)) }
+    return commands
+  }
+
+  // MARK: A server that goes
+
+  /// Maintenance first; deleted by a later plan, when its connections have ended and HAProxy can do it.
+  func departure(_ server: String, _ present: RunningServer) -> [RuntimeCommand] {
+    guard present.adminState.contains(.forcedMaintenance) else { return [state("maint", server)] }
+    return version.deletesServers ? [delete(server, isOptional: true)] : []
+  }
+
+  private func delete(_ server: String, isOptional: Bool) -> RuntimeCommand {
+    RuntimeCommand("del server \(name)/\(server)", isOptional: isOptional, acknowledgements: ["Server deleted"])
+  }
+
+  private func state(_ state: String, _ server: String) -> RuntimeCommand {
+    RuntimeCommand("set server \(name)/\(server) state \(state)")
+  }
+}

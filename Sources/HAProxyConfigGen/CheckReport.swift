@@ -1,0 +1,80 @@
+/// What `haproxy -c` said of a file.
+///
+/// HAProxy names a line (`[haproxy.cfg:16] : …`), or for what it finds only when all is read a proxy
+/// (`Proxy 'web': unable to find required use_backend: 'x'.`) and perhaps a server (`backend 'b', server 's': …`).
+public struct CheckReport: Hashable, Sendable {
+  /// One complaint that keeps HAProxy from starting.
+  public struct Alert: Hashable, Sendable {
+    /// The line it is about; nil if HAProxy names none.
+    public var line: Int?
+    /// The proxy it is about, if HAProxy names one instead of a line.
+    public var proxy: String?
+    /// The server of that proxy.
+    public var server: String?
+    /// HAProxy's words.
+    public var message: String
+
+    /// The backend that a line refers to and that is not there.
+    var reference: BackendReference? {
+      for directive in ["use_backend", "default_backend"] {
+        guard let text = message.part(after: "required \(directive): '", before: "'") else { continue }
+        return BackendReference(directive: directive, backend: text)
+      }
+      return nil
+    }
+  }
+
+  /// The complaints, in HAProxy's order.
+  public var alerts: [Alert] = []
+
+  /// Reads the output of `haproxy -c -f path`.
+  public init(output: String, path: String) {
+    for line in output.split(whereSeparator: \.isNewline) where line.hasPrefix("[ALERT]") {
+      let message = String(line).part(after: " : config : ", before: nil) ?? String(line)
+      if let number = message.part(after: "[\(path):", before: "]").flatMap({ Int($0) }) {
+        let words = message.part(after: "\(path):\(number)]", before: nil) ?? message
+        alerts.append(Alert(line: number, message: words.drop { " :".contains($0) }.description))
+      } else if let proxy = CheckReport.proxy(message) {
+        alerts.append(Alert(proxy: proxy, server: message.part(after: "server '", before: "'"), message: message))
+      }
+    }
+  }
+
+  private static func proxy(_ message: String) -> String? {
+    for kind in ["Proxy '", "proxy '", "frontend '", "backend '", "listener '"] {
+      if let name = message.part(after: kind, before: "'") { return name }
+    }
+    return nil
+  }
+}
+
+/// `use_backend x` where there is no backend x.
+struct BackendReference {
+  var directive: String
+  var backend: String
+
+  func isMade(by line: ConfigLine) -> Bool {
+    let words = line.text.words
+    guard case .service(_, _, .some) = line.origin else { return false }
+    return words.count >= 2 && words[0] == directive && words[1] == backend
+  }
+}
+
+extension String {
+  /// The text after the first `start`, up to the next `end` (nil: to the string's end).
+  fileprivate func part(after start: String, before end: String?) -> String? {
+    guard let from = firstRange(of: start, from: startIndex)?.upper else { return nil }
+    guard let end else { return String(self[from...]) }
+    guard let to = firstRange(of: end, from: from)?.lower else { return nil }
+    return String(self[from..<to])
+  }
+
+  fileprivate func firstRange(of needle: String, from: Index) -> (lower: Index, upper: Index)? {
+    var at = from
+    while at < endIndex {
+      if self[at...].hasPrefix(needle) { return (at, index(at, offsetBy: needle.count)) }
+      at = index(after: at)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,56 @@
+/// What HAProxy has loaded: fingerprints of sections and of servers' options.
+///
+/// HAProxy does not tell these over its socket, so the agent keeps this value: made from the file's
+/// text when HAProxy loads it, carried on with every set of commands that was obeyed.
+public struct LoadedConfiguration: Equatable, Sendable {
+  /// By the words of its first line.
+  private(set) var sections: [String: SectionPrint] = [:]
+
+  /// What HAProxy has after it loaded a file with this text.
+  public init(text: String) {
+    for print in SectionPrint.read(text) { add(print) }
+  }
+
+  init(sections: [Section]) {
+    for print in sections.lazy.flatMap(\.prints) { add(print) }
+  }
+
+  /// After the planned commands were obeyed and `text` is the file that goes with them. Servers that are no
+  /// longer in the file are still in HAProxy's memory, so they are not forgotten here.
+  public mutating func update(text: String) { update(LoadedConfiguration(text: text)) }
+
+  /// The same, from the model the file was rendered from.
+  public mutating func update(to model: ProxyModel) { update(LoadedConfiguration(sections: model.sections)) }
+
+  /// Forgets servers that are neither in `model`'s file nor in HAProxy's memory: deleted ones.
+  public mutating func prune(_ model: ProxyModel, running: RunningProxy) {
+    for backend in model.backends {
+      let header = backend.section.header.text
+      guard let known = sections[header]?.servers, let written = backend.section.managed?.servers,
+        known.count > written.count
+      else { continue }
+      let present = running.backends[backend.name]?.servers ?? [:]
+      sections[header]?.servers = known.filter { written[$0.key] != nil || present[$0.key] != nil }
+    }
+  }
+
+  /// What HAProxy has after it loaded the file rendered from `model`.
+  public init(_ model: ProxyModel) { self.init(sections: model.sections) }
+
+  private mutating func update(_ next: LoadedConfiguration) {
+    for (header, print) in next.sections {
+      sections[header]?.servers.merge(print.servers) { $1 }
+    }
+  }
+
+  /// Sections with the same first line (several `defaults`) count as one.
+  private mutating func add(_ print: SectionPrint) {
+    guard var known = sections[print.header] else {
+      sections[print.header] = print
+      return
+    }
+    known.lines.add(String(print.lines.value, radix: 16).utf8)
+    known.servers.merge(print.servers) { $1 }
+    sections[print.header] = known
+  }
+}

@@ -1,0 +1,111 @@
+internal import SmartStack
+
+/// Compares and plans.
+public enum Planner {
+  /// What to do so that `running` serves what `wanted` says.
+  /// - Parameter loaded: what HAProxy has loaded; nil when that is not known, which means a reload.
+  public static func plan(running: RunningProxy, loaded: LoadedConfiguration?, wanted: ProxyModel) -> Plan {
+    var planning = Planning(running: running, loaded: loaded)
+    planning.compareSections(wanted.sections)
+    for backend in wanted.backends { planning.compare(backend.section, name: backend.name, backend.facts) }
+    let commands = planning.arrivals + planning.changes + planning.departures
+    if !planning.reasons.isEmpty { return .reload(because: planning.reasons, meanwhile: commands) }
+    return commands.isEmpty ? .nothing : .commands(commands)
+  }
+}
+
+extension Planner {
+  /// How many servers HAProxy keeps in memory that the file has no more: in maintenance, until a reload or,
+  /// from 2.6.13 on, until their last connection ends. When they pile up, a reload at leisure drops them.
+  public static func leftovers(running: RunningProxy, wanted: ProxyModel) -> Int {
+    wanted.backends.reduce(0) { count, backend in
+      count + (running.backends[backend.name].map { leftovers($0, backend.section, backend.facts).count } ?? 0)
+    }
+  }
+
+  /// The servers of a running backend that are neither in the section nor the configuration's own.
+  fileprivate static func leftovers(
+    _ running: RunningBackend, _ section: Section, _ facts: BackendFacts
+  ) -> [(key: String, value: RunningServer)] {
+    let written = section.managed?.servers ?? [:]
+    return running.servers.filter { written[$0.key] == nil && !facts.isForeign($0.key) }.sorted { $0.key < $1.key }
+  }
+}
+
+/// One run of the planner.
+private struct Planning {
+  private let running: RunningProxy
+  private let loaded: LoadedConfiguration?
+  /// Sections that HAProxy has with other lines than the file's.
+  private var outdated: Set<String> = []
+  private(set) var reasons: [ReloadReason] = []
+  /// Servers that come, first: capacity is added before it is taken away.
+  private(set) var arrivals: [RuntimeCommand] = []
+  private(set) var changes: [RuntimeCommand] = []
+  private(set) var departures: [RuntimeCommand] = []
+
+  init(running: RunningProxy, loaded: LoadedConfiguration?) {
+    self.running = running
+    self.loaded = loaded
+    if loaded == nil { reasons.append(.unknownConfiguration) }
+  }
+
+  // MARK: Sections
+
+  mutating func compareSections(_ sections: [Section]) {
+    guard let loaded else { return }
+    let wanted = LoadedConfiguration(sections: sections).sections
+    let foreign = Dictionary(
+      sections.lazy.compactMap { section in section.foreignServers.map { (section.header.text, $0) } }
+    ) { $1 }
+    for (header, print) in wanted {
+      guard let before = loaded.sections[header] else {
+        reasons.append(.sectionAdded(header))
+        outdated.insert(header)
+        continue
+      }
+      let servers =
+        foreign[header]?.allSatisfy { before.servers[$0.key] == $0.value } ?? (before.servers == print.servers)
+      if before.lines != print.lines || !servers {
+        reasons.append(.sectionChanged(header))
+        outdated.insert(header)
+      }
+    }
+    reasons += loaded.sections.keys.filter { wanted[$0] == nil }.map { .sectionRemoved($0) }
+    reasons.sort { $0.description < $1.description }
+  }
+
+  // MARK: Servers
+
+  mutating func compare(_ section: Section, name: String, _ facts: BackendFacts) {
+    guard let backend = running.backends[name] else {
+      if loaded?.sections[section.header.text] != nil { reasons.append(.sectionAdded(section.header.text)) }
+      return
+    }
+    let planner = BackendPlanner(
+      name: name, running: backend, version: running.version, facts: facts,
+      loaded: loaded?.sections[section.header.text]?.servers,
+      wanted: section.managed?.servers ?? [:],
+      isOutdated: loaded == nil || outdated.contains(section.header.text))
+    var found = 0
+    for server in section.servers {
+      if let present = backend.servers[server.name] {
+        found += 1
+        add(planner.change(server, present), of: server, in: name)
+      } else if server.isEnabled {
+        add(planner.arrival(server), of: server, in: name)
+      }
+    }
+    guard found < backend.servers.count else { return }
+    for (server, present) in Planner.leftovers(backend, section, facts) {
+      departures += planner.departure(server, present)
+    }
+  }
+
+  private mutating func add(_ steps: BackendPlanner.Steps, of server: WantedServer, in backend: String) {
+    arrivals += steps.arrivals
+    changes += steps.changes
+    departures += steps.departures
+    if let reason = steps.reason { reasons.append(.server(backend: backend, server: server.name, reason)) }
+  }
+}

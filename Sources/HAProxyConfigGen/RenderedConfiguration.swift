@@ -1,0 +1,43 @@
+/// A rendered file: its text, and for each line where it came from.
+public struct RenderedConfiguration: Sendable {
+  /// The text; ends with a newline.
+  public let text: String
+  /// Sections with the number of their first line.
+  private let sections: [(first: Int, section: Section)]
+
+  private static let comment = "# Written by synapse; changes made here are overwritten.\n"
+
+  init(sections: [Section]) {
+    var text = RenderedConfiguration.comment
+    text.reserveCapacity(sections.reduce(text.utf8.count) { $0 + $1.text.utf8.count })
+    var line = 2
+    self.sections = sections.map { section in
+      defer { line += section.lineCount }
+      text += section.text
+      return (line, section)
+    }
+    self.text = text
+  }
+
+  /// Where line `number` (1 is the first) came from; nil past the end.
+  public func origin(ofLine number: Int) -> LineOrigin? {
+    if number == 1 { return .fixed }
+    guard let (first, section) = section(number) else { return nil }
+    return section.origin(number - first)
+  }
+
+  /// The text of line `number` as refusals of it are remembered.
+  func content(ofLine number: Int) -> String? {
+    guard let (first, section) = section(number), section.origin(number - first) != nil else { return nil }
+    return section.content(number - first)
+  }
+
+  private func section(_ number: Int) -> (first: Int, section: Section)? {
+    var (low, high) = (0, sections.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if sections[middle].first <= number { low = middle + 1 } else { high = middle }
+    }
+    return low == 0 ? nil : sections[low - 1]
+  }
+}

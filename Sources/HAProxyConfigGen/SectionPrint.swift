@@ -1,0 +1,132 @@
+/// A fingerprint of one section as HAProxy reads it: comments, blanks and the order of servers do not count.
+struct SectionPrint: Hashable, Sendable {
+  /// One `server` line.
+  struct Server: Hashable, Sendable {
+    /// All but name, id, weight and `disabled`: what no command can change.
+    var options: UInt64
+    /// All of it.
+    var whole: UInt64
+  }
+
+  /// The words of the section's first line.
+  var header: String
+  /// Its lines except `server` lines.
+  var lines = Fingerprint()
+  /// Its `server` lines by name.
+  var servers: [String: Server] = [:]
+
+  /// The sections of `text`, which may be a part of a file.
+  static func read(_ text: String) -> [SectionPrint] {
+    var reader = SectionReader(bytes: Array(text.utf8))
+    return reader.sections()
+  }
+}
+
+/// Reads a file's bytes line by line; a whole file is read at each reload, so it makes no string per word.
+private struct SectionReader {
+  private let bytes: [UInt8]
+  /// The words of the current line.
+  private var words: [Range<Int>] = []
+
+  private static let server = Array("server".utf8)
+  private static let id = Array("id".utf8)
+  private static let weight = Array("weight".utf8)
+  private static let disabled = Array("disabled".utf8)
+
+  init(bytes: [UInt8]) { self.bytes = bytes }
+
+  mutating func sections() -> [SectionPrint] {
+    var sections: [SectionPrint] = []
+    var start = 0
+    while start < bytes.count {
+      let end = bytes[start...].firstIndex(of: 0x0A) ?? bytes.count
+      split(start..<end)
+      start = end + 1
+      guard let first = words.first else { continue }
+      // Most lines are servers and options; only a section's first line is worth a string.
+      if !isWord(first, SectionReader.server), Directives.sectionStarters.contains(text(first)) {
+        sections.append(SectionPrint(header: words.map(text).joined(separator: " ")))
+      } else if !sections.isEmpty {
+        add(to: &sections[sections.count - 1])
+      }
+    }
+    return sections
+  }
+
+  private func add(to section: inout SectionPrint) {
+    guard words.count >= 3, isWord(words[0], SectionReader.server) else {
+      for word in words { section.lines.add(bytes[word]) }
+      section.lines.endLine()
+      return
+    }
+    var options = Fingerprint()
+    var whole = Fingerprint()
+    var index = 2
+    while index < words.count {
+      let word = words[index]
+      whole.add(bytes[word])
+      if isWord(word, SectionReader.id) || isWord(word, SectionReader.weight) {
+        index += 1
+        if index < words.count { whole.add(bytes[words[index]]) }
+      } else if !isWord(word, SectionReader.disabled) {
+        options.add(bytes[word])
+      }
+      index += 1
+    }
+    section.servers[text(words[1])] = SectionPrint.Server(options: options.value, whole: whole.value)
+  }
+
+  /// Finds the words between blanks, up to a comment.
+  private mutating func split(_ line: Range<Int>) {
+    words.removeAll(keepingCapacity: true)
+    var start = line.lowerBound
+    var quote: UInt8?
+    var at = line.lowerBound
+    while at < line.upperBound {
+      let byte = bytes[at]
+      if byte == UInt8(ascii: "#"), quote == nil { break }
+      if byte == UInt8(ascii: "\\"), quote != UInt8(ascii: "'"), at + 1 < line.upperBound {
+        at += 2
+        continue
+      }
+      if let open = quote {
+        if byte == open { quote = nil }
+      } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
+        quote = byte
+      }
+      if byte == 0x20 || byte == 0x09 || byte == 0x0D {
+        if start < at { words.append(start..<at) }
+        start = at + 1
+      }
+      at += 1
+    }
+    if start < at { words.append(start..<at) }
+  }
+
+  private func isWord(_ range: Range<Int>, _ word: [UInt8]) -> Bool {
+    range.count == word.count && bytes[range].elementsEqual(word)
+  }
+
+  private func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+}
+
+/// FNV-1a: fast, the same in every process, and enough to see that a text has changed.
+struct Fingerprint: Hashable, Sendable {
+  private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
+
+  mutating func add(_ word: ArraySlice<UInt8>) {
+    word.withUnsafeBufferPointer { bytes in
+      for byte in bytes { mix(byte) }
+    }
+    mix(0x20)
+  }
+
+  mutating func add(_ word: String.UTF8View) {
+    for byte in word { mix(byte) }
+    mix(0x20)
+  }
+
+  mutating func endLine() { mix(0x0A) }
+
+  private mutating func mix(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+}

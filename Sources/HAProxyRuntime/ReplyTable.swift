@@ -1,0 +1,120 @@
+/// Walks the tables that HAProxy prints: a `# name name …` line, then one record per line.
+///
+/// Columns are found by name, so that the additional ones of later versions do no harm. Values are copied
+/// out only when asked for: `show servers state` of 10,000 servers is a megabyte.
+struct ReplyTable {
+  /// One record; valid only while the walk is at it.
+  struct Row {
+    fileprivate let bytes: UnsafeBufferPointer<UInt8>
+    fileprivate let fields: [Range<Int>]
+    fileprivate let columns: [String: Int]
+
+    /// The field's text; nil if this version has no such column or the record ends before it.
+    func text(_ column: String) -> String? {
+      guard let index = columns[column], index < fields.count else { return nil }
+      let field = UnsafeBufferPointer(rebasing: bytes[fields[index]])
+      guard field.first == UInt8(ascii: "\"") else { return String(decoding: field, as: UTF8.self) }
+      return ReplyTable.unquoted(field)
+    }
+
+    /// The field as a number; nil also for empty fields and other text.
+    func number(_ column: String) -> Int? {
+      guard let index = columns[column], index < fields.count, !fields[index].isEmpty else { return nil }
+      var value = 0
+      var digits = bytes[fields[index]]
+      let isNegative = digits.first == UInt8(ascii: "-")
+      if isNegative { digits = digits.dropFirst() }
+      if digits.isEmpty || digits.count > 18 { return nil }
+      for byte in digits {
+        guard byte >= 48, byte <= 57 else { return nil }
+        value = value * 10 + Int(byte - 48)
+      }
+      return isNegative ? -value : value
+    }
+  }
+
+  /// How fields are told apart.
+  enum Layout {
+    /// Blanks.
+    case blanks
+    /// Commas; quoted fields as in RFC 4180, also with line ends in them.
+    case csv
+  }
+
+  /// Calls `body` with each record of `text`.
+  /// - Parameter required: columns without which the answer is of no use.
+  /// - Returns: the names of required columns that are missing; `body` is not called then.
+  static func walk(_ text: String, _ layout: Layout, required: [String], _ body: (Row) -> Void) -> [String] {
+    var text = text
+    return text.withUTF8 { bytes in
+      var columns: [String: Int]?
+      var start = 0
+      var fields: [Range<Int>] = []
+      while start < bytes.count {
+        let end = split(bytes, from: start, layout, into: &fields)
+        defer { start = end + 1 }
+        if bytes[start] == UInt8(ascii: "#") {
+          columns = names(bytes, fields)
+          let missing = required.filter { columns?[$0] == nil }
+          if !missing.isEmpty { return missing }
+        } else if let columns, !fields.isEmpty, end > start {
+          body(Row(bytes: bytes, fields: fields, columns: columns))
+        }
+      }
+      return columns == nil ? required : []
+    }
+  }
+
+  /// Cuts the record that begins at `start` into fields; returns the index of its line end.
+  private static func split(
+    _ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ layout: Layout, into fields: inout [Range<Int>]
+  ) -> Int {
+    fields.removeAll(keepingCapacity: true)
+    var position = start
+    var fieldStart = start
+    var isQuoted = false
+    while position < bytes.count {
+      let byte = bytes[position]
+      if layout == .csv, byte == UInt8(ascii: "\"") { isQuoted.toggle() }
+      if !isQuoted {
+        if byte == UInt8(ascii: "\n") { break }
+        if layout == .csv ? byte == UInt8(ascii: ",") : byte == UInt8(ascii: " ") {
+          if layout == .csv || position > fieldStart { fields.append(fieldStart..<position) }
+          fieldStart = position + 1
+        }
+      }
+      position += 1
+    }
+    if layout == .csv || position > fieldStart { fields.append(fieldStart..<position) }
+    return position
+  }
+
+  private static func names(_ bytes: UnsafeBufferPointer<UInt8>, _ fields: [Range<Int>]) -> [String: Int] {
+    var columns: [String: Int] = [:]
+    var index = 0
+    for field in fields {
+      var name = bytes[field]
+      while let first = name.first, first == UInt8(ascii: "#") || first == UInt8(ascii: " ") { name = name.dropFirst() }
+      // `# be_id be_name`: the mark is a field of its own where blanks separate.
+      if name.isEmpty, index == 0, bytes[field].contains(UInt8(ascii: "#")) { continue }
+      let text = String(decoding: name, as: UTF8.self)
+      if columns[text] == nil { columns[text] = index }
+      index += 1
+    }
+    return columns
+  }
+
+  private static func unquoted(_ field: UnsafeBufferPointer<UInt8>) -> String {
+    var out: [UInt8] = []
+    var isEscaped = false
+    for byte in field.dropFirst().dropLast() {
+      if byte == UInt8(ascii: "\""), !isEscaped {
+        isEscaped = true
+        continue
+      }
+      isEscaped = false
+      out.append(byte)
+    }
+    return String(decoding: out, as: UTF8.self)
+  }
+}

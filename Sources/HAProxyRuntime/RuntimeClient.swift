@@ -1,0 +1,117 @@
+public import Reactor
+
+/// Asks one HAProxy through its stats socket.
+///
+/// Each call is one connection, one deadline, one batch: the commands go out joined by `;`, in the socket's
+/// prompt mode, whose mark ends every answer. (Without it the end of an answer cannot be told: some of
+/// HAProxy's messages end in a blank line and some do not.)
+@LoopActor public final class HAProxyRuntimeClient {
+  /// Longer lines would not fit HAProxy's buffer (`tune.bufsize`, 16 KiB unless configured).
+  nonisolated static let lineLimit = 4096
+  /// Answers longer than this are taken for a mistake; 100,000 servers print 10 MB.
+  nonisolated static let answerLimit = 256 << 20
+
+  /// Path of the socket.
+  public nonisolated let socket: String
+  private let deadline: Duration
+
+  /// - Parameters:
+  ///   - socket: path of HAProxy's `stats socket` with level admin.
+  ///   - deadline: for everything one call does.
+  public init(socket: String, deadline: Duration = .seconds(5)) {
+    self.socket = socket
+    self.deadline = deadline
+  }
+
+  /// Runs the commands in order; a refused one does not keep the later ones from running.
+  /// - Returns: one outcome per command.
+  public func run(_ commands: [SocketCommand]) async throws(HAProxyRuntimeError) -> [CommandOutcome] {
+    if commands.isEmpty { return [] }
+    let stream = try await connect()
+    defer { stream.close() }
+    var replies = ReplyReader(count: commands.count + 1)  // the first one is prompt's own
+    func pending() -> String { replies.isEmpty ? "prompt" : commands[min(replies.count, commands.count) - 1].text }
+    do {
+      try stream.write(HAProxyRuntimeClient.script(commands))
+      while !replies.isComplete {
+        let bytes = try await stream.read(upTo: 1 << 16)
+        if bytes.isEmpty { throw HAProxyRuntimeError.closed(command: pending()) }
+        try replies.append(bytes, pending: pending)
+      }
+    } catch let error as HAProxyRuntimeError {
+      throw error
+    } catch StreamError.timedOut {
+      throw .timedOut(command: pending(), after: deadline)
+    } catch {
+      throw .closed(command: pending())
+    }
+    return zip(commands, replies.texts.dropFirst()).map { $0.outcome(of: $1) }
+  }
+
+  /// Runs one command.
+  /// - Returns: the document it answers with, or nothing.
+  @discardableResult
+  public func run(_ command: SocketCommand) async throws(HAProxyRuntimeError) -> String {
+    switch try await run([command]).first {
+    case .done(let text): return text
+    case .refused(let reply): throw .refused(command: command.text, reply: reply)
+    case nil: throw .closed(command: command.text)
+    }
+  }
+
+  /// What runs now: process, sections and servers, of one moment.
+  public func observe() async throws(HAProxyRuntimeError) -> ObservedProxy {
+    let commands: [SocketCommand] = [.showInfo, .showSections, .showServers]
+    var documents: [String] = []
+    for (command, outcome) in zip(commands, try await run(commands)) {
+      switch outcome {
+      case .done(let text): documents.append(text)
+      case .refused(let reply): throw .refused(command: command.text, reply: reply)
+      }
+    }
+    guard documents.count == 3 else { throw .closed(command: SocketCommand.showServers.text) }
+    return ObservedProxy(
+      info: try ProxyInfo(parsing: documents[0]), sections: try ProxySections(parsing: documents[1]),
+      servers: try ServerStates.parse(documents[2]))
+  }
+
+  private func connect() async throws(HAProxyRuntimeError) -> ByteStream {
+    do {
+      return try await ByteStream.connect(to: .unix(path: socket), deadline: deadline)
+    } catch StreamError.refused(_, let reason) {
+      throw .unreachable(socket: socket, reason: reason)
+    } catch {
+      throw .unreachable(socket: socket, reason: "\(error)")
+    }
+  }
+
+  /// `prompt`, then the commands on as few lines as ``lineLimit`` allows.
+  nonisolated static func script(_ commands: [SocketCommand]) -> String {
+    var script = "prompt"
+    var length = script.utf8.count
+    for command in commands {
+      let size = command.text.utf8.count
+      script += length + size + 1 > lineLimit ? "\n" : ";"
+      length = length + size + 1 > lineLimit ? size : length + size + 1
+      script += command.text
+    }
+    return script + "\n"
+  }
+}
+
+/// What one HAProxy process runs at one moment.
+public struct ObservedProxy: Hashable, Sendable {
+  /// The process.
+  public var info: ProxyInfo
+  /// Its frontends and backends.
+  public var sections: ProxySections
+  /// Its servers, in HAProxy's order.
+  public var servers: [ServerState]
+
+  /// One observation.
+  public init(info: ProxyInfo, sections: ProxySections, servers: [ServerState]) {
+    self.info = info
+    self.sections = sections
+    self.servers = servers
+  }
+}

@@ -1,0 +1,269 @@
+internal import AgentRuntime
+internal import Hacheck
+public import Logging
+public import Reactor
+public import SmartStack
+internal import YAMLConfig
+internal import ZooKeeper
+
+/// What the command line and the environment say.
+public struct AgentOptions: Sendable {
+  /// The configuration file.
+  public var configuration: String
+  /// Registers under this name instead of the file's `instance_id`.
+  public var instanceID: String?
+  /// Asked for when a ZooKeeper session is opened: how long registrations outlive a host that is gone,
+  /// and how long after a crash the next start finds them in place. The server may give less.
+  public var sessionTimeout: Duration
+
+  /// See the properties.
+  public init(configuration: String, instanceID: String? = nil, sessionTimeout: Duration = .seconds(32)) {
+    self.configuration = configuration
+    self.instanceID = instanceID
+    self.sessionTimeout = sessionTimeout
+  }
+}
+
+/// The product.
+public enum Nerve {
+  /// What `--version` says.
+  public static let version = "0.1.0"
+}
+
+/// Why the agent did not start.
+public enum AgentError: Error, Sendable, CustomStringConvertible {
+  /// The configuration as a whole is of no use.
+  case configuration(String)
+  /// Another nerve of this instance runs.
+  case alreadyRunning(String)
+
+  /// What is wrong and where.
+  public var description: String {
+    switch self {
+    case .configuration(let text), .alreadyRunning(let text): text
+    }
+  }
+}
+
+/// nerve: checks the services of this host and keeps their registrations true.
+@LoopActor public final class Agent {
+  /// `heartbeat_path` is touched this often.
+  static let heartbeatInterval = Duration.seconds(10)
+  /// How long a stop waits for registrations that outlive a session.
+  static let stopLimit = Duration.seconds(2)
+
+  /// The agent's metrics; hacheck's are in it too.
+  public let metrics = Metrics()
+
+  private let options: AgentOptions
+  private let logger: Logger
+  private let clock: LoopClock
+  private let environment: RunnerEnvironment
+  private let drains = DrainBoard()
+  private var process: AgentProcess?
+  private var current: NerveConfiguration?
+  private var lock: InstanceLock?
+  private var hacheck: EmbeddedHacheck?
+  private var spoolObservation: SpoolObservation?
+  private var ensembles: Ensembles?
+  private var services: ServiceSet?
+  private var heartbeat: Heartbeat?
+
+  /// An agent that does nothing yet.
+  public init(options: AgentOptions, logger: Logger, clock: LoopClock = .system) {
+    self.options = options
+    self.logger = logger
+    self.clock = clock
+    environment = RunnerEnvironment(clock: clock, logger: logger, metrics: metrics)
+  }
+
+  /// Reads the configuration and says what is wrong with it.
+  /// - Returns: one sentence per problem; none when nerve would run everything it names.
+  nonisolated public static func check(_ options: AgentOptions) -> (problems: [String], warnings: [String]) {
+    do {
+      let configuration = try loader(options).load()
+      return (configuration.problems.map(\.description), configuration.warnings.map(\.description))
+    } catch {
+      return ([error.description], [])
+    }
+  }
+
+  nonisolated private static func loader(_ options: AgentOptions) -> NerveConfigurationLoader {
+    NerveConfigurationLoader(path: options.configuration, instanceID: options.instanceID)
+  }
+
+  // MARK: Running
+
+  /// Runs until SIGTERM or SIGINT, and returns when every registration is withdrawn.
+  /// - Throws: ``AgentError`` when it cannot start.
+  public func run() async throws {
+    let process = AgentProcess(onReload: { [weak self] in self?.reloadAsService() }, onStop: {})
+    self.process = process
+    try start()
+    process.ready()
+    await process.waitUntilStopped()
+    await stop()
+  }
+
+  /// Starts everything; returns at once.
+  /// - Throws: ``AgentError``.
+  func start() throws {
+    let configuration: NerveConfiguration
+    do {
+      configuration = try Agent.loader(options).load()
+    } catch {
+      throw AgentError.configuration(error.description)
+    }
+    let state = StateDirectory(configured: configuration.stateDirectory, agent: "nerve")
+    try takeLock(configuration, state)
+    startHacheck(configuration)
+    prepareServices(configuration, state)
+    put(configuration)
+    environment.original.started()
+  }
+
+  private func takeLock(_ configuration: NerveConfiguration, _ state: StateDirectory) throws {
+    guard let path = state.path(for: "lock-\(configuration.instanceID)") else {
+      logger.warning(
+        "state_dir cannot be used: no resume after a crash, no lock",
+        [.path: state.path, .reason: state.problem?.description ?? ""])
+      return
+    }
+    do {
+      lock = try InstanceLock(path: path)
+    } catch {
+      throw AgentError.alreadyRunning("nerve for '\(configuration.instanceID)': \(error)")
+    }
+  }
+
+  private func startHacheck(_ configuration: NerveConfiguration) {
+    guard let settings = configuration.hacheck else { return }
+    let hacheck = EmbeddedHacheck(
+      configuration: settings, clock: clock, logger: logger, metrics: metrics,
+      onOpen: { [drains] in drains.updateAll() })
+    self.hacheck = hacheck
+    spoolObservation = hacheck.service.onSpoolChange { [drains] scopes in drains.spoolChanged(scopes) }
+    hacheck.start()
+  }
+
+  private func prepareServices(_ configuration: NerveConfiguration, _ state: StateDirectory) {
+    let store = SessionStore(state: state, instanceID: configuration.instanceID, logger: logger)
+    let ensembles = Ensembles(
+      sessionTimeout: options.sessionTimeout, store: store, clock: clock, logger: logger, metrics: metrics)
+    let (environment, hacheck, clock) = (environment, hacheck, clock)
+    let services = ServiceSet(
+      environment: environment,
+      factory: ServiceSet.Factory(
+        checks: { CheckFactory(embedded: hacheck, clock: clock).checks(of: $0) },
+        reporter: { service in
+          ZooKeeperReporter(
+            service: service.name, target: service.registry,
+            ensemble: ensembles.join(service.registry, original: environment.original), environment: environment)
+        },
+        ended: { await ensembles.leave($0.registry) }),
+      drains: drains)
+    services.onAllReported = { [weak self] in self?.dropLeftovers() }
+    (self.ensembles, self.services) = (ensembles, services)
+  }
+
+  private func dropLeftovers() {
+    guard let ensembles, let services else { return }
+    let directories = Dictionary(
+      grouping: services.running.values.map(\.registry), by: \.ensemble
+    ).mapValues { Set($0.map(\.directory)) }
+    Task.immediate { @LoopActor in await ensembles.dropLeftovers(in: directories) }
+  }
+
+  // MARK: Configuration
+
+  /// Reads the configuration again and does what has changed. A file that is of no use as a whole
+  /// changes nothing; a bad service stays as it was.
+  func reload() {
+    do {
+      let configuration = try Agent.loader(options).load()
+      if let refusal = refusal(of: configuration) {
+        throw ConfigError(file: options.configuration, problem: refusal)
+      }
+      put(configuration)
+      environment.meters.reloads.increment()
+    } catch {
+      environment.meters.refusedReloads.increment()
+      logger.error("configuration refused, the one before stays in force", [.reason: "\(error)"])
+    }
+  }
+
+  private func reloadAsService() {
+    process?.reloading()
+    reload()
+    process?.ready()
+  }
+
+  /// What a running agent cannot change.
+  private func refusal(of configuration: NerveConfiguration) -> String? {
+    guard let current, configuration.instanceID != current.instanceID else { return nil }
+    return "instance_id changed from '\(current.instanceID)' to '\(configuration.instanceID)': restart nerve for that"
+  }
+
+  private func put(_ configuration: NerveConfiguration) {
+    for warning in configuration.warnings { logger.warning("configuration", [.reason: warning]) }
+    for problem in configuration.problems { logger.error("service left out", [.reason: problem]) }
+    if let current, configuration.hacheck != current.hacheck || configuration.stateDirectory != current.stateDirectory {
+      logger.warning("hacheck and state_dir change with the next start", [.path: options.configuration])
+    }
+    environment.original.statsD = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
+    environment.original.configurationLoaded()
+    if current?.heartbeatPath != configuration.heartbeatPath || heartbeat == nil {
+      heartbeat?.stop()
+      heartbeat = configuration.heartbeatPath.map { path in
+        Heartbeat(path: path, every: Agent.heartbeatInterval, clock: clock) { [logger] problem in
+          logger.warning("heartbeat not written", [.path: path, .reason: problem])
+        }
+      }
+    }
+    let plan = services?.apply(configuration)
+    current = configuration
+    logger.notice("configuration in force", [.path: options.configuration, .count: configuration.services.count])
+    if let plan {
+      let counts = "\(plan.added.count) new, \(plan.changed.count) changed, \(plan.removed.count) gone"
+      logger.debug("services", [.reason: counts])
+    }
+  }
+
+  // MARK: Stop
+
+  /// Withdraws every registration and ends.
+  func stop() async {
+    logger.notice("stopping", [.count: services?.running.count ?? 0])
+    heartbeat?.stop()
+    await services?.stop(within: Agent.stopLimit)
+    await ensembles?.closeAll()
+    spoolObservation?.cancel()
+    hacheck?.stop()
+    environment.original.stopped()
+    logger.notice("stopped", [:])
+    lock = nil
+  }
+
+  /// Leaves every registration where it is, for a successor that carries the sessions on.
+  func abandon() async {
+    heartbeat?.stop()
+    services?.leave()
+    await ensembles?.abandonAll()
+    spoolObservation?.cancel()
+    hacheck?.stop()
+    lock = nil
+  }
+}
+
+// MARK: - What there is to see
+
+extension Agent {
+  /// One service, as it runs.
+  func runner(_ name: String) -> ServiceRunner? { services?.runners[name] }
+  /// Whether hacheck's port is ours.
+  var isHacheckListening: Bool { hacheck?.isListening ?? false }
+  /// Whether every ensemble answers.
+  var isConnected: Bool { ensembles?.areConnected ?? false }
+  /// The session with the only ensemble.
+  var session: SavedSession? { ensembles?.sessions.values.first }
+}

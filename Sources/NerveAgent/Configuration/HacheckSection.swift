@@ -1,0 +1,41 @@
+internal import Hacheck
+internal import Reactor
+internal import YAMLConfig
+
+/// The key `hacheck`: what the hacheck inside nerve needs to know. All of it may be left out.
+enum HacheckSection {
+  /// hacheck's port on Yelp's machines and in our package.
+  static let defaultPort = 6666
+
+  /// hacheck's own settings are read from here when the key `config` names no other file.
+  static let defaultFile = "/etc/hacheck.yaml"
+
+  /// - Returns: nil when hacheck is switched off.
+  static func read(
+    _ section: ConfigSection, warnings: inout [ConfigError]
+  ) throws(ConfigError) -> HacheckConfiguration? {
+    var configuration = HacheckConfiguration()
+    configuration.ports = [defaultPort]
+    let node = section.node("hacheck")
+    if let isOn = try? node?.bool() {
+      guard isOn else { return nil }
+      warnings += try readFile(nil, into: &configuration)
+      return configuration
+    }
+    let hacheck = try node.map { node throws(ConfigError) in try section.adopt(node) }
+    warnings += try readFile(hacheck?.optionalString("config"), into: &configuration)
+    guard let hacheck else { return configuration }
+    configuration.ports = [try hacheck.int("port", in: 0...65535, default: defaultPort)]
+    configuration.bindAddress = try hacheck.string("bind_address", default: configuration.bindAddress)
+    configuration.spoolRoot = try hacheck.string("spool_root", default: configuration.spoolRoot)
+    return configuration
+  }
+
+  /// A file that was named must be there; the default one need not.
+  private static func readFile(
+    _ path: String?, into configuration: inout HacheckConfiguration
+  ) throws(ConfigError) -> [ConfigError] {
+    guard path != nil || Files.exists(defaultFile) else { return [] }
+    return try configuration.load(path: path ?? defaultFile)
+  }
+}

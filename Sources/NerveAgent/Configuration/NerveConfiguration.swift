@@ -1,0 +1,150 @@
+internal import Hacheck
+internal import Reactor
+internal import SmartStack
+internal import YAMLConfig
+
+/// Everything `nerve.conf.json` says, checked. One bad service does not spoil the others: it is left out
+/// and named in ``problems``.
+struct NerveConfiguration: Sendable {
+  /// The name this host registers under.
+  var instanceID: String
+  /// The services that are in order, by name.
+  var services: [ServiceConfiguration] = []
+  /// `heartbeat_path`: touched while the agent makes progress.
+  var heartbeatPath: String?
+  /// `statsd`: where the original's metrics are pushed; nil pushes none.
+  var statsD: StatsDTarget?
+  /// `hacheck`: nil when it is switched off.
+  var hacheck: HacheckConfiguration?
+  /// `state_dir`, as written.
+  var stateDirectory: String?
+  /// What is wrong with services, files and sections that were left out.
+  var problems: [ConfigError] = []
+  /// The keys of the services in ``problems``: a reload leaves what runs under them alone.
+  var badServices: Set<String> = []
+  /// Odd, but harmless: unknown keys, keys given twice.
+  var warnings: [ConfigError] = []
+}
+
+/// `statsd`: host and UDP port.
+struct StatsDTarget: Hashable, Sendable {
+  var host: String
+  var port: Int
+}
+
+/// Reads the configuration file and the files beside it.
+struct NerveConfigurationLoader: Sendable {
+  /// A file may not be larger; `YAMLLimits` has the same bound.
+  static let longestFile = 32 << 20
+
+  /// `-c`.
+  var path: String
+  /// `-i` or NERVE_INSTANCE_ID: replaces the file's `instance_id`.
+  var instanceID: String?
+
+  /// Reads everything anew.
+  /// - Throws: ``ConfigError`` when the file as a whole is of no use: unreadable, no mapping, without
+  ///   `instance_id`, with a top-level key of the wrong kind.
+  func load() throws(ConfigError) -> NerveConfiguration {
+    let document = try NerveConfigurationLoader.read(path)
+    let section = try ConfigSection(document.root)
+    var configuration = NerveConfiguration(instanceID: try instance(section))
+    configuration.warnings = document.warnings
+    configuration.heartbeatPath = try section.optionalString("heartbeat_path")
+    configuration.stateDirectory = try section.optionalString("state_dir")
+    configuration.statsD = try NerveConfigurationLoader.statsD(section)
+    configuration.hacheck = try HacheckSection.read(section, warnings: &configuration.warnings)
+    // Reporters never give up, so the bound on their failures has nothing to do.
+    section.acknowledge("max_repeated_report_failures")
+
+    var sources = try section.entries("services").map { ServiceSource(key: $0.name, node: .success($0.value)) }
+    if let directory = try section.optionalString("service_conf_dir") {
+      let found = try NerveConfigurationLoader.files(in: directory, named: section)
+      let overridden = Set(found.map(\.key))
+      sources = sources.filter { !overridden.contains($0.key) } + found
+    }
+    for source in sources { configuration.add(source) }
+    configuration.warnings += section.unknownKeys()
+    configuration.services.sort { $0.name < $1.name }
+    return configuration
+  }
+
+  private func instance(_ section: ConfigSection) throws(ConfigError) -> String {
+    let written = try section.optionalString("instance_id")
+    guard let name = instanceID.flatMap({ $0.isEmpty ? nil : $0 }) ?? written, !name.isEmpty else {
+      throw section.error("instance_id", "the name this host registers under is missing; set it here or with -i")
+    }
+    guard !name.contains("/"), !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
+      throw section.error(
+        "instance_id", "\(YAMLScalar(text: name, kind: .text).summary) cannot be part of a znode's name")
+    }
+    return name
+  }
+
+  private static func statsD(_ section: ConfigSection) throws(ConfigError) -> StatsDTarget? {
+    guard let statsD = try section.optionalSection("statsd") else { return nil }
+    return StatsDTarget(
+      host: try statsD.string("host", default: "localhost"),
+      port: try statsD.int("port", in: 1...65535, default: 8125))
+  }
+
+  /// One source per `*.json` and `*.yaml` of `service_conf_dir`; the file's name is the service's key.
+  private static func files(in directory: String, named section: ConfigSection) throws(ConfigError) -> [ServiceSource] {
+    let names: [String]
+    do {
+      names = try Files.list(directory)
+    } catch {
+      throw section.error("service_conf_dir", error.description)
+    }
+    var sources: [String: ServiceSource] = [:]
+    for name in names.sorted() where !name.hasPrefix(".") && (name.hasSuffix(".json") || name.hasSuffix(".yaml")) {
+      let key = String(name.dropLast(5))
+      do {
+        sources[key] = ServiceSource(key: key, node: .success(try read(directory + "/" + name).root))
+      } catch {
+        sources[key] = ServiceSource(key: key, node: .failure(error))
+      }
+    }
+    return sources.values.sorted { $0.key < $1.key }
+  }
+
+  private static func read(_ path: String) throws(ConfigError) -> YAMLDocument {
+    let bytes: [UInt8]
+    do {
+      bytes = try Files.read(path, limit: longestFile)
+    } catch {
+      throw ConfigError(file: path, problem: error.description)
+    }
+    return try YAMLDocument(bytes, file: path)
+  }
+}
+
+/// Where one service's settings come from.
+private struct ServiceSource {
+  var key: String
+  var node: Result<YAMLNode, ConfigError>
+}
+
+extension NerveConfiguration {
+  /// Takes one service in, or names what is wrong with it.
+  fileprivate mutating func add(_ source: ServiceSource) {
+    do {
+      let section = try ConfigSection(try source.node.get())
+      let reader = ServiceReader(key: source.key, instanceID: instanceID, section: section)
+      services += try reader.read()
+      warnings += section.unknownKeys()
+    } catch {
+      badServices.insert(source.key)
+      problems.append(error.naming(service: source.key))
+    }
+  }
+}
+
+extension ConfigError {
+  /// The same problem with the service's name in its path: a file of `service_conf_dir` has none in it.
+  fileprivate func naming(service: String) -> ConfigError {
+    guard !path.contains(service) else { return self }
+    return ConfigError(
+      file: file, line: line, column: column, path: path.isEmpty ? service : "\(service): \(path)", problem: problem)
+  }
+}

@@ -1,0 +1,85 @@
+internal import AgentRuntime
+internal import Reactor
+internal import SmartStack
+
+/// The original's metrics, by its names and tags, pushed to statsd if the configuration has `statsd`.
+///
+/// Dashboards are built on these names: they are a contract. Metrics of machinery that no longer exists
+/// (threads that die, a main loop that takes time) are not sent.
+@LoopActor struct OriginalMetrics {
+  /// nil sends nothing.
+  var statsD: StatsD?
+
+  // MARK: The agent
+
+  func started() { statsD?.increment("nerve.start", tags: []) }
+  func configurationLoaded() { statsD?.increment("nerve.config.update", tags: []) }
+  func stopped() { statsD?.increment("nerve.stop", tags: ["stop_avenue:clean", "stop_location:main_loop"]) }
+
+  // MARK: Watchers
+
+  func launched(_ service: String, reason: String) {
+    statsD?.increment("nerve.watcher.launch", tags: ["launch_reason:\(reason)", "watcher_name:\(service)"])
+  }
+
+  func reaped(_ service: String, reason: String) {
+    statsD?.increment("nerve.watcher.reap", tags: ["reap_reason:\(reason)", "watcher_name:\(service)"])
+  }
+
+  func watching(_ service: String) { statsD?.increment("nerve.watcher.start", tags: ["service_name:\(service)"]) }
+
+  func stoppedWatching(_ service: String) {
+    statsD?.increment(
+      "nerve.watcher.stop", tags: ["stop_avenue:clean", "stop_location:main_loop", "service_name:\(service)"])
+  }
+
+  func pinged(_ service: String, success: Bool) {
+    statsD?.increment(
+      "nerve.watcher.status.ping.count",
+      tags: [
+        "ping_result:\(success ? "success" : "fail")", "service_name:\(service)", "nerve_version:\(Nerve.version)",
+      ])
+  }
+
+  func checked(_ service: String, check: String, passed: Bool) {
+    statsD?.increment(
+      "nerve.watcher.status.service_check",
+      tags: ["check_result:\(passed ? "up" : "down")", "service_name:\(service)", "check_name:\(check)"])
+  }
+
+  func throttled(_ service: String, isShadow: Bool) {
+    statsD?.increment("nerve.watcher.throttled", tags: ["service_name:\(service)", "shadow_mode:\(isShadow)"])
+  }
+
+  func transition(_ service: String, to verdict: Verdict) {
+    statsD?.increment("nerve.watcher.status.transition", tags: ["new_status:\(verdict)", "service_name:\(service)"])
+  }
+
+  func reported(_ service: String, success: Bool) {
+    statsD?.increment(
+      "nerve.watcher.status.report.count",
+      tags: ["report_result:\(success ? "success" : "fail")", "service_name:\(service)"])
+  }
+
+  // MARK: ZooKeeper
+
+  func clientTaken(of target: ZooKeeperTarget, isNew: Bool) {
+    statsD?.increment(
+      isNew ? "nerve.reporter.zk.client.created" : "nerve.reporter.zk.client.reused",
+      tags: ["zk_cluster:\(target.cluster)"])
+  }
+
+  func created(_ target: ZooKeeperTarget, elapsed: Duration) {
+    statsD?.timing(
+      "nerve.reporter.zk.create.elapsed_time", elapsed,
+      tags: ["zk_cluster:\(target.cluster)", "zk_path:\(target.directory)"])
+  }
+
+  func deleted(_ target: ZooKeeperTarget, elapsed: Duration) {
+    statsD?.timing("nerve.reporter.zk.delete.elapsed_time", elapsed, tags: ["zk_cluster:\(target.cluster)"])
+  }
+
+  func renewed(_ target: ZooKeeperTarget) {
+    statsD?.increment("nerve.reporter.zk.ttl.renew", tags: ["zk_cluster:\(target.cluster)", "result:success"])
+  }
+}

@@ -1,0 +1,46 @@
+/// What a reload has to do, found by comparing what runs with what is wanted.
+///
+/// Pure: the agent carries it out. Every list is in the order of names, so that two equal reloads do the
+/// same things in the same order.
+struct ReloadPlan: Equatable, Sendable {
+  /// A service whose configuration changed.
+  struct Change: Equatable, Sendable {
+    var service: ServiceConfiguration
+    /// The registration itself is the same: the new checks take the running one over as it stands.
+    /// Otherwise the old one stays until the new one has reported.
+    var keepsRegistration: Bool
+  }
+
+  var added: [ServiceConfiguration] = []
+  var changed: [Change] = []
+  /// Names.
+  var removed: [String] = []
+  /// Names; they keep their history and their registration.
+  var unchanged: [String] = []
+
+  /// - Parameters:
+  ///   - running: by name.
+  ///   - wanted: the services of the new configuration that are in order.
+  ///   - bad: keys that the new configuration has but gets wrong; their services stay as they are.
+  init(running: [String: ServiceConfiguration], wanted: [ServiceConfiguration], bad: Set<String>) {
+    var mentioned: Set<String> = []
+    for service in wanted.sorted(by: { $0.name < $1.name }) {
+      mentioned.insert(service.name)
+      guard let current = running[service.name] else {
+        added.append(service)
+        continue
+      }
+      if current == service {
+        unchanged.append(service.name)
+      } else {
+        changed.append(Change(service: service, keepsRegistration: current.registry == service.registry))
+      }
+    }
+    for (name, service) in running.sorted(by: { $0.key < $1.key }) where !mentioned.contains(name) {
+      if bad.contains(service.key) { unchanged.append(name) } else { removed.append(name) }
+    }
+  }
+
+  /// Whether there is anything to do.
+  var isEmpty: Bool { added.isEmpty && changed.isEmpty && removed.isEmpty }
+}

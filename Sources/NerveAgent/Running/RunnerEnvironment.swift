@@ -1,0 +1,61 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// What all services of one agent share.
+@LoopActor final class RunnerEnvironment {
+  let clock: LoopClock
+  let logger: Logger
+  let meters: Meters
+  /// The metrics under the original's names.
+  var original: OriginalMetrics
+  /// The moment from which all services count their place in the interval.
+  let epoch: LoopClock.Instant
+
+  init(clock: LoopClock, logger: Logger, metrics: Metrics, original: OriginalMetrics = OriginalMetrics()) {
+    self.clock = clock
+    self.logger = logger
+    self.original = original
+    epoch = clock.now
+    meters = Meters(metrics)
+  }
+}
+
+/// The agent's own metrics, looked up once.
+@LoopActor final class Meters {
+  let lateness: Histogram
+  let transitions: Counter
+  let throttled: Counter
+  let registrations: Counter
+  let deregistrations: Counter
+  let reportFailures: Counter
+  let reloads: Counter
+  let refusedReloads: Counter
+  private let passed: Counter
+  private let failed: Counter
+  private let elapsed: Histogram
+
+  init(_ metrics: Metrics) {
+    lateness = metrics.histogram(
+      "nerve_check_lateness_seconds", help: "How long after its time a service's checks were started.")
+    transitions = metrics.counter("nerve_transitions_total", help: "Verdicts given to a reporter.")
+    throttled = metrics.counter(
+      "nerve_throttled_total", help: "Verdicts that the rate limit held back, or would have in shadow mode.")
+    registrations = metrics.counter("nerve_registrations_total", help: "Registrations that the registry confirmed.")
+    deregistrations = metrics.counter(
+      "nerve_deregistrations_total", help: "Registrations that were withdrawn and are gone.")
+    reportFailures = metrics.counter("nerve_report_failures_total", help: "Reports that the registry refused.")
+    reloads = metrics.counter("nerve_reloads_total", help: "Configurations that were put in force.")
+    refusedReloads = metrics.counter(
+      "nerve_refused_reloads_total", help: "Configurations that were refused; the one before stayed in force.")
+    let help = "Results of single checks."
+    passed = metrics.counter("nerve_checks_total", ["result": "passed"], help: help)
+    failed = metrics.counter("nerve_checks_total", ["result": "failed"], help: help)
+    elapsed = metrics.histogram("nerve_check_duration_seconds", help: "From the start of a check to its result.")
+  }
+
+  func count(_ result: CheckResult) {
+    if result.passed { passed.increment() } else { failed.increment() }
+    elapsed.observe(result.elapsed)
+  }
+}

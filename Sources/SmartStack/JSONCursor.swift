@@ -1,0 +1,213 @@
+/// Reads JSON (RFC 8259) piece by piece, without building a tree.
+///
+/// Every reading function moves past what it read and returns nil, or false, when something else stands
+/// there; the cursor is then of no further use but for telling where (``offset``).
+public struct JSONCursor {
+  /// A value that is neither a string, an object nor an array.
+  public enum Word: Equatable, Sendable {
+    case null
+    case bool(Bool)
+    /// The text of a number without fraction and exponent.
+    case integer(String)
+    /// The text of any other number.
+    case float(String)
+  }
+
+  private let bytes: [UInt8]
+  /// Where the next byte to be read is.
+  public private(set) var offset = 0
+
+  /// A cursor before the first byte.
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  /// The next byte that is not blank, without moving past it; nil at the end.
+  public mutating func peek() -> UInt8? {
+    while offset < bytes.count {
+      switch bytes[offset] {
+      case 0x20, 0x0A, 0x0D, 0x09: offset += 1
+      default: return bytes[offset]
+      }
+    }
+    return nil
+  }
+
+  /// Moves past `mark` if it is next, blanks aside.
+  public mutating func take(_ mark: Unicode.Scalar) -> Bool {
+    guard peek() == UInt8(ascii: mark) else { return false }
+    offset += 1
+    return true
+  }
+
+  /// Reads an object, calling `member` with each name; it must read the value and return true to go on.
+  public mutating func readObject(_ member: (String, inout JSONCursor) -> Bool) -> Bool {
+    guard take("{") else { return false }
+    if take("}") { return true }
+    repeat {
+      guard let name = readString(), take(":"), member(name, &self) else { return false }
+    } while take(",")
+    return take("}")
+  }
+
+  /// Reads an array, calling `item` before each value; it must read the value and return true to go on.
+  public mutating func readArray(_ item: (inout JSONCursor) -> Bool) -> Bool {
+    guard take("[") else { return false }
+    if take("]") { return true }
+    repeat {
+      guard item(&self) else { return false }
+    } while take(",")
+    return take("]")
+  }
+
+  /// Moves past a value of any kind and returns its compact text; nil for what is no JSON or is nested
+  /// deeper than `depth`.
+  public mutating func readCompact(depth: Int = 64) -> String? {
+    switch peek() {
+    case UInt8(ascii: "\""): return readString().map(JSONText.quoted)
+    case UInt8(ascii: "{"):
+      var members: [String] = []
+      let isWhole =
+        depth > 0
+        && readObject { name, cursor in
+          guard let value = cursor.readCompact(depth: depth - 1) else { return false }
+          members.append(JSONText.quoted(name) + ":" + value)
+          return true
+        }
+      return isWhole ? "{" + members.joined(separator: ",") + "}" : nil
+    case UInt8(ascii: "["):
+      var items: [String] = []
+      let isWhole =
+        depth > 0
+        && readArray { cursor in
+          guard let value = cursor.readCompact(depth: depth - 1) else { return false }
+          items.append(value)
+          return true
+        }
+      return isWhole ? "[" + items.joined(separator: ",") + "]" : nil
+    default:
+      switch readWord() {
+      case .null: return "null"
+      case .bool(let value): return value ? "true" : "false"
+      case .integer(let text), .float(let text): return text
+      case nil: return nil
+      }
+    }
+  }
+
+  // MARK: Words
+
+  /// Reads `null`, `true`, `false` or a number.
+  public mutating func readWord() -> Word? {
+    guard peek() != nil else { return nil }
+    let start = offset
+    while offset < bytes.count, JSONCursor.isWordByte(bytes[offset]) { offset += 1 }
+    let word = bytes[start..<offset]
+    if word.elementsEqual("null".utf8) { return .null }
+    if word.elementsEqual("true".utf8) { return .bool(true) }
+    if word.elementsEqual("false".utf8) { return .bool(false) }
+    guard let isWhole = JSONCursor.isWholeNumber(word) else { return nil }
+    let text = String(decoding: word, as: UTF8.self)
+    return isWhole ? .integer(text) : .float(text)
+  }
+
+  private static func isWordByte(_ byte: UInt8) -> Bool {
+    isDigit(byte) || (0x61...0x7A).contains(byte | 0x20) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-")
+      || byte == UInt8(ascii: ".")
+  }
+
+  /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?`; nil for what is no number.
+  private static func isWholeNumber(_ word: ArraySlice<UInt8>) -> Bool? {
+    var rest = word.first == UInt8(ascii: "-") ? word.dropFirst() : word
+    let whole = rest.prefix(while: isDigit)
+    guard let first = whole.first, first != UInt8(ascii: "0") || whole.count == 1 else { return nil }
+    rest = rest.dropFirst(whole.count)
+    if rest.isEmpty { return true }
+    if rest.first == UInt8(ascii: ".") {
+      let fraction = rest.dropFirst().prefix(while: isDigit)
+      if fraction.isEmpty { return nil }
+      rest = rest.dropFirst(1 + fraction.count)
+    }
+    if let mark = rest.first, mark | 0x20 == UInt8(ascii: "e") {
+      rest = rest.dropFirst()
+      if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+      let exponent = rest.prefix(while: isDigit)
+      if exponent.isEmpty { return nil }
+      rest = rest.dropFirst(exponent.count)
+    }
+    return rest.isEmpty ? false : nil
+  }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+
+  // MARK: Strings
+
+  /// Reads a string and resolves its escapes.
+  public mutating func readString() -> String? {
+    guard take("\"") else { return nil }
+    let start = offset
+    while offset < bytes.count {
+      switch bytes[offset] {
+      case UInt8(ascii: "\""):
+        defer { offset += 1 }
+        return String(validating: bytes[start..<offset], as: UTF8.self)
+      case UInt8(ascii: "\\"): return readEscapedString(from: start)
+      case 0..<0x20: return nil
+      default: offset += 1
+      }
+    }
+    return nil
+  }
+
+  /// The rest of a string whose first escape is next; `start` is where it began.
+  private mutating func readEscapedString(from start: Int) -> String? {
+    var text = Array(bytes[start..<offset])
+    while offset < bytes.count {
+      let byte = bytes[offset]
+      offset += 1
+      switch byte {
+      case UInt8(ascii: "\""): return String(validating: text, as: UTF8.self)
+      case UInt8(ascii: "\\"):
+        guard let scalar = readEscape() else { return nil }
+        text.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+      case 0..<0x20: return nil
+      default: text.append(byte)
+      }
+    }
+    return nil
+  }
+
+  private mutating func readEscape() -> Unicode.Scalar? {
+    guard offset < bytes.count else { return nil }
+    let byte = bytes[offset]
+    offset += 1
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
+    case UInt8(ascii: "b"): return "\u{8}"
+    case UInt8(ascii: "f"): return "\u{C}"
+    case UInt8(ascii: "n"): return "\n"
+    case UInt8(ascii: "r"): return "\r"
+    case UInt8(ascii: "t"): return "\t"
+    case UInt8(ascii: "u"): break
+    default: return nil
+    }
+    guard let unit = readHex() else { return nil }
+    guard (0xD800..<0xDC00).contains(unit) else { return Unicode.Scalar(unit) }
+    // The first half of a surrogate pair: the second must follow.
+    guard offset + 1 < bytes.count, bytes[offset] == UInt8(ascii: "\\"), bytes[offset + 1] == UInt8(ascii: "u") else {
+      return nil
+    }
+    offset += 2
+    guard let low = readHex(), (0xDC00..<0xE000).contains(low) else { return nil }
+    return Unicode.Scalar(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+  }
+
+  private mutating func readHex() -> UInt32? {
+    guard offset + 4 <= bytes.count else { return nil }
+    var value: UInt32 = 0
+    for byte in bytes[offset..<offset + 4] {
+      guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { return nil }
+      value = value << 4 | UInt32(digit)
+    }
+    offset += 4
+    return value
+  }
+}

@@ -1,0 +1,8 @@
+/// FNV-1a: the same text is the same name in every process, unlike `Hasher`.
+enum StableHash {
+  static func text(_ text: String) -> String {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return String(hash, radix: 16)
+  }
+}

@@ -1,0 +1,258 @@
+internal import HAProxyConfigGen
+public import Logging
+public import Reactor
+public import SmartStack
+internal import ZooKeeper
+
+/// The agent: watches every service of a configuration and keeps the outputs in agreement with them.
+///
+/// Nothing outside is touched before every service has been heard of, or ``SynapseConfiguration/firstDataDeadline``
+/// has passed; services that are still silent then are served from what is remembered of them.
+@LoopActor public final class Synapse {
+  private var configuration: SynapseConfiguration
+  private let clock: LoopClock
+  private let logger: Logger
+  private let metrics: Metrics
+  private let context: WatcherContext
+  private let stateDirectory: String?
+
+  private var watchers: [String: RunningWatcher] = [:]
+  /// The last word on each service.
+  private var snapshots: [String: ServiceSnapshot] = [:]
+  private var outputs: [any ConfigGenerator] = []
+  private var haproxy: HAProxyOutput?
+  private var changed: Set<String> = []
+  private var isActScheduled = false
+  /// Services of the configuration to come, or of the first one, that have not been heard of.
+  private var awaited: Set<String> = []
+  private var next: SynapseConfiguration?
+  private var firstDataTimer: LoopTimer?
+
+  /// Called once, when the outputs have been told of every service for the first time.
+  public var onReady: (@LoopActor () -> Void)?
+
+  private struct RunningWatcher {
+    let service: ServiceConfiguration
+    let generation: Int
+    let task: Task<Void, any Error>
+  }
+  private var generation = 0
+
+  /// An agent that does nothing yet.
+  /// - Parameter stateDirectory: where it notes what a crash must not lose; nil: nowhere.
+  public init(
+    _ configuration: SynapseConfiguration, stateDirectory: String?, clock: LoopClock = .system, logger: Logger,
+    metrics: Metrics
+  ) {
+    self.configuration = configuration
+    self.stateDirectory = stateDirectory
+    self.clock = clock
+    self.logger = logger
+    self.metrics = metrics
+    let clients = ZooKeeperClients(clock: clock, logger: logger, metrics: metrics)
+    context = WatcherContext(clients: clients, clock: clock, logger: logger, metrics: metrics)
+  }
+
+  // MARK: Life
+
+  /// Begins to watch; the outputs follow once there is data.
+  public func start() {
+    logger.notice("synapse starts", [.count: configuration.services.count, .path: configuration.file])
+    prepare(configuration)
+  }
+
+  /// Stops watching. HAProxy goes on with what it has, files stay. Takes some seconds at most.
+  public func stop() async {
+    firstDataTimer?.cancel()
+    for watcher in watchers.values { watcher.task.cancel() }
+    watchers = [:]
+    await within(.seconds(5)) { [outputs] in
+      for output in outputs { await output.stop() }
+    }
+    await context.clients.closeAll()
+    logger.notice("synapse has stopped, HAProxy goes on")
+  }
+
+  /// Goes over to another configuration, by difference: watchers of unchanged services go on, the outputs
+  /// change once the new services have been heard of. A service that can no longer be read stays as it was.
+  public func reload(_ configuration: SynapseConfiguration) {
+    var configuration = configuration
+    let known = Set(configuration.services.map(\.name))
+    for leftOut in configuration.leftOut where !known.contains(leftOut.name) {
+      if let old = self.configuration.services.first(where: { $0.name == leftOut.name }) {
+        configuration.services.append(old)
+        logger.warning("service stays as it was", [.service: old.name, .reason: leftOut.error])
+      }
+    }
+    logger.notice("configuration is read again", [.count: configuration.services.count, .path: configuration.file])
+    prepare(configuration)
+  }
+
+  private func prepare(_ configuration: SynapseConfiguration) {
+    report(configuration)
+    next = configuration
+    let wanted = Dictionary(configuration.services.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
+    for (name, watcher) in watchers where wanted[name] == nil {
+      watcher.task.cancel()
+      watchers[name] = nil
+    }
+    awaited = []
+    for service in configuration.services {
+      if let watcher = watchers[service.name], watcher.service.finds(likewise: service) {
+        watchers[service.name] = RunningWatcher(service: service, generation: watcher.generation, task: watcher.task)
+        if snapshots[service.name] == nil { awaited.insert(service.name) }
+      } else {
+        awaited.insert(service.name)
+        watch(service)
+      }
+    }
+    closeUnusedEnsembles(configuration)
+    firstDataTimer?.cancel()
+    firstDataTimer = clock.schedule(after: configuration.firstDataDeadline) { [weak self] in self?.deadlinePassed() }
+    commitIfHeard()
+  }
+
+  private func report(_ configuration: SynapseConfiguration) {
+    for warning in configuration.warnings { logger.warning("configuration", [.reason: warning]) }
+    for leftOut in configuration.leftOut {
+      logger.error("service is left out", [.service: leftOut.name, .reason: leftOut.error])
+    }
+    metrics.gauge("synapse_services_left_out", help: "Services whose configuration cannot be run.").value =
+      Double(configuration.leftOut.count)
+    metrics.gauge("synapse_services", help: "Services that are watched.").value = Double(configuration.services.count)
+  }
+
+  private func closeUnusedEnsembles(_ configuration: SynapseConfiguration) {
+    let used = configuration.services.reduce(into: Set<String>()) { $0.formUnion($1.ensembles) }
+    for key in context.clients.all.keys where !used.contains(key) {
+      Task { @LoopActor [clients = context.clients] in await clients.close(key) }
+    }
+  }
+
+  // MARK: Watching
+
+  private func watch(_ service: ServiceConfiguration) {
+    generation += 1
+    let (name, mine) = (service.name, generation)
+    watchers[name]?.task.cancel()
+    let watcher = service.makeWatcher(context)
+    let task = Task { @LoopActor [weak self] in
+      try await watcher.run { snapshot in self?.take(snapshot, from: mine) }
+    }
+    watchers[name] = RunningWatcher(service: service, generation: mine, task: task)
+  }
+
+  private func take(_ snapshot: ServiceSnapshot, from generation: Int) {
+    guard watchers[snapshot.service]?.generation == generation else { return }
+    let isNews = snapshots[snapshot.service] != snapshot
+    snapshots[snapshot.service] = snapshot
+    if awaited.remove(snapshot.service) != nil { commitIfHeard() }
+    if isNews || awaited.isEmpty { changed.insert(snapshot.service) }
+    if isNews { scheduleAct() }
+  }
+
+  /// Everything that is queued on the loop now is taken in before the outputs are told, once.
+  private func scheduleAct() {
+    if isActScheduled || outputs.isEmpty { return }
+    isActScheduled = true
+    Task { @LoopActor in await self.act() }
+  }
+
+  private func act() async {
+    isActScheduled = false
+    let news = changed.sorted().compactMap { snapshots[$0] }
+    changed = []
+    await tell(news)
+  }
+
+  private func tell(_ news: [ServiceSnapshot]) async {
+    for output in outputs {
+      do { try await output.reconcile(news) } catch {
+        logger.error("an output could not take the news", [.reason: "\(error)"])
+      }
+    }
+  }
+
+  // MARK: Outputs
+
+  private func commitIfHeard() {
+    if awaited.isEmpty { commit() }
+  }
+
+  private func deadlinePassed() {
+    guard next != nil, !awaited.isEmpty else { return }
+    logger.warning(
+      "some services have not been heard of, what is remembered of them is served",
+      [.count: awaited.count, .service: awaited.sorted().prefix(5).joined(separator: ", ")])
+    commit()
+  }
+
+  private func commit() {
+    guard let next else { return }
+    self.next = nil
+    firstDataTimer?.cancel()
+    let silent = awaited
+    awaited = []
+    let before = outputs.isEmpty ? nil : configuration
+    configuration = next
+    let names = Set(next.services.map(\.name))
+    for name in snapshots.keys where !names.contains(name) { snapshots[name] = nil }
+    Task { @LoopActor in await self.switchOutputs(from: before, silent: silent) }
+  }
+
+  private func switchOutputs(from before: SynapseConfiguration?, silent: Set<String>) async {
+    let replaced = outputs.filter { output in (output as? HAProxyOutput).map { !canKeep($0) } ?? true }
+    outputs.removeAll { output in replaced.contains { $0 === output } }
+    for output in replaced { await output.stop() }
+    let kept = outputs.isEmpty ? nil : haproxy
+    haproxy = kept ?? makeHAProxyOutput(memory: haproxy?.model.memory)
+    var remembered: [ServiceSnapshot] = []
+    if !silent.isEmpty, let haproxy {
+      remembered = await haproxy.remembered(configuration.services.filter { silent.contains($0.name) })
+    }
+    kept?.adopt(configuration.services)
+    var made: [any ConfigGenerator] = kept == nil ? [haproxy].compactMap { $0 } : []
+    if let fileOutput = configuration.fileOutput {
+      made.append(FileOutput(fileOutput, services: configuration.services, clock: clock, logger: logger))
+    }
+    for output in made { output.start() }
+    outputs += made
+    changed = []
+    // Whoever has spoken meanwhile is no longer in need of being remembered.
+    let known = configuration.services.compactMap { snapshots[$0.name] }
+    await tell(known + remembered.filter { snapshots[$0.service] == nil })
+    onReady?()
+    onReady = nil
+  }
+
+  /// Whether an output goes on under the configuration as it is now.
+  private func canKeep(_ output: HAProxyOutput) -> Bool { output.original == configuration.haproxy }
+
+  private func makeHAProxyOutput(memory: ServerMemory?) -> HAProxyOutput? {
+    guard let section = configuration.haproxy else { return nil }
+    let saved = section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
+    let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash.text(section.filePath))" }
+    let output = HAProxyOutput(
+      section, services: configuration.services, memory: memory ?? saved.map(ServerMemory.init(stateFile:)) ?? .init(),
+      clock: clock, logger: logger, metrics: metrics, reloadMarker: marker)
+    output.savedState = saved
+    return output
+  }
+
+  /// Runs `body`, but does not wait for it longer than `limit`.
+  private func within(_ limit: Duration, _ body: @escaping @LoopActor () async -> Void) async {
+    let done = WorkSignal(clock: clock)
+    Task { @LoopActor in
+      await body()
+      done.set()
+    }
+    done.set(after: limit)
+    await done.wait()
+    done.cancelAppointment()
+  }
+}
+
+extension ServiceConfiguration {
+  /// Whether a watcher of this service finds what one of the other would.
+  func finds(likewise other: ServiceConfiguration) -> Bool { discovery == other.discovery && rules == other.rules }
+}

@@ -1,0 +1,112 @@
+internal import AgentRuntime
+internal import Glibc
+internal import HAProxyConfigGen
+public import Logging
+internal import Reactor
+internal import SmartStack
+internal import YAMLConfig
+
+/// What the executable does, apart from reading its arguments. Each function returns the exit status.
+public enum SynapseProgram {
+  /// What `--version` prints.
+  public static let version = "synapse 0.1.0"
+
+  /// The log's forms: `text`, `json`.
+  public static var logFormats: [String] { LogFormat.allCases.map(\.rawValue) }
+
+  /// Reads a configuration and says what is wrong with it, on standard error.
+  /// - Returns: 0 if all of it can be run.
+  public static func check(_ path: String) -> Int32 {
+    let configuration: SynapseConfiguration
+    do throws(ConfigError) {
+      configuration = try ConfigurationLoader(environment: AgentProcess.environment).load(path)
+    } catch {
+      say(error.description)
+      return 1
+    }
+    for warning in configuration.warnings { say("warning: \(warning)") }
+    for leftOut in configuration.leftOut { say(leftOut.description) }
+    var isGood = configuration.leftOut.isEmpty
+    for problem in configuration.generatorProblems {
+      say(problem.severity == .badService ? problem.description : "warning: \(problem)")
+      if problem.severity == .badService { isGood = false }
+    }
+    if isGood { say("\(path) is good: \(configuration.services.count) services") }
+    return isGood ? 0 : 1
+  }
+
+  /// Runs the agent until it is told to stop.
+  @LoopActor public static func run(_ path: String, logFormat: String, logLevel: Logger.Level) async -> Int32 {
+    let configuration: SynapseConfiguration
+    do {
+      configuration = try await load(path)
+    } catch {
+      say("\(error)")
+      return 1
+    }
+    AgentLog.bootstrap(agent: "synapse", format: LogFormat(rawValue: logFormat) ?? .text, level: logLevel)
+    let logger = Logger(label: "synapse")
+    let state = StateDirectory(configured: configuration.stateDirectory, agent: "synapse")
+    if let problem = state.problem { logger.warning("no state is kept", [.path: state.path, .reason: problem]) }
+    let lock: InstanceLock?
+    do throws(FileError) {
+      let place = configuration.haproxy?.filePath ?? configuration.fileOutput?.directory ?? path
+      lock = try state.path(for: "synapse-\(StableHash.text(place)).lock").map { path throws(FileError) in
+        try InstanceLock(path: path)
+      }
+    } catch {
+      logger.critical("another synapse keeps the same files: \(error)")
+      return 1
+    }
+    await serve(configuration, path, state, logger)
+    withExtendedLifetime(lock) {}
+    return 0
+  }
+
+  @LoopActor private static func serve(
+    _ configuration: SynapseConfiguration, _ path: String, _ state: StateDirectory, _ logger: Logger
+  ) async {
+    let directory = state.problem == nil ? state.path : nil
+    let synapse = Synapse(configuration, stateDirectory: directory, logger: logger, metrics: Metrics())
+    let process = AgentProcess(
+      onReload: { Task { @LoopActor in await reload(synapse, path, logger) } },
+      onStop: {})
+    synapse.onReady = { process.ready() }
+    synapse.start()
+    await process.waitUntilStopped()
+    await synapse.stop()
+  }
+
+  /// SIGHUP: a file that cannot be read changes nothing.
+  @LoopActor private static func reload(_ synapse: Synapse, _ path: String, _ logger: Logger) async {
+    do { synapse.reload(try await load(path)) } catch {
+      logger.error("the configuration cannot be read, everything stays as it was", [.path: path, .reason: "\(error)"])
+    }
+  }
+
+  /// Off the loop: a large file takes a while.
+  private static func load(_ path: String) async throws -> SynapseConfiguration {
+    let environment = AgentProcess.environment
+    return try await BlockingWork.run { try ConfigurationLoader(environment: environment).load(path) }
+  }
+
+  private static func say(_ line: String) {
+    let bytes = Array("synapse: \(line)\n".utf8)
+    _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}
+
+extension SynapseConfiguration {
+  /// What the generator finds wrong before any server is known.
+  var generatorProblems: [ConfigProblem] {
+    guard let haproxy else { return [] }
+    var model = ProxyModel(settings: haproxy.generator, services: services.map(\.haproxy), memory: ServerMemory())
+    for service in services {
+      // A server that stands for any, so that templates are tried out.
+      let sample = Backend(name: "sample", host: "192.0.2.1", port: 1)
+      let backends = service.rules.defaultServers.isEmpty ? [sample] : service.rules.defaultServers
+      model.apply(ServiceSnapshot(service: service.name, backends: backends), now: 0)
+    }
+    return model.problems
+  }
+}

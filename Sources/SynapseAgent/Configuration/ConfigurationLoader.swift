@@ -1,0 +1,131 @@
+internal import Reactor
+public import YAMLConfig
+
+
+/// Reads a configuration file and what belongs to it.
+///
+/// What is wrong with one service leaves that service out (``SynapseConfiguration/leftOut``); what is wrong with
+/// the rest is thrown, and nothing may start with it.
+public struct ConfigurationLoader {
+  private static let sizeLimit = 64 << 20
+  /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
+  private static let plainSections = [
+    "services", "service_conf_dir", "haproxy", "file_output", "statsd", "state_dir", "first_data_deadline",
+  ]
+
+  private let environment: [String: String]
+
+  /// A loader for this machine's files.
+  /// - Parameter environment: replaces `<%= ENV['NAME'] %>`.
+  public init(environment: [String: String]) {
+    self.environment = environment
+  }
+
+  /// Reads and decodes `path`.
+  public func load(_ path: String) throws(ConfigError) -> SynapseConfiguration {
+    let document = try document(path)
+    let top = try ConfigSection(document.root)
+    var result = SynapseConfiguration(file: path)
+    result.warnings = document.warnings
+    for key in top.keys where !ConfigurationLoader.plainSections.contains(key) {
+      throw top.error(
+        key, "there is no configuration generator '\(key)' here; its listeners would be missing without a word")
+    }
+    if let section = try top.optionalSection("haproxy") {
+      result.haproxy = try HAProxySectionDecoder.top(section)
+    } else if top.has("haproxy") {
+      throw top.error("haproxy", "is null; it needs at least global and defaults")
+    }
+    if let section = try top.optionalSection("file_output") {
+      result.fileOutput = FileOutputConfiguration(directory: try section.string("output_directory"))
+    }
+    if result.haproxy == nil, result.fileOutput == nil {
+      throw document.root.error("neither 'haproxy' nor 'file_output' is given: there is nothing to keep")
+    }
+    try decodeRest(top, into: &result)
+    try decodeServices(top, into: &result)
+    result.warnings += top.unknownKeys()
+    return result
+  }
+
+  private func decodeRest(_ top: ConfigSection, into result: inout SynapseConfiguration) throws(ConfigError) {
+    result.stateDirectory = try top.optionalString("state_dir")
+    result.firstDataDeadline = try top.duration(
+      "first_data_deadline", in: 0...86_400, default: result.firstDataDeadline)
+    guard let section = try top.optionalSection("statsd") else { return }
+    var statsd = StatsDConfiguration(
+      host: try section.string("host", default: "localhost"), port: try section.int("port", in: 1...65_535, default: 8125))
+    for entry in try section.entries("sample_rate") {
+      statsd.sampleRates[entry.name] = try entry.value.double(in: 0...1)
+    }
+    result.statsd = statsd
+  }
+
+  // MARK: Services
+
+  private func decodeServices(_ top: ConfigSection, into result: inout SynapseConfiguration) throws(ConfigError) {
+    var order: [String] = []
+    var nodes: [String: YAMLNode] = [:]
+    for entry in try top.entries("services") {
+      if nodes.updateValue(entry.value, forKey: entry.name) == nil { order.append(entry.name) }
+    }
+    if let directory = try top.optionalString("service_conf_dir") {
+      for file in try serviceFiles(directory, top) {
+        do {
+          let document = try document("\(directory)/\(file.name)")
+          result.warnings += document.warnings
+          if nodes.updateValue(document.root, forKey: file.service) == nil { order.append(file.service) }
+        } catch {
+          result.leftOut.append(LeftOutService(name: file.service, error: error))
+          nodes[file.service] = nil
+        }
+      }
+    }
+    for name in order {
+      guard let node = nodes[name] else { continue }
+      decodeService(name, node, into: &result)
+    }
+  }
+
+  private func decodeService(_ name: String, _ node: YAMLNode, into result: inout SynapseConfiguration) {
+    do {
+      // Not adopted by the top: what a bad service holds beyond its error is not worth a warning.
+      let section = try ConfigSection(node)
+      let services = try ServiceDecoder(name: name, section: section).decode()
+      for service in services { try ServiceDecoder.checkName(service.name, at: node) }
+      result.services += services
+      result.warnings += section.unknownKeys()
+    } catch {
+      result.leftOut.append(LeftOutService(name: name, error: error))
+    }
+  }
+
+  /// `*.json`, then `*.yaml`, each sorted: the order in which the original's glob gives them.
+  private func serviceFiles(
+    _ directory: String, _ top: ConfigSection
+  ) throws(ConfigError) -> [(name: String, service: String)] {
+    let names: [String]
+    do {
+      names = try Files.list(directory)
+    } catch {
+      throw top.error("service_conf_dir", "\(error)")
+    }
+    var files: [(name: String, service: String)] = []
+    for suffix in [".json", ".yaml"] {
+      for name in names.sorted() where name.hasSuffix(suffix) && !name.hasPrefix(".") {
+        files.append((name, String(name.dropLast(suffix.count))))
+      }
+    }
+    return files
+  }
+
+  private func document(_ path: String) throws(ConfigError) -> YAMLDocument {
+    let bytes: [UInt8]
+    do {
+      bytes = try Files.read(path, limit: ConfigurationLoader.sizeLimit)
+    } catch {
+      throw ConfigError(file: path, problem: "\(error)")
+    }
+    return try YAMLDocument(ConfigTemplate.expand(bytes, file: path, environment: environment), file: path)
+  }
+}

@@ -1,0 +1,197 @@
+public import HAProxyConfigGen
+
+public import YAMLConfig
+
+/// All of `synapse.conf.json`, decoded; what was wrong with single services stands beside the good ones.
+public struct SynapseConfiguration: Sendable {
+  /// The file it came from, as the operator named it.
+  public var file: String
+  /// The services that can be run, in the file's order.
+  public var services: [ServiceConfiguration] = []
+  /// The `haproxy` section; nil: no HAProxy is kept.
+  public var haproxy: HAProxyConfiguration?
+  /// The `file_output` section; nil: no files are kept.
+  public var fileOutput: FileOutputConfiguration?
+  /// Where the original's StatsD metrics go; nil: nowhere.
+  public var statsd: StatsDConfiguration?
+  /// Where the agent keeps its lock; nil: the usual places.
+  public var stateDirectory: String?
+  /// How long a start waits for the first data of every service before it makes do with what is remembered.
+  public var firstDataDeadline: Duration = .seconds(10)
+  /// The services that cannot be run, each with the reason at its place in its file.
+  public var leftOut: [LeftOutService] = []
+  /// Unknown keys and other oddities.
+  public var warnings: [ConfigError] = []
+
+  /// An empty configuration.
+  public init(file: String) { self.file = file }
+}
+
+/// A service that is not run because of what its configuration holds.
+public struct LeftOutService: Hashable, Sendable, CustomStringConvertible {
+  /// Its key under `services`.
+  public var name: String
+  /// What is wrong with it.
+  public var error: ConfigError
+
+  /// `synapse.conf.json:3:11: services.web.haproxy.port: …; service web is left out`.
+  public var description: String { "\(error); service \(name) is left out" }
+}
+
+/// How HAProxy is kept: the part of the `haproxy` section that is not about the file's text.
+public struct HAProxyConfiguration: Hashable, Sendable {
+  /// What the file's text is made from.
+  public var generator = GeneratorSettings()
+  /// `do_writes`: whether the file is kept.
+  public var writesFile = true
+  /// `config_file_path`; empty only without ``writesFile``.
+  public var filePath = ""
+  /// `candidate_config_file_path`: where a new file is written and checked before it replaces the old one.
+  public var candidatePath = ""
+  /// How a new file is checked.
+  public var check: FileCheck = .installedHAProxy
+  /// `do_socket` and `socket_file_path`: the stats sockets; empty: none is used, so every change is a reload.
+  public var sockets: [String] = []
+  /// `do_reloads` and `reload_command`, run by the shell; nil: HAProxy is never reloaded.
+  public var reloadCommand: String?
+  /// `restart_interval`: the least time between two reloads.
+  public var reloadInterval: Duration = .seconds(2)
+  /// `restart_jitter`: up to this share of the interval is added to it.
+  public var reloadJitter: Double = 0
+  /// `state_file_path`; nil: nothing is remembered across restarts.
+  public var stateFilePath: String?
+
+  /// As the original has it by default, without the keys it requires.
+  public init() {}
+}
+
+/// How a candidate file is checked before it becomes HAProxy's.
+public enum FileCheck: Hashable, Sendable {
+  /// `do_checks: false`.
+  case none
+  /// `do_checks` is not set: `haproxy -c` where HAProxy is installed, else nothing.
+  case installedHAProxy
+  /// `do_checks: true`: this command, run by the shell.
+  case command(String)
+}
+
+/// The `file_output` section.
+public struct FileOutputConfiguration: Hashable, Sendable {
+  /// Where one JSON file per service is kept.
+  public var directory: String
+
+  /// A directory.
+  public init(directory: String) { self.directory = directory }
+}
+
+/// The `statsd` section.
+public struct StatsDConfiguration: Hashable, Sendable {
+  /// Default `localhost`.
+  public var host: String
+  /// Default 8125.
+  public var port: Int
+  /// By metric name; 1 where none is given.
+  public var sampleRates: [String: Double]
+
+  /// A receiver.
+  public init(host: String = "localhost", port: Int = 8125, sampleRates: [String: Double] = [:]) {
+    self.host = host
+    self.port = port
+    self.sampleRates = sampleRates
+  }
+}
+
+/// One service.
+public struct ServiceConfiguration: Hashable, Sendable {
+  /// Its key under `services`.
+  public var name: String
+  /// Where its servers are found.
+  public var discovery: DiscoveryConfiguration
+  /// What becomes of the servers found; the filters are those of the discovery.
+  public var rules = BackendPolicy.Rules()
+  /// Its `haproxy` section.
+  public var haproxy: ServiceSettings
+  /// Whether it gets a file of its own in `file_output`.
+  public var writesFile = true
+
+  /// A service with the original's defaults.
+  public init(name: String, discovery: DiscoveryConfiguration) {
+    self.name = name
+    self.discovery = discovery
+    haproxy = ServiceSettings(service: name)
+  }
+}
+
+/// A `discovery` section.
+public struct DiscoveryConfiguration: Hashable, Sendable {
+  /// The kinds of discovery.
+  public indirect enum Method: Hashable, Sendable {
+    /// The default servers are all there is.
+    case base
+    /// Children of one znode.
+    case zookeeper(ZooKeeperDiscovery)
+    /// Several of them under one name.
+    case multi([NamedDiscovery], MultiResolver)
+  }
+
+  /// How.
+  public var method: Method
+  /// All must hold for a server found here.
+  public var labelFilters: [LabelFilter]
+
+  /// A section.
+  public init(_ method: Method, labelFilters: [LabelFilter] = []) {
+    self.method = method
+    self.labelFilters = labelFilters
+  }
+}
+
+/// One of the parts of a `multi` discovery.
+public struct NamedDiscovery: Hashable, Sendable {
+  /// Its key under `watchers`; the service's own discovery is `primary`.
+  public var name: String
+  /// What it is.
+  public var discovery: DiscoveryConfiguration
+
+  /// A part.
+  public init(name: String, discovery: DiscoveryConfiguration) {
+    self.name = name
+    self.discovery = discovery
+  }
+}
+
+/// How the parts of a `multi` discovery become one list.
+public enum MultiResolver: Hashable, Sendable {
+  /// All of them, in the order of the parts.
+  case union
+  /// The first of these parts that has any server.
+  case sequential([String])
+}
+
+/// A `discovery` section with method zookeeper.
+public struct ZooKeeperDiscovery: Hashable, Sendable {
+  /// The registrations' format.
+  public enum Decoding: Hashable, Sendable {
+    case nerve
+    /// With the name of the additional endpoint to use, if one is asked for.
+    case serverset(endpoint: String?)
+  }
+
+  /// `host:port` each.
+  public var hosts: [String]
+  /// The directory of the registrations, without a trailing slash.
+  public var path: String
+  /// The registrations' format.
+  public var decoding: Decoding = .nerve
+  /// The znode that holds generator sections for the service; nil: none is read.
+  public var generatorConfigPath: String?
+  /// The least time between two publications, `discovery_jitter`; nil: none.
+  public var jitter: Duration?
+
+  /// A directory of nerve's; its own data holds the generator sections.
+  public init(hosts: [String], path: String) {
+    self.hosts = hosts
+    self.path = path
+    generatorConfigPath = path
+  }
+}

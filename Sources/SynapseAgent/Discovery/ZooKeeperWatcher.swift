@@ -1,0 +1,234 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+internal import ZooKeeper
+
+/// Follows the registrations below one znode.
+///
+/// A name seen before is never read again; a name that holds its data is never read at all; the data of the
+/// others is watched. What cannot be used is left out, named once and counted. Published is
+///
+/// - first, when the list, the data of every name in it and the generator sections are known;
+/// - when servers went, at once, unless that would leave none while others are still being read;
+/// - when servers came, once all that came are read.
+@LoopActor final class ZooKeeperWatcher: ServiceWatcher {
+  let name: String
+  private let discovery: ZooKeeperDiscovery
+  private let client: ZooKeeperClient
+  private let clock: LoopClock
+  private let logger: Logger
+  private let skipped: Counter
+  private var policy: BackendPolicy
+  private var publish: (@LoopActor (ServiceSnapshot) -> Void)?
+
+  private var children: [String: Child] = [:]
+  /// Whether the names below the directory are known.
+  private var isListed = false
+  private var unread = 0
+  private var generatorConfig: String?
+  private var awaitsGeneratorConfig: Bool
+  private var hasPublished = false
+  private var tokens: [WatchToken] = []
+  private var lastPublication: LoopClock.Instant?
+  private var delayed: LoopTimer?
+  private var electionProblem: BackendPolicy.Note?
+
+  /// One name below the directory.
+  private struct Child {
+    /// Whether its data has arrived, or stands in the name.
+    var isRead = false
+    var backend: Backend?
+    /// What it holds is no registration: not repeated in the log while it stays the same.
+    var complaint: String?
+    var token: WatchToken?
+  }
+
+  init(
+    service: ServiceConfiguration, discovery: ZooKeeperDiscovery, client: ZooKeeperClient, context: WatcherContext
+  ) {
+    name = service.name
+    self.discovery = discovery
+    self.client = client
+    clock = context.clock
+    logger = context.logger
+    skipped = context.metrics.counter(
+      "synapse_registrations_skipped_total", help: "Registrations left out because of what they hold.")
+    var rules = service.rules
+    rules.labelFilters = service.discovery.labelFilters
+    policy = BackendPolicy(rules)
+    awaitsGeneratorConfig = discovery.generatorConfigPath != nil
+  }
+
+  func run(_ publish: @escaping @LoopActor (ServiceSnapshot) -> Void) async throws {
+    self.publish = publish
+    tokens.append(client.watchDirectory(discovery.path) { [weak self] event in self?.directory(event) })
+    if let path = discovery.generatorConfigPath {
+      tokens.append(client.watchData(path) { [weak self] event in self?.generatorConfig(event, path) })
+    }
+    await untilCancelled()
+    self.publish = nil
+    delayed?.cancel()
+    for token in tokens { token.cancel() }
+    for child in children.values { child.token?.cancel() }
+    children = [:]
+  }
+
+  // MARK: The directory
+
+  private func directory(_ event: DirectoryEvent) {
+    switch event {
+    case .children(let names): update(names)
+    case .missing: update([])
+    case .failed(let error):
+      // Not knowing is no change: what was published stands.
+      logger.warning("service cannot be read", [.service: name, .path: discovery.path, .reason: error])
+    }
+  }
+
+  private func update(_ names: [String]) {
+    let present = Set(names)
+    for (gone, child) in children where !present.contains(gone) {
+      child.token?.cancel()
+      if !child.isRead { unread -= 1 }
+      children[gone] = nil
+    }
+    isListed = true
+    for name in names where children[name] == nil { add(name) }
+    publishIfReady()
+  }
+
+  private func add(_ child: String) {
+    if let decoded = decodeName(child) {
+      children[child] = decoded
+      return
+    }
+    children[child] = Child()
+    unread += 1
+    let path = discovery.path == "/" ? "/\(child)" : "\(discovery.path)/\(child)"
+    let token = client.watchData(path) { [weak self] event in self?.data(event, of: child) }
+    // The data may have come while the watch was set.
+    children[child]?.token = token
+  }
+
+  /// The child as its own name describes it; nil when its data must be read.
+  private func decodeName(_ child: String) -> Child? {
+    do throws(RegistrationProblem) {
+      guard let decoded = try RegistrationCodec.decode(name: child) else { return nil }
+      return accepted(decoded, child)
+    } catch {
+      return refused(error.description, child, before: nil)
+    }
+  }
+
+  private func data(_ event: DataEvent, of child: String) {
+    guard let before = children[child] else { return }
+    var after: Child
+    switch event {
+    case .data(let bytes): after = decode(bytes, child, before)
+    // It went between the list and the reading; the next list will not have it.
+    case .missing: after = Child()
+    case .failed(let error): after = refused(error.description, child, before: before.complaint)
+    }
+    after.isRead = true
+    after.token = before.token
+    if !before.isRead { unread -= 1 }
+    children[child] = after
+    if !before.isRead || before.backend != after.backend { publishIfReady() }
+  }
+
+  private func decode(_ bytes: [UInt8], _ child: String, _ before: Child) -> Child {
+    do throws(RegistrationProblem) {
+      switch discovery.decoding {
+      case .nerve: return accepted(try RegistrationCodec.decode(payload: bytes, name: child), child)
+      case .serverset(let endpoint):
+        return accepted(try RegistrationCodec.decodeServerset(payload: bytes, name: child, endpoint: endpoint), child)
+      }
+    } catch {
+      return refused(error.description, child, before: before.complaint)
+    }
+  }
+
+  private func accepted(_ decoded: DecodedBackend, _ child: String) -> Child {
+    if !decoded.ignored.isEmpty {
+      logger.warning(
+        "parts of a registration are ignored",
+        [.service: name, .znode: "\(discovery.path)/\(child)", .reason: decoded.ignored.joined(separator: "; ")])
+    }
+    return Child(isRead: true, backend: decoded.backend)
+  }
+
+  private func refused(_ reason: String, _ child: String, before: String?) -> Child {
+    if reason != before {
+      skipped.increment()
+      logger.warning(
+        "registration is skipped", [.service: name, .znode: "\(discovery.path)/\(child)", .reason: reason])
+    }
+    return Child(isRead: true, complaint: reason)
+  }
+
+  // MARK: Generator sections
+
+  private func generatorConfig(_ event: DataEvent, _ path: String) {
+    awaitsGeneratorConfig = false
+    switch event {
+    case .data(let bytes):
+      // An emptied node says nothing: what it said last stands, as with the original.
+      if !bytes.isEmpty { generatorConfig = String(decoding: bytes, as: UTF8.self) }
+    case .missing: break
+    case .failed(let error):
+      logger.warning("generator sections cannot be read", [.service: name, .path: path, .reason: error])
+    }
+    publishIfReady()
+  }
+
+  // MARK: Publishing
+
+  private func publishIfReady() {
+    guard publish != nil, isListed, !awaitsGeneratorConfig else { return }
+    let count = children.values.count { $0.backend != nil }
+    if unread > 0, !hasPublished || count == 0 { return }
+    // Those that came are published together; those that went must not wait for them.
+    if unread > 0, count >= lastCount { return }
+    lastCount = count
+    if let wait = remainingJitter {
+      if delayed?.isPending != true { delayed = clock.schedule(after: wait) { [weak self] in self?.publishIfReady() } }
+      return
+    }
+    note(policy.take(servers, now: clock.now))
+    hasPublished = true
+    lastPublication = clock.now
+    publish?(ServiceSnapshot(service: name, backends: policy.backends, generatorConfig: generatorConfig))
+  }
+
+  /// By their names: ZooKeeper's order is that of a hash table, another of its servers may answer in another.
+  private var servers: [Backend] {
+    children.values.compactMap { $0.backend.map { (name: $0.serverName, backend: $0) } }
+      .sorted { ($0.name, $0.backend.id ?? 0) < ($1.name, $1.backend.id ?? 0) }.map(\.backend)
+  }
+
+  /// How many servers were known when last published or about to be.
+  private var lastCount = 0
+
+  private var remainingJitter: Duration? {
+    guard let jitter = discovery.jitter, let lastPublication else { return nil }
+    let wait = jitter - (clock.now - lastPublication)
+    return wait > .zero ? wait : nil
+  }
+
+  private func note(_ notes: [BackendPolicy.Note]) {
+    for note in notes {
+      switch note {
+      case .usedDefaults: logger.warning("no registrations, default servers are used", [.service: name])
+      case .keptPrevious(let count):
+        logger.warning("no registrations, the previous servers are kept", [.service: name, .count: count])
+      case .droppedAll: logger.warning("no registrations, all servers are dropped", [.service: name])
+      case .noLeader: break
+      }
+    }
+    let problem = policy.electionProblem
+    if problem != electionProblem, case .noLeader(let reason)? = problem {
+      logger.warning("no leader is elected", [.service: name, .reason: reason])
+    }
+    electionProblem = problem
+  }
+}

@@ -1,0 +1,68 @@
+internal import HAProxyConfigGen
+internal import Reactor
+
+/// Asks HAProxy whether it would start with a file.
+@LoopActor struct FileChecker {
+  /// The answer.
+  enum Verdict {
+    /// It would.
+    case good
+    /// It would not.
+    case refused(CheckReport, output: String)
+    /// It could not be asked.
+    case unknown(reason: String)
+  }
+
+  private static let deadline: Duration = .seconds(60)
+
+  private let check: FileCheck
+  private let executable: String?
+
+  init(_ check: FileCheck) {
+    self.check = check
+    executable = check == .installedHAProxy ? FileChecker.installedHAProxy() : nil
+  }
+
+  /// Whether there is anything to ask.
+  var isActive: Bool {
+    switch check {
+    case .none: false
+    case .installedHAProxy: executable != nil
+    case .command: true
+    }
+  }
+
+  /// Checks the file at `path`.
+  func verdict(on path: String) async -> Verdict {
+    switch check {
+    case .none: return .good
+    case .installedHAProxy:
+      guard let executable else { return .good }
+      return await run(executable, ["-c", "-f", path], path)
+    case .command(let command): return await run("/bin/sh", ["-c", command], path)
+    }
+  }
+
+  private func run(_ executable: String, _ arguments: [String], _ path: String) async -> Verdict {
+    do {
+      let result = try await ChildProcess.run(
+        executable, arguments, deadline: FileChecker.deadline, outputLimit: 1 << 20)
+      let output = String(decoding: result.output + [10] + result.errorOutput, as: UTF8.self)
+      switch result.status {
+      case .exited(0): return .good
+      // HAProxy's own word for a file without any listener: nothing wrong with it, nothing to start.
+      case .exited(2) where output.contains("no listener") && !output.contains("ALERT"): return .good
+      case .exited: return .refused(CheckReport(output: output, path: path), output: output)
+      case .signalled(let number): return .unknown(reason: "\(executable) was ended by signal \(number)")
+      case .timedOut: return .unknown(reason: "\(executable) did not end within \(FileChecker.deadline)")
+      }
+    } catch {
+      return .unknown(reason: "\(error)")
+    }
+  }
+
+  /// Where HAProxy is installed; nil: nowhere we look.
+  private static func installedHAProxy() -> String? {
+    ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"].map { $0 + "/haproxy" }.first(where: Files.exists)
+  }
+}

@@ -1,0 +1,231 @@
+internal import HAProxyConfigGen
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// The slow task: file, reload, state file.
+extension HAProxyOutput {
+  /// The least time between two replacements of the file, so that a burst of changes is one replacement.
+  private static let filePause: Duration = .seconds(1)
+  /// Checking may take this share of the time at most: the pause grows with what a check takes.
+  private static let fileShare = 10
+  /// How often lines are taken out of one file before it is given up.
+  private static let repairLimit = 50
+  private static let reloadDeadline: Duration = .seconds(120)
+  private static let switchDeadline: Duration = .seconds(20)
+
+  func runSlow() async {
+    while !isStopped {
+      await slowWork.wait()
+      if isStopped { break }
+      if let pause = filePauseLeft {
+        slowWork.set(after: pause)
+        continue
+      }
+      if !isReady { continue }
+      await settled()
+      let start = clock.now
+      reportProblems()
+      let isGood = await keepFile()
+      if isGood { await reloadIfNeeded() }
+      await keepStateFile()
+      lastFileWork = (clock.now, clock.now - start)
+    }
+  }
+
+  /// A minute has passed: remembered servers may be past their time, the state file's age shows that we live.
+  func minute() {
+    if model.expire(now: Int(clock.unixTime)) { modelChanged() }
+    stateRevision = 0
+    slowWork.set()
+  }
+
+  private var filePauseLeft: Duration? {
+    guard let lastFileWork, fileRevision != revision || stateRevision != revision else { return nil }
+    let pause = max(HAProxyOutput.filePause, lastFileWork.took * HAProxyOutput.fileShare)
+    let left = pause - (clock.now - lastFileWork.at)
+    return left > .zero ? left : nil
+  }
+
+  // MARK: The file
+
+  /// The model's file; rendered beside the loop.
+  func render(_ model: ProxyModel, revision wanted: Int) async -> RenderedConfiguration? {
+    if let rendered, rendered.revision == wanted { return rendered.file }
+    guard let file = try? await BlockingWork.run({ model.render() }) else { return nil }
+    if wanted == revision { rendered = (wanted, file) }
+    return file
+  }
+
+  /// Replaces the file if it is to be another one and HAProxy accepts it.
+  /// - Returns: whether the file now is the model's.
+  private func keepFile() async -> Bool {
+    guard configuration.writesFile else { return true }
+    for _ in 0..<HAProxyOutput.repairLimit {
+      let wanted = revision
+      guard let file = await render(model, revision: wanted) else { return false }
+      if file.text == fileText {
+        fileRevision = wanted
+        return true
+      }
+      switch await tryFile(file) {
+      case .replaced:
+        fileRevision = wanted
+        return true
+      case .kept: return false
+      case .repaired: continue
+      }
+    }
+    logger.error("the HAProxy file cannot be repaired, the old one stays", [.path: configuration.filePath])
+    return false
+  }
+
+  private enum Trial {
+    case replaced, kept, repaired
+  }
+
+  private func tryFile(_ file: RenderedConfiguration) async -> Trial {
+    let (text, candidate, path) = (file.text, configuration.candidatePath, configuration.filePath)
+    do {
+      try await BlockingWork.run { try AtomicFile.write(Array(text.utf8), to: candidate, mode: 0o644, sync: false) }
+      switch await checker.verdict(on: candidate) {
+      case .good: break
+      case .unknown(let reason):
+        instruments.checks("unknown").increment()
+        logger.error("the HAProxy file cannot be checked, the old one stays", [.path: candidate, .reason: reason])
+        slowWork.set(after: .seconds(10))
+        return .kept
+      case .refused(let report, let output): return repair(file, report, output)
+      }
+      instruments.checks("good").increment()
+      markReloadPending()
+      try await BlockingWork.run { try FileRename.rename(candidate, to: path) }
+    } catch {
+      logger.error("the HAProxy file cannot be written", [.path: path, .reason: "\(error)"])
+      slowWork.set(after: .seconds(10))
+      return .kept
+    }
+    fileText = text
+    if sockets.isEmpty { isFileUnloaded = true }
+    instruments.fileWrites.increment()
+    logger.info("the HAProxy file is replaced", [.path: path])
+    return .replaced
+  }
+
+  private func repair(_ file: RenderedConfiguration, _ report: CheckReport, _ output: String) -> Trial {
+    instruments.checks("refused").increment()
+    for alert in report.alerts {
+      let origin = alert.line.flatMap { file.origin(ofLine: $0) }?.description ?? alert.proxy ?? "the file"
+      logger.error("HAProxy refuses a line", [.service: origin, .reason: alert.message])
+    }
+    if model.leaveOut(refusedBy: report, of: file) {
+      modelChanged()
+      return .repaired
+    }
+    let words = report.alerts.isEmpty ? String(output.suffix(600)) : report.alerts.map(\.message).joined(separator: "; ")
+    logger.error("HAProxy refuses the new file, the old one stays", [.path: configuration.candidatePath, .reason: words])
+    slowWork.set(after: .seconds(60))
+    return .kept
+  }
+
+  // MARK: Reloading
+
+  private var mustReload: Bool { sockets.isEmpty ? isFileUnloaded : !reloadReasons.isEmpty }
+
+  private func reloadIfNeeded() async {
+    // The repair of the file may have changed what is wanted.
+    await settled()
+    guard mustReload else {
+      clearReloadPending()
+      return
+    }
+    guard let command = configuration.reloadCommand, fileRevision == revision || !configuration.writesFile else { return }
+    let wait = schedule.delay(now: clock.now)
+    if wait > .zero {
+      slowWork.set(after: wait)
+      return
+    }
+    schedule.started(now: clock.now, using: &generator)
+    logger.notice("reloading HAProxy", [.reason: reloadReasons.first ?? "its file is new", .command: command])
+    let start = clock.now
+    if let failure = await reload(command) {
+      schedule.failed(now: clock.now, using: &generator)
+      instruments.reloads("failed").increment()
+      let delay = schedule.delay(now: clock.now)
+      logger.error(
+        "HAProxy was not reloaded", [.reason: failure, .attempt: schedule.failures, .delay: delay, .command: command])
+      slowWork.set(after: max(delay, .milliseconds(10)))
+      return
+    }
+    schedule.succeeded()
+    instruments.reloads("good").increment()
+    logger.notice("HAProxy is reloaded", [.elapsed: clock.now - start])
+    isFileUnloaded = false
+    await settled()
+    if !mustReload { clearReloadPending() }
+  }
+
+  /// - Returns: why it failed; nil when it did not.
+  private func reload(_ command: String) async -> String? {
+    let before = sockets.map { $0.pid }
+    let loaded = fileText.map { LoadedConfiguration(text: $0) }
+    do {
+      let result = try await ChildProcess.run("/bin/sh", ["-c", command], deadline: HAProxyOutput.reloadDeadline)
+      guard result.status == .exited(0) else {
+        let output = String(decoding: (result.output + result.errorOutput).suffix(1000), as: UTF8.self)
+        return "the command ended with \(result.status): \(output)"
+      }
+    } catch {
+      return "\(error)"
+    }
+    for (socket, pid) in zip(sockets, before) {
+      guard await hasSwitched(socket, from: pid) else {
+        return "no new process answers at \(socket.path) within \(HAProxyOutput.switchDeadline)"
+      }
+      socket.loaded = loaded
+      socket.forget()
+    }
+    act()
+    return nil
+  }
+
+  /// Waits until another process than `pid` answers.
+  private func hasSwitched(_ socket: ProxySocket, from pid: Int?) async -> Bool {
+    let end = clock.now + HAProxyOutput.switchDeadline
+    while clock.now < end, !isStopped {
+      if let now = try? await socket.currentPID(), now != pid { return true }
+      do { try await clock.sleep(for: .milliseconds(20)) } catch { return false }
+    }
+    return false
+  }
+
+  // MARK: A reload that a crash interrupted
+
+  /// Whether an earlier run replaced the file and did not get to the reload.
+  var isReloadPending: Bool { reloadMarker.map(Files.exists) ?? false }
+
+  private func markReloadPending() {
+    guard let reloadMarker, !reloadReasons.isEmpty || sockets.isEmpty else { return }
+    do { try AtomicFile.write([], to: reloadMarker, mode: 0o600, sync: false) } catch {
+      logger.warning("cannot note that a reload is pending", [.path: reloadMarker, .reason: error])
+    }
+  }
+
+  private func clearReloadPending() {
+    guard let reloadMarker, isReloadPending else { return }
+    _ = try? Files.remove(reloadMarker)
+  }
+
+  // MARK: The state file
+
+  private func keepStateFile() async {
+    guard let path = configuration.stateFilePath, stateRevision != revision else { return }
+    let bytes = model.stateFile(now: Int(clock.unixTime))
+    stateRevision = revision
+    do {
+      try await BlockingWork.run { try AtomicFile.write(bytes, to: path, mode: 0o644, sync: false) }
+    } catch {
+      logger.error("the state file cannot be written", [.path: path, .reason: "\(error)"])
+    }
+  }
+}

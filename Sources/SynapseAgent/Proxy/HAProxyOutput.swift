@@ -1,0 +1,263 @@
+internal import HAProxyConfigGen
+internal import Logging
+internal import Reactor
+internal import SmartStack
+internal import YAMLConfig
+
+/// Makes one host's HAProxy serve what the registry says.
+///
+/// Two tasks share the work. The fast one plans and speaks to the sockets; nothing ever delays it but the
+/// sockets themselves. The slow one renders the file, has it checked, replaces it, reloads HAProxy when
+/// commands were not enough, and writes the state file; what comes while it works waits for its next round.
+@LoopActor final class HAProxyOutput: ConfigGenerator {
+  let configuration: HAProxyConfiguration
+  /// The same as it was configured, before this machine had its say.
+  let original: HAProxyConfiguration
+  /// The state file as it was found.
+  var savedState: [UInt8]?
+  let clock: LoopClock
+  let logger: Logger
+  let instruments: Instruments
+  let checker: FileChecker
+  let reloadMarker: String?
+
+  var model: ProxyModel
+  /// Grows with every change of the model.
+  var revision = 1
+  private(set) var sockets: [ProxySocket] = []
+  /// How often acting on the sockets has been asked for, and which of the calls have been answered.
+  private var actsWanted = 0
+  private var actsDone = 0
+  /// Why HAProxy must be reloaded; empty: it need not.
+  private(set) var reloadReasons: [String] = []
+
+  /// The file as it stands on disk; nil: there is none, or it cannot be read.
+  var fileText: String?
+  var fileRevision = 0
+  var rendered: (revision: Int, file: RenderedConfiguration)?
+  /// The file has been replaced since HAProxy loaded one; only kept where no socket tells.
+  var isFileUnloaded = false
+  var schedule: ReloadSchedule
+  var generator = SystemRandomNumberGenerator()
+  var lastFileWork: (at: LoopClock.Instant, took: Duration)?
+  var lastStateWrite: LoopClock.Instant?
+  var stateRevision = 0
+
+  let slowWork: WorkSignal
+  private let fastWork: WorkSignal
+  private var settling: [CheckedContinuation<Void, Never>] = []
+  private(set) var isStopped = false
+  /// Whether there is anything to bring HAProxy to: nothing is touched before.
+  private(set) var isReady = false
+  private var isProbing = false
+  private var tasks: [Task<Void, Never>] = []
+  private var tickers: [Ticker] = []
+  private var reported: Set<ConfigProblem> = []
+  private var unreachable: Set<String> = []
+  private var generatorConfigs: [String: String] = [:]
+
+  init(
+    _ configuration: HAProxyConfiguration, services: [ServiceConfiguration], memory: ServerMemory, clock: LoopClock,
+    logger: Logger, metrics: Metrics, reloadMarker: String?
+  ) {
+    original = configuration
+    var configuration = configuration
+    checker = FileChecker(configuration.check)
+    configuration.generator.keepsUnknownDirectives = checker.isActive
+    self.configuration = configuration
+    self.clock = clock
+    self.logger = logger
+    self.reloadMarker = reloadMarker
+    instruments = Instruments(metrics)
+    model = ProxyModel(settings: configuration.generator, services: services.map(\.haproxy), memory: memory)
+    schedule = ReloadSchedule(interval: configuration.reloadInterval, jitter: configuration.reloadJitter)
+    slowWork = WorkSignal(clock: clock)
+    fastWork = WorkSignal(clock: clock)
+    fileText = HAProxyOutput.readFile(configuration.filePath)
+    sockets = configuration.sockets.map { path in
+      ProxySocket(path: path, logger: logger, metrics: metrics) { [weak self] in self?.loadedFromFile() }
+    }
+    for socket in sockets { socket.loaded = isReloadPending ? nil : loadedFromFile() }
+    isFileUnloaded = isReloadPending
+  }
+
+  // MARK: Services
+
+  /// Takes services as they are now; unnamed ones are as before.
+  func reconcile(_ snapshots: [ServiceSnapshot]) async throws {
+    isReady = true
+    let now = Int(clock.unixTime)
+    for snapshot in snapshots {
+      adoptGeneratorConfig(snapshot, now: now)
+      model.apply(snapshot, now: now)
+    }
+    modelChanged()
+  }
+
+  /// Something about the model is another: both tasks have work.
+  func modelChanged() {
+    revision += 1
+    act()
+    slowWork.set()
+  }
+
+  /// The sockets are to be compared with the model once more.
+  func act() {
+    actsWanted += 1
+    fastWork.set()
+  }
+
+  /// A section from the registry replaces the configured one as a whole.
+  private func adoptGeneratorConfig(_ snapshot: ServiceSnapshot, now: Int) {
+    guard let text = snapshot.generatorConfig, generatorConfigs[snapshot.service] != text else { return }
+    generatorConfigs[snapshot.service] = text
+    do throws(ConfigError) {
+      let top = try ConfigSection(YAMLDocument.parse(Array(text.utf8), file: "the registry"))
+      guard let section = try top.optionalSection("haproxy") else { return }
+      model.replace(try HAProxySectionDecoder.service(snapshot.service, section), now: now)
+      logger.info("service takes its haproxy section from the registry", [.service: snapshot.service])
+    } catch {
+      logger.warning(
+        "generator sections in the registry are ignored", [.service: snapshot.service, .reason: error])
+    }
+  }
+
+  func forgetGeneratorConfigs() { generatorConfigs = [:] }
+
+  func reportProblems() {
+    let problems = Set(model.problems)
+    for problem in model.problems where !reported.contains(problem) {
+      logger.warning("part of the configuration is left out", [.service: problem.origin, .reason: problem.message])
+    }
+    reported = problems
+    instruments.problems.value = Double(problems.count)
+  }
+
+  // MARK: Running
+
+  /// Starts both tasks; nothing is touched before the first call of ``reconcile(_:)``.
+  func start() {
+    tasks.append(Task { @LoopActor [weak self] in await self?.runFast() })
+    tasks.append(Task { @LoopActor [weak self] in await self?.runSlow() })
+    if !sockets.isEmpty {
+      tickers.append(Ticker(every: .seconds(2), phase: .seconds(2), clock: clock) { [weak self] _ in self?.probe() })
+      tickers.append(
+        Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.audit() })
+    }
+    tickers.append(
+      Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.minute() })
+  }
+
+  /// Ends both tasks after what they are at; HAProxy goes on serving.
+  func stop() async {
+    isStopped = true
+    for ticker in tickers { ticker.cancel() }
+    slowWork.cancelAppointment()
+    fastWork.set()
+    slowWork.set()
+    for task in tasks { await task.value }
+  }
+
+  private func runFast() async {
+    while !isStopped {
+      await fastWork.wait()
+      if isStopped { break }
+      let wanted = actsWanted
+      if wanted == actsDone { continue }
+      await actOnSockets()
+      actsDone = wanted
+      if actsDone == actsWanted { resumeSettling() }
+      slowWork.set()
+    }
+    resumeSettling()
+  }
+
+  /// Returns once the sockets have been brought to the model as it is.
+  func settled() async {
+    if isStopped || actsDone == actsWanted { return }
+    await withCheckedContinuation { settling.append($0) }
+  }
+
+  private func resumeSettling() {
+    let waiting = settling
+    settling = []
+    for continuation in waiting { continuation.resume() }
+  }
+
+  // MARK: Sockets
+
+  private func actOnSockets() async {
+    let wanted = model
+    var reasons: [String] = []
+    for socket in sockets {
+      var outcome = await socket.act(on: wanted)
+      if outcome == .restarted { outcome = await socket.act(on: wanted) }
+      reasons += note(outcome, of: socket)
+    }
+    instruments.acted(at: clock.now)
+    if sockets.isEmpty { return }
+    reloadReasons = reasons
+    if reasons.isEmpty { await rememberLoaded(wanted) }
+  }
+
+  private func note(_ outcome: ProxySocket.Outcome, of socket: ProxySocket) -> [String] {
+    let path = socket.path
+    if case .unreachable(let reason) = outcome {
+      if unreachable.insert(path).inserted { logger.warning("HAProxy cannot be asked", [.path: path, .reason: reason]) }
+      return [reason]
+    }
+    if unreachable.remove(path) != nil { logger.notice("HAProxy answers again", [.path: path]) }
+    switch outcome {
+    case .matches, .unreachable: return []
+    case .restarted: return ["HAProxy restarts while it is being spoken to"]
+    case .needsReload(let reasons): return reasons
+    }
+  }
+
+  /// The sockets obeyed: what HAProxy has in memory is now what the model's file says.
+  private func rememberLoaded(_ obeyed: ProxyModel) async {
+    for socket in sockets {
+      guard let loaded = socket.loaded, let pid = socket.pid else { continue }
+      let updated = try? await BlockingWork.run { () -> LoadedConfiguration in
+        var loaded = loaded
+        loaded.update(to: obeyed)
+        return loaded
+      }
+      // Unless it is another process meanwhile.
+      if let updated, socket.pid == pid { socket.loaded = updated }
+    }
+  }
+
+  /// Has a look at the process: another one must be brought to what is wanted, as must one that is back.
+  private func probe() {
+    if isProbing || !isReady { return }
+    isProbing = true
+    Task { @LoopActor in
+      for socket in sockets {
+        let wasUnreachable = unreachable.contains(socket.path)
+        do {
+          if try await socket.probe() || wasUnreachable { act() }
+        } catch {
+          socket.forget()
+          if !wasUnreachable { act() }
+        }
+      }
+      isProbing = false
+    }
+  }
+
+  /// Compares what runs with what is wanted, whatever we believe.
+  private func audit() {
+    if !isReady { return }
+    for socket in sockets { socket.forget() }
+    act()
+  }
+
+  /// What a process has loaded that started while the file stood as it does.
+  private func loadedFromFile() -> LoadedConfiguration? { fileText.map { LoadedConfiguration(text: $0) } }
+
+  private static func readFile(_ path: String) -> String? {
+    guard !path.isEmpty, let bytes = try? Files.read(path, limit: 1 << 30) else { return nil }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

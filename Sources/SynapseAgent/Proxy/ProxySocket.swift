@@ -1,0 +1,213 @@
+internal import HAProxyConfigGen
+internal import HAProxyRuntime
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// One running HAProxy as its stats socket shows it, and what is known of the file it has loaded.
+@LoopActor final class ProxySocket {
+  /// What acting on the socket came to.
+  enum Outcome: Equatable {
+    /// HAProxy serves what is wanted.
+    case matches
+    /// It does not, for these reasons; commands did what they could.
+    case needsReload([String])
+    /// Another process answered than the one that was planned for: to be acted on again.
+    case restarted
+    /// It cannot be asked.
+    case unreachable(String)
+  }
+
+  let path: String
+  private let client: HAProxyRuntimeClient
+  /// What runs; nil: not known, to be looked at before anything is planned.
+  private(set) var running: RunningProxy?
+  private var info: ProxyInfo?
+  /// What it has loaded; nil: not known.
+  var loaded: LoadedConfiguration?
+  /// Commands that this process has refused: asking again would change nothing.
+  private var refused: Set<String> = []
+  /// The reasons last logged, so that a standing one is said once.
+  private var lastReasons: [String] = []
+  /// What a process has loaded that started without our doing.
+  private let loadedByRestart: @LoopActor () -> LoadedConfiguration?
+  private let logger: Logger
+  private let commandCounter: Counter
+  private let refusalCounter: Counter
+
+  /// - Parameter loadedByRestart: what a process has loaded that started without our doing.
+  init(
+    path: String, logger: Logger, metrics: Metrics, loadedByRestart: @escaping @LoopActor () -> LoadedConfiguration?
+  ) {
+    self.path = path
+    client = HAProxyRuntimeClient(socket: path)
+    self.loadedByRestart = loadedByRestart
+    self.logger = logger
+    commandCounter = metrics.counter("synapse_haproxy_commands_total", help: "Commands sent to HAProxy's socket.")
+    refusalCounter = metrics.counter("synapse_haproxy_refusals_total", help: "Commands that HAProxy refused.")
+  }
+
+  /// The process that answered last; nil: none has.
+  var pid: Int? { info?.pid }
+
+  /// Looks at everything that runs.
+  func observe() async throws(HAProxyRuntimeError) {
+    let observed = try await client.observe()
+    _ = take(observed.info)
+    running = RunningProxy(observed)
+  }
+
+  /// Asks for the process alone.
+  /// - Returns: whether it is another one than before; what ran is forgotten then.
+  func probe() async throws(HAProxyRuntimeError) -> Bool {
+    let now = try ProxyInfo(parsing: try await client.run(.showInfo))
+    return take(now)
+  }
+
+  /// The process that answers now; changes nothing here.
+  func currentPID() async throws(HAProxyRuntimeError) -> Int {
+    try ProxyInfo(parsing: try await client.run(.showInfo)).pid
+  }
+
+  /// Brings what runs nearer to what is wanted, as far as commands can.
+  func act(on wanted: ProxyModel) async -> Outcome {
+    do {
+      if running == nil { try await observe() }
+      guard let running else { return .unreachable("nothing is known of it") }
+      switch Planner.plan(running: running, loaded: loaded, wanted: wanted) {
+      case .nothing: return outcome([])
+      case .commands(let commands): return outcome(try await send(commands))
+      case .reload(let reasons, let commands):
+        return outcome(reasons.map(\.description) + (try await send(commands)))
+      }
+    } catch {
+      running = nil
+      return .unreachable(error.description)
+    }
+  }
+
+  /// What runs is to be looked at again before the next plan.
+  func forget() { running = nil }
+
+  // MARK: Commands
+
+  /// - Returns: why these commands were not enough.
+  private func send(_ planned: [RuntimeCommand]) async throws(HAProxyRuntimeError) -> [String] {
+    let (commands, complaints) = prepared(planned)
+    if commands.isEmpty { return complaints }
+    let backends = Set(commands.compactMap { ProxySocket.backend(of: $0.planned.text) }).sorted()
+    var batch = commands.map(\.socket)
+    for backend in backends { batch.append(try .showServers(of: backend)) }
+    batch.append(.showInfo)
+    let start = ContinuousClock.now
+    let outcomes = try await client.run(batch)
+    commandCounter.increment(by: Double(commands.count))
+    var reasons = complaints
+    for (command, outcome) in zip(commands, outcomes) {
+      if let reason = judge(command.planned, outcome) { reasons.append(reason) }
+    }
+    try update(backends, Array(outcomes.dropFirst(commands.count)))
+    logger.info("HAProxy is updated", [.count: commands.count, .elapsed: ContinuousClock.now - start])
+    return reasons
+  }
+
+  private func prepared(
+    _ planned: [RuntimeCommand]
+  ) -> (commands: [(planned: RuntimeCommand, socket: SocketCommand)], complaints: [String]) {
+    var commands: [(planned: RuntimeCommand, socket: SocketCommand)] = []
+    var complaints: [String] = []
+    for command in planned {
+      if refused.contains(command.text) {
+        if !command.isOptional { complaints.append("HAProxy refused `\(command.text)`") }
+        continue
+      }
+      do throws(HAProxyRuntimeError) {
+        commands.append((command, try .verbatim(command.text)))
+      } catch {
+        complaints.append(error.description)
+      }
+    }
+    return (commands, complaints)
+  }
+
+  private func judge(_ command: RuntimeCommand, _ outcome: CommandOutcome) -> String? {
+    let reply = switch outcome { case .done(let text), .refused(let text): text }
+    if command.isAccepted(reply: reply) {
+      logger.debug("HAProxy obeyed", [.command: command.text])
+      return nil
+    }
+    refused.insert(command.text)
+    refusalCounter.increment()
+    let error = HAProxyRuntimeError.refused(command: command.text, reply: reply)
+    if command.isOptional { return nil }
+    logger.warning("HAProxy refused a command", [.command: command.text, .reason: reply])
+    return error.description
+  }
+
+  /// Takes what the touched backends look like now, from the same connection.
+  private func update(_ backends: [String], _ outcomes: [CommandOutcome]) throws(HAProxyRuntimeError) {
+    for (backend, outcome) in zip(backends, outcomes) {
+      guard case .done(let text) = outcome else { continue }
+      running?.backends[backend] = RunningBackend(servers: RunningProxy.servers(try ServerStates.parse(text)))
+    }
+    if case .done(let text)? = outcomes.last { _ = take(try ProxyInfo(parsing: text)) }
+  }
+
+  private func take(_ now: ProxyInfo) -> Bool {
+    guard let before = info, before.pid != now.pid else {
+      info = now
+      return false
+    }
+    logger.notice("HAProxy runs as another process", [.pid: now.pid])
+    info = now
+    running = nil
+    refused = []
+    loaded = loadedByRestart()
+    return true
+  }
+
+  private func outcome(_ reasons: [String]) -> Outcome {
+    if running == nil { return .restarted }
+    if reasons != lastReasons {
+      lastReasons = reasons
+      for reason in reasons { logger.info("HAProxy needs a reload", [.reason: reason]) }
+    }
+    return reasons.isEmpty ? .matches : .needsReload(reasons)
+  }
+
+  /// The B of `… B/S …`.
+  static func backend(of command: String) -> String? {
+    for word in command.split(separator: " ") where word.contains("/") {
+      return word.split(separator: "/", maxSplits: 1).first.map(String.init)
+    }
+    return nil
+  }
+}
+
+extension RunningProxy {
+  /// What was observed, as the planner takes it.
+  init(_ observed: ObservedProxy) {
+    var backends = observed.sections.backends.mapValues { _ in RunningBackend() }
+    var servers: [String: [ServerState]] = [:]
+    for server in observed.servers { servers[server.backend, default: []].append(server) }
+    for (backend, states) in servers {
+      backends[backend] = RunningBackend(servers: RunningProxy.servers(states))
+    }
+    let numbers = observed.info.versionNumbers
+    let version =
+      HAProxyVersion(observed.info.version) ?? HAProxyVersion(numbers.first ?? 0, numbers.dropFirst().first ?? 0)
+    self.init(version: version, backends: backends)
+  }
+
+  static func servers(_ states: [ServerState]) -> [String: RunningServer] {
+    var servers: [String: RunningServer] = [:]
+    servers.reserveCapacity(states.count)
+    for state in states {
+      servers[state.name] = RunningServer(
+        id: state.id, address: state.address.isEmpty ? nil : state.address, port: state.port, weight: state.weight,
+        adminState: AdminState(rawValue: state.administration.rawValue),
+        checkState: CheckState(rawValue: state.checkState), agentState: CheckState(rawValue: state.agentState))
+    }
+    return servers
+  }
+}

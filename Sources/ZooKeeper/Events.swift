@@ -1,0 +1,47 @@
+public import Reactor
+
+/// How the client stands with the ensemble.
+public enum ConnectionState: Hashable, Sendable {
+  /// No session yet, or the last one has expired: nothing of ours is registered.
+  case connecting
+  /// Requests are answered.
+  case connected(sessionID: Int64)
+  /// The connection is lost, the session (and every ephemeral node) may still live.
+  case suspended
+  /// Closed or abandoned by us; final.
+  case closed
+}
+
+/// What a directory watch reports.
+public enum DirectoryEvent: Hashable, Sendable {
+  /// The complete list of child names, in the server's order.
+  case children([String])
+  /// The directory does not exist; the watch waits for it.
+  case missing
+  /// It cannot be read (no permission, bad path); asked again at the reconcile interval.
+  case failed(ZooKeeperError)
+}
+
+/// What a data watch reports.
+public enum DataEvent: Hashable, Sendable {
+  /// The node's bytes.
+  case data([UInt8])
+  /// The node does not exist; the watch waits for it.
+  case missing
+  /// It cannot be read (no permission, bad path); asked again at the reconcile interval.
+  case failed(ZooKeeperError)
+}
+
+/// Ends a watch or an observation. Letting go of the token does not.
+@LoopActor public final class WatchToken {
+  private var onCancel: (@LoopActor () -> Void)?
+
+  init(onCancel: @escaping @LoopActor () -> Void) { self.onCancel = onCancel }
+
+  /// After this call nothing more is reported. Harmless when repeated.
+  public func cancel() {
+    let body = onCancel
+    onCancel = nil
+    body?()
+  }
+}

@@ -1,0 +1,218 @@
+internal import CZooKeeper
+internal import Logging
+internal import Reactor
+
+// The C boundary. libzookeeper calls the functions below on its own threads; each copies what it is
+// given into Swift values, puts them in the mailbox and returns. What libzookeeper keeps for us is an
+// integer, never a pointer: a watch may never fire, and a session event visits every watch.
+
+/// What a node is like, as far as anybody here asks.
+struct NodeStat: Hashable, Sendable {
+  /// Counts the writes of the node's data since it was made.
+  var version: Int32
+  /// Counts the children that came or went.
+  var childVersion: Int32
+  /// The session the node goes with; 0 for a persistent node.
+  var ephemeralOwner: Int64
+
+  init(version: Int32, childVersion: Int32, ephemeralOwner: Int64) {
+    self.version = version
+    self.childVersion = childVersion
+    self.ephemeralOwner = ephemeralOwner
+  }
+
+  init(copying stat: UnsafePointer<Stat>?) {
+    self.init(
+      version: stat?.pointee.version ?? 0, childVersion: stat?.pointee.cversion ?? 0,
+      ephemeralOwner: stat?.pointee.ephemeralOwner ?? 0)
+  }
+}
+
+/// Addresses an answer: the session's generation in the upper 24 bits, the request's or watch's number in
+/// the lower 40; number 0 is the session itself.
+struct Token: Hashable, Sendable {
+  private static let numberBits: UInt64 = 40
+
+  let generation: UInt64
+  let number: UInt64
+
+  init(generation: UInt64, number: UInt64) {
+    self.generation = generation
+    self.number = number
+  }
+
+  init(_ pointer: UnsafeRawPointer?) {
+    let bits = UInt64(UInt(bitPattern: pointer))
+    self.init(generation: bits >> Token.numberBits, number: bits & (1 << Token.numberBits - 1))
+  }
+
+  /// As libzookeeper carries it. Never dereferenced.
+  var pointer: UnsafeMutableRawPointer? {
+    UnsafeMutableRawPointer(bitPattern: UInt(generation << Token.numberBits | number))
+  }
+}
+
+/// One answer, watch or session event on its way from libzookeeper's thread to the loop.
+struct Delivery: Sendable {
+  enum Content: Sendable {
+    case nothing
+    case path(String)
+    case names([String])
+    case stat(NodeStat)
+    case data([UInt8], NodeStat)
+    case watchFired
+    case sessionState(Int32)
+    case log(ZooKeeperLogLine)
+  }
+
+  let token: Token
+  let code: Int32
+  let content: Content
+}
+
+/// Carries deliveries to the loop in order, with one wake-up however many are waiting.
+enum Mailbox {
+  private struct State {
+    var waiting: [Delivery] = []
+    var logLines = 0
+    var isScheduled = false
+  }
+
+  /// More lines than this waiting are too many: libzookeeper can say the same thousands of times a second.
+  private static let maximumLogLines = 100
+
+  private static let state = Locked(State())
+
+  /// From any thread.
+  static func post(_ token: Token, _ code: Int32, _ content: Delivery.Content) {
+    let mustWake = state.withLock { state in
+      if case .log = content {
+        guard state.logLines < maximumLogLines else { return false }
+        state.logLines += 1
+      }
+      state.waiting.append(Delivery(token: token, code: code, content: content))
+      defer { state.isScheduled = true }
+      return !state.isScheduled
+    }
+    if mustWake { Task { @LoopActor in drain() } }
+  }
+
+  @LoopActor private static func drain() {
+    let batch = state.withLock { state in
+      defer { state = State() }
+      return state.waiting
+    }
+    for delivery in batch {
+      if case .log(let line) = delivery.content {
+        LibraryLog.write(line)
+      } else {
+        ZooKeeperSession.deliver(delivery)
+      }
+    }
+  }
+}
+
+// MARK: Called by libzookeeper
+
+func onWatch(
+  _ handle: OpaquePointer?, _ type: Int32, _ state: Int32, _ path: UnsafePointer<CChar>?,
+  _ context: UnsafeMutableRawPointer?
+) {
+  let token = Token(context)
+  if type != ZOO_SESSION_EVENT {
+    Mailbox.post(token, 0, .watchFired)
+  } else if token.number == 0 {
+    Mailbox.post(token, 0, .sessionState(state))
+  }
+}
+
+func onVoid(_ code: Int32, _ context: UnsafeRawPointer?) { Mailbox.post(Token(context), code, .nothing) }
+
+func onStat(_ code: Int32, _ stat: UnsafePointer<Stat>?, _ context: UnsafeRawPointer?) {
+  Mailbox.post(Token(context), code, code == 0 ? .stat(NodeStat(copying: stat)) : .nothing)
+}
+
+func onData(
+  _ code: Int32, _ bytes: UnsafePointer<CChar>?, _ count: Int32, _ stat: UnsafePointer<Stat>?,
+  _ context: UnsafeRawPointer?
+) {
+  guard code == 0 else { return Mailbox.post(Token(context), code, .nothing) }
+  // A node without data is -1 bytes long.
+  let data = [UInt8](UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : Int(max(0, count))))
+  Mailbox.post(Token(context), code, .data(data, NodeStat(copying: stat)))
+}
+
+func onString(_ code: Int32, _ text: UnsafePointer<CChar>?, _ context: UnsafeRawPointer?) {
+  guard code == 0, let text else { return Mailbox.post(Token(context), code, .nothing) }
+  Mailbox.post(Token(context), code, .path(String(cString: text)))
+}
+
+func onStrings(_ code: Int32, _ strings: UnsafePointer<String_vector>?, _ context: UnsafeRawPointer?) {
+  guard code == 0, let strings else { return Mailbox.post(Token(context), code, .nothing) }
+  let list = UnsafeBufferPointer(start: strings.pointee.data, count: Int(max(0, strings.pointee.count)))
+  Mailbox.post(Token(context), code, .names(list.compactMap { $0.map { String(cString: $0) } }))
+}
+
+func onLogLine(_ message: UnsafePointer<CChar>?) {
+  guard let message, let line = ZooKeeperLogLine(String(cString: message)) else { return }
+  Mailbox.post(Token(generation: 0, number: 0), 0, .log(line))
+}
+
+// MARK: Codes
+
+extension ZooKeeperError.Code {
+  /// The meaning of one of libzookeeper's codes; not for `ZOK`.
+  init(_ code: Int32) {
+    switch ZOO_ERRORS(rawValue: code) {
+    // An operation time-out is libzookeeper's name for a server that fell silent; a moved session's
+    // request was not carried out here and will not be.
+    case ZCONNECTIONLOSS, ZOPERATIONTIMEOUT, ZSESSIONMOVED: self = .connectionLoss
+    case ZSESSIONEXPIRED, ZINVALIDSTATE: self = .sessionExpired
+    case ZCLOSING: self = .closed
+    case ZNONODE: self = .noNode
+    case ZNODEEXISTS: self = .nodeExists
+    case ZNOTEMPTY: self = .notEmpty
+    case ZBADVERSION: self = .badVersion
+    case ZNOAUTH, ZINVALIDACL: self = .noAuth
+    case ZAUTHFAILED: self = .authFailed
+    case ZNOCHILDRENFOREPHEMERALS: self = .noChildrenForEphemerals
+    case ZBADARGUMENTS: self = .badArguments
+    default: self = .other(code)
+    }
+  }
+
+  /// Whether the request may have been carried out although it failed: everything that is not an answer
+  /// of a server, which are the codes from -100 down.
+  var isAmbiguous: Bool {
+    switch self {
+    case .connectionLoss, .closed: true
+    case .other(let code): code > ZAPIERROR.rawValue
+    default: false
+    }
+  }
+}
+
+extension NodeMode {
+  /// libzookeeper's flags.
+  var flags: Int32 {
+    switch self {
+    case .ephemeral: ZOO_EPHEMERAL
+    case .ephemeralSequential: ZOO_EPHEMERAL_SEQUENTIAL
+    case .persistent: ZOO_PERSISTENT
+    case .persistentSequential: ZOO_PERSISTENT_SEQUENTIAL
+    }
+  }
+}
+
+extension ZooKeeperSession {
+  /// The states of libzookeeper that the client acts on.
+  static func event(ofState state: Int32) -> Event? {
+    switch state {
+    case ZOO_CONNECTED_STATE: .connected
+    case ZOO_CONNECTING_STATE, ZOO_ASSOCIATING_STATE, ZOO_NOTCONNECTED_STATE: .disconnected
+    case ZOO_EXPIRED_SESSION_STATE: .ended(.sessionExpired)
+    case ZOO_AUTH_FAILED_STATE: .ended(.authFailed)
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,67 @@
+internal import Reactor
+
+/// Single requests, pipelined with everything else. None is retried: with
+/// ``ZooKeeperError/Code/connectionLoss`` it is unknown whether the server carried it out.
+extension ZooKeeperClient {
+  /// The node's bytes; nil when it does not exist.
+  /// - Throws: ``ZooKeeperError``; without a connection at once, with ``ZooKeeperError/Code/connectionLoss``.
+  public func read(_ path: String) async throws -> [UInt8]? {
+    let session = try ready("read", path)
+    do throws(ZooKeeperError) {
+      return try await session.read(path).0
+    } catch {
+      if error.code == .noNode { return nil }
+      throw error
+    }
+  }
+
+  /// The names below `path`, in the server's order; nil when it does not exist.
+  /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
+  public func children(_ path: String) async throws -> [String]? {
+    let session = try ready("list", path)
+    do throws(ZooKeeperError) {
+      return try await session.children(path)
+    } catch {
+      if error.code == .noNode { return nil }
+      throw error
+    }
+  }
+
+  /// Whether the node exists.
+  /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
+  public func exists(_ path: String) async throws -> Bool {
+    try await ready("exists", path).stat(path) != nil
+  }
+
+  /// Makes a node, with its parents when they are missing. What is made here belongs to nobody: a node
+  /// that must survive a session is ``want(_:adopting:onChange:)``ed instead.
+  /// - Returns: its path, with the digits of the sequential modes.
+  /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/nodeExists``.
+  @discardableResult
+  public func create(_ path: String, _ data: [UInt8] = [], mode: NodeMode = .persistent) async throws -> String {
+    let session = try ready("create", path)
+    let isProtected = credentials?.protectsNodes ?? false
+    do throws(ZooKeeperError) {
+      return try await session.create(path, data, mode: mode, isProtected: isProtected)
+    } catch {
+      guard error.code == .noNode, let slash = path.lastIndex(of: "/") else { throw error }
+      try await session.makeDirectory(String(path[..<slash]))
+    }
+    return try await session.create(path, data, mode: mode, isProtected: isProtected)
+  }
+
+  /// Replaces the node's bytes.
+  /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/noNode``.
+  public func set(_ path: String, _ data: [UInt8]) async throws { try await ready("set", path).set(path, data) }
+
+  /// Deletes the node; one that does not exist is fine.
+  /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/notEmpty``.
+  public func delete(_ path: String) async throws {
+    try await ready("delete", path).deleteIfThere(path)
+  }
+
+  private func ready(_ operation: String, _ path: String) throws(ZooKeeperError) -> ZooKeeperSession {
+    if let connectedSession { return connectedSession }
+    throw ZooKeeperError(code: state == .closed ? .closed : .connectionLoss, operation: operation, path: path)
+  }
+}

@@ -1,0 +1,225 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// One watched path, of whichever kind, kept current: read, watched, read again when the watch fires.
+///
+/// There is never more than one read on its way; what happens meanwhile makes one more read afterwards.
+/// A path that does not exist has a watch on its creation instead.
+@LoopActor final class PathWatch {
+  /// What is known of the path.
+  enum Snapshot: Hashable {
+    case names([String])
+    case bytes([UInt8])
+    case missing
+    case failed(ZooKeeperError)
+  }
+
+  /// Why the path is read, from the least to the most urgent.
+  private enum Reason: Int, Comparable {
+    /// To find a watch that was lost: reported only when something is different.
+    case reconcile
+    /// A connection came back: always reported.
+    case reconnect
+    /// The watch fired, or nothing is known yet.
+    case change
+
+    static func < (left: Reason, right: Reason) -> Bool { left.rawValue < right.rawValue }
+  }
+
+  private let key: WatchKey
+  private weak var client: ZooKeeperClient?
+  private var last: Snapshot?
+  private var subscribers: [UInt64: @LoopActor (Snapshot) -> Void] = [:]
+  private var lastSubscriber: UInt64 = 0
+  private var wanted: Reason?
+  private var isReading = false
+  private var isStopped = false
+  private var hasWatch = false
+  private var pacing: ReadPacing
+  private var timer: LoopTimer?
+  private var timerDue: LoopClock.Instant?
+  private var reconcileTimer: LoopTimer?
+
+  init(_ key: WatchKey, client: ZooKeeperClient) {
+    self.key = key
+    self.client = client
+    pacing = ReadPacing(now: client.clock.now)
+  }
+
+  // MARK: Subscribers
+
+  /// The newcomer is told what is known, soon but not before this call returns.
+  func add(_ subscriber: @escaping @LoopActor (Snapshot) -> Void) -> UInt64 {
+    lastSubscriber += 1
+    let number = lastSubscriber
+    subscribers[number] = subscriber
+    if last != nil {
+      Task { [weak self] in
+        guard let self, let last, let subscriber = subscribers[number] else { return }
+        subscriber(last)
+      }
+    }
+    return number
+  }
+
+  /// Returns whether nobody is left.
+  func remove(_ number: UInt64) -> Bool {
+    subscribers[number] = nil
+    guard subscribers.isEmpty else { return false }
+    stop()
+    return true
+  }
+
+  /// Reports nothing any more.
+  func stop() {
+    isStopped = true
+    subscribers = [:]
+    timer?.cancel()
+    reconcileTimer?.cancel()
+    client?.session?.ignore(key)
+    client?.session?.ignore(creation)
+  }
+
+  private func report(_ snapshot: Snapshot) {
+    last = snapshot
+    for number in subscribers.keys.sorted() { subscribers[number]?(snapshot) }
+  }
+
+  // MARK: When to read
+
+  /// After a connect. In a new session the watch is gone; in the same one libzookeeper has set it again
+  /// and the server tells what happened meanwhile, so that the look to be safe can be spread over time.
+  func sessionChanged(isNew: Bool) {
+    guard let client, let session = client.connectedSession, !isStopped else { return }
+    session.listen(to: key) { [weak self] in self?.fired() }
+    session.listen(to: creation) { [weak self] in self?.fired() }
+    if isNew || last == nil || wanted == .change {
+      hasWatch = false
+      request(.change, after: .zero)
+    } else {
+      request(.reconnect, after: client.reconnectSpread())
+    }
+  }
+
+  /// The watch on the path's making while it is missing.
+  private var creation: WatchKey {
+    WatchKey(kind: key.kind == .children ? .directoryCreation : .nodeCreation, path: key.path)
+  }
+
+  private func fired() {
+    hasWatch = false
+    guard let client else { return }
+    request(.change, after: pacing.delay(now: client.clock.now))
+  }
+
+  private func request(_ reason: Reason, after delay: Duration) {
+    guard let client, !isStopped else { return }
+    wanted = max(wanted ?? reason, reason)
+    guard !isReading else { return }
+    let due = client.clock.now + delay
+    if let timerDue, timer?.isPending == true, timerDue <= due { return }
+    timer?.cancel()
+    timer = nil
+    if delay == .zero { return start() }
+    timerDue = due
+    timer = client.clock.schedule(after: delay) { [weak self] in self?.start() }
+  }
+
+  // MARK: Reading
+
+  private func start() {
+    guard let client, !isReading, !isStopped, wanted != nil, let session = client.connectedSession else { return }
+    isReading = true
+    client.reads.enter { [self] mayRead in
+      guard mayRead, !isStopped, let reason = wanted else {
+        isReading = false
+        return false
+      }
+      wanted = nil
+      if key.kind == .children { client.metrics.directoryReads.increment() }
+      Task.immediate {
+        let result = await read(session)
+        client.reads.leave()
+        finish(result, reason, session)
+      }
+      return true
+    }
+  }
+
+  private func read(_ session: ZooKeeperSession) async -> Result<Snapshot, ZooKeeperError> {
+    let purpose: WatchBudget.Purpose = key.kind == .children ? .directory : .data
+    while true {
+      hasWatch = session.mayWatch(key, for: purpose)
+      do throws(ZooKeeperError) {
+        switch key.kind {
+        case .children: return .success(.names(try await session.children(key.path, watching: hasWatch ? key : nil)))
+        default: return .success(.bytes(try await session.read(key.path, watching: hasWatch ? key : nil).0))
+        }
+      } catch {
+        guard error.code == .noNode else { return .failure(error) }
+      }
+      do throws(ZooKeeperError) {
+        hasWatch = session.mayWatch(creation, for: purpose)
+        if try await session.stat(key.path, watching: hasWatch ? creation : nil) == nil { return .success(.missing) }
+      } catch {
+        return .failure(error)
+      }
+      // It was made between the two requests: read it after all.
+    }
+  }
+
+  private func finish(_ result: Result<Snapshot, ZooKeeperError>, _ reason: Reason, _ session: ZooKeeperSession) {
+    isReading = false
+    guard let client, !isStopped else { return }
+    let now = client.clock.now
+    switch result {
+    case .success(let snapshot):
+      pacing.didRead(size: snapshot.size, now: now)
+      if reason != .reconcile || !snapshot.isSame(as: last) { report(snapshot) }
+    case .failure(let error) where error.code == .connectionLoss || error.code == .sessionExpired:
+      // Asked again as soon as there is a connection.
+      wanted = max(wanted ?? reason, reason == .reconcile ? .reconcile : .change)
+      if client.connectedSession !== session { sessionChanged(isNew: true) } else { retrySoon() }
+      return
+    case .failure(let error) where error.code == .closed: return
+    case .failure(let error):
+      pacing.didRead(size: 0, now: now)
+      if last != .failed(error) {
+        client.logger.error("cannot watch", [.path: key.path, .reason: "\(error)"])
+        report(.failed(error))
+      }
+    }
+    guard !isStopped else { return }
+    armReconcile()
+    if let wanted { request(wanted, after: pacing.delay(now: now)) }
+  }
+
+  /// The answer was lost but the session says it is connected: its next state is on the way.
+  private func retrySoon() {
+    guard let client, let wanted else { return }
+    request(wanted, after: client.reconnectSpread())
+  }
+
+  private func armReconcile() {
+    guard let client else { return }
+    reconcileTimer?.cancel()
+    let interval = hasWatch ? client.limits.reconcileInterval : client.limits.unwatchedInterval
+    reconcileTimer = client.clock.schedule(after: interval * Double.random(in: 0.5...1.5)) { [weak self] in
+      self?.request(.reconcile, after: .zero)
+    }
+  }
+}
+
+extension PathWatch.Snapshot {
+  /// What the list costs to read, in names.
+  fileprivate var size: Int {
+    if case .names(let names) = self { names.count } else { 1 }
+  }
+
+  /// Whether nothing changed; the order of names, which is the server's own affair, does not count.
+  fileprivate func isSame(as other: PathWatch.Snapshot?) -> Bool {
+    if case .names(let mine) = self, case .names(let theirs)? = other { return Set(mine) == Set(theirs) }
+    return self == other
+  }
+}

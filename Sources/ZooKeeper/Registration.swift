@@ -1,0 +1,93 @@
+/// How long a node lives and who chooses its name.
+public enum NodeMode: String, Hashable, Sendable, CaseIterable {
+  /// Goes with the session that made it.
+  case ephemeral
+  /// The same, and ZooKeeper appends ten digits to the name.
+  case ephemeralSequential
+  /// Stays until it is deleted.
+  case persistent
+  /// The same, and ZooKeeper appends ten digits to the name.
+  case persistentSequential
+
+  /// Whether ZooKeeper appends ten digits.
+  public var isSequential: Bool { self == .ephemeralSequential || self == .persistentSequential }
+  /// Whether the node goes with its session.
+  public var isEphemeral: Bool { self == .ephemeral || self == .ephemeralSequential }
+}
+
+/// A node that ought to exist.
+public struct Registration: Hashable, Sendable {
+  /// The parent's absolute path without a trailing slash; made when it is missing.
+  public var directory: String
+  /// The node's name; for the sequential modes what stands before the digits (`web1_`).
+  public var name: String
+  /// The node's data, at most one megabyte less a few bytes.
+  public var data: [UInt8]
+  /// Its kind.
+  public var mode: NodeMode
+
+  /// See the properties.
+  public init(directory: String, name: String, data: [UInt8], mode: NodeMode = .ephemeralSequential) {
+    self.directory = directory
+    self.name = name
+    self.data = data
+    self.mode = mode
+  }
+
+  /// The node's path; for the sequential modes without the digits.
+  public var path: String { directory == "/" ? "/" + name : directory + "/" + name }
+}
+
+/// A session that another process, or this one after `exec`, may carry on within the session timeout.
+///
+/// Whoever knows it owns the session's nodes: keep the file that holds it readable by the agent only.
+public struct SavedSession: Hashable, Sendable {
+  /// ZooKeeper's number of the session.
+  public var id: Int64
+  /// The 16 bytes that prove it.
+  public var password: [UInt8]
+
+  /// A session as ``ZooKeeperClient/savedSession`` gave it.
+  public init(id: Int64, password: [UInt8]) {
+    self.id = id
+    self.password = password
+  }
+
+  /// Reads ``text`` back; nil when it is something else.
+  public init?(text: String) {
+    let parts = text.split(separator: ":")
+    guard parts.count == 2, let id = UInt64(parts[0], radix: 16), parts[1].utf8.count == 32 else { return nil }
+    var password: [UInt8] = []
+    var rest = parts[1]
+    while !rest.isEmpty {
+      guard let byte = UInt8(rest.prefix(2), radix: 16) else { return nil }
+      password.append(byte)
+      rest = rest.dropFirst(2)
+    }
+    self.init(id: Int64(bitPattern: id), password: password)
+  }
+
+  /// One line to keep in a file: `<id>:<password>`, both hexadecimal.
+  public var text: String {
+    let digits = password.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    return String(UInt64(bitPattern: id), radix: 16) + ":" + digits
+  }
+}
+
+/// Who we are to ZooKeeper, and what others may do with the nodes we make.
+public struct ZooKeeperCredentials: Hashable, Sendable {
+  /// The scheme, for example `digest`.
+  public var scheme: String
+  /// For `digest`: `user:password`.
+  public var secret: String
+  /// Whether nodes made by this client may be changed by this identity only (everybody may still read
+  /// them); otherwise anybody may do anything, as the original agents have it.
+  public var protectsNodes: Bool
+
+  /// See the properties.
+  public init(scheme: String = "digest", secret: String, protectsNodes: Bool = false) {
+    self.scheme = scheme
+    self.secret = secret
+    self.protectsNodes = protectsNodes
+  }
+}

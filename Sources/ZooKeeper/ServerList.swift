@@ -1,0 +1,64 @@
+internal import Glibc
+
+/// The servers of a connection string, and their addresses.
+///
+/// Names are resolved here rather than by libzookeeper, for three reasons found in its 3.8.0: one name
+/// that cannot be resolved makes it refuse all servers; it resolves on its I/O thread, at every attempt
+/// to connect; and after a failed attempt it passes over a server, so that from an even number of
+/// addresses it never tries every second one, and tries the others without a pause.
+struct ServerList: Hashable, Sendable {
+  struct Server: Hashable, Sendable {
+    var host: String
+    var port: String
+  }
+
+  var servers: [Server]
+  /// `/path` or nothing.
+  var chroot: String
+
+  /// Reads `host:port,host:port/chroot`; a port that is left out is 2181, an IPv6 address may stand in
+  /// brackets. Nil when there is no server or one makes no sense.
+  init?(_ connection: String) {
+    let slash = connection.firstIndex(of: "/") ?? connection.endIndex
+    chroot = connection[slash...] == "/" ? "" : String(connection[slash...])
+    servers = []
+    for part in connection[..<slash].split(separator: ",") {
+      let text = part.filter { !$0.isWhitespace }
+      let colon = text.lastIndex(of: ":").flatMap { text[$0...].contains("]") ? nil : $0 }
+      let host = (colon.map { text[..<$0] } ?? text[...]).filter { $0 != "[" && $0 != "]" }
+      let port = colon.map { String(text[text.index(after: $0)...]) } ?? "2181"
+      guard !host.isEmpty, let number = UInt16(port), number > 0 else { return nil }
+      servers.append(Server(host: host, port: port))
+    }
+    if servers.isEmpty { return nil }
+  }
+
+  /// The numeric addresses, sorted, each as libzookeeper takes it; names without an address are left out.
+  /// Blocks while names are looked up.
+  func resolve() -> [String] {
+    Set(servers.flatMap { server in ServerList.addresses(of: server.host).map { "\($0):\(server.port)" } }).sorted()
+  }
+
+  private static func addresses(of host: String) -> [String] {
+    var hints = addrinfo()
+    hints.ai_family = AF_UNSPEC
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    var list: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(host, nil, &hints, &list) == 0 else { return [] }
+    defer { freeaddrinfo(list) }
+    return sequence(first: list) { $0?.pointee.ai_next }.prefix { $0 != nil }.compactMap { entry in
+      guard let entry else { return nil }
+      var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+      let code = getnameinfo(
+        entry.pointee.ai_addr, entry.pointee.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
+      return code == 0 ? String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self) : nil
+    }
+  }
+
+  /// The list libzookeeper is given: of an odd length, see above. Which address stands there twice is
+  /// left to chance, so that a fleet's connections are spread evenly; libzookeeper shuffles the rest.
+  static func joined(_ addresses: [String], chroot: String) -> String {
+    let spare = addresses.count.isMultiple(of: 2) ? addresses.randomElement().map { [$0] } ?? [] : []
+    return (addresses + spare).joined(separator: ",") + chroot
+  }
+}

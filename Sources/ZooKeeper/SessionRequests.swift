@@ -1,0 +1,97 @@
+internal import CZooKeeper
+internal import Reactor
+
+/// The verbs, as metrics and errors name them.
+enum Operation: String, CaseIterable, Sendable {
+  case create, delete, set, read, list, exists, sync
+}
+
+/// The requests, each one round trip.
+extension ZooKeeperSession {
+  /// - Returns: the node's path, with the digits of the sequential modes.
+  func create(_ path: String, _ data: [UInt8], mode: NodeMode, isProtected: Bool) async throws(ZooKeeperError) -> String
+  {
+    let acl = isProtected ? smartstack_protected_acl() : smartstack_open_acl()
+    let content = try await call(.create, path) { handle, token in
+      data.withCharacters { bytes, count in
+        zoo_acreate(handle, path, bytes, count, acl, mode.flags, onString, token)
+      }
+    }.get()
+    guard case .path(let made) = content else { return path }
+    return made
+  }
+
+  func delete(_ path: String) async throws(ZooKeeperError) {
+    _ = try await call(.delete, path) { zoo_adelete($0, path, -1, onVoid, $1) }.get()
+  }
+
+  /// - Returns: the node's new version.
+  @discardableResult
+  func set(_ path: String, _ data: [UInt8]) async throws(ZooKeeperError) -> Int32 {
+    let content = try await call(.set, path) { handle, token in
+      data.withCharacters { bytes, count in zoo_aset(handle, path, bytes, count, -1, onStat, token) }
+    }.get()
+    guard case .stat(let stat) = content else { return 0 }
+    return stat.version
+  }
+
+  /// - Parameter watching: tells the listener of that key about the next change.
+  func read(_ path: String, watching: WatchKey? = nil) async throws(ZooKeeperError) -> ([UInt8], NodeStat) {
+    let content = try await call(.read, path) { handle, token in
+      guard let watching else { return zoo_aget(handle, path, 0, onData, token) }
+      return zoo_awget(handle, path, onWatch, watchToken(watching), onData, token)
+    }.get()
+    guard case .data(let bytes, let stat) = content else { return ([], NodeStat(copying: nil)) }
+    return (bytes, stat)
+  }
+
+  func children(_ path: String, watching: WatchKey? = nil) async throws(ZooKeeperError) -> [String] {
+    let content = try await call(.list, path) { handle, token in
+      guard let watching else { return zoo_aget_children(handle, path, 0, onStrings, token) }
+      return zoo_awget_children(handle, path, onWatch, watchToken(watching), onStrings, token)
+    }.get()
+    guard case .names(let names) = content else { return [] }
+    return names
+  }
+
+  /// - Returns: nil when there is no such node; a watch is then on its creation.
+  func stat(_ path: String, watching: WatchKey? = nil) async throws(ZooKeeperError) -> NodeStat? {
+    let answer = await call(.exists, path) { handle, token in
+      guard let watching else { return zoo_aexists(handle, path, 0, onStat, token) }
+      return zoo_awexists(handle, path, onWatch, watchToken(watching), onStat, token)
+    }
+    if case .failure(let error) = answer, error.code == .noNode { return nil }
+    guard case .stat(let stat) = try answer.get() else { return nil }
+    return stat
+  }
+
+  /// Returns when this server has seen everything that was decided before.
+  func sync(_ path: String) async throws(ZooKeeperError) {
+    _ = try await call(.sync, path) { zoo_async($0, path, onString, $1) }.get()
+  }
+
+  /// Makes `path` and what is missing above it, for everybody: others' nodes live there too.
+  ///
+  /// `/` is the connection string's chroot, which may be missing too; one level of it is made.
+  func makeDirectory(_ path: String) async throws(ZooKeeperError) {
+    do {
+      _ = try await create(path, [], mode: .persistent, isProtected: false)
+    } catch {
+      switch error.code {
+      case .nodeExists: return
+      case .noNode:
+        guard path != "/", let slash = path.lastIndex(of: "/") else { throw error }
+        try await makeDirectory(slash == path.startIndex ? "/" : String(path[..<slash]))
+        try await makeDirectory(path)
+      default: throw error
+      }
+    }
+  }
+}
+
+extension [UInt8] {
+  /// The bytes as libzookeeper takes them.
+  fileprivate func withCharacters<Result>(_ body: (UnsafePointer<CChar>?, Int32) -> Result) -> Result {
+    withUnsafeBytes { body($0.bindMemory(to: CChar.self).baseAddress, Int32($0.count)) }
+  }
+}

@@ -1,0 +1,118 @@
+import SmartStack
+import Testing
+
+@testable import HAProxyConfigGen
+
+@Suite("memory of servers") struct MemoryTests {
+  /// Names with prescribed ids, in the registry's order: `c a b=7`.
+  private static func servers(_ text: String) -> [(name: String, backend: Backend, id: Int?)] {
+    text.words.map { word in
+      let parts = word.split(separator: "=")
+      return (String(parts[0]), Backend(host: "10.0.0.1", port: 1), parts.count > 1 ? Int(parts[1]) : nil)
+    }
+  }
+
+  private static func ids(_ memory: ServerMemory) -> String {
+    memory.entries(of: "web").sorted { $0.name < $1.name }
+      .map { "\($0.name)\($0.entry.isLive ? "" : "-")=\($0.entry.id.map(String.init) ?? "?")" }.joined(separator: " ")
+  }
+
+  @Test(
+    "ids",
+    arguments: [
+      ("new ones in the order of their names", ["c a b"], "a=1 b=2 c=3"),
+      ("the registry's order does not matter", ["b c a", "a b c"], "a=1 b=2 c=3"),
+      ("kept while others come", ["b", "a b c"], "a=2 b=1 c=3"),
+      ("kept by those that left", ["a b", "b", "b c", "a b c"], "a=1 b=2 c=3"),
+      ("prescribed ids go before", ["a b c=1"], "a=2 b=3 c=1"),
+      ("a prescribed id is taken from another", ["a b", "a b c=1"], "a=3 b=2 c=1"),
+      ("of two that ask for one, the first by name", ["b=5 a=5"], "a=5 b=1"),
+      ("who has it keeps it", ["b=5", "a=5 b=5"], "a=1 b=5"),
+      ("a changed prescription", ["a=5", "a=6"], "a=6"),
+      ("no longer prescribed: kept", ["a=5", "a b"], "a=5 b=1"),
+      ("a prescribed id above the limit", ["a=70 b"], "a=70 b=1"),
+      ("a full house takes the longest gone's", ["a b c", "b c", "c", "c d e f"], "c=3 d=4 e=1 f=2"),
+      ("none left at all", ["a b c d e"], "a=1 b=2 c=3 d=4 e=?"),
+    ])
+  func ids(_ name: String, _ steps: [String], _ expected: String) {
+    var memory = ServerMemory()
+    for (index, step) in steps.enumerated() {
+      _ = memory.observe(MemoryTests.servers(step), of: "web", maxServerID: 4, ttl: 1000, now: index)
+    }
+    #expect(MemoryTests.ids(memory) == expected)
+  }
+
+  @Test("who asks for what another has is told") func messages() {
+    var memory = ServerMemory()
+    let first = memory.observe(MemoryTests.servers("a=5 b=5"), of: "web", maxServerID: 1, ttl: 10, now: 0)
+    #expect(first.map(\.message) == ["asks for id 5, which a has; it gets another"])
+    let second = memory.observe(MemoryTests.servers("a b c d"), of: "web", maxServerID: 1, ttl: 10, now: 0)
+    #expect(second.map(\.name) == ["c", "d"])
+  }
+
+  @Test("forgotten after their time, on either side of now") func expiry() {
+    var memory = ServerMemory()
+    _ = memory.observe(MemoryTests.servers("a b"), of: "web", maxServerID: 9, ttl: 10, now: 100)
+    _ = memory.observe(MemoryTests.servers("b"), of: "web", maxServerID: 9, ttl: 10, now: 100)
+    #expect(memory.expire(ttl: 10, now: 110) == [])
+    #expect(memory.expire(ttl: 10, now: 111) == ["web"])
+    #expect(MemoryTests.ids(memory) == "b=2")
+    _ = memory.observe([], of: "web", maxServerID: 9, ttl: 10, now: 200)
+    #expect(memory.expire(ttl: 10, now: 150) == ["web"])
+    #expect(MemoryTests.ids(memory) == "")
+  }
+
+  @Test("not more than a thousand that left are remembered") func bounded() {
+    var memory = ServerMemory()
+    for round in 0..<30 {
+      let names = (0..<100).map { "s\(round * 100 + $0)" }.joined(separator: " ")
+      _ = memory.observe(MemoryTests.servers(names), of: "web", maxServerID: 65_535, ttl: 100_000, now: round)
+    }
+    #expect(memory.entries(of: "web").count == ServerMemory.maximumGone + 100)
+    #expect(memory.entries(of: "web").allSatisfy { ($0.entry.id ?? 0) > 0 })
+  }
+
+  @Test("the state file is read back") func roundTrip() throws {
+    var settings = Fixture.settings
+    settings.keepsGoneServers = true
+    var service = Fixture.service()
+    service.source = #"{"port": 3213, "server_options": "check", "x": [1, {"y": null}]}"#
+    let full = Backend(
+      name: "i-9", host: "10.0.0.9", port: 9, id: 9, weight: 5, haproxyServerOptions: "backup",
+      labels: ["region:r1": ""])
+    var model = Fixture.model([Fixture.backend(1), full], settings: settings, service: service)
+    let bytes = model.stateFile(now: Fixture.now + 60)
+    let memory = ServerMemory(stateFile: bytes)
+    let entries = memory.entries(of: "web.main")
+    #expect(entries.map(\.name) == ["i-1_10.0.0.1:8001", "i-9_10.0.0.9:9"])
+    #expect(entries.map(\.entry.backend) == [Fixture.backend(1), full])
+    #expect(entries.map(\.entry.id) == [1, 2])
+    #expect(entries.allSatisfy { $0.entry.lastSeen == Fixture.now + 60 && !$0.entry.isLive })
+    let configuration = JSONValue(parsing: bytes)?["web.main"]?["watcher_config_for_generator"]
+    #expect(configuration?["server_options"] == .string("check"))
+    #expect(configuration?["listen"] == .array([]))
+    #expect(configuration?["x"] != nil)
+  }
+
+  @Test(
+    "a state file that makes no sense is an empty one",
+    arguments: [
+      "", "{", "[]", "null", #"{"web": 1}"#, #"{"web": {"x": 1}}"#, #"{"web": {"a:1": {"host": "a", "port": "x"}}}"#,
+      #"{"web": {"other:1": {"host": "a", "port": 1}}}"#,
+    ])
+  func nonsense(_ text: String) {
+    #expect(ServerMemory(stateFile: Array(text.utf8)).services.isEmpty)
+  }
+
+  @Test("hostile entries of a state file never reach the file") func hostileState() {
+    let state = #"""
+      {"web.main": {"a\nb_10.0.0.1:1": {"name": "a\nb", "host": "10.0.0.1", "port": 1, "timestamp": 1800000000},
+       "x_10.0.0.1:1": {"name": "x", "host": "10.0.0.1", "port": 1, "timestamp": 1800000000,
+        "haproxy_server_options": "backup\nfrontend evil"}}}
+      """#
+    var settings = Fixture.settings
+    settings.keepsGoneServers = true
+    let model = Fixture.model([], settings: settings, memory: ServerMemory(stateFile: Array(state.utf8)))
+    #expect(model.lines(of: "backend web.main") == [])
+  }
+}

@@ -1,0 +1,331 @@
+import SmartStack
+import Testing
+
+@testable import HAProxyConfigGen
+
+@Suite("plans") struct PlannerTests {
+  /// A process that has loaded `model`'s file.
+  static func running(_ model: ProxyModel, version: HAProxyVersion = HAProxyVersion(2, 6, 12)) -> RunningProxy {
+    var proxy = RunningProxy(version: version, backends: ["stats": RunningBackend(servers: ["own": server(1)])])
+    for backend in model.backends {
+      var servers: [String: RunningServer] = [:]
+      for (index, wanted) in backend.section.servers.enumerated() {
+        servers[wanted.name] = RunningServer(
+          id: wanted.id ?? index + 1000, address: wanted.host, port: wanted.port, weight: wanted.weight ?? 1,
+          adminState: wanted.isEnabled ? [] : [.forcedMaintenance, .configuredMaintenance],
+          checkState: [.configured, .enabled])
+      }
+      proxy.backends[backend.name] = RunningBackend(servers: servers)
+    }
+    return proxy
+  }
+
+  static func server(_ id: Int) -> RunningServer { RunningServer(id: id, address: "127.0.0.1", port: 1) }
+
+  /// The plan for a process that runs `before` when `after` is wanted, in words.
+  static func plan(
+    _ before: ProxyModel, _ after: ProxyModel, version: HAProxyVersion = HAProxyVersion(2, 6, 12),
+    _ change: (inout RunningProxy) -> Void = { _ in }
+  ) -> [String] {
+    var proxy = running(before, version: version)
+    change(&proxy)
+    return words(Planner.plan(running: proxy, loaded: LoadedConfiguration(before), wanted: after))
+  }
+
+  static func words(_ plan: Plan) -> [String] {
+    switch plan {
+    case .nothing: []
+    case .commands(let commands): commands.map(\.text)
+    case .reload(let reasons, let commands):
+      ["reload: " + reasons.map(\.description).joined(separator: "; ")] + commands.map(\.text)
+    }
+  }
+
+  static func model(_ numbers: [Int], _ change: (inout GeneratorSettings, inout ServiceSettings) -> Void = { _, _ in })
+    -> ProxyModel
+  {
+    var settings = Fixture.settings
+    var service = Fixture.service()
+    change(&settings, &service)
+    return Fixture.model(numbers.map(Fixture.backend), settings: settings, service: service)
+  }
+
+  private static let add3 = [
+    "add server web.main/i-3_10.0.0.3:8003 10.0.0.3:8003 id 3 check inter 2s rise 3 fall 2",
+    "enable health web.main/i-3_10.0.0.3:8003", "set server web.main/i-3_10.0.0.3:8003 state ready",
+  ]
+
+  @Test("what is there already needs nothing; foreign sections are left alone") func nothing() {
+    #expect(PlannerTests.plan(PlannerTests.model([1, 2]), PlannerTests.model([1, 2])) == [])
+  }
+
+  @Test("servers come and go by commands, those that come first") func comeAndGo() {
+    var after = PlannerTests.model([1, 2])
+    after.apply(ServiceSnapshot(service: "web.main", backends: [2, 3].map(Fixture.backend)), now: Fixture.now)
+    let maintenance = "set server web.main/i-1_10.0.0.1:8001 state maint"
+    #expect(PlannerTests.plan(PlannerTests.model([1, 2]), after) == PlannerTests.add3 + [maintenance])
+  }
+
+  @Test("a server in maintenance comes back by one command, and by its checks where they rest") func comeBack() {
+    let model = PlannerTests.model([1])
+    let name = "i-1_10.0.0.1:8001"
+    let ready = "set server web.main/\(name) state ready"
+    for state in [AdminState.forcedMaintenance, [.forcedMaintenance, .configuredMaintenance], .forcedDrain] {
+      let commands = PlannerTests.plan(model, model) { $0.backends["web.main"]?.servers[name]?.adminState = state }
+      #expect(commands == [ready])
+    }
+    let commands = PlannerTests.plan(model, model) {
+      $0.backends["web.main"]?.servers[name]?.adminState = .forcedMaintenance
+      $0.backends["web.main"]?.servers[name]?.checkState = .configured
+    }
+    #expect(commands == ["enable health web.main/\(name)", ready])
+    for state in [AdminState.configuredMaintenance, .inheritedMaintenance, .inheritedDrain, .unresolved] {
+      #expect(PlannerTests.plan(model, model) { $0.backends["web.main"]?.servers[name]?.adminState = state } == [])
+    }
+  }
+
+  @Test("weight and address are set when they differ") func weightAndAddress() {
+    let model = PlannerTests.model([1]) { $1.serverOptions = "check weight 20" }
+    let name = "i-1_10.0.0.1:8001"
+    let commands = PlannerTests.plan(model, model) {
+      $0.backends["web.main"]?.servers[name]?.weight = 1
+      $0.backends["web.main"]?.servers[name]?.address = "10.0.0.7"
+    }
+    #expect(
+      commands == [
+        "set server web.main/\(name) addr 10.0.0.1 port 8001", "set server web.main/\(name) weight 20",
+      ])
+  }
+
+  @Test("difference 10: a changed weight is a command, not a reload") func weight() {
+    func model(_ weight: Int?) -> ProxyModel {
+      var settings = Fixture.settings
+      settings.usesNerveWeights = true
+      var backend = Fixture.backend(1)
+      backend.weight = weight
+      return Fixture.model([backend], settings: settings)
+    }
+    #expect(PlannerTests.plan(model(5), model(6)) == ["set server web.main/i-1_10.0.0.1:8001 weight 6"])
+    #expect(PlannerTests.plan(model(5), model(nil)) == ["set server web.main/i-1_10.0.0.1:8001 weight 1"])
+    #expect(PlannerTests.plan(model(5), model(5)) == [])
+  }
+
+  @Test("default-server lines weigh too, and agents weigh themselves") func defaultWeight() {
+    let heavy = PlannerTests.model([1]) { settings, _ in settings.defaults.append("default-server weight 30") }
+    #expect(
+      PlannerTests.plan(heavy, heavy) { $0.backends["web.main"]?.servers["i-1_10.0.0.1:8001"]?.weight = 1 }.count == 1)
+    let agent = PlannerTests.model([1]) { $1.serverOptions = "check agent-check agent-port 9" }
+    #expect(
+      PlannerTests.plan(agent, agent) { $0.backends["web.main"]?.servers["i-1_10.0.0.1:8001"]?.weight = 77 } == [])
+  }
+
+  @Test("add server writes out what default-server lines say") func inheritance() {
+    func model(_ numbers: [Int]) -> ProxyModel {
+      PlannerTests.model(numbers) { settings, service in
+        settings.defaults.append("default-server inter 10m fastinter 30s rise 1 fall 9 no-backup check")
+        service.backend = ["default-server fall 2 on-error fastinter"]
+        service.serverOptions = "port 6666 rise 7"
+      }
+    }
+    #expect(
+      PlannerTests.plan(model([]), model([1])) == [
+        "add server web.main/i-1_10.0.0.1:8001 10.0.0.1:8001 id 1 inter 10m fastinter 30s check fall 2 on-error fastinter port 6666 rise 7",
+        "enable health web.main/i-1_10.0.0.1:8001", "set server web.main/i-1_10.0.0.1:8001 state ready",
+      ])
+  }
+
+  @Test("of several defaults the last one counts") func namedDefaults() {
+    func model(_ numbers: [Int]) -> ProxyModel {
+      PlannerTests.model(numbers) { settings, service in
+        settings.defaults.append("default-server inter 10m")
+        settings.extraSections = [
+          ExtraSection(title: "defaults", lines: ["balance static-rr", "default-server rise 9"])
+        ]
+        service.serverOptions = "check"
+      }
+    }
+    #expect(PlannerTests.plan(model([]), model([1])).first?.contains("balance static-rr") == true)
+  }
+
+  @Test(
+    "what no command can do is a reload with its reason",
+    arguments: [
+      ("cookie", "cannot be given", ["cookie SRV insert"], "check", HAProxyVersion(2, 6, 12)),
+      ("init-addr", "cannot be given", [], "check init-addr none", HAProxyVersion(2, 6, 12)),
+      ("an option we do not know", "`shiny`", [], "check shiny", HAProxyVersion(2, 6, 12)),
+      ("static-rr", "balance static-rr takes", ["balance static-rr"], "check", HAProxyVersion(2, 6, 12)),
+      ("source", "balance source takes", ["balance source"], "check", HAProxyVersion(2, 6, 12)),
+      ("uri", "balance uri whole takes", ["balance uri whole"], "check", HAProxyVersion(2, 6, 12)),
+      ("quotes", "cannot be given as a command", [], "check sni \"str(x)\"", HAProxyVersion(2, 6, 12)),
+      ("an old HAProxy", "HAProxy 2.4.8 cannot", [], "check", HAProxyVersion(2, 4, 8)),
+    ])
+  func reload(_ name: String, _ words: String, _ backend: [String], _ options: String, _ version: HAProxyVersion) {
+    func model(_ numbers: [Int]) -> ProxyModel {
+      PlannerTests.model(numbers) {
+        $1.backend = backend
+        $1.serverOptions = options
+      }
+    }
+    let plan = PlannerTests.plan(model([1]), model([1, 3]), version: version)
+    #expect(
+      plan.count == 1 && plan[0].hasPrefix("reload: server web.main/i-3_10.0.0.3:8003") && plan[0].contains(words))
+    // Going needs no more than any version has.
+    #expect(
+      PlannerTests.plan(model([1]), model([]), version: version) == [
+        "set server web.main/i-1_10.0.0.1:8001 state maint"
+      ])
+  }
+
+  @Test("consistent hashing, leastconn and cookies on 3.0 take commands")
+  func dynamic() {
+    for lines in [
+      ["balance source", "hash-type consistent"], ["balance leastconn"], ["balance random(2)"], ["balance first"],
+    ] {
+      func model(_ numbers: [Int]) -> ProxyModel { PlannerTests.model(numbers) { $1.backend = lines } }
+      #expect(PlannerTests.plan(model([1]), model([1, 3])).count == 3)
+    }
+    func cookies(_ numbers: [Int]) -> ProxyModel { PlannerTests.model(numbers) { $1.backend = ["cookie SRV insert"] } }
+    let plan = PlannerTests.plan(cookies([]), cookies([1]), version: HAProxyVersion(3, 0))
+    #expect(plan.count == 3 && plan[0].contains(" cookie i-1_10.0.0.1:8001 "))
+  }
+
+  @Test("names are resolved by a reload only, and then their address is HAProxy's business") func hostNames() {
+    let named = Fixture.model([Backend(name: "n", host: "localhost", port: 80)])
+    #expect(PlannerTests.plan(PlannerTests.model([]), named).first?.contains("localhost is a name") == true)
+    #expect(
+      PlannerTests.plan(named, named) { $0.backends["web.main"]?.servers["n_localhost:80"]?.address = "127.0.0.1" }
+        == [])
+  }
+
+  @Test("other options, another id, other lines, sections that come and go") func changes() {
+    let before = PlannerTests.model([1])
+    let options = PlannerTests.model([1]) { $1.serverOptions = "check inter 5s" }
+    #expect(
+      PlannerTests.plan(before, options) == ["reload: server web.main/i-1_10.0.0.1:8001: its options have changed"])
+    #expect(
+      PlannerTests.plan(before, before) { $0.backends["web.main"]?.servers["i-1_10.0.0.1:8001"]?.id = 9 }
+        == ["reload: server web.main/i-1_10.0.0.1:8001: its id has changed"])
+    let lines = PlannerTests.model([1]) { $1.frontend = ["maxconn 9"] }
+    #expect(PlannerTests.plan(before, lines) == ["reload: section `frontend web.main` has changed"])
+    let more = PlannerTests.model([1]) { settings, _ in
+      settings.extraSections = [ExtraSection(title: "backend x", lines: [])]
+    }
+    #expect(PlannerTests.plan(before, more) == ["reload: section `backend x` is new"])
+    #expect(PlannerTests.plan(more, before) == ["reload: section `backend x` is gone"])
+    let global = PlannerTests.model([1]) { settings, _ in settings.global.append("maxconn 5") }
+    #expect(PlannerTests.plan(before, global) == ["reload: section `global` has changed"])
+    let blanks = PlannerTests.model([1]) { settings, _ in settings.global = ["# note", "  daemon", "maxconn   4096"] }
+    #expect(PlannerTests.plan(before, blanks) == [])
+  }
+
+  @Test("a server in an extra section is compared to the word") func foreignServer() {
+    func model(_ weight: Int) -> ProxyModel {
+      PlannerTests.model([1]) { settings, _ in
+        settings.extraSections = [ExtraSection(title: "backend x", lines: ["server s 10.0.0.1:1 weight \(weight)"])]
+      }
+    }
+    #expect(PlannerTests.plan(model(1), model(2)) == ["reload: section `backend x` has changed"])
+  }
+
+  @Test("difference 7: servers that the backend's own lines have are never touched") func ownServers() {
+    func model(_ numbers: [Int]) -> ProxyModel {
+      PlannerTests.model(numbers) {
+        $1.backend = ["server standby 10.9.9.9:1 backup", "server-template t 3 10.8.8.8:1"]
+      }
+    }
+    let plan = PlannerTests.plan(model([1]), model([1])) {
+      for name in ["standby", "t1", "t2"] { $0.backends["web.main"]?.servers[name] = PlannerTests.server(50) }
+    }
+    #expect(plan == [])
+  }
+
+  @Test("difference 7: backend_name is honoured") func backendName() {
+    func model(_ numbers: [Int]) -> ProxyModel { PlannerTests.model(numbers) { $1.backendName = "renamed" } }
+    #expect(PlannerTests.plan(model([1]), model([])) == ["set server renamed/i-1_10.0.0.1:8001 state maint"])
+  }
+
+  @Test("nothing known: a reload, and meanwhile what names alone allow") func unknown() {
+    var proxy = PlannerTests.running(PlannerTests.model([1, 2]))
+    proxy.backends["web.main"]?.servers["i-2_10.0.0.2:8002"]?.adminState = .forcedMaintenance
+    let plan = Planner.plan(running: proxy, loaded: nil, wanted: PlannerTests.model([2, 3]))
+    #expect(
+      PlannerTests.words(plan) == [
+        "reload: it is not known which configuration HAProxy has loaded; server web.main/i-2_10.0.0.2:8002: its id has changed",
+        "set server web.main/i-2_10.0.0.2:8002 state ready", "set server web.main/i-1_10.0.0.1:8001 state maint",
+      ])
+  }
+
+  @Test("while a section waits for its reload, servers go but none is added to the old one") func meanwhile() {
+    var after = PlannerTests.model([1, 2]) { $1.backend = ["fullconn 5"] }
+    after.apply(ServiceSnapshot(service: "web.main", backends: [2, 3].map(Fixture.backend)), now: Fixture.now)
+    #expect(
+      PlannerTests.plan(PlannerTests.model([1, 2]), after) == [
+        "reload: section `backend web.main` has changed", "set server web.main/i-1_10.0.0.1:8001 state maint",
+      ])
+  }
+
+  @Test("an id that a departed server still holds") func idTaken() {
+    let other = RunningServer(id: 3, address: "10.7.7.7", port: 1, adminState: .forcedMaintenance)
+    let after = PlannerTests.model([1, 2, 3])
+    func plan(_ version: HAProxyVersion) -> [String] {
+      PlannerTests.plan(PlannerTests.model([1, 2]), after, version: version) {
+        $0.backends["web.main"]?.servers["old"] = other
+      }
+    }
+    #expect(
+      plan(HAProxyVersion(2, 6, 12)).first == "reload: server web.main/i-3_10.0.0.3:8003: its id still belongs to old")
+    #expect(plan(HAProxyVersion(2, 6, 13)).prefix(2) == ["del server web.main/old", PlannerTests.add3[0]])
+  }
+
+  @Test("from 2.6.13 on, departed servers are deleted when they can be") func deleted() {
+    let plan = Planner.plan(
+      running: {
+        var proxy = PlannerTests.running(PlannerTests.model([1]), version: HAProxyVersion(2, 6, 13))
+        proxy.backends["web.main"]?.servers["old"] = RunningServer(
+          id: 9, address: "10.7.7.7", port: 1, adminState: .forcedMaintenance)
+        return proxy
+      }(), loaded: LoadedConfiguration(PlannerTests.model([1])), wanted: PlannerTests.model([1]))
+    guard case .commands(let commands) = plan else {
+      Issue.record("\(plan)")
+      return
+    }
+    #expect(commands.map(\.text) == ["del server web.main/old"] && commands[0].isOptional)
+    #expect(commands[0].isAccepted(reply: "Server deleted.\n") && !commands[0].isAccepted(reply: "Require 'maint'.\n"))
+  }
+
+  @Test("servers that left are remembered as loaded, so that their return needs no reload") func remembered() {
+    var loaded = LoadedConfiguration(PlannerTests.model([1, 2]))
+    loaded.update(text: PlannerTests.model([2]).render().text)
+    var proxy = PlannerTests.running(PlannerTests.model([1, 2]))
+    proxy.backends["web.main"]?.servers["i-1_10.0.0.1:8001"]?.adminState = .forcedMaintenance
+    let back = Planner.plan(running: proxy, loaded: loaded, wanted: PlannerTests.model([1, 2]))
+    #expect(PlannerTests.words(back) == ["set server web.main/i-1_10.0.0.1:8001 state ready"])
+    let changed = PlannerTests.model([1, 2]) { $1.serverOptions = "check inter 9s" }
+    #expect(
+      PlannerTests.words(Planner.plan(running: proxy, loaded: loaded, wanted: changed)).first?.hasPrefix("reload:")
+        == true)
+  }
+
+  @Test("leftovers are counted, and forgotten when HAProxy has deleted them") func leftovers() {
+    let (before, after) = (PlannerTests.model([1, 2]), PlannerTests.model([2]))
+    let proxy = PlannerTests.running(before)
+    #expect(Planner.leftovers(running: proxy, wanted: after) == 1)
+    #expect(Planner.leftovers(running: proxy, wanted: before) == 0)
+    var loaded = LoadedConfiguration(before)
+    loaded.update(to: after)
+    let kept = loaded
+    loaded.prune(after, running: proxy)
+    #expect(loaded == kept && loaded != LoadedConfiguration(after))
+    loaded.prune(after, running: PlannerTests.running(after))
+    #expect(loaded == LoadedConfiguration(after))
+  }
+
+  @Test("the model and its file are the same configuration") func sameConfiguration() {
+    let model = PlannerTests.model([1, 2, 3]) {
+      $0.sharedFrontend = ["bind 127.0.0.1:9"]
+      $1.sharedFrontend = ["use_backend web.main"]
+      $1.serverOptions = "check # note"
+    }
+    #expect(LoadedConfiguration(model) == LoadedConfiguration(text: model.render().text))
+  }
+}

@@ -1,0 +1,135 @@
+import Testing
+
+@testable import HAProxyRuntime
+
+@Suite("replies") struct ReplyTests {
+  private func read(_ chunks: [String], count: Int) throws -> ReplyReader {
+    var reader = ReplyReader(count: count)
+    for chunk in chunks { try reader.append(Array(chunk.utf8)) { "x" } }
+    return reader
+  }
+
+  @Test("are told apart by the prompt, however the bytes arrive") func chunks() throws {
+    let stream = "\n> \n> No such server.\n\n> Server deleted.\n> "
+    let whole = try read([stream], count: 4)
+    #expect(whole.texts == ["", "", "No such server.\n", "Server deleted."])
+    for size in 1...7 {
+      var chunks: [String] = []
+      var rest = Substring(stream)
+      while !rest.isEmpty {
+        chunks.append(String(rest.prefix(size)))
+        rest = rest.dropFirst(size)
+      }
+      #expect(try read(chunks, count: 4).texts == whole.texts)
+    }
+  }
+
+  @Test("a missing end is no answer") func short() throws {
+    let reader = try read(["\n> No such server.\n\n>"], count: 2)
+    #expect(!reader.isComplete)
+    #expect(reader.count == 1)
+  }
+
+  @Test("show info") func info() throws {
+    let info = try ProxyInfo(
+      parsing: "Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nPid: 26484\nUptime_sec: 2\nStart_time_sec: 1795228528\n\n")
+    #expect(info == ProxyInfo(version: "2.6.12-1+deb12u4", pid: 26484, startTime: 1_795_228_528, uptimeSeconds: 2))
+    #expect(info.versionNumbers == [2, 6, 12])
+    #expect(throws: HAProxyRuntimeError.malformed(
+      command: "show info", reason: "no line `Version:` or no line `Pid:`")) { try ProxyInfo(parsing: "\n") }
+  }
+
+  static let states = """
+    1
+    # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+    srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state \
+    bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr \
+    srv_agent_addr srv_agent_port
+    3 a.main 7 x_127.0.0.1:9001 127.0.0.1 0 1 5 1 1 8 2 0 14 0 0 1 - 9001 - 0 0 - - 0
+    3 a.main 2 y_127.0.0.1:9002 127.0.0.1 0 5 1 1 1 1 0 0 14 0 0 0 - 9002 - 0 0 - - 0
+    4 b 1 q - 0 1 1 1 0 1 0 0 0 0 0 0 host 99 - 0 0 - - 0
+
+    """
+
+  @Test("show servers state") func servers() throws {
+    let servers = try ServerStates.parse(ReplyTests.states)
+    #expect(
+      servers == [
+        ServerState(
+          backend: "a.main", name: "x_127.0.0.1:9001", id: 7, address: "127.0.0.1", port: 9001,
+          administration: .forcedMaintenance, operation: 0, weight: 5, initialWeight: 1, checkState: 14),
+        ServerState(
+          backend: "a.main", name: "y_127.0.0.1:9002", id: 2, hasForcedID: false, address: "127.0.0.1", port: 9002,
+          administration: [.forcedMaintenance, .configuredMaintenance], operation: 0, checkState: 14),
+        ServerState(
+          backend: "b", name: "q", id: 1, hasForcedID: false, address: "", port: 99,
+          administration: .forcedMaintenance, operation: 0),
+      ])
+    #expect(servers[1].administration.isMaintenance)
+    #expect(!servers[1].administration.isDrain)
+    #expect(try ServerStates.parse("1\n\n").isEmpty)
+    #expect(throws: HAProxyRuntimeError.malformed(
+      command: "show servers state", reason: "no column srv_port")) {
+      try ServerStates.parse("1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n")
+    }
+  }
+
+  @Test("show stat, with quoted fields") func sections() throws {
+    let text = """
+      # pxname,svname,status,last_chk,mode,algo,cookie,
+      web,FRONTEND,OPEN,,http,,,
+      web,a,UP,"L7OK, with ""quotes"" and
+      a line end",http,,,
+      web,BACKEND,UP,,http,roundrobin,SRV,
+      tcp.main,BACKEND,UP,,tcp,leastconn,,
+
+      """
+    var expected = ProxySections()
+    expected.frontends = ["web"]
+    expected.backends = [
+      "web": .init(mode: "http", algorithm: "roundrobin", cookie: "SRV"),
+      "tcp.main": .init(mode: "tcp", algorithm: "leastconn"),
+    ]
+    #expect(try ProxySections(parsing: text) == expected)
+    #expect(throws: HAProxyRuntimeError.self) { try ProxySections(parsing: "nothing of the kind\n") }
+  }
+
+  @Test("whatever is sent, a parser ends with a value or an error", arguments: 0..<40)
+  func fuzz(_ seed: UInt64) {
+    var random = SplitMix(seed)
+    let originals = [ReplyTests.states, "# pxname,svname,mode,algo\nweb,BACKEND,\"x\",y\n", "Version: 2.6\nPid: 1\n"]
+    for _ in 0..<250 {
+      var bytes = Array(originals[random.below(originals.count)].utf8)
+      for _ in 0..<random.below(12) {
+        let place = random.below(bytes.count + 1)
+        switch random.below(3) {
+        case 0: bytes.insert(UInt8(random.below(256)), at: place)
+        case 1: if place < bytes.count { bytes.remove(at: place) }
+        default: bytes.insert(contentsOf: Array("\n# \",>".utf8).shuffled(using: &random), at: place)
+        }
+      }
+      let text = String(decoding: bytes, as: UTF8.self)
+      _ = try? ServerStates.parse(text)
+      _ = try? ProxySections(parsing: text)
+      _ = try? ProxyInfo(parsing: text)
+      var reader = ReplyReader(count: 3)
+      try? reader.append(bytes) { "x" }
+      #expect(reader.count <= 3)
+    }
+  }
+}
+
+/// The same numbers from the same seed, everywhere.
+struct SplitMix: RandomNumberGenerator {
+  private var state: UInt64
+  init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(max(1, limit))) }
+}

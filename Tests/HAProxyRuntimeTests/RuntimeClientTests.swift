@@ -1,0 +1,179 @@
+import HAProxyRuntime
+import Reactor
+import TestSupport
+import Testing
+
+@Suite("the client against a scripted socket", .timeLimit(.minutes(1)))
+struct ScriptedClientTests {
+  @Test @LoopActor func aBatchIsOneConnectionAndOneLine() async throws {
+    let socket = ScriptedSocket([.send("\n> \n> No such server.\n"), .send("\n> ")])
+    let client = HAProxyRuntimeClient(socket: socket.path)
+    let outcomes = try await client.run([
+      .setState(.maint, backend: "b", server: "s"), .setState(.ready, backend: "b", server: "t"),
+    ])
+    #expect(outcomes == [.done(""), .refused("No such server.")])
+    #expect(socket.lines == ["prompt;set server b/s state maint;set server b/t state ready"])
+  }
+
+  @Test @LoopActor func aRefusalOfOneCommandIsAnError() async throws {
+    let socket = ScriptedSocket([.send("\n> No such server.\n\n> ")])
+    let client = HAProxyRuntimeClient(socket: socket.path)
+    let error = await #expect(throws: HAProxyRuntimeError.self) {
+      try await client.run(.setWeight(1, backend: "b", server: "s"))
+    }
+    #expect(error?.description == "HAProxy refused `set server b/s weight 1`: No such server.")
+  }
+
+  @Test @LoopActor func aShortReplyIsNoSuccess() async throws {
+    let socket = ScriptedSocket([.send("\n> \n> ")])
+    let client = HAProxyRuntimeClient(socket: socket.path)
+    let error = await #expect(throws: HAProxyRuntimeError.self) {
+      try await client.run([
+        .setState(.maint, backend: "b", server: "s"), .setState(.maint, backend: "b", server: "t"),
+      ])
+    }
+    #expect(error == .closed(command: "set server b/t state maint"))
+    #expect(
+      error?.description
+        == "HAProxy closed the connection before it had answered `set server b/t state maint`")
+  }
+
+  @Test @LoopActor func anEndWithinAReplyIsNoSuccess() async throws {
+    let socket = ScriptedSocket([.send("\n> Name: HAProxy\nVersion: 2.6.12\nPid: 1\n")])
+    let client = HAProxyRuntimeClient(socket: socket.path)
+    let error = await #expect(throws: HAProxyRuntimeError.self) { try await client.run(.showInfo) }
+    #expect(error == .closed(command: "show info"))
+  }
+
+  @Test @LoopActor func silenceEndsAtTheDeadline() async throws {
+    let socket = ScriptedSocket([.send("\n> "), .hang])
+    let client = HAProxyRuntimeClient(socket: socket.path, deadline: .milliseconds(200))
+    let error = await #expect(throws: HAProxyRuntimeError.self) { try await client.run(.showInfo) }
+    #expect(error == .timedOut(command: "show info", after: .milliseconds(200)))
+    #expect(error?.description == "HAProxy did not answer `show info` within 0.2 seconds")
+  }
+
+  @Test @LoopActor func nobodyListening() async throws {
+    let directory = TemporaryDirectory()
+    let client = HAProxyRuntimeClient(socket: directory.path + "/none")
+    let error = await #expect(throws: HAProxyRuntimeError.self) { try await client.run(.showInfo) }
+    #expect(
+      error?.description
+        == "cannot reach HAProxy at \(directory.path)/none: No such file or directory; "
+        + "is `stats socket \(directory.path)/none level admin` in its configuration?")
+  }
+
+  @Test @LoopActor func nothingToDoIsNoConnection() async throws {
+    let client = HAProxyRuntimeClient(socket: "/nonexistent")
+    #expect(try await client.run([]).isEmpty)
+  }
+}
+
+@Suite("the client against a real HAProxy", .enabled(if: HAProxyServer.isInstalled), .timeLimit(.minutes(2)))
+struct RealClientTests {
+  @LoopActor private func withProxy(
+    _ body: @LoopActor (HAProxyServer, HAProxyRuntimeClient) async throws -> Void
+  ) async throws {
+    let proxy = HAProxyServer()
+    try proxy.write(sections: [
+      "frontend web", "  bind 127.0.0.1:\(try freePort())", "  default_backend web", "backend web",
+      "  option httpchk GET /status", "  server a_127.0.0.1:1001 127.0.0.1:1001 id 7 weight 5 check inter 1h",
+      "  server b_127.0.0.1:1002 127.0.0.1:1002 id 8 disabled", "backend empty",
+    ])
+    try await proxy.start()
+    do { try await body(proxy, HAProxyRuntimeClient(socket: proxy.socketPath)) } catch {
+      await proxy.stop()
+      throw error
+    }
+    await proxy.stop()
+  }
+
+  @Test @LoopActor func observesProcessSectionsAndServers() async throws {
+    try await withProxy { _, client in
+      let seen = try await client.observe()
+      #expect(seen.info.versionNumbers.count >= 2)
+      #expect(seen.info.pid > 0)
+      #expect(seen.sections.frontends == ["web"])
+      #expect(seen.sections.backends.keys.sorted() == ["empty", "web"])
+      #expect(seen.sections.backends["web"]?.algorithm == "roundrobin")
+      #expect(seen.servers.map(\.name) == ["a_127.0.0.1:1001", "b_127.0.0.1:1002"])
+      #expect(seen.servers.map(\.id) == [7, 8])
+      #expect(seen.servers[0].weight == 5)
+      #expect(seen.servers[0].checkState & 2 != 0)
+      #expect(seen.servers[1].administration.isMaintenance)
+    }
+  }
+
+  @Test @LoopActor func everyVerbDoesWhatItSays() async throws {
+    try await withProxy { _, client in
+      let outcomes = try await client.run([
+        .setWeight(9, backend: "web", server: "a_127.0.0.1:1001"),
+        .setState(.maint, backend: "web", server: "a_127.0.0.1:1001"),
+        .setState(.ready, backend: "web", server: "b_127.0.0.1:1002"),
+        .setAddress("127.0.0.2", port: 1003, backend: "web", server: "b_127.0.0.1:1002"),
+        .addServer(
+          backend: "empty", server: "c", address: "127.0.0.3", port: 1004, options: "check inter 1h weight 3 id 40"),
+        .enableHealth(backend: "empty", server: "c"),
+        .setState(.ready, backend: "empty", server: "c"),
+      ])
+      #expect(outcomes.allSatisfy { if case .done = $0 { true } else { false } }, "\(outcomes)")
+      let servers = try await client.observe().servers
+      let byName = Dictionary(uniqueKeysWithValues: servers.map { ($0.name, $0) })
+      #expect(byName["a_127.0.0.1:1001"]?.weight == 9)
+      #expect(byName["a_127.0.0.1:1001"]?.administration.isMaintenance == true)
+      #expect(byName["b_127.0.0.1:1002"]?.administration.isMaintenance == false)
+      #expect(byName["b_127.0.0.1:1002"]?.address == "127.0.0.2")
+      #expect(byName["b_127.0.0.1:1002"]?.port == 1003)
+      #expect(byName["c"]?.id == 40)
+      #expect(byName["c"]?.weight == 3)
+      #expect(byName["c"]?.administration == [])
+      #expect((byName["c"]?.checkState ?? 0) & 4 != 0)
+    }
+  }
+
+  @Test @LoopActor func refusalsAreNamedOneByOne() async throws {
+    try await withProxy { _, client in
+      let outcomes = try await client.run([
+        .setWeight(9, backend: "web", server: "nobody"),
+        .addServer(backend: "empty", server: "c", address: "127.0.0.3", port: 1004, options: "chek"),
+        .setWeight(9, backend: "web", server: "a_127.0.0.1:1001"),
+        .addServer(backend: "empty", server: "d", address: "127.0.0.3", port: 1004, options: "cookie x"),
+        .deleteServer(backend: "web", server: "a_127.0.0.1:1001"),
+      ])
+      #expect(
+        outcomes == [
+          .refused("No such server."),
+          .refused("unknown keyword 'chek'; did you mean 'check' maybe ?"),
+          .done(""),
+          .refused("'cookie' option is not accepted for dynamic server"),
+          .refused("Only servers in maintenance mode can be deleted."),
+        ])
+    }
+  }
+
+  @Test @LoopActor func aThousandCommandsAreOneConnection() async throws {
+    try await withProxy { _, client in
+      let before = try await client.run(.showInfo)
+      let commands = try (1...1000).map {
+        try SocketCommand.addServer(backend: "empty", server: "s\($0)", address: "127.0.0.1", port: $0, options: "weight 1")
+      }
+      let outcomes = try await client.run(commands)
+      #expect(outcomes.count == 1000)
+      #expect(outcomes.allSatisfy { $0 == .done("New server registered.") })
+      #expect(try await client.observe().servers.count == 1002)
+      #expect(!before.isEmpty)
+    }
+  }
+
+  @Test @LoopActor func anotherProcessAnswersAfterAReload() async throws {
+    try await withProxy { proxy, client in
+      let before = try await client.observe().info.pid
+      let result = try await ChildProcess.run("/bin/sh", ["-c", proxy.reloadCommand], deadline: .seconds(10))
+      #expect(result.status == .exited(0))
+      try await eventually("a new worker answers") {
+        guard let now = try? await client.observe().info.pid else { return false }
+        return now != before
+      }
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import Glibc
+import Logging
+import Reactor
+import SmartStack
+import TestSupport
+import YAMLConfig
+import ZooKeeper
+
+@testable import NerveAgent
+
+/// Writes a file of a test.
+func writeFile(_ path: String, _ text: String) {
+  let file = fopen(path, "w")
+  precondition(file != nil, "cannot write \(path)")
+  fputs(text, file)
+  fclose(file)
+}
+
+/// A configuration read from `text`, with the files of `directory` for `service_conf_dir`.
+func load(_ text: String, instanceID: String? = nil, in directory: TemporaryDirectory = TemporaryDirectory())
+  throws(ConfigError) -> NerveConfiguration
+{
+  let path = directory.path + "/nerve.conf.json"
+  writeFile(path, text)
+  return try NerveConfigurationLoader(path: path, instanceID: instanceID).load()
+}
+
+/// A configuration with one service `web`, whose section starts with what every service needs.
+func serviceText(_ more: String) -> String {
+  """
+  {"instance_id": "host1", "services": {"web": {"host": "10.0.0.5", "port": 3000,
+  "zk_hosts": ["127.0.0.1:2181"], "zk_path": "/nerve/web"\(more.isEmpty ? "" : ", " + more)}}}
+  """
+}
+
+/// A service as the reader makes it, without going through a file.
+func service(
+  _ name: String = "web", weight: Int? = nil, mode: NodeMode = .ephemeralSequential, checks: [CheckConfiguration] = [],
+  interval: Duration = .seconds(2), rateLimit: RateLimit? = nil, ensemble: String = "127.0.0.1:2181"
+) -> ServiceConfiguration {
+  let payload = RegistrationPayload(host: "10.0.0.5", port: "3000", name: "host1", weight: weight)
+  return ServiceConfiguration(
+    key: name, name: name, host: "10.0.0.5", port: 3000,
+    registry: ZooKeeperTarget(
+      ensemble: ensemble,
+      registration: Registration(
+        directory: "/nerve/\(name)", name: payload.nodeName(pathEncoded: false), data: Array(payload.json.utf8),
+        mode: mode)),
+    checks: checks, interval: interval, isMocked: false, rateLimit: rateLimit)
+}
+
+/// A check whose kind does not matter because a scripted one stands in for it.
+func check(_ name: String = "a", rise: Int = 1, fall: Int = 1) -> CheckConfiguration {
+  CheckConfiguration(name: name, kind: .tcp(host: "127.0.0.1", port: 1, timeout: .seconds(1)), rise: rise, fall: fall)
+}
+
+/// Answers what the test says, when the test says so.
+@LoopActor final class ScriptedCheck: HealthCheck {
+  let name: String
+  /// The answer to every probe; nil keeps probes waiting for ``answer(_:)``.
+  var standing: Bool?
+  private(set) var probes = 0
+  private var waiting: [CheckedContinuation<CheckResult, Never>] = []
+
+  init(_ name: String = "a", standing: Bool? = nil) {
+    self.name = name
+    self.standing = standing
+  }
+
+  /// Probes that have not been answered.
+  var open: Int { waiting.count }
+
+  func probe(deadline: Duration) async -> CheckResult {
+    probes += 1
+    if let standing { return result(standing) }
+    return await withCheckedContinuation { waiting.append($0) }
+  }
+
+  /// Answers the oldest open probe.
+  func answer(_ passed: Bool) { waiting.removeFirst().resume(returning: result(passed)) }
+
+  private func result(_ passed: Bool) -> CheckResult {
+    CheckResult(passed: passed, detail: passed ? "fine" : "broken", elapsed: .milliseconds(1))
+  }
+}
+
+/// Notes what it is told; settles at once, or when the test says so.
+@LoopActor final class FakeReporter: Reporter {
+  private(set) var state: ReporterState = .idle { didSet { onChange?(state) } }
+  var onChange: (@LoopActor (ReporterState) -> Void)?
+  private(set) var reports: [Verdict] = []
+  private(set) var isClosed = false
+  var settlesAtOnce = true
+  let isReachable = true
+
+  func report(_ verdict: Verdict) {
+    reports.append(verdict)
+    state = settlesAtOnce ? .settled(verdict, place: nil) : .pending(verdict)
+  }
+
+  func settle() {
+    if let last = reports.last { state = .settled(last, place: nil) }
+  }
+
+  func close() async { isClosed = true }
+}
+
+/// A logger that says nothing.
+let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -1,0 +1,145 @@
+import SmartStack
+import Testing
+
+@testable import SynapseAgent
+
+@Suite("backend policy") struct BackendPolicyTests {
+  private let start = ContinuousClock.now
+
+  private func backend(_ name: String, id: Int? = nil, labels: Labels? = nil) -> Backend {
+    Backend(name: name, host: "10.0.0.1", port: 80, id: id, labels: labels)
+  }
+
+  private func names(_ policy: BackendPolicy) -> String {
+    policy.backends.map { $0.name ?? "-" }.joined()
+  }
+
+  /// Readings as words of one-letter servers, `.` for none, with the seconds before each.
+  struct Case: Sendable, CustomTestStringConvertible {
+    var name: String
+    var readings: [(after: Int, servers: String)]
+    var offered: [String]
+    var change: @Sendable (inout BackendPolicy.Rules) -> Void = { _ in }
+    var testDescription: String { name }
+  }
+
+  static let cases = [
+    Case(name: "what is read is offered", readings: [(0, "ab"), (1, "bc")], offered: ["ab", "bc"]),
+    Case(name: "an empty registry leaves the last servers", readings: [(0, "ab"), (60, ".")], offered: ["ab", "ab"]),
+    Case(
+      name: "servers that vanish one by one are taken for one disappearance",
+      readings: [(0, "abc"), (60, "bc"), (1, "c"), (1, ".")], offered: ["abc", "bc", "c", "abc"]),
+    Case(
+      name: "a slow shrinking is meant", readings: [(0, "abc"), (60, "bc"), (60, "c"), (60, ".")],
+      offered: ["abc", "bc", "c", "c"]),
+    Case(
+      name: "what came between was meant", readings: [(0, "abc"), (60, "bc"), (1, "bcd"), (1, "d"), (1, ".")],
+      offered: ["abc", "bc", "bcd", "d", "bcd"]),
+    Case(
+      name: "without previous servers an empty registry is empty", readings: [(0, "ab"), (60, "."), (1, "a")],
+      offered: ["ab", "", "a"], change: { $0.usesPreviousBackends = false }),
+    Case(
+      name: "default servers go before previous ones", readings: [(0, "ab"), (60, "."), (1, "a")],
+      offered: ["ab", "d", "a"], change: { $0.defaultServers = [Backend(name: "d", host: "10.9.9.9", port: 1)] }),
+    Case(
+      name: "default servers beside the registry's", readings: [(0, "ab"), (60, ".")], offered: ["abd", "d"],
+      change: {
+        $0.defaultServers = [Backend(name: "d", host: "10.9.9.9", port: 1)]
+        $0.keepsDefaultServers = true
+      }),
+    Case(name: "the same server twice is one", readings: [(0, "aa")], offered: ["a"]),
+    Case(name: "nothing ever read is nothing", readings: [(0, ".")], offered: [""]),
+  ]
+
+  @Test("readings", arguments: cases) func readings(_ c: Case) {
+    var rules = BackendPolicy.Rules()
+    c.change(&rules)
+    var policy = BackendPolicy(rules)
+    var now = start
+    var offered: [String] = []
+    for (after, servers) in c.readings {
+      now += .seconds(after)
+      _ = policy.take(servers == "." ? [] : servers.map { backend(String($0)) }, now: now)
+      offered.append(names(policy))
+    }
+    #expect(offered == c.offered)
+  }
+
+  @Test func portsAreOverriddenButNotTheDefaults() {
+    var rules = BackendPolicy.Rules()
+    rules.portOverride = 9999
+    rules.defaultServers = [Backend(host: "10.9.9.9", port: 1)]
+    var policy = BackendPolicy(rules)
+    #expect(policy.backends.map(\.port) == [1])
+    _ = policy.take([backend("a")], now: start)
+    #expect(policy.backends.map(\.port) == [9999])
+  }
+
+  struct FilterCase: Sendable {
+    var condition: LabelFilter.Condition
+    var value: LabelValue?
+    var passing: String
+  }
+
+  static let filters = [
+    FilterCase(condition: .equals, value: "1", passing: "a"),
+    FilterCase(condition: .equals, value: .json("1"), passing: "n"),
+    FilterCase(condition: .equals, value: "", passing: "e"),
+    FilterCase(condition: .equals, value: nil, passing: "du"),
+    FilterCase(condition: .equals, value: .json("null"), passing: "du"),
+    FilterCase(condition: .notEquals, value: "1", passing: "ndue"),
+  ]
+
+  @Test("label filters compare values and their types", arguments: filters) func filter(_ c: FilterCase) {
+    var rules = BackendPolicy.Rules()
+    rules.labelFilters = [LabelFilter(label: "az", value: c.value, condition: c.condition)]
+    var policy = BackendPolicy(rules)
+    let servers = [
+      backend("a", labels: ["az": "1"]), backend("n", labels: ["az": .json("1")]), backend("d"),
+      backend("u", labels: ["az": .json("null")]), backend("e", labels: ["az": ""]),
+    ].enumerated().map { index, server in
+      var server = server
+      server.port = 100 + index
+      return server
+    }
+    _ = policy.take(servers, now: start)
+    #expect(names(policy) == c.passing)
+  }
+
+  @Test func theLowestNumberLeads() {
+    var rules = BackendPolicy.Rules()
+    rules.electsLeader = true
+    var policy = BackendPolicy(rules)
+    _ = policy.take([backend("b", id: 7), backend("a", id: 9), backend("c", id: 12)], now: start)
+    #expect(names(policy) == "b")
+    #expect(policy.electionProblem == nil)
+    _ = policy.take([backend("b", id: 7), backend("a")], now: start)
+    #expect(names(policy) == "")
+    #expect(policy.electionProblem == .noLeader(reason: "not every registration has a sequence number"))
+  }
+}
+
+@Suite("multi discovery") struct MultiResolverTests {
+  private func snapshot(_ servers: String, config: String? = nil) -> ServiceSnapshot {
+    ServiceSnapshot(
+      service: "x", backends: servers.map { Backend(name: String($0), host: "10.0.0.1", port: 80) },
+      generatorConfig: config)
+  }
+
+  @Test func unionIsAllInOrderOnce() {
+    let result = MultiWatcher.resolve(
+      ["one": snapshot("ab"), "two": snapshot("bc", config: "{}")], order: ["two", "one"], .union, service: "web")
+    #expect(result.service == "web")
+    #expect(result.backends.compactMap(\.name).joined() == "bca")
+    #expect(result.generatorConfig == "{}")
+  }
+
+  @Test func sequentialIsTheFirstThatHasAny() {
+    let readings = ["one": snapshot(""), "two": snapshot("c")]
+    let order = ["one", "two"]
+    let first = MultiWatcher.resolve(readings, order: order, .sequential(["one", "two"]), service: "web")
+    #expect(first.backends.compactMap(\.name) == ["c"])
+    let none = MultiWatcher.resolve(["one": snapshot("")], order: order, .sequential(["two", "one"]), service: "web")
+    #expect(none.backends.isEmpty)
+  }
+}

@@ -1,0 +1,210 @@
+import HAProxyRuntime
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+import ZooKeeper
+
+@testable import SynapseAgent
+
+private let isPossible = HAProxyServer.isInstalled && Files.exists("/usr/share/java/zookeeper.jar")
+
+@Suite("from znode to traffic", .enabled(if: isPossible), .timeLimit(.minutes(3)))
+struct EndToEndTests {
+  @Test @LoopActor func serversComeAndGoWithoutAReload() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      let before = world.reloads
+      let first = try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      try await world.register("two", port: world.startTask("two"))
+      try await eventually("two is served too") { await world.servingTasks() == ["one", "two"] }
+      try await world.registrar.delete(first)
+      try await eventually("one is drained") { await world.servingTasks() == ["two"] }
+      for _ in 0..<10 { #expect(await world.request() == "two") }
+      #expect(world.reloads == before)
+      try await eventually("the file follows") {
+        let file = world.file()
+        return file.contains("server two_") && !file.contains("server one_") || file.contains(" disabled")
+      }
+    }
+  }
+
+  @Test @LoopActor func aWeightIsACommand() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration(haproxy: ["use_nerve_weights: true"]))
+      let port = try world.startTask("one")
+      let path = try await world.register("one", port: port, weight: 10)
+      try await eventually("weight 10") { await world.serving().values.first?.weight == 10 }
+      let before = world.reloads
+      let changed = Backend(name: "one", host: "127.0.0.1", port: port, weight: 30)
+      try await world.registrar.set(path, RegistrationCodec.payload(changed))
+      try await eventually("weight 30") { await world.serving().values.first?.weight == 30 }
+      #expect(world.reloads == before)
+      try await eventually("the file says so") { world.file().contains("weight 30") }
+    }
+  }
+
+  @Test @LoopActor func aRestartedAgentAdoptsWhatRuns() async throws {
+    try await World.with { world in
+      let configuration = world.configuration()
+      try await world.startProxyAndAgent(configuration)
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      try await eventually("the file has it") { world.file().contains("server one_") }
+      let before = world.reloads
+      let file = world.file()
+      try await world.startAgent(configuration)
+      try await eventually("the new agent has looked") { world.journal.text.contains("synapse has stopped") }
+      try await world.register("two", port: world.startTask("two"))
+      try await eventually("two is served") { await world.servingTasks() == ["one", "two"] }
+      #expect(world.reloads == before)
+      #expect(file.contains("server one_"))
+    }
+  }
+
+  @Test @LoopActor func aRestartedProxyIsReconciled() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("one", port: world.startTask("one"))
+      let leaving = try await world.register("two", port: world.startTask("two"))
+      try await eventually("both are served") { await world.servingTasks() == ["one", "two"] }
+      try await eventually("the file has both") { world.file().contains("server two_") }
+      await world.proxy.stop()
+      try await world.registrar.delete(leaving)
+      try await eventually("the agent has seen it") { world.journal.contains("cannot be asked") }
+      try await world.proxy.start()
+      try await eventually("it serves what is wanted") { await world.servingTasks() == ["one"] }
+      try await eventually("one answers") { await world.request() == "one" }
+    }
+  }
+
+  @Test @LoopActor func aKilledWorkerIsReconciled() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one is served") { await world.servingTasks() == ["one"] }
+      let worker = try await HAProxyRuntimeClient(socket: world.proxy.socketPath).observe().info.pid
+      world.proxy.kill(pid: Int32(worker))
+      await world.proxy.stop()
+      try await world.proxy.start()
+      try await eventually("one answers again") { await world.request() == "one" }
+    }
+  }
+
+  @Test @LoopActor func withoutTheRegistryEverythingStays() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      try await eventually("the file has it") { world.file().contains("server one_") }
+      let file = world.file()
+      world.zookeeper.pause()
+      try await LoopClock.system.sleep(for: .seconds(4))
+      #expect(await world.servingTasks() == ["one"])
+      #expect(world.file() == file)
+      world.zookeeper.resume()
+      try await world.zookeeper.restart()
+      #expect(await world.servingTasks() == ["one"])
+      try await world.register("two", port: world.startTask("two"))
+      try await eventually("what is new is seen again") { await world.servingTasks() == ["one", "two"] }
+    }
+  }
+
+  @Test @LoopActor func aStartWithoutTheRegistryEmptiesNothing() async throws {
+    try await World.with { world in
+      let configuration = world.configuration()
+      try await world.startProxyAndAgent(configuration)
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      try await eventually("the file has it") { world.file().contains("server one_") }
+      let before = world.reloads
+      await world.zookeeper.kill()
+      try await world.startAgent(configuration)
+      try await eventually("the agent makes do") { world.journal.contains("have not been heard of") }
+      try await eventually("the remembered server is in the file") { world.file().contains("server one_") }
+      #expect(await world.request() == "one")
+      #expect(world.reloads == before)
+      try await world.zookeeper.start()
+      try await world.register("two", port: world.startTask("two"))
+      try await eventually("the registry counts again") { await world.servingTasks() == ["one", "two"] }
+    }
+  }
+
+  @Test @LoopActor func hostileRegistrationsReachNeitherFileNorSocket() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      let port = try world.startTask("good")
+      let hostile = [
+        #"{"host":"10.0.0.1\nserver evil 10.6.6.6:1","port":1,"name":"h1"}"#,
+        #"{"host":"10.0.0.1 evil","port":1,"name":"h2"}"#, #"{"host":"10.0.0.1\"evil","port":1,"name":"h3"}"#,
+        #"{"host":"10.0.0.1","port":1,"name":"evil;shutdown sessions server web/good"}"#,
+        #"{"host":"10.0.0.1","name":"evil5"}"#, #"{"host":"10.0.0.1","port":"evil","name":"h6"}"#, "{evil", "[1]",
+        #"{"host":"10.0.0.1","port":1,"name":"h7","haproxy_server_options":"check\nevil"}"#,
+        #"{"host":"10.0.0.1","port":1,"name":"h8","haproxy_server_options":"evilword"}"#,
+        #"{"host":"10.0.0.1","port":1,"name":"h9","labels":"evil"}"#,
+      ]
+      for (index, text) in hostile.enumerated() { try await world.put(Array(text.utf8), "/svc/web/bad\(index)_0") }
+      try await world.register("good", port: port)
+      try await eventually("the good one answers") { await world.request() == "good" }
+      try await eventually("the file has it") { world.file().contains("server good_") }
+      #expect(await world.servingTasks() == ["good"])
+      #expect(!world.file().contains("evil"))
+      #expect(!world.file().contains("10.0.0.1"))
+      for index in hostile.indices where index != 9 { #expect(world.journal.contains("bad\(index)_0"), "bad\(index)") }
+      #expect(world.journal.contains("evilword"))
+    }
+  }
+
+  @Test @LoopActor func aRefusedLineIsLeftOutAndNamed() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(
+        world.configuration(serviceHAProxy: ["backend: ['option httplog', 'timeout nonsense 4s', 'balance leastconn']"]))
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      #expect(!world.file().contains("nonsense"))
+      #expect(world.file().contains("balance leastconn"))
+      #expect(world.journal.contains("services.web.haproxy.backend[1]"))
+    }
+  }
+
+  @Test @LoopActor func aReloadOfTheConfigurationIsByDifference() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      let otherPort = try freePort()
+      try await world.register("other", port: world.startTask("other"), at: "/svc/other")
+      let more = [
+        "  other:",
+        "    discovery: {method: zookeeper, hosts: ['\(world.zookeeper.connection)'], path: /svc/other}",
+        "    haproxy: {port: \(otherPort)}",
+      ]
+      world.synapse?.reload(try world.load(world.configuration(more: more)))
+      try await eventually("the other service answers") {
+        let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: otherPort), target: "/")
+        return (try? await HTTPClient.send(request, deadline: .seconds(2)))?.status == 200
+      }
+      #expect(await world.request() == "one")
+      world.synapse?.reload(try world.load(world.configuration()))
+      try await eventually("it is gone again") { !world.file().contains("backend other") }
+      try await eventually("one answers still") { await world.request() == "one" }
+    }
+  }
+
+  @Test @LoopActor func theRegistryMayHoldTheGeneratorSection() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      let other = try freePort()
+      try await world.registrar.set(
+        "/svc/web", Array(#"{"haproxy": {"port": \#(other), "server_options": "", "backend": "balance first"}}"#.utf8))
+      try await eventually("it listens elsewhere") {
+        let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: other), target: "/")
+        return (try? await HTTPClient.send(request, deadline: .seconds(2)))?.status == 200
+      }
+      #expect(world.file().contains("balance first"))
+    }
+  }
+}

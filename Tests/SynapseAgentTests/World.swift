@@ -1,0 +1,204 @@
+internal import HAProxyRuntime
+internal import Logging
+internal import Reactor
+internal import SmartStack
+internal import TestSupport
+internal import YAMLConfig
+internal import ZooKeeper
+
+@testable internal import SynapseAgent
+
+/// A registry, a proxy, tasks behind it and an agent between: all real but for the agent's process.
+@LoopActor final class World {
+  let zookeeper: ZooKeeperServer
+  let proxy = HAProxyServer()
+  let port: Int
+  let metrics = Metrics()
+  let journal = Journal()
+  private(set) var registrar: ZooKeeperClient
+  private(set) var synapse: Synapse?
+  private var tasks: [String: HTTPListener] = [:]
+
+  /// A world with a ZooKeeper; the proxy and the agent are started by the test.
+  static func make() async throws -> World {
+    let zookeeper = try ZooKeeperServer()
+    try await zookeeper.start()
+    return World(zookeeper, port: try freePort())
+  }
+
+  private init(_ zookeeper: ZooKeeperServer, port: Int) {
+    self.zookeeper = zookeeper
+    self.port = port
+    registrar = ZooKeeperClient(
+      connection: zookeeper.connection, logger: Logger(label: "registrar") { _ in SwiftLogNoOpLogHandler() })
+    registrar.start()
+  }
+
+  /// Runs `body` in a world and takes everything down afterwards.
+  static func with(_ body: @LoopActor (World) async throws -> Void) async throws {
+    let world = try await World.make()
+    let outcome: Result<Void, any Error>
+    do { outcome = .success(try await body(world)) } catch { outcome = .failure(error) }
+    await world.synapse?.stop()
+    await world.proxy.stop()
+    await world.registrar.close()
+    await world.zookeeper.kill()
+    for task in world.tasks.values { task.close() }
+    do { try outcome.get() } catch { throw ServerTrouble(description: "\(error)\n\(world.journal.text)") }
+  }
+
+  // MARK: Tasks and registrations
+
+  /// Starts a task that answers every request with its name.
+  /// - Returns: its port.
+  func startTask(_ name: String) throws -> Int {
+    let listener = HTTPListener { exchange in
+      exchange.respond(status: 200, headers: [], body: Array(name.utf8))
+    }
+    guard case .tcp(_, let port) = try listener.listen(on: .tcp(host: "127.0.0.1", port: 0)) else { return 0 }
+    tasks[name] = listener
+    return port
+  }
+
+  /// Makes a registration.
+  /// - Returns: its path.
+  @discardableResult
+  func register(_ name: String, port: Int, weight: Int? = nil, at directory: String = "/svc/web") async throws -> String {
+    let backend = Backend(name: name, host: "127.0.0.1", port: port, weight: weight)
+    return try await put(RegistrationCodec.payload(backend), "\(directory)/\(name)_", sequential: true)
+  }
+
+  @discardableResult
+  func put(_ data: [UInt8], _ path: String, sequential: Bool = false) async throws -> String {
+    var last: any Error = ServerTrouble(description: "not tried")
+    for _ in 0..<200 {
+      do { return try await registrar.create(path, data, mode: sequential ? .persistentSequential : .persistent) } catch {
+        last = error
+        try await LoopClock.system.sleep(for: .milliseconds(20))
+      }
+    }
+    throw last
+  }
+
+  // MARK: The agent
+
+  /// The file that the agent is given, one service `web`; lines are added to the sections as they stand.
+  func configuration(
+    service: [String] = [], haproxy: [String] = [], serviceHAProxy: [String] = [], more: [String] = []
+  ) -> String {
+    var lines = [
+      "first_data_deadline: 2", "haproxy:", "  config_file_path: \(proxy.configurationPath)",
+      "  socket_file_path: \(proxy.socketPath)", "  reload_command: '\(proxy.reloadCommand)'",
+      "  restart_interval: 0", "  bind_address: 127.0.0.1", "  state_file_path: \(proxy.path)/state.json",
+      "  global:",
+    ]
+    lines += proxy.globalLines.map { "    - \($0)" } + ["  defaults:"]
+    lines += HAProxyServer.defaultsLines.map { "    - \($0)" }
+    lines += haproxy.map { "  \($0)" }
+    lines += [
+      "services:", "  web:",
+      "    discovery: {method: zookeeper, hosts: ['\(zookeeper.connection)'], path: /svc/web}",
+    ]
+    lines += service.map { "    \($0)" }
+    lines += ["    haproxy:", "      port: \(port)", "      server_options: 'maxconn 50'", "      backend_order: asc"]
+    lines += serviceHAProxy.map { "      \($0)" }
+    return (lines + more).joined(separator: "\n") + "\n"
+  }
+
+  func load(_ text: String) throws -> SynapseConfiguration {
+    let path = proxy.path + "/synapse.yaml"
+    try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
+    return try ConfigurationLoader(environment: [:]).load(path)
+  }
+
+  /// Starts the agent, in place of the one that runs.
+  func startAgent(_ text: String) async throws {
+    await synapse?.stop()
+    let agent = Synapse(
+      try load(text), stateDirectory: proxy.path, logger: journal.logger, metrics: metrics)
+    synapse = agent
+    agent.start()
+  }
+
+  /// A file that HAProxy can be started with, and the agent has made: without servers.
+  func startProxyAndAgent(_ text: String) async throws {
+    try proxy.write(sections: [])
+    try await proxy.start()
+    try await startAgent(text)
+    try await eventually("the service listens") {
+      guard self.reloads == 1 else { return false }
+      return await self.isListening()
+    }
+  }
+
+  // MARK: Looking
+
+  /// One request to the service; the name of the task that answered.
+  func request() async -> String? {
+    let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/")
+    guard let response = try? await HTTPClient.send(request, deadline: .seconds(5)), response.status == 200 else {
+      return nil
+    }
+    return String(decoding: response.body, as: UTF8.self)
+  }
+
+  /// Whether the service's frontend takes connections.
+  func isListening() async -> Bool {
+    guard let stream = try? await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: port), deadline: .seconds(2))
+    else { return false }
+    stream.close()
+    return true
+  }
+
+  /// The servers of the service that HAProxy has in use, by name.
+  func serving() async -> [String: ServerState] {
+    guard let seen = try? await HAProxyRuntimeClient(socket: proxy.socketPath).observe() else { return [:] }
+    let servers = seen.servers.filter { $0.backend == "web" && !$0.administration.isMaintenance }
+    return Dictionary(servers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The names of the tasks behind ``serving()``.
+  func servingTasks() async -> Set<String> {
+    Set(await serving().keys.map { String($0.split(separator: "_")[0]) })
+  }
+
+  /// HAProxy's file.
+  func file() -> String {
+    (try? Files.read(proxy.configurationPath, limit: 1 << 24)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+  }
+
+  /// How often HAProxy was reloaded with success.
+  var reloads: Int {
+    Int(metrics.counter("synapse_haproxy_reloads_total", ["result": "good"], help: "").value)
+  }
+}
+
+/// A logger whose lines a test can read.
+final class Journal: Sendable {
+  private let lines = Locked<[String]>([])
+
+  var logger: Logger {
+    Logger(label: "test") { [lines] _ in JournalHandler(lines: lines) }
+  }
+
+  var text: String { lines.withLock { $0.joined(separator: "\n") } }
+
+  func contains(_ words: String) -> Bool { lines.withLock { $0.contains { $0.contains(words) } } }
+}
+
+private struct JournalHandler: LogHandler {
+  let lines: Locked<[String]>
+  var metadata: Logger.Metadata = [:]
+  var logLevel: Logger.Level = .debug
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let values = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+    let line = "\(event.level) \(event.message) \(values.joined(separator: " "))"
+    lines.withLock { $0.append(line) }
+  }
+}

@@ -1,0 +1,101 @@
+import Glibc
+import Logging
+import Reactor
+import SmartStack
+import TestSupport
+
+@testable import ZooKeeper
+
+/// Silent; with `ZOOKEEPER_TEST_LOG` in the environment everything goes to stderr.
+let testLogger: Logger = {
+  guard getenv("ZOOKEEPER_TEST_LOG") != nil else {
+    return Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+  }
+  var logger = Logger(label: "test", factory: StreamLogHandler.standardError(label:))
+  logger.logLevel = .trace
+  return logger
+}()
+
+/// What one test needs: clients that are closed in the end, whatever happens.
+@LoopActor final class World {
+  let server: ZooKeeperServer
+  private var clients: [ZooKeeperClient] = []
+
+  init(_ server: ZooKeeperServer) { self.server = server }
+
+  /// A started client, connected unless told otherwise.
+  func client(
+    to connection: String? = nil, timeout: Duration = .seconds(4), saved: SavedSession? = nil,
+    credentials: ZooKeeperCredentials? = nil, metrics: Metrics? = nil, limits: ZooKeeperLimits = ZooKeeperLimits(),
+    isConnected: Bool = true
+  ) async throws -> ZooKeeperClient {
+    let client = ZooKeeperClient(
+      connection: connection ?? server.connection, sessionTimeout: timeout, logger: testLogger, metrics: metrics,
+      savedSession: saved, credentials: credentials, limits: limits)
+    clients.append(client)
+    client.start()
+    if isConnected { try await connected(client) }
+    return client
+  }
+
+  func closeAll() async {
+    for client in clients { await client.close() }
+  }
+}
+
+/// Runs `body` with a started server and closes everything afterwards.
+@LoopActor func withServer(
+  tick: Duration = .milliseconds(200), _ body: @LoopActor (World, ZooKeeperServer) async throws -> Void
+) async throws {
+  let server = try ZooKeeperServer(tick: tick)
+  try await server.start()
+  let world = World(server)
+  do {
+    try await body(world, server)
+  } catch {
+    server.resume()
+    await world.closeAll()
+    await server.kill()
+    throw error
+  }
+  server.resume()
+  await world.closeAll()
+  await server.kill()
+}
+
+@LoopActor func connected(_ client: ZooKeeperClient) async throws {
+  try await eventually("connected") { if case .connected = client.state { true } else { false } }
+}
+
+@LoopActor func registered(_ node: WantedNode) async throws -> String {
+  var path = ""
+  try await eventually("registered: \(node.state)") {
+    guard case .registered(let made) = node.state else { return false }
+    path = made
+    return true
+  }
+  return path
+}
+
+extension ZooKeeperClient {
+  /// How often children came to or went from `path` since it was made: the whole history in one number.
+  func childChanges(_ path: String) async throws -> Int {
+    guard let session = connectedSession else { return -1 }
+    return Int(try await session.stat(path)?.childVersion ?? 0)
+  }
+
+  /// What is at a node.
+  func stat(_ path: String) async throws -> NodeStat? { try await connectedSession?.stat(path) }
+}
+
+extension ZooKeeperSession {
+  /// As if the watch had fired.
+  func fireForTest(_ key: WatchKey) { listeners[key]?() }
+
+  /// As if every watch were lost.
+  func ignoreAllForTest() { listeners = [:] }
+}
+
+extension String {
+  var bytes: [UInt8] { Array(utf8) }
+}

@@ -1,0 +1,231 @@
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+
+@testable import ZooKeeper
+
+@Suite(.serialized, .timeLimit(.minutes(3))) struct WatchTests {
+  @Test @LoopActor func aDirectoryFromMissingToMissing() async throws {
+    try await withServer { world, _ in
+      let client = try await world.client()
+      let other = try await world.client()
+      var events: [DirectoryEvent] = []
+      let token = client.watchDirectory("/a/b") { events.append($0) }
+      try await eventually("missing") { events == [.missing] }
+      try await other.create("/a/b")
+      try await eventually("made") { events.last == .children([]) }
+      try await other.create("/a/b/one")
+      try await eventually("one") { events.last == .children(["one"]) }
+      try await other.delete("/a/b/one")
+      try await eventually("none") { events.last == .children([]) }
+      try await other.delete("/a/b")
+      try await eventually("missing again") { events.last == .missing }
+      try await other.create("/a/b")
+      try await eventually("made again") { events.last == .children([]) }
+      token.cancel()
+      let count = events.count
+      try await other.create("/a/b/two")
+      #expect(try await client.children("/a/b") == ["two"])
+      #expect(events.count == count)
+    }
+  }
+
+  @Test @LoopActor func dataFromMissingToMissing() async throws {
+    try await withServer { world, _ in
+      let client = try await world.client()
+      let other = try await world.client()
+      var events: [DataEvent] = []
+      let token = client.watchData("/n") { events.append($0) }
+      try await eventually("missing") { events == [.missing] }
+      try await other.create("/n", "1".bytes)
+      try await eventually("made") { events.last == .data("1".bytes) }
+      try await other.set("/n", "2".bytes)
+      try await eventually("changed") { events.last == .data("2".bytes) }
+      try await other.set("/n", [])
+      try await eventually("emptied") { events.last == .data([]) }
+      try await other.delete("/n")
+      try await eventually("gone") { events.last == .missing }
+      token.cancel()
+    }
+  }
+
+  @Test @LoopActor func severalWatchersShareOneWatch() async throws {
+    try await withServer { world, server in
+      let client = try await world.client()
+      try await client.create("/d/one")
+      var first: [DirectoryEvent] = []
+      var second: [DirectoryEvent] = []
+      let one = client.watchDirectory("/d") { first.append($0) }
+      try await eventually("first") { first == [.children(["one"])] }
+      let two = client.watchDirectory("/d") { second.append($0) }
+      #expect(second.isEmpty)
+      try await eventually("second") { second == [.children(["one"])] }
+      #expect(await server.count("zk_watch_count") == 1)
+      one.cancel()
+      try await client.create("/d/two")
+      try await eventually("changed") { if case .children(let all)? = second.last { all.count == 2 } else { false } }
+      #expect(first.count == 1)
+      two.cancel()
+    }
+  }
+
+  @Test @LoopActor func aBurstIsFewReads() async throws {
+    try await withServer { world, _ in
+      let metrics = Metrics()
+      let client = try await world.client(metrics: metrics)
+      let writer = try await world.client()
+      try await writer.create("/burst")
+      var last = 0
+      let token = client.watchDirectory("/burst") { if case .children(let names) = $0 { last = names.count } }
+      try await eventually("watching") { client.metrics.directoryReads.value == 1 }
+      for chunk in 0..<20 {
+        try await withThrowingTaskGroup { group in
+          for index in 0..<50 { group.addTask { try await writer.create("/burst/\(chunk)-\(index)") } }
+          try await group.waitForAll()
+        }
+      }
+      try await eventually("all seen") { last == 1000 }
+      print("measured: \(Int(client.metrics.directoryReads.value) - 1) reads for a burst of 1000 nodes")
+      #expect(client.metrics.directoryReads.value < 150)
+      token.cancel()
+    }
+  }
+
+  @Test @LoopActor func neverTwoReadsOfOneDirectoryAtATime() async throws {
+    try await withServer { world, server in
+      let client = try await world.client()
+      let writer = try await world.client()
+      try await writer.create("/slow")
+      var events = 0
+      let token = client.watchDirectory("/slow") { _ in events += 1 }
+      try await eventually("watching") { events == 1 }
+      server.pause()
+      let reads = client.metrics.directoryReads.value
+      let session = try #require(client.connectedSession)
+      let path = WatchKey(kind: .children, path: "/slow")
+      // As if the watch fired again and again while the answer is late.
+      for _ in 0..<10 { session.fireForTest(path) }
+      #expect(client.metrics.directoryReads.value <= reads + 1)
+      server.resume()
+      try await eventually("answered") { events >= 2 }
+      #expect(client.metrics.directoryReads.value <= reads + 2)
+      token.cancel()
+    }
+  }
+
+  @Test @LoopActor func changesWhileDisconnectedAreSeenAfterwards() async throws {
+    try await withProxy { world, proxy in
+      let writer = try await world.client()
+      try await writer.create("/d/one")
+      try await writer.create("/n", "1".bytes)
+      let client = try await world.client(to: proxy.connection)
+      var lists: [DirectoryEvent] = []
+      var data: [DataEvent] = []
+      let tokens = [client.watchDirectory("/d") { lists.append($0) }, client.watchData("/n") { data.append($0) }]
+      try await eventually("watching") { lists.count == 1 && data.count == 1 }
+      proxy.refuse(true)
+      try await eventually("lost") { client.state == .suspended }
+      try await writer.create("/d/two")
+      try await writer.set("/n", "2".bytes)
+      proxy.refuse(false)
+      try await eventually("seen") {
+        guard case .children(let names)? = lists.last else { return false }
+        return names.count == 2 && data.last == .data("2".bytes)
+      }
+      for token in tokens { token.cancel() }
+    }
+  }
+
+  @Test @LoopActor func aLostWatchIsFoundByLooking() async throws {
+    try await withServer { world, _ in
+      var limits = ZooKeeperLimits()
+      limits.reconcileInterval = .milliseconds(100)
+      let client = try await world.client(limits: limits)
+      let writer = try await world.client()
+      try await writer.create("/d")
+      var lists: [DirectoryEvent] = []
+      let token = client.watchDirectory("/d") { lists.append($0) }
+      let node = client.want(Registration(directory: "/own", name: "n", data: []))
+      let path = try await registered(node)
+      try await eventually("watching") { lists.count == 1 }
+      try #require(client.connectedSession).ignoreAllForTest()
+      try await writer.create("/d/one")
+      try await writer.delete(path)
+      try await eventually("seen all the same") { lists.last == .children(["one"]) }
+      try await eventually("made again all the same") {
+        if case .registered(let new) = node.state { new != path } else { false }
+      }
+      // Looking without finding anything new says nothing.
+      let count = lists.count
+      let reads = client.metrics.directoryReads.value
+      try await eventually("looked again") { client.metrics.directoryReads.value > reads + 2 }
+      #expect(lists.count == count)
+      token.cancel()
+    }
+  }
+
+  @Test @LoopActor func beyondTheBudgetDataIsReadAtIntervals() async throws {
+    try await withServer { world, server in
+      var limits = ZooKeeperLimits()
+      limits.watchBytes = 100
+      limits.unwatchedInterval = .milliseconds(100)
+      let client = try await world.client(limits: limits)
+      let writer = try await world.client()
+      for index in 0..<10 { try await writer.create("/data/\(index)", "1".bytes) }
+      var seen = Array(repeating: DataEvent.missing, count: 10)
+      let tokens = (0..<10).map { index in client.watchData("/data/\(index)") { seen[index] = $0 } }
+      let directory = client.watchDirectory("/data") { _ in }
+      try await eventually("read") { seen.allSatisfy { $0 == .data("1".bytes) } }
+      // Twelve bytes each: six within three quarters of the budget, and the directory.
+      try await eventually("watched") { await server.count("zk_watch_count") == 7 }
+      for index in 0..<10 { try await writer.set("/data/\(index)", "2".bytes) }
+      try await eventually("all changes seen") { seen.allSatisfy { $0 == .data("2".bytes) } }
+      for token in tokens + [directory] { token.cancel() }
+    }
+  }
+
+  /// The packet that re-arms everything: with the default budget it must pass, however many are wanted.
+  @Test @LoopActor func moreWatchesThanAPacketHoldsSurviveAReconnect() async throws {
+    try await withProxy { world, proxy in
+      let writer = try await world.client()
+      let long = String(repeating: "x", count: 4000)
+      try await writer.create("/many")
+      let client = try await world.client(to: proxy.connection)
+      var known = 0
+      let tokens = (0..<400).map { index in client.watchData("/many/\(long)\(index)") { _ in known += 1 } }
+      try await eventually("known") { known == 400 }
+      proxy.refuse(true)
+      try await eventually("lost") { client.state == .suspended }
+      proxy.refuse(false)
+      try await connected(client)
+      #expect(try await client.exists("/many"))
+      try await writer.create("/many/\(long)0", [])
+      try await eventually("fired") { known >= 401 }
+      for token in tokens { token.cancel() }
+    }
+  }
+
+  @Test @LoopActor func aDirectoryWithoutPermissionIsReportedOnce() async throws {
+    try await withServer { world, _ in
+      let client = try await world.client()
+      var events: [DirectoryEvent] = []
+      let token = client.watchDirectory("no/slash") { events.append($0) }
+      try await eventually("refused") { !events.isEmpty }
+      guard case .failed(let error)? = events.first else { throw ServerTrouble(description: "\(events)") }
+      #expect(error.code == .badArguments)
+      token.cancel()
+    }
+  }
+
+  @Test @LoopActor func thousandsOfReadsWaitTheirTurn() async throws {
+    try await withServer { world, server in
+      let client = try await world.client()
+      var known = 0
+      let tokens = (0..<3000).map { index in client.watchDirectory("/nowhere/\(index)") { _ in known += 1 } }
+      try await eventually("known") { known == 3000 }
+      #expect(await server.count("zk_watch_count") == 3000)
+      for token in tokens { token.cancel() }
+    }
+  }
+}

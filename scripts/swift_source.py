@@ -1,0 +1,84 @@
+"""Reads Swift just well enough for our own checks: what is code, and what is comment or string."""
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_OPENING_QUOTE = re.compile(r'(#*)("""|")')
+
+
+def swift_files(*folders):
+    """Every Swift file below the given folders of the project, sorted."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.swift"))
+
+
+def shown(path):
+    return path.relative_to(ROOT)
+
+
+def code_of(text):
+    """The text with comments and string contents blanked out; line breaks, and so line numbers, stay.
+
+    Code inside an interpolation `\\(…)` is blanked too: none of our checks needs it.
+    """
+    out, i = [], 0
+    while i < len(text):
+        if text.startswith("//", i):
+            end = text.find("\n", i)
+            end = len(text) if end < 0 else end
+        elif text.startswith("/*", i):
+            end = _end_of_comment(text, i)
+        elif quote := _OPENING_QUOTE.match(text, i):
+            end = _end_of_string(text, quote)
+        else:
+            out.append(text[i])
+            i += 1
+            continue
+        out.append(re.sub(r"[^\n]", " ", text[i:end]))
+        i = end
+    return "".join(out)
+
+
+def _end_of_comment(text, start):
+    depth, i = 0, start
+    while i < len(text):
+        if text.startswith("/*", i):
+            depth, i = depth + 1, i + 2
+        elif text.startswith("*/", i):
+            depth, i = depth - 1, i + 2
+            if depth == 0:
+                return i
+        else:
+            i += 1
+    return i
+
+
+def _end_of_string(text, quote):
+    hashes, marks = quote.groups()
+    closing, escape = marks + hashes, "\\" + hashes
+    i = quote.end()
+    while i < len(text):
+        if text.startswith(escape + "(", i):
+            i = _end_of_interpolation(text, i + len(escape) + 1)
+        elif text.startswith(escape, i):
+            i += len(escape) + 1
+        elif text.startswith(closing, i):
+            return i + len(closing)
+        else:
+            i += 1
+    return i
+
+
+def _end_of_interpolation(text, i):
+    depth = 1
+    while i < len(text) and depth:
+        if quote := _OPENING_QUOTE.match(text, i):
+            i = _end_of_string(text, quote)
+            continue
+        depth += {"(": 1, ")": -1}.get(text[i], 0)
+        i += 1
+    return i
+
+
+def line_of(text, offset):
+    return text.count("\n", 0, offset) + 1
