@@ -61,6 +61,15 @@ public struct ProxyModel: Sendable {
     build(snapshot.service)
   }
 
+  /// Takes note of the ids that servers have in a running HAProxy, before the first snapshots: without a state
+  /// file they would get others, which would mean a reload. Servers whose id is known already keep it.
+  public mutating func noteIDs(of running: RunningProxy) {
+    for (name, service) in services {
+      guard let backend = running.backends[service.settings.backendSection] else { continue }
+      memory.note(running: backend.servers.mapValues(\.id), of: name)
+    }
+  }
+
   /// Takes other settings for a known service, as its registry may hold.
   public mutating func replace(_ settings: ServiceSettings, now: Int) {
     guard let before = services[settings.service], before.settings != settings else { return }

@@ -61,12 +61,7 @@ extension ServerMemory.Entry {
     text += ", \"id\": " + (backend.id.map(String.init) ?? "null")
     text += ", \"weight\": " + (backend.weight.map(String.init) ?? "null")
     ServerMemory.Entry.write("haproxy_server_options", backend.haproxyServerOptions, into: &text)
-    text += ", \"labels\": "
-    let labels = backend.labels.map { labels in
-      labels.sorted { $0.key < $1.key }.map { JSONMember(key: $0.key, value: .string($0.value)) }
-    }
-    (labels.map { .object($0) } ?? JSONValue.null).write(into: &text)
-    text += "}"
+    text += ", \"labels\": " + (backend.labels?.json ?? "null") + "}"
   }
 
   private static func write(_ key: String, _ value: String?, into text: inout String) {
@@ -81,11 +76,13 @@ extension Backend {
   fileprivate init?(stateEntry entry: JSONValue) {
     guard let host = entry["host"]?.string, let port = entry["port"]?.int ?? entry["port"]?.string.flatMap({ Int($0) })
     else { return nil }
-    let labels = entry["labels"]?.object?.compactMap { member in member.value.string.map { (member.key, $0) } }
+    let labels = entry["labels"]?.object.map { members in
+      members.reduce(into: Labels()) { $0[$1.key] = $1.value.labelValue }
+    }
     self.init(
       name: entry["name"]?.string, host: host, port: port, id: entry["id"]?.int, weight: entry["weight"]?.int,
       haproxyServerOptions: entry["haproxy_server_options"]?.string,
-      labels: labels.map { Dictionary($0, uniquingKeysWith: { $1 }) })
+      labels: labels)
   }
 }
 
@@ -106,5 +103,14 @@ extension ServiceSettings {
       }
     }
     return .object(members)
+  }
+}
+
+extension JSONValue {
+  fileprivate var labelValue: LabelValue {
+    if case .string(let text) = self { return .text(text) }
+    var json = ""
+    write(into: &json)
+    return .json(json)
   }
 }

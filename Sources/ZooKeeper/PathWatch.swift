@@ -157,6 +157,7 @@ internal import SmartStack
         default: return .success(.bytes(try await session.read(key.path, watching: hasWatch ? key : nil).0))
         }
       } catch {
+        if error.code != .connectionLoss { session.release(key) }
         guard error.code == .noNode else { return .failure(error) }
       }
       do throws(ZooKeeperError) {
@@ -185,6 +186,7 @@ internal import SmartStack
     case .failure(let error) where error.code == .closed: return
     case .failure(let error):
       pacing.didRead(size: 0, now: now)
+      hasWatch = false
       if last != .failed(error) {
         client.logger.error("cannot watch", [.path: key.path, .reason: "\(error)"])
         report(.failed(error))

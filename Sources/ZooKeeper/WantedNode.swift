@@ -275,6 +275,9 @@ internal import SmartStack
   /// Makes the node. Until the answer is there, a node may exist that we do not know.
   private func make(_ client: ZooKeeperClient, _ session: ZooKeeperSession) async throws(ZooKeeperError) {
     let (wanted, before) = (registration, holding)
+    guard !wanted.name.isEmpty, !wanted.name.contains("/") else {
+      throw ZooKeeperError(code: .badArguments, operation: Operation.create.rawValue, path: wanted.path)
+    }
     let isProtected = client.credentials?.protectsNodes ?? false
     holding = .unknown
     do throws(ZooKeeperError) {

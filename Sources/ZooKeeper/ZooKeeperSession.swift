@@ -264,11 +264,16 @@ internal import SmartStack
     return Token(generation: generation, number: number).pointer
   }
 
-  private func fire(_ number: UInt64) {
-    guard let key = watched.removeValue(forKey: number) else { return }
-    armed[key] = nil
+  /// The watch is not set after all: the read that was to set it was refused.
+  func release(_ key: WatchKey) {
+    if let number = armed.removeValue(forKey: key) { watched[number] = nil }
     if let bytes = costs.removeValue(forKey: key) { budget.release(bytes) }
     metrics.watches.value = Double(costs.count)
+  }
+
+  private func fire(_ number: UInt64) {
+    guard let key = watched[number] else { return }
+    release(key)
     metrics.watchEvents.increment()
     listeners[key]?()
   }

@@ -50,6 +50,28 @@ import Testing
     #expect(second.map(\.name) == ["c", "d"])
   }
 
+  @Test("ids of a running HAProxy are kept where nothing else is known") func runningIDs() {
+    var memory = ServerMemory()
+    memory.note(running: ["b": 1, "gone": 2, "c": 9], of: "web")
+    _ = memory.observe(MemoryTests.servers("a b c"), of: "web", maxServerID: 4, ttl: 10, now: 0)
+    #expect(MemoryTests.ids(memory) == "a=3 b=1 c=9")
+    _ = memory.observe(MemoryTests.servers("a b c d e"), of: "web", maxServerID: 4, ttl: 10, now: 0)
+    #expect(MemoryTests.ids(memory) == "a=3 b=1 c=9 d=4 e=2")
+  }
+
+  @Test("an agent that starts anew without a state file leaves a running HAProxy alone") func startAnew() {
+    var before = Fixture.model([Fixture.backend(5)])
+    before.apply(ServiceSnapshot(service: "web.main", backends: [1, 5].map(Fixture.backend)), now: Fixture.now)
+    let running = PlannerTests.running(before)
+    let loaded = LoadedConfiguration(text: before.render().text)
+    for notes in [false, true] {
+      var model = ProxyModel(settings: Fixture.settings, services: [Fixture.service()], memory: ServerMemory())
+      if notes { model.noteIDs(of: running) }
+      model.apply(ServiceSnapshot(service: "web.main", backends: [1, 5].map(Fixture.backend)), now: Fixture.now)
+      #expect((Planner.plan(running: running, loaded: loaded, wanted: model) == .nothing) == notes)
+    }
+  }
+
   @Test("forgotten after their time, on either side of now") func expiry() {
     var memory = ServerMemory()
     _ = memory.observe(MemoryTests.servers("a b"), of: "web", maxServerID: 9, ttl: 10, now: 100)
