@@ -63,7 +63,7 @@ let package = Package(
 
     .executableTarget(
       name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", logging, arguments], swiftSettings: strict),
-    .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments], swiftSettings: strict),
+    .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments, logging], swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.
     .executableTarget(

@@ -20,9 +20,12 @@ public struct YAMLLimits: Sendable {
 
 /// A document: its top value and what was odd about it.
 ///
-/// YAML 1.1 as PyYAML reads it; Ruby's Psych agrees but for rare forms (docs/configuration.md lists them). JSON is read
-/// by a reader of its own, because libyaml refuses some of it (escaped surrogate pairs, a line separator
-/// inside a string, keys beyond 1,024 characters).
+/// YAML 1.1 as PyYAML reads it. Ruby's Psych agrees but for rare forms: it takes `1,000` for a number and
+/// `tRuE` for a boolean, and lets a `<<` that stands behind a key override it; dates, which both turn into
+/// objects, stay text here. JSON is read by a reader of its own, because libyaml refuses some of it (escaped
+/// surrogate pairs, a line separator inside a key, names beyond 1,024 characters) and has no `1e3`. JSON with
+/// U+0085, U+2028 or U+2029 as they are is read as YAML if it can be: there they are line breaks, and what
+/// surrounds them inside quotes is folded.
 public struct YAMLDocument: Sendable {
   /// The top value; null for an empty document.
   public let root: YAMLNode
@@ -34,14 +37,20 @@ public struct YAMLDocument: Sendable {
     guard bytes.count <= limits.bytes else {
       throw ConfigError(file: file, problem: "\(bytes.count) bytes, and the limit is \(limits.bytes)")
     }
-    if var json = JSONReader(bytes, file: file, limits: limits), let root = json.readDocument() {
-      self.root = root
-      warnings = json.mappings.warnings
+    var json = JSONReader(bytes, file: file, limits: limits)
+    let jsonRoot = json?.readDocument()
+    if let jsonRoot, let json, !bytes.holdsUnicodeLineBreak {
+      (root, warnings) = (jsonRoot, json.mappings.warnings)
       return
     }
     var composer = YAMLComposer(YAMLEventReader(bytes, file: file), limits: limits)
-    root = try composer.composeDocument()
-    warnings = composer.mappings.warnings
+    do throws(ConfigError) {
+      root = try composer.composeDocument()
+      warnings = composer.mappings.warnings
+    } catch {
+      guard let jsonRoot, let json else { throw error }
+      (root, warnings) = (jsonRoot, json.mappings.warnings)
+    }
   }
 
   /// The top value alone.
@@ -95,5 +104,18 @@ extension ConfigError {
   /// The same sentence, at a key instead of its value.
   func at(_ key: YAMLNode) -> ConfigError {
     ConfigError(file: file, line: key.line, column: key.column, path: path, problem: problem)
+  }
+}
+
+extension [UInt8] {
+  /// Whether one of the line breaks of YAML 1.1 that JSON does not have stands in the text.
+  fileprivate var holdsUnicodeLineBreak: Bool {
+    var index = 0
+    while let first = self[index...].firstIndex(where: { $0 == 0xC2 || $0 == 0xE2 }) {
+      if first + 1 < count, self[first] == 0xC2, self[first + 1] == 0x85 { return true }
+      if first + 2 < count, self[first + 1] == 0x80, self[first + 2] | 1 == 0xA9 { return true }
+      index = first + 1
+    }
+    return false
   }
 }

@@ -11,6 +11,7 @@ extension ZooKeeperSession {
   /// - Returns: the node's path, with the digits of the sequential modes.
   func create(_ path: String, _ data: [UInt8], mode: NodeMode, isProtected: Bool) async throws(ZooKeeperError) -> String
   {
+    try checkSize(path, data, .create)
     let acl = isProtected ? smartstack_protected_acl() : smartstack_open_acl()
     let content = try await call(.create, path) { handle, token in
       data.withCharacters { bytes, count in
@@ -21,6 +22,15 @@ extension ZooKeeperSession {
     return made
   }
 
+  /// A server ends the connection, and so every other request on it, for a packet above its limit.
+  private func checkSize(_ path: String, _ data: [UInt8], _ operation: Operation) throws(ZooKeeperError) {
+    guard path.utf8.count + data.count > Self.maximumPacket else { return }
+    throw ZooKeeperError(code: .badArguments, operation: operation.rawValue, path: String(path.prefix(200)))
+  }
+
+  /// The server's `jute.maxbuffer` less a packet's other fields, the access control list among them.
+  private static var maximumPacket: Int { 0xfffff - 1024 }
+
   func delete(_ path: String) async throws(ZooKeeperError) {
     _ = try await call(.delete, path) { zoo_adelete($0, path, -1, onVoid, $1) }.get()
   }
@@ -28,6 +38,7 @@ extension ZooKeeperSession {
   /// - Returns: the node's new version.
   @discardableResult
   func set(_ path: String, _ data: [UInt8]) async throws(ZooKeeperError) -> Int32 {
+    try checkSize(path, data, .set)
     let content = try await call(.set, path) { handle, token in
       data.withCharacters { bytes, count in zoo_aset(handle, path, bytes, count, -1, onStat, token) }
     }.get()

@@ -104,7 +104,9 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   /// The session in use, to be kept in a file and given to the next process's client. Nil before the
   /// first connection and between two sessions; observe ``onState(_:)`` to learn when it changes.
   public var savedSession: SavedSession? {
-    guard let session, session.id != 0, !session.isOver else { return isLeaving ? nil : resumable }
+    guard let session, !session.isOver else { return resumable }
+    // Not connected yet: what we were given is still good.
+    guard session.id != 0 else { return session.settings.resuming }
     return SavedSession(id: session.id, password: session.password)
   }
 
@@ -266,7 +268,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     guard new != state else { return }
     state = new
     if case .connected = new { metrics.isConnected.value = 1 } else { metrics.isConnected.value = 0 }
-    for observer in observers.values { observer(new) }
+    for number in observers.keys.sorted() { observers[number]?(new) }
   }
 
   private func leave(_ body: @escaping @LoopActor (ZooKeeperSession) async -> Void) async {
@@ -274,7 +276,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     isLeaving = true
     timer?.cancel()
     let leaving = session
-    session = nil
+    (session, resumable) = (nil, nil)
     reads.refuseWaiting()
     move(to: .closed)
     for node in nodes.values { node.clientClosed() }

@@ -195,4 +195,84 @@ import Testing
       token.cancel()
     }
   }
+
+  struct Impossible: Sendable {
+    let registration: Registration
+    let code: ZooKeeperError.Code
+  }
+
+  /// Each of these would, sent as it is, cost the connection or go round for ever.
+  @Test(arguments: [
+    Impossible(registration: Registration(directory: "/d", name: "a/b", data: []), code: .badArguments),
+    Impossible(registration: Registration(directory: "/d", name: "", data: []), code: .badArguments),
+    Impossible(registration: Registration(directory: "relative", name: "n", data: []), code: .badArguments),
+    Impossible(registration: Registration(directory: "/d/../e", name: "n", data: []), code: .badArguments),
+    Impossible(
+      registration: Registration(directory: "/d", name: "n", data: Array(repeating: 0, count: 0xfffff)),
+      code: .badArguments),
+  ])
+  @LoopActor func whatCannotBeRegisteredHarmsNothingElse(_ c: Impossible) async throws {
+    try await withServer { world, _ in
+      let metrics = Metrics()
+      let client = try await world.client(metrics: metrics)
+      let bad = client.want(c.registration)
+      try await eventually("refused") { if case .failed(let error) = bad.state { error.code == c.code } else { false } }
+      let good = client.want(Self.web)
+      _ = try await registered(good)
+      #expect(metrics.render().contains("reconnects_total{ensemble=\"\(client.connection)\"} 0"))
+      await bad.withdraw()
+    }
+  }
+
+  @Test @LoopActor func aMissingChrootIsARefusal() async throws {
+    try await withServer { world, server in
+      let client = try await world.client(to: server.connection + "/missing/root")
+      let node = client.want(Self.web)
+      try await eventually("refused") {
+        if case .failed(let error) = node.state { error.code == .noNode } else { false }
+      }
+      try await world.client().create("/missing/root")
+      _ = try await registered(node)
+    }
+  }
+
+  @Test @LoopActor func credentialsThatAreRefusedAreTriedAgainSlowly() async throws {
+    try await withServer { world, _ in
+      let metrics = Metrics()
+      let client = try await world.client(
+        credentials: ZooKeeperCredentials(scheme: "nonsense", secret: "x"), metrics: metrics, isConnected: false)
+      try await eventually("refused") { client.metrics.expiries.value == 1 }
+      #expect(client.state == .connecting)
+      let before = client.metrics.expiries.value
+      try await LoopClock.system.sleep(for: .seconds(1))
+      #expect(client.metrics.expiries.value == before)
+    }
+  }
+
+  /// What a host with a hundred services costs the ensemble, by the server's own count.
+  @Test @LoopActor func theServersCountOfWhatWeCost() async throws {
+    try await withServer { world, server in
+      let client = try await world.client()
+      for index in 0..<100 { try await client.create("/smartstack/global/s\(index)") }
+      let before = client.metrics.requests.mapValues(\.value)
+      let nodes = (0..<100).map {
+        client.want(Registration(directory: "/smartstack/global/s\($0)", name: "host1_", data: "{}".bytes))
+      }
+      for node in nodes { _ = try await registered(node) }
+      var lists = 0
+      let tokens = (0..<100).map { client.watchDirectory("/smartstack/global/s\($0)") { _ in lists += 1 } }
+      try await eventually("listed") { lists == 100 }
+      // One connection, one ephemeral node per service, a watch on each and on its directory.
+      try await eventually("watched") { await server.count("zk_watch_count") == 200 }
+      #expect(await server.count("zk_ephemerals_count") == 100)
+      #expect(await server.fourLetters("dump").contains(")/(1):"))
+      let sent = client.metrics.requests.mapValues(\.value).merging(before) { $0 - $1 }
+      #expect(sent == [.create: 100, .exists: 100, .list: 100, .delete: 0, .set: 0, .read: 0, .sync: 0])
+      // At rest nothing but pings.
+      let received = await server.count("zk_packets_received")
+      try await LoopClock.system.sleep(for: .milliseconds(500))
+      #expect(await server.count("zk_packets_received") - received < 5)
+      for token in tokens { token.cancel() }
+    }
+  }
 }

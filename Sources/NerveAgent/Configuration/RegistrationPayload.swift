@@ -1,14 +1,10 @@
 internal import SmartStack
-internal import YAMLConfig
 
 /// What a registration says, as JSON text, and the znode's name that follows from it.
 ///
 /// Values that nerve only passes on (`labels`, `haproxy_server_options`, a port written as text) stay
 /// as the configuration has them, in its order: readers compare and hash the text.
 struct RegistrationPayload: Equatable, Sendable {
-  /// Longer path-encoded texts do not go into a name; the reader fetches the data instead.
-  static let longestEncodedName = 65_536
-
   var host: String
   /// JSON: `31000`, or `"31000"` if the configuration has a text.
   var port: String
@@ -22,7 +18,7 @@ struct RegistrationPayload: Equatable, Sendable {
 
   /// The znode's data.
   var json: String {
-    let (host, name) = (RegistrationPayload.quoted(host), RegistrationPayload.quoted(name))
+    let (host, name) = (JSONText.quoted(host), JSONText.quoted(name))
     var text = "{\"host\":\(host),\"port\":\(port),\"name\":\(name)"
     if let weight { text += ",\"weight\":\(weight)" }
     if let haproxyServerOptions { text += ",\"haproxy_server_options\":\(haproxyServerOptions)" }
@@ -32,15 +28,7 @@ struct RegistrationPayload: Equatable, Sendable {
 
   /// The znode's name without its sequence number.
   func nodeName(pathEncoded: Bool) -> String {
-    if pathEncoded {
-      let payload = Array(json.utf8)
-      let encodedLength = (payload.count + 2) / 3 * 4
-      if encodedLength <= RegistrationPayload.longestEncodedName {
-        return RegistrationCodec.pathEncodedName(payload: payload)
-      }
-    }
-    return name + "_"
+    let encoded = pathEncoded ? RegistrationCodec.pathEncodedName(payload: Array(json.utf8)) : nil
+    return encoded ?? name + "_"
   }
-
-  private static func quoted(_ text: String) -> String { YAMLScalar(text: text, kind: .text).json }
 }

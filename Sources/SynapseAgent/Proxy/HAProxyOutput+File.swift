@@ -12,7 +12,7 @@ extension HAProxyOutput {
   /// How often lines are taken out of one file before it is given up.
   private static let repairLimit = 50
   private static let reloadDeadline: Duration = .seconds(120)
-  private static let switchDeadline: Duration = .seconds(20)
+  private static let switchDeadline: Duration = .seconds(10)
 
   func runSlow() async {
     while !isStopped {

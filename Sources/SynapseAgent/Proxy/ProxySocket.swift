@@ -170,7 +170,10 @@ internal import SmartStack
     if running == nil { return .restarted }
     if reasons != lastReasons {
       lastReasons = reasons
-      for reason in reasons { logger.info("HAProxy needs a reload", [.reason: reason]) }
+      // A first start has one per section; a few say it.
+      for reason in reasons.prefix(5) {
+        logger.info("HAProxy needs a reload", [.reason: reason, .count: reasons.count])
+      }
     }
     return reasons.isEmpty ? .matches : .needsReload(reasons)
   }
