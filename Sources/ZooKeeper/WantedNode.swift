@@ -45,6 +45,8 @@ internal import SmartStack
   private var holdingGeneration: UInt64 = 0
   /// A watch fired or the slow timer did: ask the server about the held node.
   private var mustCheck = false
+  /// The watch said that the held node was deleted.
+  private var isDeleted = false
   /// The data was asked to be written again, although it is the same.
   private var mustTouch = false
   private var revision: UInt64 = 0
@@ -226,6 +228,7 @@ internal import SmartStack
   // MARK: Steps
 
   private func assert(_ client: ZooKeeperClient, _ session: ZooKeeperSession) async throws(ZooKeeperError) {
+    if isDeleted, let heldPath { lost(heldPath) }
     if holding == .unknown, registration.mode.isSequential { try await lookForOwn(client, session) }
     if isWanted, heldPath == nil {
       if let notBefore, client.clock.now < notBefore { return wake(after: notBefore - client.clock.now) }
@@ -249,6 +252,7 @@ internal import SmartStack
     holding = .node(path: path, version: version, data: data)
     client.claimed.insert(path)
     mustCheck = true
+    isDeleted = false
   }
 
   private func release() {
@@ -333,9 +337,10 @@ internal import SmartStack
     mustCheck = false
     let key = WatchKey(kind: .own, path: path)
     let isWatched = session.mayWatch(key, for: .registration)
-    session.listen(to: key) { [weak self] in
-      self?.mustCheck = true
-      self?.wake()
+    session.listen(to: key) { [weak self] isDeletion in
+      guard let self, heldPath == path else { return }
+      if isDeletion { isDeleted = true } else { mustCheck = true }
+      wake()
     }
     let stat: NodeStat?
     do throws(ZooKeeperError) {
