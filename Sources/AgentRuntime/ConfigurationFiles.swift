@@ -3,9 +3,6 @@ public import YAMLConfig
 
 /// The files an agent's configuration is made of.
 public enum ConfigurationFiles {
-  /// Longer files are refused unread.
-  public static let longestFile = 64 << 20
-
   /// One file of `service_conf_dir`.
   public struct ServiceFile {
     /// The file's name without its suffix: the service's key.
@@ -22,7 +19,7 @@ public enum ConfigurationFiles {
   ) throws(ConfigError) -> YAMLDocument {
     let bytes: [UInt8]
     do throws(FileError) {
-      bytes = try Files.read(path, limit: longestFile)
+      bytes = try Files.read(path, limit: YAMLLimits.default.bytes)
     } catch {
       throw ConfigError(file: path, problem: error.description)
     }

@@ -1,5 +1,5 @@
+internal import AgentRuntime
 internal import Hacheck
-internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
 
@@ -34,9 +34,6 @@ struct StatsDTarget: Hashable, Sendable {
 
 /// Reads the configuration file and the files beside it.
 struct NerveConfigurationLoader: Sendable {
-  /// A file may not be larger; `YAMLLimits` has the same bound.
-  static let longestFile = 32 << 20
-
   /// `-c`.
   var path: String
   /// `-i` or NERVE_INSTANCE_ID: replaces the file's `instance_id`.
@@ -46,7 +43,7 @@ struct NerveConfigurationLoader: Sendable {
   /// - Throws: ``ConfigError`` when the file as a whole is of no use: unreadable, no mapping, without
   ///   `instance_id`, with a top-level key of the wrong kind.
   func load() throws(ConfigError) -> NerveConfiguration {
-    let document = try NerveConfigurationLoader.read(path)
+    let document = try ConfigurationFiles.read(path)
     let section = try ConfigSection(document.root)
     var configuration = NerveConfiguration(instanceID: try instance(section))
     configuration.warnings = document.warnings
@@ -58,11 +55,10 @@ struct NerveConfigurationLoader: Sendable {
     section.acknowledge("max_repeated_report_failures")
 
     var sources = try section.entries("services").map { ServiceSource(key: $0.name, node: .success($0.value)) }
-    if let directory = try section.optionalString("service_conf_dir") {
-      let found = try NerveConfigurationLoader.files(in: directory, named: section)
-      let overridden = Set(found.map(\.key))
-      sources = sources.filter { !overridden.contains($0.key) } + found
-    }
+    let found = try ConfigurationFiles.services(of: section)
+    let overridden = Set(found.map(\.service))
+    sources = sources.filter { !overridden.contains($0.key) }
+    sources += found.map { ServiceSource(key: $0.service, node: $0.document.map(\.root)) }
     for source in sources { configuration.add(source) }
     configuration.warnings += section.unknownKeys()
     configuration.services.sort { $0.name < $1.name }
@@ -86,36 +82,6 @@ struct NerveConfigurationLoader: Sendable {
     return StatsDTarget(
       host: try statsD.string("host", default: "localhost"),
       port: try statsD.int("port", in: 1...65535, default: 8125))
-  }
-
-  /// One source per `*.json` and `*.yaml` of `service_conf_dir`; the file's name is the service's key.
-  private static func files(in directory: String, named section: ConfigSection) throws(ConfigError) -> [ServiceSource] {
-    let names: [String]
-    do {
-      names = try Files.list(directory)
-    } catch {
-      throw section.error("service_conf_dir", error.description)
-    }
-    var sources: [String: ServiceSource] = [:]
-    for name in names.sorted() where !name.hasPrefix(".") && (name.hasSuffix(".json") || name.hasSuffix(".yaml")) {
-      let key = String(name.dropLast(5))
-      do {
-        sources[key] = ServiceSource(key: key, node: .success(try read(directory + "/" + name).root))
-      } catch {
-        sources[key] = ServiceSource(key: key, node: .failure(error))
-      }
-    }
-    return sources.values.sorted { $0.key < $1.key }
-  }
-
-  private static func read(_ path: String) throws(ConfigError) -> YAMLDocument {
-    let bytes: [UInt8]
-    do {
-      bytes = try Files.read(path, limit: longestFile)
-    } catch {
-      throw ConfigError(file: path, problem: error.description)
-    }
-    return try YAMLDocument(bytes, file: path)
   }
 }
 

@@ -1,4 +1,4 @@
-internal import Reactor
+internal import AgentRuntime
 public import YAMLConfig
 
 /// Reads a configuration file and what belongs to it.
@@ -6,7 +6,6 @@ public import YAMLConfig
 /// What is wrong with one service leaves that service out (``SynapseConfiguration/leftOut``); what is wrong with
 /// the rest is thrown, and nothing may start with it.
 public struct ConfigurationLoader {
-  private static let sizeLimit = 64 << 20
   /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
   private static let plainSections = [
     "services", "service_conf_dir", "haproxy", "file_output", "statsd", "state_dir", "first_data_deadline",
@@ -22,7 +21,7 @@ public struct ConfigurationLoader {
 
   /// Reads and decodes `path`.
   public func load(_ path: String) throws(ConfigError) -> SynapseConfiguration {
-    let document = try document(path)
+    let document = try ConfigurationFiles.read(path, environment: environment)
     let top = try ConfigSection(document.root)
     var result = SynapseConfiguration(file: path)
     result.warnings = document.warnings
@@ -69,16 +68,14 @@ public struct ConfigurationLoader {
     for entry in try top.entries("services") {
       if nodes.updateValue(entry.value, forKey: entry.name) == nil { order.append(entry.name) }
     }
-    if let directory = try top.optionalString("service_conf_dir") {
-      for file in try serviceFiles(directory, top) {
-        do {
-          let document = try document("\(directory)/\(file.name)")
-          result.warnings += document.warnings
-          if nodes.updateValue(document.root, forKey: file.service) == nil { order.append(file.service) }
-        } catch {
-          result.leftOut.append(LeftOutService(name: file.service, error: error))
-          nodes[file.service] = nil
-        }
+    for file in try ConfigurationFiles.services(of: top, environment: environment) {
+      switch file.document {
+      case .success(let document):
+        result.warnings += document.warnings
+        if nodes.updateValue(document.root, forKey: file.service) == nil { order.append(file.service) }
+      case .failure(let error):
+        result.leftOut.append(LeftOutService(name: file.service, error: error))
+        nodes[file.service] = nil
       }
     }
     for name in order {
@@ -98,34 +95,5 @@ public struct ConfigurationLoader {
     } catch {
       result.leftOut.append(LeftOutService(name: name, error: error))
     }
-  }
-
-  /// `*.json`, then `*.yaml`, each sorted: the order in which the original's glob gives them.
-  private func serviceFiles(
-    _ directory: String, _ top: ConfigSection
-  ) throws(ConfigError) -> [(name: String, service: String)] {
-    let names: [String]
-    do {
-      names = try Files.list(directory)
-    } catch {
-      throw top.error("service_conf_dir", "\(error)")
-    }
-    var files: [(name: String, service: String)] = []
-    for suffix in [".json", ".yaml"] {
-      for name in names.sorted() where name.hasSuffix(suffix) && !name.hasPrefix(".") {
-        files.append((name, String(name.dropLast(suffix.count))))
-      }
-    }
-    return files
-  }
-
-  private func document(_ path: String) throws(ConfigError) -> YAMLDocument {
-    let bytes: [UInt8]
-    do {
-      bytes = try Files.read(path, limit: ConfigurationLoader.sizeLimit)
-    } catch {
-      throw ConfigError(file: path, problem: "\(error)")
-    }
-    return try YAMLDocument(ConfigTemplate.expand(bytes, file: path, environment: environment), file: path)
   }
 }
