@@ -109,8 +109,10 @@ internal import SmartStack
 
   /// The session is gone, and ephemeral nodes with it.
   func sessionLost() {
-    release()
-    if registration.mode.isEphemeral { move(to: .pending) }
+    if registration.mode.isEphemeral {
+      release()
+      move(to: .pending)
+    }
     wake()
   }
 
@@ -286,12 +288,12 @@ internal import SmartStack
     holding = .unknown
     do throws(ZooKeeperError) {
       let path = try await session.create(wanted.path, wanted.data, mode: wanted.mode, isProtected: isProtected)
-      // An answer that comes after the session's end speaks of a node that is gone.
-      guard client.session === session else { return }
+      // An answer that comes after the session's end speaks of an ephemeral node that is gone.
+      guard client.session === session || !wanted.mode.isEphemeral else { return }
       madeAt = client.clock.now
       hold(path, version: 0, data: wanted.data, in: client)
     } catch {
-      if error.code.isAmbiguous { throw error }
+      if error.code.isAmbiguous || (error.code == .sessionExpired && !wanted.mode.isEphemeral) { throw error }
       // The server says that it made nothing; what may have been there before may still be.
       holding = before
       switch error.code {
