@@ -24,7 +24,8 @@ import Testing
         case 0..<4:
           // A number is used once: its successor would be the same registration while the first one leaves.
           let mode: NodeMode =
-            [.ephemeral, .ephemeralSequential, .persistent].randomElement(using: &random) ?? .ephemeral
+            [.ephemeral, .ephemeralSequential, .persistent, .persistentSequential].randomElement(using: &random)
+            ?? .ephemeral
           let registration = Registration(
             directory: Self.directory, name: "n\(step)_", data: "\(step)".bytes, mode: mode)
           nodes[step] = client.want(registration)
