@@ -27,7 +27,7 @@ extension ServerMemory {
   }
 
   /// - Parameter configurations: the `haproxy` section of every service that is configured, as JSON.
-  func stateFile(configurations: [String: String]) -> [UInt8] {
+  func stateFile(configurations: [String: String], now: Int) -> [UInt8] {
     var text = "{"
     for (index, service) in Set(services.keys).union(configurations.keys).sorted().enumerated() {
       text += index == 0 ? "\n  " : ",\n  "
@@ -36,7 +36,7 @@ extension ServerMemory {
       for (name, entry) in entries(of: service) {
         text += separator + JSONText.quoted(name) + ": "
         separator = ",\n    "
-        entry.write(into: &text)
+        entry.write(into: &text, now: now)
       }
       if let configuration = configurations[service] {
         text += separator + JSONText.quoted(configurationKey) + ": " + configuration
@@ -110,8 +110,8 @@ private struct StateEntry {
 }
 
 extension ServerMemory.Entry {
-  fileprivate func write(into text: inout String) {
-    text += "{\"timestamp\": \(lastSeen)"
+  fileprivate func write(into text: inout String, now: Int) {
+    text += "{\"timestamp\": \(isLive ? now : lastSeen)"
     if let id { text += ", \"haproxy_server_id\": \(id)" }
     text += ", \"name\": " + (backend.name.map(JSONText.quoted) ?? "null")
     text += ", \"host\": " + JSONText.quoted(backend.host)

@@ -102,7 +102,7 @@ import Testing
     let full = Backend(
       name: "i-9", host: "10.0.0.9", port: 9, id: 9, weight: 5, haproxyServerOptions: "backup",
       labels: ["region:r1": ""])
-    var model = Fixture.model([Fixture.backend(1), full], settings: settings, service: service)
+    let model = Fixture.model([Fixture.backend(1), full], settings: settings, service: service)
     let bytes = model.stateFile(now: Fixture.now + 60)
     let memory = ServerMemory(stateFile: bytes)
     let entries = memory.entries(of: "web.main")

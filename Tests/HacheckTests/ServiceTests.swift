@@ -188,7 +188,8 @@ import Testing
   }
 
   @Test @LoopActor func aMarkSetDuringACheckIsTheNewerWord() async throws {
-    let hacheck = try ServiceFixture()
+    // The mark waits for the disk, which may take its time.
+    let hacheck = try ServiceFixture { $0.healthcheckTimeout = .seconds(300) }
     var held: [HTTPExchange] = []
     let backend = try Backend { held.append($0) }
     let request = CheckRequest(protocol: .http, service: "web", port: backend.port, query: "s")
