@@ -21,16 +21,6 @@ internal import SmartStack
     case withdrawn
   }
 
-  /// What the session in use is known to hold.
-  enum Holding: Hashable {
-    /// Nothing: every create of this session is accounted for.
-    case nothing
-    /// Perhaps a node: a create was not answered, or the session is older than we are.
-    case unknown
-    /// This node, with the version and the bytes that are there; nil when others may have written.
-    case node(path: String, version: Int32, data: [UInt8]?)
-  }
-
   /// How far the registration is.
   public private(set) var state: State = .pending
   /// What is wanted.
@@ -55,10 +45,7 @@ internal import SmartStack
   private var sleeper: CheckedContinuation<Void, Never>?
   private var timer: LoopTimer?
   private var failures = 0
-  /// How often in a row somebody deleted the node soon after it was made, and what follows from that.
-  private var losses = 0
-  private var madeAt: LoopClock.Instant?
-  private var notBefore: LoopClock.Instant?
+  private var patience = Patience()
   private let gone = Gate()
 
   init(
@@ -235,7 +222,8 @@ internal import SmartStack
     if isDeleted, let heldPath { lost(heldPath) }
     if holding == .unknown, registration.mode.isSequential { try await lookForOwn(client, session) }
     if isWanted, heldPath == nil {
-      if let notBefore, client.clock.now < notBefore { return wake(after: notBefore - client.clock.now) }
+      let pause = patience.pause(now: client.clock.now)
+      if pause > .zero { return wake(after: pause) }
       try await make(client, session)
     }
     if case .node(let path, _, let data) = holding, isWanted, data != registration.data || mustTouch {
@@ -296,7 +284,7 @@ internal import SmartStack
       let path = try await session.create(wanted.path, wanted.data, mode: wanted.mode, isProtected: isProtected)
       // An answer that comes after the session's end speaks of an ephemeral node that is gone.
       guard client.session === session || !wanted.mode.isEphemeral else { return }
-      madeAt = client.clock.now
+      patience.made(now: client.clock.now)
       hold(path, version: 0, data: wanted.data, in: client)
     } catch {
       if error.code.isAmbiguous || (error.code == .sessionExpired && !wanted.mode.isEphemeral) { throw error }
@@ -379,11 +367,7 @@ internal import SmartStack
     client.logger.warning("registered node was deleted by somebody else", [.znode: path])
     client.session?.ignore(WatchKey(kind: .own, path: path))
     release()
-    let now = client.clock.now
-    let isSoon = madeAt.map { now - $0 < .seconds(10) } ?? false
-    losses = isSoon ? losses + 1 : 0
-    let patience = RetryPolicy(base: .milliseconds(200), limit: .seconds(30))
-    notBefore = losses < 2 ? nil : now + patience.delay(attempt: losses - 2)
+    patience.lost(now: client.clock.now)
     move(to: .pending)
     wake()
   }

@@ -1,3 +1,4 @@
+import Glibc
 import Reactor
 import SmartStack
 import TestSupport
@@ -6,10 +7,15 @@ import Testing
 @testable import ZooKeeper
 
 /// Random lives of many registrations under random trouble, from a seed, so that a failure can be repeated.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ChaosTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct ChaosTests {
   private static let directory = "/smartstack/global/chaos"
 
-  @Test(arguments: [1, 2, 3, 4] as [UInt64])
+  /// Four of them, or as many as `ZOOKEEPER_CHAOS_SEEDS` says.
+  private static var seeds: ClosedRange<UInt64> {
+    1...(getenv("ZOOKEEPER_CHAOS_SEEDS").flatMap { UInt64(String(cString: $0)) } ?? 4)
+  }
+
+  @Test(arguments: seeds)
   @LoopActor func whateverHappensEachWishIsOneNode(seed: UInt64) async throws {
     var random = SplitMix(seed)
     try await withProxy(tick: .milliseconds(100)) { world, proxy in

@@ -87,6 +87,24 @@ import Testing
     #expect(c.reads.contains(reads), "\(reads)")
   }
 
+  @Test func patienceGrowsInAFightAndIsForgottenAfterwards() {
+    var now = ContinuousClock.now
+    var patience = Patience()
+    var pauses: [Duration] = []
+    for _ in 0..<10 {
+      patience.made(now: now)
+      now += .seconds(1)
+      patience.lost(now: now)
+      pauses.append(patience.pause(now: now))
+    }
+    #expect(pauses[0] == .zero)
+    #expect((Duration.milliseconds(100)...(.milliseconds(200))).contains(pauses[1]))
+    #expect((Duration.seconds(15)...(.seconds(30))).contains(pauses[9]))
+    patience.made(now: now)
+    patience.lost(now: now + .seconds(11))
+    #expect(patience.pause(now: now + .seconds(11)) == .zero)
+  }
+
   @Test func theLibrarysLogLinesAreTakenApart() {
     let line = ZooKeeperLogLine(
       "2026-11-21 02:11:00,123:77(0x7f12):ZOO_WARN@zookeeper_interest@2545: Delaying connection: [a@b]\n")
