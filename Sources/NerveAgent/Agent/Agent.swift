@@ -171,7 +171,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     let directories = Dictionary(
       grouping: services.running.values.map(\.registry), by: \.ensemble
     ).mapValues { Set($0.map(\.directory)) }
-    Task.immediate { @LoopActor in await ensembles.dropLeftovers(in: directories) }
+    ensembles.dropLeftovers(in: directories)
   }
 
   // MARK: Configuration

@@ -10,14 +10,22 @@ internal import ZooKeeper
   private var shared: [String: SharedNode] = [:]
   /// Paths that earlier runs may have left and nobody claims.
   private var stale: Set<String> = []
+  /// Directories that an earlier run's session may have nodes in, still to be looked through.
+  private var unsearched: Set<String>?
 
-  init(connection: String, client: ZooKeeperClient) {
+  private let clock: LoopClock
+
+  init(connection: String, client: ZooKeeperClient, clock: LoopClock) {
     self.connection = connection
+    self.clock = clock
     self.client = client
   }
 
   func start() {
-    client.onState { [weak self] _ in self?.dropStale() }
+    client.onState { [weak self] _ in
+      self?.dropStale()
+      self?.searchLeftovers()
+    }
   }
 
   /// Wants `registration` until the claim is released.
@@ -45,6 +53,24 @@ internal import ZooKeeper
     claim.onTouch = { node.touch() }
     node.add(claim)
     return claim
+  }
+
+  /// Deletes the nodes in `directories` that this session, if it is an earlier run's, brought along and
+  /// that nobody claims: as soon as there is a connection, and twice more, because a node that a claim
+  /// may yet take over is left alone.
+  func dropLeftovers(in directories: Set<String>) {
+    unsearched = directories
+    searchLeftovers()
+  }
+
+  private func searchLeftovers() {
+    guard let directories = unsearched, case .connected = client.state else { return }
+    unsearched = nil
+    for delay in [Duration.zero, .seconds(2), .seconds(10)] {
+      clock.schedule(after: delay) { [client] in
+        Task.immediate { @LoopActor in await client.dropLeftovers(in: directories.sorted()) }
+      }
+    }
   }
 
   /// Deletes a node that an earlier run may have left, as soon as there is a connection, unless somebody

@@ -8,11 +8,13 @@ internal import ZooKeeper
   private let clients: ZooKeeperClients
   private let store: SessionStore?
   private let logger: Logger
+  private let clock: LoopClock
   private var known: [String: Ensemble] = [:]
   private var users: [String: Int] = [:]
 
   init(sessionTimeout: Duration, store: SessionStore?, clock: LoopClock, logger: Logger, metrics: Metrics) {
     self.store = store
+    self.clock = clock
     self.logger = logger
     clients = ZooKeeperClients(
       sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
@@ -25,7 +27,7 @@ internal import ZooKeeper
     original.clientTaken(of: target, isNew: known[target.ensemble] == nil)
     if let ensemble = known[target.ensemble] { return ensemble }
     let client = clients.client(for: [target.ensemble])
-    let ensemble = Ensemble(connection: target.ensemble, client: client)
+    let ensemble = Ensemble(connection: target.ensemble, client: client, clock: clock)
     known[target.ensemble] = ensemble
     client.onState { [weak self] in self?.stateChanged(ensemble, $0) }
     ensemble.start()
@@ -45,10 +47,8 @@ internal import ZooKeeper
 
   /// Deletes what an earlier run's session left behind and no service wants; called when every service
   /// has said what it wants.
-  func dropLeftovers(in directories: [String: Set<String>]) async {
-    for (connection, ensemble) in known {
-      await ensemble.client.dropLeftovers(in: (directories[connection] ?? []).sorted())
-    }
+  func dropLeftovers(in directories: [String: Set<String>]) {
+    for (connection, ensemble) in known { ensemble.dropLeftovers(in: directories[connection] ?? []) }
   }
 
   /// Ends every session, and with it every ephemeral registration.
