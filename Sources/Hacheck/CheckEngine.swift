@@ -20,6 +20,7 @@ internal import SmartStack
   let own: OwnAddresses
   private let configuration: HacheckConfiguration
   private let clock: LoopClock
+  private let mysql: MySQLCredentials?
   private let durations: [CheckProtocol: Histogram]
 
   /// Sent as `User-Agent`, unless the configuration has the asker's copied.
@@ -33,6 +34,7 @@ internal import SmartStack
   init(configuration: HacheckConfiguration, clock: LoopClock, logger: Logger, metrics: Metrics) {
     self.configuration = configuration
     self.clock = clock
+    mysql = MySQLCredentials(configuration)
     spool = Spool(root: configuration.spoolRoot, clock: clock, logger: logger)
     cache = CheckCache(lifetime: configuration.cacheTime, capacity: configuration.cacheSize, clock: clock)
     slots = CheckSlots(perTarget: configuration.checksPerTarget, inAll: configuration.checksInAll, clock: clock)
@@ -111,7 +113,7 @@ internal import SmartStack
     return LiveCheck(
       protocol: question.check.protocol, endpoint: endpoint, target: "/" + question.check.query,
       headers: isHTTP ? outgoing(question.check.service, endpoint, headers) : [],
-      bodyLimit: configuration.bodyLimit)
+      bodyLimit: configuration.bodyLimit, mysql: mysql)
   }
 
   private func outgoing(_ service: String, _ endpoint: Endpoint, _ headers: RequestHeaders) -> [HTTPHeader] {
@@ -156,9 +158,4 @@ extension CheckOutcome {
   init(_ mark: SpoolMark) {
     self.init(code: 503, mark.downText)
   }
-}
-
-extension RequestTarget.Check {
-  /// ``query`` without the query string.
-  var path: String { String(query[...].cut(at: "?").before) }
 }

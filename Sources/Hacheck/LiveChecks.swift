@@ -8,6 +8,8 @@ struct LiveCheck: Sendable {
   var target: String
   var headers: [HTTPHeader]
   var bodyLimit: Int
+  /// Who asks MySQL; nil when the configuration does not say.
+  var mysql: MySQLCredentials?
 
   /// The port that is asked.
   var port: Int {
@@ -20,7 +22,7 @@ struct LiveCheck: Sendable {
     case .http, .https: await runHTTP(deadline: deadline)
     case .tcp: await runTCP(deadline: deadline, clock: clock)
     case .smtp: await runSMTP(deadline: deadline, clock: clock)
-    case .mysql: CheckOutcome(code: 501, "checks of MySQL are not built into this hacheck")
+    case .mysql: await runMySQL(deadline: deadline)
     case .spool: CheckOutcome(code: 200, body: [])
     }
   }
@@ -84,6 +86,21 @@ struct LiveCheck: Sendable {
       if line.utf8.dropFirst(3).first != UInt8(ascii: "-") { return line }
     }
     return "a reply of more than \(mostLines) lines"
+  }
+
+  // MARK: MySQL
+
+  @LoopActor private func runMySQL(deadline: Duration) async -> CheckOutcome {
+    guard let mysql else { return CheckOutcome(code: 500, "No MySQL username/pasword in config file") }
+    do {
+      let stream = try await ByteStream.connect(to: endpoint, deadline: deadline)
+      defer { stream.close() }
+      return try await MySQLCheck(stream: stream, credentials: mysql).run()
+    } catch StreamError.timedOut {
+      return CheckOutcome(code: 503, "MySQL timed out after \(deadline.seconds.twoDecimals)s")
+    } catch {
+      return CheckOutcome(code: 503, "MySQL: \(error)")
+    }
   }
 
   private static func failure(_ error: any Error, after elapsed: Duration) -> CheckOutcome {

@@ -15,7 +15,17 @@ enum RequestTarget: Equatable {
     var service: String
     var port: Int
     /// What follows `PORT/`, undecoded.
-    var query: String
+    let query: String
+    /// ``query`` without the query string.
+    let path: String
+
+    init(protocol: CheckProtocol, service: String, port: Int, query: String) {
+      self.protocol = `protocol`
+      self.service = service
+      self.port = port
+      self.query = query
+      path = String(query[...].cut(at: "?").before)
+    }
   }
 
   /// The longest service name. Longer ones fit no file name in the spool.
