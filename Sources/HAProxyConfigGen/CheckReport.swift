@@ -31,13 +31,21 @@ public struct CheckReport: Hashable, Sendable {
   public init(output: String, path: String) {
     for line in output.split(whereSeparator: \.isNewline) where line.hasPrefix("[ALERT]") {
       let message = String(line).part(after: " : config : ", before: nil) ?? String(line)
-      if let number = message.part(after: "[\(path):", before: "]").flatMap({ Int($0) }) {
-        let words = message.part(after: "\(path):\(number)]", before: nil) ?? message
-        alerts.append(Alert(line: number, message: words.drop { " :".contains($0) }.description))
+      if let (number, words) = CheckReport.position(message, path: path) {
+        alerts.append(Alert(line: number, message: words))
       } else if let proxy = CheckReport.proxy(message) {
         alerts.append(Alert(proxy: proxy, server: message.part(after: "server '", before: "'"), message: message))
       }
     }
+  }
+
+  /// The number in `[path:number]`, and what follows. A check command may name the file by another path.
+  private static func position(_ message: String, path: String) -> (line: Int, words: String)? {
+    let file = path.split(separator: "/").last.map(String.init) ?? path
+    guard let number = message.part(after: "\(file):", before: "]").flatMap({ Int($0) }),
+      let words = message.part(after: "\(file):\(number)]", before: nil)
+    else { return nil }
+    return (number, String(words.drop { " :".contains($0) }))
   }
 
   private static func proxy(_ message: String) -> String? {

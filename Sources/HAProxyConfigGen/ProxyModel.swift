@@ -61,6 +61,15 @@ public struct ProxyModel: Sendable {
     build(snapshot.service)
   }
 
+  /// Takes note of the ids that servers have in a running HAProxy, before the first snapshots: without a state
+  /// file they would get others, which would mean a reload. Servers whose id is known already keep it.
+  public mutating func noteIDs(of running: RunningProxy) {
+    for (name, service) in services {
+      guard let backend = running.backends[service.settings.backendSection] else { continue }
+      memory.note(running: backend.servers.mapValues(\.id), of: name)
+    }
+  }
+
   /// Takes other settings for a known service, as its registry may hold.
   public mutating func replace(_ settings: ServiceSettings, now: Int) {
     guard let before = services[settings.service], before.settings != settings else { return }
@@ -112,9 +121,8 @@ public struct ProxyModel: Sendable {
 
   /// The state file's content at `now` (Unix time, seconds), in upstream's format. Servers that are there
   /// count as seen at `now`.
-  public mutating func stateFile(now: Int) -> [UInt8] {
-    memory.touch(now: now)
-    return memory.stateFile(configurations: services.mapValues(\.settings.stateJSON))
+  public func stateFile(now: Int) -> [UInt8] {
+    memory.stateFile(configurations: services.mapValues(\.settings.stateJSON), now: now)
   }
 
   /// All sections in the file's order.

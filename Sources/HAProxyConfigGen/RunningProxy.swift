@@ -21,6 +21,7 @@ public struct HAProxyVersion: Hashable, Comparable, Sendable, CustomStringConver
     self.init(numbers[0], numbers[1], numbers.count > 2 ? numbers[2] : 0)
   }
 
+  /// Older before newer.
   public static func < (a: HAProxyVersion, b: HAProxyVersion) -> Bool {
     (a.major, a.minor, a.patch) < (b.major, b.minor, b.patch)
   }
@@ -97,9 +98,10 @@ public struct RunningServer: Hashable, Sendable {
 
 /// The bits of `srv_admin_state`.
 public struct AdminState: OptionSet, Hashable, Sendable {
+  /// The number as HAProxy prints it.
   public let rawValue: Int
 
-  /// The number as HAProxy prints it.
+  /// Bits from the number.
   public init(rawValue: Int) { self.rawValue = rawValue }
 
   /// Put into maintenance by command, or by `disabled` in the file.
@@ -118,9 +120,10 @@ public struct AdminState: OptionSet, Hashable, Sendable {
 
 /// The bits of `srv_check_state` and `srv_agent_state`.
 public struct CheckState: OptionSet, Hashable, Sendable {
+  /// The number as HAProxy prints it.
   public let rawValue: Int
 
-  /// The number as HAProxy prints it.
+  /// Bits from the number.
   public init(rawValue: Int) { self.rawValue = rawValue }
 
   /// A check is under way.

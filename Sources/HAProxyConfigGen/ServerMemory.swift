@@ -22,6 +22,8 @@ public struct ServerMemory: Sendable {
   public static let maximumGone = 1000
 
   private(set) var services: [String: [String: Entry]] = [:]
+  /// Ids that a running HAProxy has given, by service and server.
+  private var running: [String: [String: Int]] = [:]
   private var nextOrder = 0
 
   /// Nothing remembered.
@@ -54,12 +56,16 @@ public struct ServerMemory: Sendable {
       entries[server.name] = entry
     }
     ServerMemory.forget(&entries, ttl: ttl, now: now)
-    var ids = IDs(entries: entries, maximum: maxServerID)
+    var ids = IDs(entries: entries, running: running[service] ?? [:], maximum: maxServerID)
     var messages = ids.prescribe(live)
     messages += ids.assign()
     services[service] = ids.entries
     return messages
   }
+
+  /// Takes note of the ids that servers of a running HAProxy have: they keep them where nothing else is
+  /// known, and new servers get others as long as there are others.
+  mutating func note(running ids: [String: Int], of service: String) { running[service] = ids }
 
   private mutating func newEntry(_ backend: Backend, now: Int) -> Entry {
     defer { nextOrder += 1 }
@@ -91,13 +97,6 @@ public struct ServerMemory: Sendable {
     return changed
   }
 
-  /// Marks every live server as seen at `now`, before the state is written down.
-  mutating func touch(now: Int) {
-    for service in services.keys {
-      for (name, entry) in services[service] ?? [:] where entry.isLive { services[service]?[name]?.lastSeen = now }
-    }
-  }
-
   /// Puts back a server that a state file tells of.
   mutating func restore(_ backend: Backend, id: Int?, lastSeen: Int, service: String) {
     var entry = newEntry(backend, now: lastSeen)
@@ -111,11 +110,15 @@ public struct ServerMemory: Sendable {
 private struct IDs {
   var entries: [String: ServerMemory.Entry]
   private var holders: [Int: String] = [:]
+  private let running: [String: Int]
+  private let reserved: Set<Int>
   private let maximum: Int
   private var candidate = 1
 
-  init(entries: [String: ServerMemory.Entry], maximum: Int) {
+  init(entries: [String: ServerMemory.Entry], running: [String: Int], maximum: Int) {
     self.entries = entries
+    self.running = running
+    reserved = Set(running.values)
     self.maximum = maximum
     for (name, entry) in entries.sorted(by: { $0.value.order < $1.value.order }) {
       guard let id = entry.id else { continue }
@@ -159,7 +162,11 @@ private struct IDs {
   mutating func assign() -> [(name: String, message: String)] {
     var messages: [(name: String, message: String)] = []
     let without = entries.filter { $0.value.id == nil }
-    for (name, _) in without.filter(\.value.isLive).sorted(by: { $0.key < $1.key }) {
+    for (name, _) in without.sorted(by: { $0.key < $1.key }) {
+      if let id = running[name], holders[id] == nil { give(id, to: name) }
+    }
+    for (name, _) in without.filter(\.value.isLive).sorted(by: { $0.key < $1.key })
+    where entries[name]?.id == nil {
       guard let id = free() ?? recycled() else {
         messages.append((name, "gets no id of its own: all up to max_server_id (\(maximum)) are taken"))
         continue
@@ -167,7 +174,7 @@ private struct IDs {
       give(id, to: name)
     }
     for (name, _) in without.filter({ !$0.value.isLive }).sorted(by: { $0.key < $1.key }) {
-      if entries[name] != nil, let id = free() { give(id, to: name) }
+      if entries[name] != nil, entries[name]?.id == nil, let id = free() { give(id, to: name) }
     }
     return messages
   }
@@ -179,10 +186,10 @@ private struct IDs {
 
   private mutating func free() -> Int? {
     while candidate <= maximum {
-      if holders[candidate] == nil { return candidate }
+      if holders[candidate] == nil, !reserved.contains(candidate) { return candidate }
       candidate += 1
     }
-    return nil
+    return reserved.filter { $0 <= maximum && holders[$0] == nil }.min()
   }
 
   /// The id of the server that left longest ago, which is forgotten by it.

@@ -76,7 +76,7 @@ internal import SmartStack
 
   private func answer(_ exchange: HTTPExchange, _ route: StaticString, _ status: Int, _ sentence: String) {
     requests.count(route, status)
-    exchange.respond(status: status, headers: HTTPFace.plain, body: Array("\(sentence)\n".utf8))
+    exchange.respond(status: status, headers: HTTPFace.plain, body: Array(sentence.utf8))
   }
 
   private func page(_ exchange: HTTPExchange, _ route: StaticString, _ body: () -> String) {

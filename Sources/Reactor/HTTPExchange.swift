@@ -38,10 +38,10 @@ internal import Glibc
   }
 
   /// Called by the listener after the handler; from here on the client may vanish at any time.
-  func handlerReturned() {
+  func handlerReturned(to listener: HTTPListener) {
     guard let request else { return }
     self.request = nil
-    pending = PendingRequest(request)
+    pending = PendingRequest(request, listener)
   }
 
   // MARK: The request
@@ -113,11 +113,13 @@ internal import Glibc
 /// a broken connection (evhttp then leaves the request to us) and `evhttp_free` (it frees the request itself).
 @LoopActor private final class PendingRequest {
   private(set) var request: OpaquePointer?
+  private weak var listener: HTTPListener?
   private(set) var keptHeaders: [HTTPHeader] = []
   private(set) var keptPeer: String?
 
-  init(_ request: OpaquePointer) {
+  init(_ request: OpaquePointer, _ listener: HTTPListener) {
     self.request = request
+    self.listener = listener
     let connection = evhttp_request_get_connection(request)
     evhttp_connection_set_closecb(connection, onClose, Unmanaged.passUnretained(self).toOpaque())
   }
@@ -131,12 +133,14 @@ internal import Glibc
     guard let request else { return nil }
     if let connection = evhttp_request_get_connection(request) {
       evhttp_connection_set_closecb(connection, nil, nil)
+      listener?.watch(connection)
     }
     self.request = nil
     return request
   }
 
   fileprivate func connectionCloses(_ connection: OpaquePointer) {
+    listener?.connectionCloses(connection)
     guard let request else { return }
     keptPeer = PendingRequest.peer(ofConnection: connection)
     // Without a connection the request is ours: answering it just frees it.

@@ -13,7 +13,7 @@ internal import Glibc
   private let limits: HTTPServerLimits
   private let handler: @LoopActor (HTTPExchange) -> Void
   private var sockets: [BoundSocket] = []
-  private var connections = ConnectionCount()
+  private var connections = ConnectionTable()
   private var retryTimer: LoopTimer?
   private var sweepTimer: LoopTimer?
   private var isHandling = false
@@ -112,27 +112,40 @@ internal import Glibc
 
   private func freeServer() {
     evhttp_free(server)
-    connections.sweepAll()
+    connections.sweep()
   }
 
   // MARK: Requests
 
   fileprivate func handle(_ request: OpaquePointer) {
+    if connections.hasFresh { watchConnection(of: request) }
     let exchange = HTTPExchange(request)
     isHandling = true
     handler(exchange)
     isHandling = false
-    exchange.handlerReturned()
+    exchange.handlerReturned(to: self)
   }
 
   // MARK: Connections
+
+  /// From a connection's first request on, evhttp can be asked to tell its end.
+  private func watchConnection(of request: OpaquePointer) {
+    guard let connection = evhttp_request_get_connection(request),
+      let bufferevent = evhttp_connection_get_bufferevent(connection), connections.markUsed(bufferevent)
+    else { return }
+    watch(connection)
+  }
+
+  func watch(_ connection: OpaquePointer) {
+    evhttp_connection_set_closecb(connection, onConnectionClose, Unmanaged.passUnretained(self).toOpaque())
+  }
 
   fileprivate func makeConnection() -> OpaquePointer? {
     // Close-on-free: without it evhttp closes the socket itself while our reference keeps its events alive in
     // libevent, and the next descriptor of that number, a listener's say, never hears of anything again.
     let connection = bufferevent_socket_new(EventLoop.shared.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
     guard let connection else { return nil }
-    if connections.count + 1 >= limits.maxConnections { connections.sweepAll() }
+    if connections.count + 1 >= limits.maxConnections { connections.sweep() }
     // evhttp collects a whole body in the input buffer before it looks, so there must be room for one.
     connections.add(connection, inputLimit: limits.maxHeadBytes + limits.maxBodyBytes + (32 << 10))
     if connections.count >= limits.maxConnections { pauseAccepting() }
@@ -140,14 +153,18 @@ internal import Glibc
     return connection
   }
 
-  /// A socket that evhttp is done with is closed by the sweep; its peer knew before, evhttp shuts it down.
+  func connectionCloses(_ connection: OpaquePointer) {
+    if let bufferevent = evhttp_connection_get_bufferevent(connection) { connections.remove(bufferevent) }
+  }
+
+  /// Looks after the connections whose end evhttp does not tell, those without a request so far.
   private func sweepSoon() {
     guard sweepTimer == nil else { return }
     sweepTimer = LoopClock.system.schedule(after: .milliseconds(100)) { [weak self] in
       guard let self, !self.isClosed else { return }
       self.sweepTimer = nil
-      self.connections.sweepAll()
-      if self.connections.count > 0 { self.sweepSoon() }
+      self.connections.sweepFresh()
+      if self.connections.hasFresh { self.sweepSoon() }
     }
   }
 
@@ -157,7 +174,7 @@ internal import Glibc
     retryTimer?.cancel()
     retryTimer = LoopClock.system.schedule(after: .milliseconds(20)) { [weak self] in
       guard let self, !self.isClosed else { return }
-      self.connections.sweepAll()
+      self.connections.sweep()
       if self.connections.count < self.limits.maxConnections { self.setAccepting(true) } else { self.pauseAccepting() }
     }
   }
@@ -167,61 +184,6 @@ internal import Glibc
       let listener = evhttp_bound_socket_get_listener(socket.bound)
       _ = isAccepting ? evconnlistener_enable(listener) : evconnlistener_disable(listener)
     }
-  }
-}
-
-/// Counts connections, which evhttp does not, and does not tell the end of.
-///
-/// Keeps one reference to each connection's bufferevent. evhttp clears the callbacks of a bufferevent when it
-/// is done with it: whoever has none is gone. Each new connection pays for looking at a few old ones.
-private struct ConnectionCount {
-  private var connections: [InputGuard] = []
-  private var next = 0
-
-  /// Open connections, and closed ones not yet noticed.
-  var count: Int { connections.count }
-
-  mutating func add(_ bufferevent: OpaquePointer, inputLimit: Int) {
-    for _ in 0..<4 where !connections.isEmpty { sweepOne() }
-    bufferevent_incref(bufferevent)
-    connections.append(InputGuard(bufferevent, limit: inputLimit))
-  }
-
-  /// Lets go of what is closed. Not to be called right after ``add(_:inputLimit:)``: evhttp has yet to set the
-  /// callbacks.
-  mutating func sweepAll() {
-    next = 0
-    for _ in 0..<connections.count { sweepOne() }
-  }
-
-  private mutating func sweepOne() {
-    if next >= connections.count { next = 0 }
-    let candidate = connections[next]
-    var onEvent: bufferevent_event_cb?
-    bufferevent_getcb(candidate.bufferevent, nil, nil, &onEvent, nil)
-    guard onEvent == nil else {
-      next += 1
-      return
-    }
-    connections.swapAt(next, connections.count - 1)
-    connections.removeLast()
-    bufferevent_decref(candidate.bufferevent)
-  }
-}
-
-/// Cuts a connection that sends more than any request may have.
-///
-/// evhttp's limits do not hold for all it reads: a chunk's size line may go on for ever, and while an answer is
-/// written everything that arrives is kept. The socket is shut down; evhttp then sees an end and cleans up.
-private final class InputGuard {
-  let bufferevent: OpaquePointer
-  let limit: Int
-
-  init(_ bufferevent: OpaquePointer, limit: Int) {
-    self.bufferevent = bufferevent
-    self.limit = limit
-    // Goes with the buffer; ConnectionCount keeps this object until the buffer is gone.
-    evbuffer_add_cb(bufferevent_get_input(bufferevent), onInput, Unmanaged.passUnretained(self).toOpaque())
   }
 }
 
@@ -243,17 +205,13 @@ private func onConnection(_ base: OpaquePointer?, _ context: UnsafeMutableRawPoi
   return LoopActor.assumeIsolated { listener.makeConnection() }
 }
 
+private func onConnectionClose(_ connection: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
+  guard let connection = LoopPointer(connection), let context else { return }
+  let listener = Unmanaged<HTTPListener>.fromOpaque(context).takeUnretainedValue()
+  LoopActor.assumeIsolated { listener.connectionCloses(connection.pointer) }
+}
+
 private func onAcceptFailure(_ listener: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
   guard let server = LoopPointer(context.map { OpaquePointer($0) }) else { return }
   LoopActor.assumeIsolated { AcceptFailures.listeners[server.pointer]?.listener?.pauseAccepting() }
-}
-
-private func onInput(
-  _ buffer: OpaquePointer?, _ change: UnsafePointer<evbuffer_cb_info>?, _ context: UnsafeMutableRawPointer?
-) {
-  guard let context else { return }
-  let guardian = Unmanaged<InputGuard>.fromOpaque(context).takeUnretainedValue()
-  if evbuffer_get_length(buffer) > guardian.limit {
-    shutdown(bufferevent_getfd(guardian.bufferevent), Int32(SHUT_RDWR))
-  }
 }

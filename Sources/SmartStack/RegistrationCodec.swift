@@ -24,48 +24,26 @@ public enum RegistrationProblem: Error, Equatable, Sendable, CustomStringConvert
   }
 }
 
-/// How the configuration spelt what a registration repeats: the originals copy it as it stands.
-public struct PayloadSpelling: OptionSet, Sendable {
-  /// The bits.
-  public let rawValue: Int
-
-  /// From bits.
-  public init(rawValue: Int) { self.rawValue = rawValue }
-
-  /// The port is written as a string, because the configuration has it quoted.
-  public static let portAsText = PayloadSpelling(rawValue: 1)
-  /// `"labels":null`, because the configuration says so.
-  public static let labelsAsNull = PayloadSpelling(rawValue: 2)
-}
-
 /// Registrations as nerve writes them and synapse reads them, in a node's data or in its name.
 ///
 /// Everything read is checked before it is believed: what ``decode(payload:name:)`` returns cannot add a
 /// line, a word or a command where a server's name, address or options are written.
 public enum RegistrationCodec {
-  /// Names from this length on (of the base64 text) are not encoded; the data is then the only place.
-  public static let longestEncodedName = 65_536
-
   /// The data of a registration: `{"host","port","name"[,"weight"][,"haproxy_server_options"][,"labels"]}`.
-  public static func payload(_ backend: Backend, spelling: PayloadSpelling = []) -> [UInt8] {
-    let port = spelling.contains(.portAsText) ? "\"\(backend.port)\"" : "\(backend.port)"
-    var json = "{\"host\":\(JSONText.quoted(backend.host)),\"port\":\(port)"
+  public static func payload(_ backend: Backend) -> [UInt8] {
+    var json = "{\"host\":\(JSONText.quoted(backend.host)),\"port\":\(backend.port)"
     json += ",\"name\":" + (backend.name.map(JSONText.quoted) ?? "null")
     if let weight = backend.weight { json += ",\"weight\":\(weight)" }
     if let options = backend.haproxyServerOptions { json += ",\"haproxy_server_options\":\(JSONText.quoted(options))" }
-    if let labels = backend.labels {
-      json += ",\"labels\":\(labels.json)"
-    } else if spelling.contains(.labelsAsNull) {
-      json += ",\"labels\":null"
-    }
+    if let labels = backend.labels { json += ",\"labels\":\(labels.json)" }
     return Array((json + "}").utf8)
   }
 
-  /// The name (before a sequence number) that carries `payload`: `base64_<length>_<base64>_`; nil when it
-  /// would be longer than ZooKeeper's lists of names stand.
-  public static func pathEncodedName(payload: [UInt8]) -> String? {
+  /// The name, before a sequence number, that carries `payload`: `base64_<length>_<base64>_`. However long that is:
+  /// lists of names stand in one ZooKeeper packet, so whoever registers sets a limit.
+  public static func pathEncodedName(payload: [UInt8]) -> String {
     let text = Base64.urlSafeText(payload)
-    return text.utf8.count <= longestEncodedName ? "base64_\(text.utf8.count)_\(text)_" : nil
+    return "base64_\(text.utf8.count)_\(text)_"
   }
 
   /// Decodes a name that carries its data.
@@ -117,6 +95,6 @@ public enum RegistrationCodec {
     guard let mark = rest.firstIndex(of: UInt8(ascii: "_")), let length = Int(Substring(rest[..<mark])), length > 0
     else { return nil }
     let text = rest[rest.index(after: mark)...].prefix(length)
-    return Base64.decode(text)
+    return Base64.decode(Array(text))
   }
 }

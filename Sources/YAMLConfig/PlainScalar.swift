@@ -74,41 +74,36 @@ enum PlainScalar {
 
   // MARK: Values
 
-  /// The value of text that ``isInteger(_:)`` accepted, if 128 bits hold it.
+  /// The value of text that ``isInteger(_:)`` accepted, if 127 bits hold it.
   static func integer(_ text: String) -> Int128? {
-    let bytes = Array(text.utf8)
-    let isNegative = bytes.first == UInt8(ascii: "-")
-    let body = unsigned(bytes).filter { $0 != UInt8(ascii: "_") }
-    let digits = String(decoding: body, as: UTF8.self)
-    let magnitude: Int128?
-    if digits.hasPrefix("0b") {
-      magnitude = Int128(digits.dropFirst(2), radix: 2)
-    } else if digits.hasPrefix("0x") {
-      magnitude = Int128(digits.dropFirst(2), radix: 16)
-    } else if digits.count > 1, digits.hasPrefix("0") {
-      magnitude = Int128(digits, radix: 8)
-    } else if digits.contains(":") {
-      magnitude = sexagesimal(digits)
-    } else {
-      magnitude = Int128(digits)
-    }
-    return magnitude.map { isNegative ? -$0 : $0 }
+    guard let magnitude = magnitude(text), let value = Int128(exactly: magnitude) else { return nil }
+    return text.utf8.first == UInt8(ascii: "-") ? -value : value
   }
 
-  /// Decimal digits; those of the text itself when no machine word holds them.
-  static func decimal(_ text: String) -> String {
-    if let value = integer(text) { return String(value) }
-    let bytes = Array(text.utf8)
-    let body = unsigned(bytes).filter { $0 != UInt8(ascii: "_") }
-    guard body.first != UInt8(ascii: "0"), !body.contains(UInt8(ascii: ":")) else { return JSONText.quoted(text) }
-    return (bytes.first == UInt8(ascii: "-") ? "-" : "") + String(decoding: body, as: UTF8.self)
+  /// Decimal digits; nil when 128 bits do not hold a number that is not written in decimal digits.
+  static func decimal(_ text: String) -> String? {
+    let sign = text.utf8.first == UInt8(ascii: "-") ? "-" : ""
+    if let value = magnitude(text) { return value == 0 ? "0" : sign + String(value) }
+    let body = digits(text)
+    return body.first == "0" || body.contains(":") ? nil : sign + body
+  }
+
+  private static func magnitude(_ text: String) -> UInt128? {
+    let digits = digits(text)
+    if digits.hasPrefix("0b") { return UInt128(digits.dropFirst(2), radix: 2) }
+    if digits.hasPrefix("0x") { return UInt128(digits.dropFirst(2), radix: 16) }
+    if digits.count > 1, digits.hasPrefix("0") { return UInt128(digits, radix: 8) }
+    return digits.contains(":") ? sexagesimal(digits) : UInt128(digits)
+  }
+
+  private static func digits(_ text: String) -> String {
+    String(decoding: unsigned(Array(text.utf8)).filter { $0 != UInt8(ascii: "_") }, as: UTF8.self)
   }
 
   /// The value of text that ``isFloat(_:)`` or JSON accepted as a number.
   static func float(_ text: String) -> Double? {
-    let bytes = Array(text.utf8)
-    let sign: Double = bytes.first == UInt8(ascii: "-") ? -1 : 1
-    let body = String(decoding: unsigned(bytes).filter { $0 != UInt8(ascii: "_") }, as: UTF8.self)
+    let sign: Double = text.utf8.first == UInt8(ascii: "-") ? -1 : 1
+    let body = digits(text)
     switch body {
     case ".inf", ".Inf", ".INF": return sign * .infinity
     case ".nan", ".NaN", ".NAN": return .nan
@@ -131,10 +126,10 @@ enum PlainScalar {
     return whole + "." + (needsFraction ? "0" : "") + digits[after...]
   }
 
-  private static func sexagesimal(_ digits: String) -> Int128? {
-    var value: Int128 = 0
+  private static func sexagesimal(_ digits: String) -> UInt128? {
+    var value: UInt128 = 0
     for group in digits.split(separator: ":") {
-      guard let number = Int128(group) else { return nil }
+      guard let number = UInt128(group) else { return nil }
       let (scaled, overflow) = value.multipliedReportingOverflow(by: 60)
       let (sum, carry) = scaled.addingReportingOverflow(number)
       if overflow || carry { return nil }

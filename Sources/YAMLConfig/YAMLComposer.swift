@@ -131,7 +131,7 @@ struct YAMLComposer: ~Copyable {
   private mutating func expand(
     _ name: String, at position: YAMLPosition, trail: YAMLTrail?, depth: Int
   ) throws(ConfigError) -> YAMLNode {
-    if openAnchors.contains(name) { throw error("the alias *\(name)' stands inside of what it names", position, trail) }
+    if openAnchors.contains(name) { throw error("the alias *\(name) stands inside of what it names", position, trail) }
     guard let target = anchors[name] else {
       throw error("the alias *\(name) names no anchor above it", position, trail)
     }

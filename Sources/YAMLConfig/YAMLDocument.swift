@@ -20,10 +20,12 @@ public struct YAMLLimits: Sendable {
 
 /// A document: its top value and what was odd about it.
 ///
-/// YAML 1.1 as PyYAML reads it; Ruby's Psych agrees but for rare forms (docs/configuration.md lists them). JSON is read
-/// by a reader of its own, because libyaml refuses some of it (escaped surrogate pairs, a line separator
-/// inside a key, keys beyond 1,024 characters). JSON with U+0085, U+2028 or U+2029 as they are is read as YAML
-/// if it can be: there they are line breaks, and what surrounds them inside quotes is folded.
+/// YAML 1.1 as PyYAML reads it. Ruby's Psych agrees but for rare forms: it takes `1,000` for a number and
+/// `tRuE` for a boolean, and lets a `<<` that stands behind a key override it; dates, which both turn into
+/// objects, stay text here. JSON is read by a reader of its own, because libyaml refuses some of it (escaped
+/// surrogate pairs, a line separator inside a key, names beyond 1,024 characters) and has no `1e3`. JSON with
+/// U+0085, U+2028 or U+2029 as they are is read as YAML if it can be: there they are line breaks, and what
+/// surrounds them inside quotes is folded.
 public struct YAMLDocument: Sendable {
   /// The top value; null for an empty document.
   public let root: YAMLNode

@@ -1,22 +1,15 @@
 /// Typed reading; every error says what was expected and what stands there instead.
 extension YAMLNode {
-  /// An integer; a quoted one counts too, because old files and generated ones quote ports.
+  /// An integer; a quoted one counts too, because old files and generated ones quote ports, and so does a
+  /// float without fraction: 8080.0 is what some generators make of 8080.
   public func int(in range: ClosedRange<Int> = .min ... .max) throws(ConfigError) -> Int {
-    let number = try wideInt()
+    guard case .scalar(let scalar) = value, let number = scalar.wholeNumber else {
+      throw error("expected an integer, found \(summary)")
+    }
     guard let value = Int(exactly: number), range.contains(value) else {
       throw error("\(number) is outside \(range.lowerBound)...\(range.upperBound)")
     }
     return value
-  }
-
-  /// An integer of up to 127 bits and a sign.
-  public func wideInt() throws(ConfigError) -> Int128 {
-    guard case .scalar(let scalar) = value else { throw error("expected an integer, found \(summary)") }
-    if let number = scalar.wideInt { return number }
-    if scalar.kind == .text, let number = Int128(scalar.text) { return number }
-    // 8080.0 is what some generators make of 8080.
-    if scalar.kind == .float, let number = scalar.double.flatMap({ Int128(exactly: $0) }) { return number }
-    throw error("expected an integer, found \(summary)")
   }
 
   /// A finite number, whole or not; a quoted one counts too.
@@ -92,4 +85,15 @@ extension YAMLNode {
 
   /// A mapping, to be read key by key.
   public func section() throws(ConfigError) -> ConfigSection { try ConfigSection(self) }
+}
+
+extension YAMLScalar {
+  fileprivate var wholeNumber: Int128? {
+    switch kind {
+    case .int: PlainScalar.integer(text)
+    case .float: double.flatMap { Int128(exactly: $0) }
+    case .text: Int128(text)
+    case .null, .bool: nil
+    }
+  }
 }

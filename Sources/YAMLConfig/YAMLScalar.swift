@@ -31,9 +31,6 @@ public struct YAMLScalar: Hashable, Sendable {
   /// The integer, if it is one and fits.
   public var int: Int? { kind == .int ? PlainScalar.integer(text).flatMap { Int(exactly: $0) } : nil }
 
-  /// The integer in full width, for what exceeds ``int`` (a seed of 128 bits).
-  public var wideInt: Int128? { kind == .int ? PlainScalar.integer(text).flatMap { Int128(exactly: $0) } : nil }
-
   /// The number, if it is an integer or a float; may be infinite or no number (`.inf`, `.nan`).
   public var double: Double? {
     switch kind {
@@ -58,7 +55,7 @@ public struct YAMLScalar: Hashable, Sendable {
     switch kind {
     case .null: "null"
     case .bool: PlainScalar.truth(of: text) == true ? "true" : "false"
-    case .int: PlainScalar.decimal(text)
+    case .int: PlainScalar.decimal(text) ?? JSONText.quoted(text)
     case .float: PlainScalar.float(text).flatMap(JSONText.number) ?? JSONText.quoted(text)
     case .text: JSONText.quoted(text)
     }

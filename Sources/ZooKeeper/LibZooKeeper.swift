@@ -60,7 +60,7 @@ struct Delivery: Sendable {
     case names([String])
     case stat(NodeStat)
     case data([UInt8], NodeStat)
-    case watchFired
+    case watchFired(isDeletion: Bool)
     case sessionState(Int32)
     case log(ZooKeeperLogLine)
   }
@@ -120,7 +120,7 @@ func onWatch(
 ) {
   let token = Token(context)
   if type != ZOO_SESSION_EVENT {
-    Mailbox.post(token, 0, .watchFired)
+    Mailbox.post(token, 0, .watchFired(isDeletion: type == ZOO_DELETED_EVENT))
   } else if token.number == 0 {
     Mailbox.post(token, 0, .sessionState(state))
   }

@@ -5,7 +5,9 @@ internal import SmartStack
 /// One watched path, of whichever kind, kept current: read, watched, read again when the watch fires.
 ///
 /// There is never more than one read on its way; what happens meanwhile makes one more read afterwards.
-/// A path that does not exist has a watch on its creation instead.
+/// A path that does not exist has a watch on its creation instead; a node's data, though, gets it only
+/// after a while: most nodes that go are registrations, which do not come back under the same name and
+/// whose watchers leave as soon as they see the directory's list.
 @LoopActor final class PathWatch {
   /// What is known of the path.
   enum Snapshot: Hashable {
@@ -27,6 +29,11 @@ internal import SmartStack
     static func < (left: Reason, right: Reason) -> Bool { left.rawValue < right.rawValue }
   }
 
+  /// How long the reading of a deleted node's data waits, for the watchers to leave or the node to return.
+  private static let deletionDelay: Duration = .milliseconds(100)
+  /// How long after that its creation is watched.
+  private static let creationDelay: Duration = .seconds(1)
+
   private let key: WatchKey
   private weak var client: ZooKeeperClient?
   private var last: Snapshot?
@@ -36,6 +43,8 @@ internal import SmartStack
   private var isReading = false
   private var isStopped = false
   private var hasWatch = false
+  /// The node was found missing, and its creation is not watched yet.
+  private var isNewlyMissing = false
   private var pacing: ReadPacing
   private var timer: LoopTimer?
   private var timerDue: LoopClock.Instant?
@@ -92,12 +101,12 @@ internal import SmartStack
   /// and the server tells what happened meanwhile, so that the look to be safe can be spread over time.
   func sessionChanged(isNew: Bool) {
     guard let client, let session = client.connectedSession, !isStopped else { return }
-    session.listen(to: key) { [weak self] in self?.fired() }
-    session.listen(to: creation) { [weak self] in self?.fired() }
+    session.listen(to: key) { [weak self] in self?.fired($0) }
+    session.listen(to: creation) { [weak self] in self?.fired($0) }
     if isNew || last == nil || wanted == .change {
       hasWatch = false
       request(.change, after: .zero)
-    } else {
+    } else if key.kind == .children {
       request(.reconnect, after: client.reconnectSpread())
     }
   }
@@ -107,10 +116,11 @@ internal import SmartStack
     WatchKey(kind: key.kind == .children ? .directoryCreation : .nodeCreation, path: key.path)
   }
 
-  private func fired() {
+  private func fired(_ isDeletion: Bool) {
     hasWatch = false
     guard let client else { return }
-    request(.change, after: pacing.delay(now: client.clock.now))
+    let pause = pacing.delay(now: client.clock.now)
+    request(.change, after: isDeletion && key.kind == .data ? max(pause, Self.deletionDelay) : pause)
   }
 
   private func request(_ reason: Reason, after delay: Duration) {
@@ -148,26 +158,49 @@ internal import SmartStack
   }
 
   private func read(_ session: ZooKeeperSession) async -> Result<Snapshot, ZooKeeperError> {
-    let purpose: WatchBudget.Purpose = key.kind == .children ? .directory : .data
+    do throws(ZooKeeperError) {
+      return .success(
+        key.kind == .children ? try await readChildren(session) : try await readData(session))
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  private func readChildren(_ session: ZooKeeperSession) async throws(ZooKeeperError) -> Snapshot {
     while true {
-      hasWatch = session.mayWatch(key, for: purpose)
+      hasWatch = session.mayWatch(key, for: .directory)
       do throws(ZooKeeperError) {
-        switch key.kind {
-        case .children: return .success(.names(try await session.children(key.path, watching: hasWatch ? key : nil)))
-        default: return .success(.bytes(try await session.read(key.path, watching: hasWatch ? key : nil).0))
-        }
+        return .names(try await session.children(key.path, watching: hasWatch ? key : nil))
       } catch {
         if error.code != .connectionLoss { session.release(key) }
-        guard error.code == .noNode else { return .failure(error) }
+        guard error.code == .noNode else { throw error }
       }
-      do throws(ZooKeeperError) {
-        hasWatch = session.mayWatch(creation, for: purpose)
-        if try await session.stat(key.path, watching: hasWatch ? creation : nil) == nil { return .success(.missing) }
-      } catch {
-        return .failure(error)
-      }
+      if try await isMissing(session, .directory) { return .missing }
       // It was made between the two requests: read it after all.
     }
+  }
+
+  private func readData(_ session: ZooKeeperSession) async throws(ZooKeeperError) -> Snapshot {
+    isNewlyMissing = false
+    if last == .missing, try await isMissing(session, .data) { return .missing }
+    hasWatch = session.mayWatch(key, for: .data)
+    do throws(ZooKeeperError) {
+      return .bytes(try await session.read(key.path, watching: hasWatch ? key : nil).0)
+    } catch {
+      if error.code != .connectionLoss { session.release(key) }
+      guard error.code == .noNode else { throw error }
+      hasWatch = false
+      isNewlyMissing = true
+      return .missing
+    }
+  }
+
+  /// Looks for the node and watches its creation.
+  private func isMissing(
+    _ session: ZooKeeperSession, _ purpose: WatchBudget.Purpose
+  ) async throws(ZooKeeperError) -> Bool {
+    hasWatch = session.mayWatch(creation, for: purpose)
+    return try await session.stat(key.path, watching: hasWatch ? creation : nil) == nil
   }
 
   private func finish(_ result: Result<Snapshot, ZooKeeperError>, _ reason: Reason, _ session: ZooKeeperSession) {
@@ -207,7 +240,8 @@ internal import SmartStack
     guard let client else { return }
     reconcileTimer?.cancel()
     let interval = hasWatch ? client.limits.reconcileInterval : client.limits.unwatchedInterval
-    reconcileTimer = client.clock.schedule(after: interval * Double.random(in: 0.5...1.5)) { [weak self] in
+    let delay = isNewlyMissing ? Self.creationDelay : interval * Double.random(in: 0.5...1.5)
+    reconcileTimer = client.clock.schedule(after: delay) { [weak self] in
       self?.request(.reconcile, after: .zero)
     }
   }

@@ -61,7 +61,7 @@ internal import SmartStack
   private var armed: [WatchKey: UInt64] = [:]
   private var watched: [UInt64: WatchKey] = [:]
   private var costs: [WatchKey: Int] = [:]
-  var listeners: [WatchKey: @LoopActor () -> Void] = [:]
+  var listeners: [WatchKey: Listener] = [:]
   private var budget: WatchBudget
 
   private struct PendingReply {
@@ -167,7 +167,7 @@ internal import SmartStack
   private func take(_ delivery: Delivery) {
     switch delivery.content {
     case .sessionState(let state): handleState(state)
-    case .watchFired: fire(delivery.token.number)
+    case .watchFired(let isDeletion): fire(delivery.token.number, isDeletion)
     default: answer(delivery)
     }
   }
@@ -237,8 +237,11 @@ internal import SmartStack
 
   // MARK: Watches
 
+  /// Told that a watch fired, and whether because the node was deleted.
+  typealias Listener = @LoopActor (_ isDeletion: Bool) -> Void
+
   /// The listener of `key` until ``ignore(_:)``; called after each change while the watch is armed.
-  func listen(to key: WatchKey, _ listener: @escaping @LoopActor () -> Void) { listeners[key] = listener }
+  func listen(to key: WatchKey, _ listener: @escaping Listener) { listeners[key] = listener }
 
   /// Forgets the listener. The watch itself stays with the server until it fires: this library's call to
   /// remove one only checks for it.
@@ -271,11 +274,11 @@ internal import SmartStack
     metrics.watches.value = Double(costs.count)
   }
 
-  private func fire(_ number: UInt64) {
+  private func fire(_ number: UInt64, _ isDeletion: Bool) {
     guard let key = watched[number] else { return }
     release(key)
     metrics.watchEvents.increment()
-    listeners[key]?()
+    listeners[key]?(isDeletion)
   }
 }
 

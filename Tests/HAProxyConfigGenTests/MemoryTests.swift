@@ -50,6 +50,28 @@ import Testing
     #expect(second.map(\.name) == ["c", "d"])
   }
 
+  @Test("ids of a running HAProxy are kept where nothing else is known") func runningIDs() {
+    var memory = ServerMemory()
+    memory.note(running: ["b": 1, "gone": 2, "c": 9], of: "web")
+    _ = memory.observe(MemoryTests.servers("a b c"), of: "web", maxServerID: 4, ttl: 10, now: 0)
+    #expect(MemoryTests.ids(memory) == "a=3 b=1 c=9")
+    _ = memory.observe(MemoryTests.servers("a b c d e"), of: "web", maxServerID: 4, ttl: 10, now: 0)
+    #expect(MemoryTests.ids(memory) == "a=3 b=1 c=9 d=4 e=2")
+  }
+
+  @Test("an agent that starts anew without a state file leaves a running HAProxy alone") func startAnew() {
+    var before = Fixture.model([Fixture.backend(5)])
+    before.apply(ServiceSnapshot(service: "web.main", backends: [1, 5].map(Fixture.backend)), now: Fixture.now)
+    let running = PlannerTests.running(before)
+    let loaded = LoadedConfiguration(text: before.render().text)
+    for notes in [false, true] {
+      var model = ProxyModel(settings: Fixture.settings, services: [Fixture.service()], memory: ServerMemory())
+      if notes { model.noteIDs(of: running) }
+      model.apply(ServiceSnapshot(service: "web.main", backends: [1, 5].map(Fixture.backend)), now: Fixture.now)
+      #expect((Planner.plan(running: running, loaded: loaded, wanted: model) == .nothing) == notes)
+    }
+  }
+
   @Test("forgotten after their time, on either side of now") func expiry() {
     var memory = ServerMemory()
     _ = memory.observe(MemoryTests.servers("a b"), of: "web", maxServerID: 9, ttl: 10, now: 100)
@@ -80,7 +102,7 @@ import Testing
     let full = Backend(
       name: "i-9", host: "10.0.0.9", port: 9, id: 9, weight: 5, haproxyServerOptions: "backup",
       labels: ["region:r1": ""])
-    var model = Fixture.model([Fixture.backend(1), full], settings: settings, service: service)
+    let model = Fixture.model([Fixture.backend(1), full], settings: settings, service: service)
     let bytes = model.stateFile(now: Fixture.now + 60)
     let memory = ServerMemory(stateFile: bytes)
     let entries = memory.entries(of: "web.main")
@@ -88,7 +110,7 @@ import Testing
     #expect(entries.map(\.entry.backend) == [Fixture.backend(1), full])
     #expect(entries.map(\.entry.id) == [1, 2])
     #expect(entries.allSatisfy { $0.entry.lastSeen == Fixture.now + 60 && !$0.entry.isLive })
-    let configuration = JSONValue(parsing: bytes)?["web.main"]?["watcher_config_for_generator"]
+    let configuration = JSONTree(parsing: bytes)?["web.main"]?["watcher_config_for_generator"]
     #expect(configuration?["server_options"] == .string("check"))
     #expect(configuration?["listen"] == .array([]))
     #expect(configuration?["x"] != nil)

@@ -20,7 +20,9 @@ import Testing
   private static func service(_ change: (inout ServiceSettings) -> Void = { _ in }) -> ServiceSettings {
     var service = ServiceSettings(
       service: "web.main", serverOptions: "check port 6666 observe layer7 maxconn 50 maxqueue 10",
-      backend: ["option httpchk GET /http/web.main/0/status", "http-check send-state"], backendOrder: .ascending)
+      backend: [
+        "option httpchk GET /http/web.main/0/status", "http-check send-state", "default-server fall 4 pool-max-conn 7",
+      ], backendOrder: .ascending)
     change(&service)
     return service
   }

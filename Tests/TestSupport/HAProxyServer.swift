@@ -1,6 +1,5 @@
-public import Reactor
-
 internal import Glibc
+public import Reactor
 
 /// A real HAProxy in master-worker mode, with a stats socket, in a directory of its own.
 @LoopActor public final class HAProxyServer {

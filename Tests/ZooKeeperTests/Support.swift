@@ -90,7 +90,7 @@ extension ZooKeeperClient {
 
 extension ZooKeeperSession {
   /// As if the watch had fired.
-  func fireForTest(_ key: WatchKey) { listeners[key]?() }
+  func fireForTest(_ key: WatchKey) { listeners[key]?(false) }
 
   /// As if every watch were lost.
   func ignoreAllForTest() { listeners = [:] }

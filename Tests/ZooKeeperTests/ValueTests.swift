@@ -60,21 +60,31 @@ import Testing
     pacing.didRead(size: 1000, now: start)
     #expect(pacing.delay(now: start) == .milliseconds(100))
     #expect(pacing.delay(now: start + .milliseconds(100)) == .zero)
-    pacing.didRead(size: 1_000_000, now: start)
+    pacing.didRead(size: 10_000, now: start)
     #expect(pacing.delay(now: start) == ReadPacing.longestPause)
   }
 
-  @Test func aDirectoryThatNeverRestsIsReadFiveTimesASecond() {
+  struct Restless: Sendable {
+    let names: Int
+    let reads: ClosedRange<Int>
+  }
+
+  /// A change every millisecond for two minutes.
+  @Test(arguments: [
+    Restless(names: 1, reads: 60_000...70_000), Restless(names: 100, reads: 6_000...7_000),
+    Restless(names: 1000, reads: 600...700), Restless(names: 100_000, reads: 100...200),
+  ])
+  func aDirectoryThatNeverRestsIsReadMoreSeldomTheLongerItIs(_ c: Restless) {
     var now = ContinuousClock.now
-    let start = now
+    let end = now + .seconds(120)
     var pacing = ReadPacing(now: now)
     var reads = 0
-    while now < start + .seconds(120) {
-      pacing.didRead(size: 10, now: now)
+    while now < end {
+      pacing.didRead(size: c.names, now: now)
       reads += 1
       now += max(.milliseconds(1), pacing.delay(now: now))
     }
-    #expect((800...900).contains(reads), "\(reads)")
+    #expect(c.reads.contains(reads), "\(reads)")
   }
 
   @Test func theLibrarysLogLinesAreTakenApart() {

@@ -50,6 +50,49 @@ import Testing
     }
   }
 
+  /// What every proxy in the fleet pays when one registration goes: one list, nothing for the dead node.
+  @Test @LoopActor func aRegistrationThatGoesCostsItsWatchersOneRequest() async throws {
+    try await withServer { world, server in
+      let client = try await world.client()
+      let writer = try await world.client()
+      try await writer.create("/d/one", "1".bytes)
+      var data: [DataEvent] = []
+      var isListed = false
+      let child = client.watchData("/d/one") { data.append($0) }
+      let directory = client.watchDirectory("/d") { event in
+        if event == .children([]) { child.cancel() }
+        isListed = event == .children([])
+      }
+      try await eventually("watched") { await server.count("zk_watch_count") == 2 }
+      let before = client.metrics.requests.mapValues(\.value)
+      try await writer.delete("/d/one")
+      try await eventually("listed") { isListed }
+      try await LoopClock.system.sleep(for: .milliseconds(300))
+      for (operation, count) in client.metrics.requests {
+        #expect(count.value == (before[operation] ?? 0) + (operation == .list ? 1 : 0), "\(operation)")
+      }
+      #expect(data == [.data("1".bytes)])
+      #expect(await server.count("zk_watch_count") == 1)
+      directory.cancel()
+    }
+  }
+
+  @Test @LoopActor func aNodeThatReturnsAtOnceWasNeverMissing() async throws {
+    try await withServer { world, _ in
+      let client = try await world.client()
+      let writer = try await world.client()
+      try await writer.create("/fixed", "1".bytes)
+      var data: [DataEvent] = []
+      let token = client.watchData("/fixed") { data.append($0) }
+      try await eventually("known") { data.count == 1 }
+      try await writer.delete("/fixed")
+      try await writer.create("/fixed", "2".bytes)
+      try await eventually("known again") { data.count == 2 }
+      #expect(data == [.data("1".bytes), .data("2".bytes)])
+      token.cancel()
+    }
+  }
+
   @Test @LoopActor func severalWatchersShareOneWatch() async throws {
     try await withServer { world, server in
       let client = try await world.client()
