@@ -73,11 +73,11 @@ let package = Package(
       name: "TestSupport", dependencies: ["Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
     tests("Reactor", []),
     tests("YAMLConfig", []),
-    tests("SmartStack", []),
+    tests("SmartStack", [logging]),
     tests("ZooKeeper", ["Reactor", "SmartStack", logging]),
     tests("HAProxyConfigGen", ["SmartStack"]),
     tests("HAProxyRuntime", ["Reactor", "SmartStack"]),
-    tests("AgentRuntime", ["Reactor", "SmartStack", logging]),
+    tests("AgentRuntime", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("NerveAgent", ["AgentRuntime", "Hacheck", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(

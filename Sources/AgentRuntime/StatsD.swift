@@ -16,6 +16,7 @@ public import Reactor
   private static let earlyLimit = 256
 
   private var state = State.resolving(early: [])
+  private let sampleRates: [String: Double]
 
   /// Datagrams that were not sent.
   public private(set) var dropped = 0
@@ -23,7 +24,9 @@ public import Reactor
   /// - Parameters:
   ///   - host: address or name of the StatsD server; a name is resolved once.
   ///   - port: its UDP port.
-  public init(host: String, port: Int) {
+  ///   - sampleRates: per metric name, how many of its samples are sent, from 0 to 1; the others are all sent.
+  public init(host: String, port: Int, sampleRates: [String: Double] = [:]) {
+    self.sampleRates = sampleRates
     Task { [weak self] in
       let descriptor = try? await BlockingWork.run { StatsD.connect(host: host, port: port) }
       if let self { self.resolved(descriptor ?? -1) } else if let descriptor, descriptor >= 0 { close(descriptor) }
@@ -35,20 +38,31 @@ public import Reactor
   }
 
   /// Adds one to a counter.
-  public func increment(_ name: String, tags: [String] = []) { send("\(name):1|c", tags) }
+  public func increment(_ name: String, tags: [String] = []) { send(name, "1|c", tags) }
 
   /// A duration, in milliseconds.
   public func timing(_ name: String, _ elapsed: Duration, tags: [String] = []) {
-    send("\(name):\((elapsed / .milliseconds(1)).rounded())|ms", tags)
+    send(name, "\(StatsD.shown((elapsed / .milliseconds(1)).rounded()))|ms", tags)
   }
 
   /// A value of this moment.
-  public func gauge(_ name: String, _ value: Double, tags: [String] = []) { send("\(name):\(value)|g", tags) }
+  public func gauge(_ name: String, _ value: Double, tags: [String] = []) {
+    send(name, "\(StatsD.shown(value))|g", tags)
+  }
 
-  private func send(_ sample: String, _ tags: [String]) {
+  private static func shown(_ value: Double) -> String {
+    Int(exactly: value).map(String.init) ?? String(value)
+  }
+
+  private func send(_ name: String, _ value: String, _ tags: [String]) {
+    let rate = sampleRates[name] ?? 1
+    // A sample that is left out on purpose is not a dropped one: the server multiplies by the rate.
+    guard rate >= 1 || Double.random(in: 0..<1) < rate else { return }
+    var text = "\(name):\(value)" + (rate < 1 ? "|@\(rate)" : "")
     // The separators of the format cannot be quoted, so they are replaced in tags.
-    let suffix = tags.map { String($0.map { ",|#\n".contains($0) ? "_" : $0 }) }.joined(separator: ",")
-    let datagram = Array((tags.isEmpty ? sample : "\(sample)|#\(suffix)").utf8)
+    let shown = tags.map { String($0.map { ",|#\n".contains($0) ? "_" : $0 }) }
+    if !tags.isEmpty { text += "|#" + shown.joined(separator: ",") }
+    let datagram = Array(text.utf8)
     switch state {
     case .open(let descriptor): transmit(datagram, descriptor)
     case .resolving(var early) where early.count < StatsD.earlyLimit:

@@ -15,7 +15,7 @@ struct Admission: Sendable {
     guard (1...65_535).contains(backend.port) else {
       throw UnknownServerOption(word: "port \(backend.port)", reason: "is outside 1...65535")
     }
-    guard backend.serverName.isProxyName else {
+    guard ServerText.isName(backend.serverName) else {
       throw UnknownServerOption(word: "its name", reason: "has other characters than letters, digits and -_.:")
     }
     let prescribed = backend.haproxyServerID.flatMap { (1...2_147_483_647).contains($0) ? $0 : nil }

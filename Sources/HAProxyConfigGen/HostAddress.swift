@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// A server's host: an address, or a name that HAProxy resolves when it loads its file.
 ///
 /// Also the gate for hosts from the registry: HAProxy gives `unix@`, `fd@`, `/path`, `*` and others a
@@ -16,7 +18,7 @@ enum HostAddress: Hashable, Sendable {
       self = .ipv6(groups)
     } else if let octets = HostAddress.ipv4(text[...].utf8) {
       self = .ipv4(octets)
-    } else if HostAddress.isName(text) {
+    } else if ServerText.isDNSName(text) {
       self = .name(text)
     } else {
       return nil
@@ -69,32 +71,14 @@ enum HostAddress: Hashable, Sendable {
     }
     return groups
   }
-
-  /// Letters, digits, `-`, `_` and `.`, with at least one letter in the last label: what looks like a
-  /// broken address (`10.0.0.300`) is no name.
-  private static func isName(_ text: String) -> Bool {
-    var labels = text.split(separator: ".", omittingEmptySubsequences: false)
-    if labels.last == "" { labels.removeLast() }
-    guard let last = labels.last, last.utf8.contains(where: { $0.isLetter }) else { return false }
-    return labels.allSatisfy { label in
-      (1...63).contains(label.utf8.count) && label.first != "-"
-        && label.utf8.allSatisfy { $0.isLetter || $0.isDigit || $0 == 0x2D || $0 == 0x5F }
-    }
-  }
 }
 
 extension UInt8 {
   var isDigit: Bool { (0x30...0x39).contains(self) }
-  var isLetter: Bool { (0x41...0x5A).contains(self & 0xDF) }
   var isHexDigit: Bool { isDigit || (0x41...0x46).contains(self & 0xDF) }
-  /// What HAProxy permits in the names of proxies and servers.
-  var isNameByte: Bool { isDigit || isLetter || self == 0x2D || self == 0x2E || self == 0x3A || self == 0x5F }
 }
 
 extension String {
-  /// Whether HAProxy takes it as the name of a proxy or server.
-  var isProxyName: Bool { !isEmpty && utf8.count <= 255 && utf8.allSatisfy { $0.isNameByte } }
-
   /// Whether it has a byte that would end the line or is no text at all.
   var hasControlBytes: Bool { utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F } }
 

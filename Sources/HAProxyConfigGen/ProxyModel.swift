@@ -121,9 +121,8 @@ public struct ProxyModel: Sendable {
 
   /// The state file's content at `now` (Unix time, seconds), in upstream's format. Servers that are there
   /// count as seen at `now`.
-  public mutating func stateFile(now: Int) -> [UInt8] {
-    memory.touch(now: now)
-    return memory.stateFile(configurations: services.mapValues(\.settings.stateJSON))
+  public func stateFile(now: Int) -> [UInt8] {
+    memory.stateFile(configurations: services.mapValues(\.settings.stateJSON), now: now)
   }
 
   /// All sections in the file's order.

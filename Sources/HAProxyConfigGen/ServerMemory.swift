@@ -97,13 +97,6 @@ public struct ServerMemory: Sendable {
     return changed
   }
 
-  /// Marks every live server as seen at `now`, before the state is written down.
-  mutating func touch(now: Int) {
-    for service in services.keys {
-      for (name, entry) in services[service] ?? [:] where entry.isLive { services[service]?[name]?.lastSeen = now }
-    }
-  }
-
   /// Puts back a server that a state file tells of.
   mutating func restore(_ backend: Backend, id: Int?, lastSeen: Int, service: String) {
     var entry = newEntry(backend, now: lastSeen)

@@ -62,8 +62,10 @@ struct ServiceSections: Sendable {
     if let message = context.refusals.message(service: settings.service) {
       return settings.bad("HAProxy refuses it: \(message)")
     }
-    guard settings.service.isProxyName else { return settings.bad("its name may have letters, digits and -_.: only") }
-    guard settings.backendSection.isProxyName else {
+    guard ServerText.isName(settings.service) else {
+      return settings.bad("its name may have letters, digits and -_.: only")
+    }
+    guard ServerText.isName(settings.backendSection) else {
       return settings.bad("backend_name \(settings.backendSection.quoted) may have letters, digits and -_.: only")
     }
     if case .number(let port) = settings.port, port.isEmpty || !port.utf8.allSatisfy({ $0.isDigit || $0 == 0x2D }) {

@@ -8,42 +8,38 @@ extension ServerMemory {
   /// Reads upstream's state file. Entries that make no sense, or an unreadable file, are forgotten servers
   /// and no more than that: everything in it can be learned again.
   public init(stateFile bytes: [UInt8]) {
-    self.init()
-    guard let services = JSONValue(parsing: bytes)?.object else { return }
+    var memory = ServerMemory()
     var admission = Admission()
-    for service in services {
-      for member in service.value.object ?? [] where member.key != configurationKey {
-        guard let backend = Backend(stateEntry: member.value), backend.serverName == member.key,
-          admission.admits(backend)
-        else { continue }
-        let id = member.value["haproxy_server_id"]?.int
-        restore(
-          backend, id: id.flatMap { (1...2_147_483_647).contains($0) ? $0 : nil },
-          lastSeen: member.value["timestamp"]?.int ?? 0, service: service.key)
+    var cursor = JSONCursor(bytes)
+    let isWhole = cursor.readObject { service, cursor in
+      guard cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
+      return cursor.readObject { name, cursor in
+        guard name != configurationKey, cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
+        var entry = StateEntry()
+        guard entry.read(&cursor) else { return false }
+        if let backend = entry.backend, backend.serverName == name, admission.admits(backend) {
+          memory.restore(backend, id: entry.id, lastSeen: entry.timestamp, service: service)
+        }
+        return true
       }
     }
+    self = isWhole && cursor.peek() == nil ? memory : ServerMemory()
   }
 
   /// - Parameter configurations: the `haproxy` section of every service that is configured, as JSON.
-  func stateFile(configurations: [String: JSONValue]) -> [UInt8] {
+  func stateFile(configurations: [String: String], now: Int) -> [UInt8] {
     var text = "{"
     for (index, service) in Set(services.keys).union(configurations.keys).sorted().enumerated() {
       text += index == 0 ? "\n  " : ",\n  "
-      JSONValue.write(service, into: &text)
-      text += ": {"
+      text += JSONText.quoted(service) + ": {"
       var separator = "\n    "
       for (name, entry) in entries(of: service) {
-        text += separator
+        text += separator + JSONText.quoted(name) + ": "
         separator = ",\n    "
-        JSONValue.write(name, into: &text)
-        text += ": "
-        entry.write(into: &text)
+        entry.write(into: &text, now: now)
       }
       if let configuration = configurations[service] {
-        text += separator
-        JSONValue.write(configurationKey, into: &text)
-        text += ": "
-        configuration.write(into: &text)
+        text += separator + JSONText.quoted(configurationKey) + ": " + configuration
       }
       text += "\n  }"
     }
@@ -51,66 +47,99 @@ extension ServerMemory {
   }
 }
 
-extension ServerMemory.Entry {
-  fileprivate func write(into text: inout String) {
-    text += "{\"timestamp\": \(lastSeen)"
-    if let id { text += ", \"haproxy_server_id\": \(id)" }
-    ServerMemory.Entry.write("name", backend.name, into: &text)
-    ServerMemory.Entry.write("host", backend.host, into: &text)
-    text += ", \"port\": \(backend.port)"
-    text += ", \"id\": " + (backend.id.map(String.init) ?? "null")
-    text += ", \"weight\": " + (backend.weight.map(String.init) ?? "null")
-    ServerMemory.Entry.write("haproxy_server_options", backend.haproxyServerOptions, into: &text)
-    text += ", \"labels\": " + (backend.labels?.json ?? "null") + "}"
+/// One server of the state file, its fields as far as they are of the right kind.
+private struct StateEntry {
+  var timestamp = 0
+  var id: Int?
+  private var fields = Backend(host: "", port: 0)
+
+  /// nil without host and port.
+  var backend: Backend? { fields.host.isEmpty || fields.port == 0 ? nil : fields }
+
+  /// - Returns: false for what is no JSON.
+  mutating func read(_ cursor: inout JSONCursor) -> Bool {
+    cursor.readObject { key, cursor in
+      if key == "labels", cursor.peek() == UInt8(ascii: "{") { return readLabels(&cursor) }
+      if cursor.peek() == UInt8(ascii: "\"") {
+        guard let text = cursor.readString() else { return false }
+        take(key, text)
+        return true
+      }
+      guard let text = cursor.readCompact() else { return false }
+      if let number = Int(text) { take(key, number) }
+      return true
+    }
   }
 
-  private static func write(_ key: String, _ value: String?, into text: inout String) {
-    text += ", \""
-    text += key
-    text += "\": "
-    if let value { JSONValue.write(value, into: &text) } else { text += "null" }
+  private mutating func take(_ key: String, _ text: String) {
+    switch key {
+    case "name": fields.name = text
+    case "host": fields.host = text
+    case "port": fields.port = Int(text) ?? 0
+    case "haproxy_server_options": fields.haproxyServerOptions = text
+    default: break
+    }
+  }
+
+  private mutating func take(_ key: String, _ number: Int) {
+    switch key {
+    case "timestamp": timestamp = number
+    case "haproxy_server_id": id = (1...2_147_483_647).contains(number) ? number : nil
+    case "port": fields.port = number
+    case "id": fields.id = number
+    case "weight": fields.weight = number
+    default: break
+    }
+  }
+
+  private mutating func readLabels(_ cursor: inout JSONCursor) -> Bool {
+    var labels = Labels()
+    let isWhole = cursor.readObject { name, cursor in
+      if cursor.peek() == UInt8(ascii: "\"") {
+        guard let text = cursor.readString() else { return false }
+        labels[name] = .text(text)
+      } else {
+        guard let json = cursor.readCompact() else { return false }
+        labels[name] = .json(json)
+      }
+      return true
+    }
+    fields.labels = labels
+    return isWhole
   }
 }
 
-extension Backend {
-  fileprivate init?(stateEntry entry: JSONValue) {
-    guard let host = entry["host"]?.string, let port = entry["port"]?.int ?? entry["port"]?.string.flatMap({ Int($0) })
-    else { return nil }
-    let labels = entry["labels"]?.object.map { members in
-      members.reduce(into: Labels()) { $0[$1.key] = $1.value.labelValue }
-    }
-    self.init(
-      name: entry["name"]?.string, host: host, port: port, id: entry["id"]?.int, weight: entry["weight"]?.int,
-      haproxyServerOptions: entry["haproxy_server_options"]?.string,
-      labels: labels)
+extension ServerMemory.Entry {
+  fileprivate func write(into text: inout String, now: Int) {
+    text += "{\"timestamp\": \(isLive ? now : lastSeen)"
+    if let id { text += ", \"haproxy_server_id\": \(id)" }
+    text += ", \"name\": " + (backend.name.map(JSONText.quoted) ?? "null")
+    text += ", \"host\": " + JSONText.quoted(backend.host)
+    text += ", \"port\": \(backend.port)"
+    text += ", \"id\": " + (backend.id.map(String.init) ?? "null")
+    text += ", \"weight\": " + (backend.weight.map(String.init) ?? "null")
+    text += ", \"haproxy_server_options\": " + (backend.haproxyServerOptions.map(JSONText.quoted) ?? "null")
+    text += ", \"labels\": " + (backend.labels?.json ?? "null") + "}"
   }
 }
 
 extension ServiceSettings {
-  /// The section as upstream writes it down: its defaults, overridden by what was configured.
-  var stateJSON: JSONValue {
-    let configured = source.flatMap { JSONValue(parsing: Array($0.utf8)) }?.object ?? []
-    var members = [
-      JSONMember(key: "server_options", value: .string("")), JSONMember(key: "server_port_override", value: .null),
-      JSONMember(key: "backend", value: .array([])), JSONMember(key: "frontend", value: .array([])),
-      JSONMember(key: "listen", value: .array([])),
+  /// The section as upstream writes it down, as JSON: its defaults, overridden by what was configured.
+  var stateJSON: String {
+    var members: [(key: String, json: String)] = [
+      ("server_options", "\"\""), ("server_port_override", "null"), ("backend", "[]"), ("frontend", "[]"),
+      ("listen", "[]"),
     ]
-    for member in configured {
-      if let at = members.firstIndex(where: { $0.key == member.key }) {
-        members[at] = member
+    var cursor = JSONCursor(Array((source ?? "{}").utf8))
+    _ = cursor.readObject { key, cursor in
+      guard let json = cursor.readCompact() else { return false }
+      if let at = members.firstIndex(where: { $0.key == key }) {
+        members[at].json = json
       } else {
-        members.append(member)
+        members.append((key, json))
       }
+      return true
     }
-    return .object(members)
-  }
-}
-
-extension JSONValue {
-  fileprivate var labelValue: LabelValue {
-    if case .string(let text) = self { return .text(text) }
-    var json = ""
-    write(into: &json)
-    return .json(json)
+    return "{" + members.map { JSONText.quoted($0.key) + ": " + $0.json }.joined(separator: ", ") + "}"
   }
 }

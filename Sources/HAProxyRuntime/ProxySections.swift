@@ -39,7 +39,9 @@ public struct ProxySections: Hashable, Sendable {
       default: break
       }
     }
-    if !missing.isEmpty { throw .malformed(command: "show stat", reason: "no column \(missing.joined(separator: ", "))") }
+    if !missing.isEmpty {
+      throw .malformed(command: "show stat", reason: "no column \(missing.joined(separator: ", "))")
+    }
     self = sections
   }
 }

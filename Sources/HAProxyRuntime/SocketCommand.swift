@@ -40,7 +40,8 @@ public struct SocketCommand: Hashable, Sendable, CustomStringConvertible {
   // MARK: Servers
 
   /// `set server B/S state …`.
-  public static func setState(_ state: ServerState, backend: String, server: String) throws(HAProxyRuntimeError) -> Self {
+  public static func setState(_ state: ServerState, backend: String, server: String) throws(HAProxyRuntimeError) -> Self
+  {
     Self("set server \(try path(backend, server)) state \(state.rawValue)")
   }
 
@@ -92,7 +93,9 @@ public struct SocketCommand: Hashable, Sendable, CustomStringConvertible {
   /// A command that was put together elsewhere; its reply is ``CommandOutcome/done(_:)`` whatever it says.
   public static func verbatim(_ line: String) throws(HAProxyRuntimeError) -> Self {
     var text = ""
-    for argument in line.split(separator: " ") { text += text.isEmpty ? try word(String(argument)) : " \(try word(String(argument)))" }
+    for argument in line.split(separator: " ") {
+      text += text.isEmpty ? try word(String(argument)) : " \(try word(String(argument)))"
+    }
     if text.isEmpty { throw .unsafeArgument("", reason: "is empty") }
     return Self(text, .anything)
   }

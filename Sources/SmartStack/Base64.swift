@@ -17,7 +17,7 @@ enum Base64 {
   }
 
   /// nil for anything but whole base64 text.
-  static func decode(_ text: some BidirectionalCollection<UInt8>) -> [UInt8]? {
+  static func decode(_ text: [UInt8]) -> [UInt8]? {
     var digits = text[...]
     var padding = 0
     while padding < 2, digits.last == UInt8(ascii: "=") {
@@ -33,9 +33,7 @@ enum Base64 {
       bits = bits << 6 | value
       count += 1
       guard count % 4 == 0 else { continue }
-      out += [
-        UInt8(truncatingIfNeeded: bits >> 16), UInt8(truncatingIfNeeded: bits >> 8), UInt8(truncatingIfNeeded: bits),
-      ]
+      for shift: UInt32 in [16, 8, 0] { out.append(UInt8(truncatingIfNeeded: bits >> shift)) }
     }
     switch count % 4 {
     case 0: return padding == 0 ? out : nil

@@ -51,7 +51,7 @@ public final class Metrics {
     for collect in collectors { collect(self) }
     var text = ""
     for (name, family) in families.sorted(by: { $0.key < $1.key }) {
-      text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.type)\n"
+      text += "# HELP \(name) \(Metrics.escaped(family.help, quotes: false))\n# TYPE \(name) \(family.type)\n"
       for (labels, instrument) in family.series.sorted(by: { $0.key < $1.key }) {
         instrument.write(name, labels, into: &text)
       }
@@ -59,12 +59,12 @@ public final class Metrics {
     return text
   }
 
-  private static func escaped(_ value: String) -> String {
+  private static func escaped(_ value: String, quotes: Bool = true) -> String {
     var out = ""
     for character in value.unicodeScalars {
       switch character {
       case "\\": out += "\\\\"
-      case "\"": out += "\\\""
+      case "\"" where quotes: out += "\\\""
       case "\n": out += "\\n"
       default: out.unicodeScalars.append(character)
       }
@@ -79,8 +79,14 @@ protocol Instrument: AnyObject {
 }
 
 private func sample(_ name: String, _ labels: String, _ value: Double) -> String {
-  let number = value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
+  let number = shown(value)
   return labels.isEmpty ? "\(name) \(number)\n" : "\(name){\(labels)} \(number)\n"
+}
+
+private func shown(_ value: Double) -> String {
+  if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
+  if value.isNaN { return "NaN" }
+  return value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
 }
 
 /// A value that only grows.

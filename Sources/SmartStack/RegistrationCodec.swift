@@ -95,6 +95,6 @@ public enum RegistrationCodec {
     guard let mark = rest.firstIndex(of: UInt8(ascii: "_")), let length = Int(Substring(rest[..<mark])), length > 0
     else { return nil }
     let text = rest[rest.index(after: mark)...].prefix(length)
-    return Base64.decode(text)
+    return Base64.decode(Array(text))
   }
 }

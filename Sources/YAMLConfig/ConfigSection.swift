@@ -213,7 +213,7 @@ public final class ConfigSection {
   /// A known key, not given here, that is one or two slips away.
   private func nearest(_ name: String) -> String? {
     let length = name.utf8.count
-    let limit = length < 4 ? 0 : length < 7 ? 1 : 2
+    let limit = length < 4 ? 0 : length < 6 ? 1 : 2
     return known.filter { !has($0) && editDistance($0, name) <= limit }.min {
       (editDistance($0, name), $0) < (editDistance($1, name), $1)
     }

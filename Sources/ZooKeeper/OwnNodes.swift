@@ -25,8 +25,9 @@ internal import SmartStack
   }
 
   /// The unclaimed nodes that can be this registration, those with the same data first, oldest first.
+  /// - Parameter isOurs: asked with the data of those with other data.
   static func find(
-    _ registration: Registration, adopting: (@LoopActor ([UInt8]) -> Bool)?, _ session: ZooKeeperSession,
+    _ registration: Registration, isOurs: @LoopActor ([UInt8]) -> Bool, _ session: ZooKeeperSession,
     _ client: ZooKeeperClient
   ) async throws(ZooKeeperError) -> [Found] {
     let directory = registration.directory
@@ -40,7 +41,7 @@ internal import SmartStack
       let found = Found(path: read.path, version: read.stat.version, data: read.data)
       if found.data == registration.data {
         same.append(found)
-      } else if let adopting, adopting(found.data) {
+      } else if isOurs(found.data) {
         similar.append(found)
       }
     }

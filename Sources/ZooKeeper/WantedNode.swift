@@ -38,7 +38,9 @@ internal import SmartStack
 
   private(set) var holding: Holding = .nothing
   weak var client: ZooKeeperClient?
-  let adopting: (@LoopActor (_ data: [UInt8]) -> Bool)?
+  private let adopting: (@LoopActor (_ data: [UInt8]) -> Bool)?
+  /// The bytes of the last create that was sent: what an unanswered one may have left, whatever is wanted now.
+  private var attempted: [UInt8]?
   private let onChange: @LoopActor (State) -> Void
   private var isWanted = true
   /// The session ``holding`` speaks of.
@@ -109,8 +111,10 @@ internal import SmartStack
 
   /// The session is gone, and ephemeral nodes with it.
   func sessionLost() {
-    release()
-    if registration.mode.isEphemeral { move(to: .pending) }
+    if registration.mode.isEphemeral {
+      release()
+      move(to: .pending)
+    }
     wake()
   }
 
@@ -261,7 +265,7 @@ internal import SmartStack
   }
 
   private func lookForOwn(_ client: ZooKeeperClient, _ session: ZooKeeperSession) async throws(ZooKeeperError) {
-    let own = try await OwnNodes.find(registration, adopting: adopting, session, client)
+    let own = try await OwnNodes.find(registration, isOurs: mayBeOurs, session, client)
     guard let first = own.first else {
       holding = .nothing
       return
@@ -276,6 +280,9 @@ internal import SmartStack
     }
   }
 
+  /// Whether a node of this session, under our name and with other data, is this registration's.
+  private func mayBeOurs(_ data: [UInt8]) -> Bool { data == attempted || adopting?(data) == true }
+
   /// Makes the node. Until the answer is there, a node may exist that we do not know.
   private func make(_ client: ZooKeeperClient, _ session: ZooKeeperSession) async throws(ZooKeeperError) {
     let (wanted, before) = (registration, holding)
@@ -284,14 +291,15 @@ internal import SmartStack
     }
     let isProtected = client.credentials?.protectsNodes ?? false
     holding = .unknown
+    attempted = wanted.data
     do throws(ZooKeeperError) {
       let path = try await session.create(wanted.path, wanted.data, mode: wanted.mode, isProtected: isProtected)
-      // An answer that comes after the session's end speaks of a node that is gone.
-      guard client.session === session else { return }
+      // An answer that comes after the session's end speaks of an ephemeral node that is gone.
+      guard client.session === session || !wanted.mode.isEphemeral else { return }
       madeAt = client.clock.now
       hold(path, version: 0, data: wanted.data, in: client)
     } catch {
-      if error.code.isAmbiguous { throw error }
+      if error.code.isAmbiguous || (error.code == .sessionExpired && !wanted.mode.isEphemeral) { throw error }
       // The server says that it made nothing; what may have been there before may still be.
       holding = before
       switch error.code {
@@ -387,7 +395,7 @@ internal import SmartStack
       session.ignore(WatchKey(kind: .own, path: path))
       try await session.deleteIfThere(path)
     case .unknown where registration.mode.isSequential:
-      for own in try await OwnNodes.find(registration, adopting: adopting, session, client) {
+      for own in try await OwnNodes.find(registration, isOurs: mayBeOurs, session, client) {
         if client.claimed.contains(own.path) { continue }
         try await session.deleteIfThere(own.path)
         if client.hasUnsettled(registration, besides: self) { break }

@@ -42,18 +42,21 @@ struct Agent: AsyncParsableCommand {
 
   @Option(name: .shortAndLong, help: "The configuration file; default: the variable SYNAPSE_CONFIG.")
   var config: String?
-  @Flag(name: [.customShort("k"), .long], help: "Only say what is wrong with the configuration; status 1 if anything is.")
+  @Flag(
+    name: [.customShort("k"), .long], help: "Only say what is wrong with the configuration.")
   var checkConfig = false
   @Option(help: "How log lines are written: \(SynapseProgram.logFormats.joined(separator: " or ")).")
   var logFormat = "text"
-  @Option(help: "The least level that is logged: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: "The least level that is logged, for example notice.")
   var logLevel = "info"
 
   private var path: String? { config ?? getenv("SYNAPSE_CONFIG").map { String(cString: $0) } }
 
   mutating func validate() throws {
     if path == nil { throw ValidationError("No configuration is named: use -c FILE or the variable SYNAPSE_CONFIG.") }
-    if !SynapseProgram.logFormats.contains(logFormat) { throw ValidationError("There is no log format '\(logFormat)'.") }
+    if !SynapseProgram.logFormats.contains(logFormat) {
+      throw ValidationError("There is no log format '\(logFormat)'.")
+    }
     if Logger.Level(rawValue: logLevel) == nil { throw ValidationError("There is no log level '\(logLevel)'.") }
   }
 

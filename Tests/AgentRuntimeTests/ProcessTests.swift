@@ -97,7 +97,26 @@ import Testing
       if let text = receiver.receive() { seen.append(text) }
       return seen.count == 2
     }
-    #expect(seen == ["nerve.watcher.up:1|c|#service_name:web,odd:a_b_c_d", "nerve.check:12.0|ms"])
+    #expect(seen == ["nerve.watcher.up:1|c|#service_name:web,odd:a_b_c_d", "nerve.check:12|ms"])
+  }
+
+  @Test @LoopActor func samplesAreThinnedOutByTheirRate() async throws {
+    let receiver = try UDPReceiver()
+    let statsd = StatsD(host: "127.0.0.1", port: receiver.port, sampleRates: ["rare": 0, "half": 0.5])
+    for _ in 0..<100 {
+      statsd.increment("rare")
+      statsd.gauge("half", 2.5, tags: ["a:b"])
+    }
+    statsd.gauge("last", 3)
+    var seen: [String] = []
+    try await eventually("the last datagram arrives") {
+      while let text = receiver.receive() { seen.append(text) }
+      return seen.last == "last:3|g"
+    }
+    #expect(Set(seen.dropLast()) == ["half:2.5|g|@0.5|#a:b"])
+    // 100 coins: further off than 1 in 10^9 runs.
+    #expect((20...80).contains(seen.count - 1))
+    #expect(statsd.dropped == 0)
   }
 
   @Test @LoopActor func anUnresolvableHostDropsAndCounts() async throws {

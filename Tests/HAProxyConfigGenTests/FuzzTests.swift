@@ -158,7 +158,7 @@ struct SeededGenerator: RandomNumberGenerator {
   @Test("state files made of anything are read without harm", arguments: seeds(2)) func stateFiles(_ seed: UInt64) {
     let (settings, service) = FuzzTests.settings()
     var generator = SeededGenerator(state: seed)
-    var model = Fixture.model((1...9).map(Fixture.backend), settings: settings, service: service)
+    let model = Fixture.model((1...9).map(Fixture.backend), settings: settings, service: service)
     let good = model.stateFile(now: Fixture.now)
     for _ in 0..<500 {
       var bytes = good

@@ -52,11 +52,11 @@ extension GoldenCase {
   static let all: [GoldenCase] = {
     let path = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
     let text = HAProxyTool.read("/\(path)/Golden/synapse/haproxy.json")
-    guard case .array(let cases)? = JSONValue(parsing: Array(text.utf8)) else { return [] }
+    guard case .array(let cases)? = JSONTree(parsing: Array(text.utf8)) else { return [] }
     return cases.map(GoldenCase.init)
   }()
 
-  init(_ json: JSONValue) {
+  init(_ json: JSONTree) {
     name = json["name"]?.string ?? ""
     settings = GeneratorSettings(golden: json["top"] ?? .null)
     services = (json["services"]?.array ?? []).map { service in
@@ -72,7 +72,7 @@ extension GoldenCase {
     guard let accept = json["accept"] else { return }
     reason = accept["reason"]?.string
     names = accept["names"]?.strings ?? []
-    optionalLines = accept["optional_lines"]?.members { $0.strings } ?? [:]
+    optionalLines = accept["optional_lines"]?.object?.compactMapValues(\.strings) ?? [:]
     optionalServers = accept["optional_servers"]?.string
     mayBeInvalid = accept["file_may_be_invalid"] == .bool(true)
     isBadService = accept["bad_service"] == .bool(true)
@@ -80,8 +80,8 @@ extension GoldenCase {
 }
 
 extension GoldenCase.Step {
-  init(_ json: JSONValue, base: [GoldenSection]) {
-    backends = json["backends"]?.members { ($0.array ?? []).compactMap { Backend(golden: $0) } } ?? [:]
+  init(_ json: JSONTree, base: [GoldenSection]) {
+    backends = json["backends"]?.object?.mapValues { ($0.array ?? []).compactMap { Backend(golden: $0) } } ?? [:]
     expected = (json["expected"]?.array ?? []).map { variant in
       let (list, prefix) = variant["all"].map { ($0, []) } ?? (variant, base)
       let sections = (list.array ?? []).map { section in
@@ -89,13 +89,13 @@ extension GoldenCase.Step {
       }
       return prefix + sections
     }
-    state = json["state"]?.members { $0.strings }
+    state = json["state"]?.object?.compactMapValues(\.strings)
   }
 }
 
 extension Backend {
   /// As a registration's decoder has it: what is of the wrong kind is no backend, or costs the field.
-  init?(golden json: JSONValue) {
+  init?(golden json: JSONTree) {
     guard let host = json["host"]?.string, let port = json["port"]?.int ?? json["port"]?.string.flatMap({ Int($0) })
     else { return nil }
     if let name = json["name"], name.string == nil { return nil }
@@ -107,12 +107,12 @@ extension Backend {
 }
 
 extension GeneratorSettings {
-  init(golden json: JSONValue) {
+  init(golden json: JSONTree) {
     self = Fixture.settings
     if let lines = json["global"]?.strings { global = lines }
     if let lines = json["defaults"]?.strings { defaults = lines }
-    extraSections = (json["extra_sections"]?.object ?? []).map { section in
-      ExtraSection(title: section.key, lines: section.value.strings ?? [])
+    extraSections = (json["extra_sections"]?.keys ?? []).map { title in
+      ExtraSection(title: title, lines: json["extra_sections"]?[title]?.strings ?? [])
     }
     sharedFrontend = json["shared_frontend"]?.strings
     if let address = json["bind_address"]?.string { bindAddress = address }
@@ -123,7 +123,7 @@ extension GeneratorSettings {
 }
 
 extension ServiceSettings {
-  init(golden json: JSONValue, service: String) {
+  init(golden json: JSONTree, service: String) {
     self.init(service: service)
     switch json["port"] {
     case nil: port = .omitted
@@ -142,18 +142,5 @@ extension ServiceSettings {
     cookieValueMethod = CookieValueMethod(configured: json["cookie_value_method"]?.string)
     sharedFrontend = json["shared_frontend"]?.lines
     isDisabled = json["disabled"] == .bool(true)
-  }
-}
-
-extension JSONValue {
-  var array: [JSONValue]? { if case .array(let values) = self { values } else { nil } }
-  var strings: [String]? { array.map { $0.compactMap(\.string) } }
-  /// A string is a list of one.
-  var lines: [String]? { string.map { [$0] } ?? strings }
-
-  func members<Value>(_ transform: (JSONValue) -> Value?) -> [String: Value]? {
-    object.map { members in
-      Dictionary(members.compactMap { member in transform(member.value).map { (member.key, $0) } }) { $1 }
-    }
   }
 }

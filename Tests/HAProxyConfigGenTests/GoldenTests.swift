@@ -33,12 +33,12 @@ import Testing
   private func expectState(
     _ bytes: [UInt8], _ expected: [String: [String]], _ ids: [String: [String: Int]], step: Int
   ) {
-    let state = JSONValue(parsing: bytes)
+    let state = JSONTree(parsing: bytes)
     for (service, names) in expected {
-      let members = (state?[service]?.object ?? []).filter { $0.key != "watcher_config_for_generator" }
+      let members = (state?[service]?.object ?? [:]).filter { $0.key != "watcher_config_for_generator" }
       // The original writes its state once a minute, so a later step's newcomers may be missing there.
       let newcomers = step > 0 ? Set((ids["backend \(service)"] ?? [:]).keys) : []
-      let found = Set(members.map(\.key))
+      let found = Set(members.keys)
       #expect(found.isSuperset(of: names) && found.isSubset(of: newcomers.union(names)))
       for member in members where ids["backend \(service)"]?[member.key] != nil {
         #expect(member.value["haproxy_server_id"]?.int == ids["backend \(service)"]?[member.key])

@@ -31,6 +31,8 @@ enum HAProxyTool {
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    // What the test's process has open (its caller's locks, too) is no business of a server it starts.
+    for descriptor in Int32(3)..<256 { posix_spawn_file_actions_addclose(&actions, descriptor) }
     var pid: pid_t = 0
     let words = arguments.map { strdup($0) }
     defer { for word in words { free(word) } }

@@ -102,7 +102,7 @@ import Testing
     let full = Backend(
       name: "i-9", host: "10.0.0.9", port: 9, id: 9, weight: 5, haproxyServerOptions: "backup",
       labels: ["region:r1": ""])
-    var model = Fixture.model([Fixture.backend(1), full], settings: settings, service: service)
+    let model = Fixture.model([Fixture.backend(1), full], settings: settings, service: service)
     let bytes = model.stateFile(now: Fixture.now + 60)
     let memory = ServerMemory(stateFile: bytes)
     let entries = memory.entries(of: "web.main")
@@ -110,7 +110,7 @@ import Testing
     #expect(entries.map(\.entry.backend) == [Fixture.backend(1), full])
     #expect(entries.map(\.entry.id) == [1, 2])
     #expect(entries.allSatisfy { $0.entry.lastSeen == Fixture.now + 60 && !$0.entry.isLive })
-    let configuration = JSONValue(parsing: bytes)?["web.main"]?["watcher_config_for_generator"]
+    let configuration = JSONTree(parsing: bytes)?["web.main"]?["watcher_config_for_generator"]
     #expect(configuration?["server_options"] == .string("check"))
     #expect(configuration?["listen"] == .array([]))
     #expect(configuration?["x"] != nil)

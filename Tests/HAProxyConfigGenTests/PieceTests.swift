@@ -69,33 +69,6 @@ import Testing
   }
 
   @Test(
-    "JSON is read and written back",
-    arguments: [
-      #"{"b": 1, "a": [true, false, null, -1.5e3, "x\"\\\n"]}"#, #"[]"#, #""é\u0001""#, "17",
-    ])
-  func json(_ text: String) {
-    var written = ""
-    JSONValue(parsing: Array(text.utf8))?.write(into: &written)
-    #expect(written == text)
-  }
-
-  @Test(
-    "what is no JSON",
-    arguments: [
-      "", "{", "{\"a\"}", "[1,]", "tru", "1 2", "\"\\x\"", "\"\u{1}\"", "{\"a\":1,}", "\"\\ud800\"", "nan", "-",
-    ])
-  func noJSON(_ text: String) {
-    #expect(JSONValue(parsing: Array(text.utf8)) == nil)
-  }
-
-  @Test("deep nesting and odd escapes") func jsonEdges() {
-    let deep = String(repeating: "[", count: 500) + String(repeating: "]", count: 500)
-    #expect(JSONValue(parsing: Array(deep.utf8)) == nil)
-    #expect(JSONValue(parsing: Array(#""😀A\/""#.utf8)) == .string("😀A/"))
-    #expect(JSONValue(parsing: [0x22, 0xFF, 0x22]) == nil)
-  }
-
-  @Test(
     "comments begin outside quotes",
     arguments: [
       ("check # 50% off", "check", "# 50% off"), ("sni str(a#b)", "sni str(a", "#b)"),

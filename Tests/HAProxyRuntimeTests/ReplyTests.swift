@@ -35,8 +35,10 @@ import Testing
       parsing: "Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nPid: 26484\nUptime_sec: 2\nStart_time_sec: 1795228528\n\n")
     #expect(info == ProxyInfo(version: "2.6.12-1+deb12u4", pid: 26484, startTime: 1_795_228_528, uptimeSeconds: 2))
     #expect(info.versionNumbers == [2, 6, 12])
-    #expect(throws: HAProxyRuntimeError.malformed(
-      command: "show info", reason: "no line `Version:` or no line `Pid:`")) { try ProxyInfo(parsing: "\n") }
+    #expect(
+      throws: HAProxyRuntimeError.malformed(
+        command: "show info", reason: "no line `Version:` or no line `Pid:`")
+    ) { try ProxyInfo(parsing: "\n") }
   }
 
   static let states = """
@@ -68,8 +70,10 @@ import Testing
     #expect(servers[1].administration.isMaintenance)
     #expect(!servers[1].administration.isDrain)
     #expect(try ServerStates.parse("1\n\n").isEmpty)
-    #expect(throws: HAProxyRuntimeError.malformed(
-      command: "show servers state", reason: "no column srv_port")) {
+    #expect(
+      throws: HAProxyRuntimeError.malformed(
+        command: "show servers state", reason: "no column srv_port")
+    ) {
       try ServerStates.parse("1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n")
     }
   }

@@ -155,7 +155,8 @@ struct RealClientTests {
     try await withProxy { _, client in
       let before = try await client.run(.showInfo)
       let commands = try (1...1000).map {
-        try SocketCommand.addServer(backend: "empty", server: "s\($0)", address: "127.0.0.1", port: $0, options: "weight 1")
+        try SocketCommand.addServer(
+          backend: "empty", server: "s\($0)", address: "127.0.0.1", port: $0, options: "weight 1")
       }
       let outcomes = try await client.run(commands)
       #expect(outcomes.count == 1000)

@@ -23,7 +23,8 @@ import Testing
       try .addServer(backend: "web", server: "a", address: "10.0.0.1", port: 80, options: " check  inter 2s ")
     },
     Text(text: "del server web/a") { () throws(HAProxyRuntimeError) in try .deleteServer(backend: "web", server: "a") },
-    Text(text: "enable health web/a") { () throws(HAProxyRuntimeError) in try .enableHealth(backend: "web", server: "a") },
+    Text(text: "enable health web/a") { () throws(HAProxyRuntimeError) in try .enableHealth(backend: "web", server: "a")
+    },
     Text(text: "show servers state web") { () throws(HAProxyRuntimeError) in try .showServers(of: "web") },
   ]
 
@@ -69,11 +70,15 @@ import Testing
       (state, "No such server.\n", .refused("No such server.")),
       (add, "New server registered.\n", .done("New server registered.")),
       (add, "", .refused("(no answer text)")),
-      (add, "unknown keyword 'chk'; did you mean 'check' maybe ?\n",
-        .refused("unknown keyword 'chk'; did you mean 'check' maybe ?")),
+      (
+        add, "unknown keyword 'chk'; did you mean 'check' maybe ?\n",
+        .refused("unknown keyword 'chk'; did you mean 'check' maybe ?")
+      ),
       (delete, "Server deleted.", .done("Server deleted.")),
-      (delete, "Only servers in maintenance mode can be deleted.\n",
-        .refused("Only servers in maintenance mode can be deleted.")),
+      (
+        delete, "Only servers in maintenance mode can be deleted.\n",
+        .refused("Only servers in maintenance mode can be deleted.")
+      ),
       (.showInfo, "Unknown command: 'show info'\n  help\n", .refused("Unknown command: 'show info' | help")),
       (.showInfo, "Name: HAProxy\n", .done("Name: HAProxy\n")),
     ]

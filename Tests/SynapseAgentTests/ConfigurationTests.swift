@@ -34,43 +34,44 @@ import YAMLConfig
 
     """
 
+  private static let wholeService = """
+    services:
+      web.main:
+        discovery:
+          method: zookeeper
+          hosts: ["b:2181", "a:2181"]
+          path: /svc/web/
+          generator_config_path: /conf/web
+          decode: {method: serverset, endpoint_name: http}
+          discovery_jitter: 3
+          retry_policy: {max_attempts: 3}
+          label_filter: {label: az, value: 1, condition: equals}
+          label_filters:
+            - {label: "region:r1", value: "", condition: not-equals}
+        default_servers:
+          - {name: d, host: 10.0.0.9, port: "99", weight: 3, labels: {a: b}, haproxy_server_id: 4}
+        keep_default_servers: true
+        use_previous_backends: false
+        backend_port_override: "8080"
+        leader_election: true
+        file_output: {disabled: true}
+        haproxy:
+          port: "<%= ENV['PORT'] %>"
+          bind_address: 127.0.0.5
+          bind_options: accept-proxy
+          server_options: check
+          frontend: mode http
+          backend: ["option httplog", "balance leastconn"]
+          listen:
+          backend_name: web
+          backend_order: asc
+          cookie_value_method: hash
+          shared_frontend: ["acl x y"]
+          use_nerve_weights: true
+    """
+
   @Test func everythingOfAService() throws {
-    let configuration = try load(
-      ConfigurationTests.haproxy + """
-        services:
-          web.main:
-            discovery:
-              method: zookeeper
-              hosts: ["b:2181", "a:2181"]
-              path: /svc/web/
-              generator_config_path: /conf/web
-              decode: {method: serverset, endpoint_name: http}
-              discovery_jitter: 3
-              retry_policy: {max_attempts: 3}
-              label_filter: {label: az, value: 1, condition: equals}
-              label_filters:
-                - {label: "region:r1", value: "", condition: not-equals}
-            default_servers:
-              - {name: d, host: 10.0.0.9, port: "99", weight: 3, labels: {a: b}, haproxy_server_id: 4}
-            keep_default_servers: true
-            use_previous_backends: false
-            backend_port_override: "8080"
-            leader_election: true
-            file_output: {disabled: true}
-            haproxy:
-              port: "<%= ENV['PORT'] %>"
-              bind_address: 127.0.0.5
-              bind_options: accept-proxy
-              server_options: check
-              frontend: mode http
-              backend: ["option httplog", "balance leastconn"]
-              listen:
-              backend_name: web
-              backend_order: asc
-              cookie_value_method: hash
-              shared_frontend: ["acl x y"]
-              use_nerve_weights: true
-        """)
+    let configuration = try load(ConfigurationTests.haproxy + ConfigurationTests.wholeService)
     #expect(configuration.leftOut.isEmpty)
     #expect(configuration.warnings.isEmpty)
     let service = try #require(configuration.services.first)
@@ -159,7 +160,9 @@ import YAMLConfig
   }
 
   static let fatal = [
-    Fatal(text: "a: [", sentence: "synapse.conf.json:2:1: did not find expected node content "
+    Fatal(
+      text: "a: [",
+      sentence: "synapse.conf.json:2:1: did not find expected node content "
         + "(while parsing a flow node, which starts in line 2)"),
     Fatal(
       text: "nginx: {}\n",

@@ -159,7 +159,8 @@ struct EndToEndTests {
   @Test @LoopActor func aRefusedLineIsLeftOutAndNamed() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(
-        world.configuration(serviceHAProxy: ["backend: ['option httplog', 'timeout nonsense 4s', 'balance leastconn']"]))
+        world.configuration(serviceHAProxy: ["backend: ['option httplog', 'timeout nonsense 4s', 'balance leastconn']"])
+      )
       try await world.register("one", port: world.startTask("one"))
       try await eventually("one answers") { await world.request() == "one" }
       #expect(!world.file().contains("nonsense"))

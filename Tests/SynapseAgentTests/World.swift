@@ -63,7 +63,8 @@ internal import ZooKeeper
   /// Makes a registration.
   /// - Returns: its path.
   @discardableResult
-  func register(_ name: String, port: Int, weight: Int? = nil, at directory: String = "/svc/web") async throws -> String {
+  func register(_ name: String, port: Int, weight: Int? = nil, at directory: String = "/svc/web") async throws -> String
+  {
     let backend = Backend(name: name, host: "127.0.0.1", port: port, weight: weight)
     return try await put(RegistrationCodec.payload(backend), "\(directory)/\(name)_", sequential: true)
   }
@@ -72,7 +73,8 @@ internal import ZooKeeper
   func put(_ data: [UInt8], _ path: String, sequential: Bool = false) async throws -> String {
     var last: any Error = ServerTrouble(description: "not tried")
     for _ in 0..<200 {
-      do { return try await registrar.create(path, data, mode: sequential ? .persistentSequential : .persistent) } catch {
+      do { return try await registrar.create(path, data, mode: sequential ? .persistentSequential : .persistent) } catch
+      {
         last = error
         try await LoopClock.system.sleep(for: .milliseconds(20))
       }

@@ -57,6 +57,23 @@ import Testing
     }
   }
 
+  /// What is wanted may have changed while nobody knew what there was.
+  @Test(arguments: [NodeMode.ephemeralSequential, .persistentSequential])
+  @LoopActor func newDataWhileACreateIsUnanswered(mode: NodeMode) async throws {
+    try await withProxy { world, proxy in
+      let observer = try await world.client()
+      try await observer.create(Self.directory)
+      let client = try await world.client(to: proxy.connection)
+      proxy.breakNext(CuttingProxy.create, .beforeAnswer)
+      let node = client.want(Self.web(mode))
+      try await eventually("broken") { proxy.cuts == 1 }
+      node.update(data: "new".bytes)
+      let path = try await registered(node)
+      try await eventually("written") { try await observer.read(path) == "new".bytes }
+      #expect(try await observer.childChanges(Self.directory) == 1)
+    }
+  }
+
   @Test("a lost delete is repeated", arguments: breaks)
   @LoopActor func delete(_ c: Break) async throws {
     try await withProxy { world, proxy in

@@ -1,7 +1,6 @@
 internal import Reactor
 public import YAMLConfig
 
-
 /// Reads a configuration file and what belongs to it.
 ///
 /// What is wrong with one service leaves that service out (``SynapseConfiguration/leftOut``); what is wrong with
@@ -54,7 +53,8 @@ public struct ConfigurationLoader {
       "first_data_deadline", in: 0...86_400, default: result.firstDataDeadline)
     guard let section = try top.optionalSection("statsd") else { return }
     var statsd = StatsDConfiguration(
-      host: try section.string("host", default: "localhost"), port: try section.int("port", in: 1...65_535, default: 8125))
+      host: try section.string("host", default: "localhost"),
+      port: try section.int("port", in: 1...65_535, default: 8125))
     for entry in try section.entries("sample_rate") {
       statsd.sampleRates[entry.name] = try entry.value.double(in: 0...1)
     }

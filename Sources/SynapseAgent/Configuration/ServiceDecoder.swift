@@ -31,9 +31,11 @@ struct ServiceDecoder {
 
   /// A service's name becomes a section's and a file's.
   static func checkName(_ name: String, at node: YAMLNode) throws(ConfigError) {
-    let isSafe = !name.isEmpty && name != "." && name != ".." && name.utf8.allSatisfy { byte in
-      byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "/")
-    }
+    let isSafe =
+      !name.isEmpty && name != "." && name != ".."
+      && name.utf8.allSatisfy { byte in
+        byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "/")
+      }
     if !isSafe { throw node.error("'\(name)' is no service name: it may hold no blank, slash or control character") }
   }
 

@@ -1,5 +1,4 @@
 public import HAProxyConfigGen
-
 public import YAMLConfig
 
 /// All of `synapse.conf.json`, decoded; what was wrong with single services stands beside the good ones.

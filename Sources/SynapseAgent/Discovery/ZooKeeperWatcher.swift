@@ -22,8 +22,8 @@ internal import ZooKeeper
   private var publish: (@LoopActor (ServiceSnapshot) -> Void)?
 
   private var children: [String: Child] = [:]
-  /// Whether the names below the directory are known.
-  private var isListed = false
+  /// The names, in the registry's order; nil until they are known.
+  private var order: [String]?
   private var unread = 0
   private var generatorConfig: String?
   private var awaitsGeneratorConfig: Bool
@@ -92,7 +92,8 @@ internal import ZooKeeper
       if !child.isRead { unread -= 1 }
       children[gone] = nil
     }
-    isListed = true
+    // The order is that of a hash table in one of ZooKeeper's servers: another order alone is no news.
+    if order.map({ $0.count != names.count || !$0.allSatisfy(present.contains) }) ?? true { order = names }
     for name in names where children[name] == nil { add(name) }
     publishIfReady()
   }
@@ -184,7 +185,7 @@ internal import ZooKeeper
   // MARK: Publishing
 
   private func publishIfReady() {
-    guard publish != nil, isListed, !awaitsGeneratorConfig else { return }
+    guard publish != nil, let order, !awaitsGeneratorConfig else { return }
     let count = children.values.count { $0.backend != nil }
     if unread > 0, !hasPublished || count == 0 { return }
     // Those that came are published together; those that went must not wait for them.
@@ -194,16 +195,10 @@ internal import ZooKeeper
       if delayed?.isPending != true { delayed = clock.schedule(after: wait) { [weak self] in self?.publishIfReady() } }
       return
     }
-    note(policy.take(servers, now: clock.now))
+    note(policy.take(order.compactMap { children[$0]?.backend }, now: clock.now))
     hasPublished = true
     lastPublication = clock.now
     publish?(ServiceSnapshot(service: name, backends: policy.backends, generatorConfig: generatorConfig))
-  }
-
-  /// By their names: ZooKeeper's order is that of a hash table, another of its servers may answer in another.
-  private var servers: [Backend] {
-    children.values.compactMap { $0.backend.map { (name: $0.serverName, backend: $0) } }
-      .sorted { ($0.name, $0.backend.id ?? 0) < ($1.name, $1.backend.id ?? 0) }.map(\.backend)
   }
 
   /// How many servers were known when last published or about to be.

@@ -122,8 +122,10 @@ extension HAProxyOutput {
       modelChanged()
       return .repaired
     }
-    let words = report.alerts.isEmpty ? String(output.suffix(600)) : report.alerts.map(\.message).joined(separator: "; ")
-    logger.error("HAProxy refuses the new file, the old one stays", [.path: configuration.candidatePath, .reason: words])
+    let words =
+      report.alerts.isEmpty ? String(output.suffix(600)) : report.alerts.map(\.message).joined(separator: "; ")
+    logger.error(
+      "HAProxy refuses the new file, the old one stays", [.path: configuration.candidatePath, .reason: words])
     slowWork.set(after: .seconds(60))
     return .kept
   }
@@ -139,7 +141,9 @@ extension HAProxyOutput {
       clearReloadPending()
       return
     }
-    guard let command = configuration.reloadCommand, fileRevision == revision || !configuration.writesFile else { return }
+    guard let command = configuration.reloadCommand, fileRevision == revision || !configuration.writesFile else {
+      return
+    }
     let wait = schedule.delay(now: clock.now)
     if wait > .zero {
       slowWork.set(after: wait)

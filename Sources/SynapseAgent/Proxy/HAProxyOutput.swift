@@ -203,7 +203,9 @@ internal import YAMLConfig
   private func note(_ outcome: ProxySocket.Outcome, of socket: ProxySocket) -> [String] {
     let path = socket.path
     if case .unreachable(let reason) = outcome {
-      if unreachable.insert(path).inserted { logger.warning("HAProxy cannot be asked", [.path: path, .reason: reason]) }
+      if unreachable.insert(path).inserted {
+        logger.warning("HAProxy cannot be asked", [.path: path, .reason: reason])
+      }
       return [reason]
     }
     if unreachable.remove(path) != nil { logger.notice("HAProxy answers again", [.path: path]) }

@@ -74,7 +74,10 @@ internal import SmartStack
     do {
       if running == nil { try await observe() }
       guard let running else { return .unreachable("nothing is known of it") }
-      switch Planner.plan(running: running, loaded: loaded, wanted: wanted) {
+      let start = ContinuousClock.now
+      let plan = Planner.plan(running: running, loaded: loaded, wanted: wanted)
+      logger.debug("planned", [.elapsed: ContinuousClock.now - start])
+      switch plan {
       case .nothing: return outcome([])
       case .commands(let commands): return outcome(try await send(commands))
       case .reload(let reasons, let commands):
@@ -131,7 +134,10 @@ internal import SmartStack
   }
 
   private func judge(_ command: RuntimeCommand, _ outcome: CommandOutcome) -> String? {
-    let reply = switch outcome { case .done(let text), .refused(let text): text }
+    let reply =
+      switch outcome {
+      case .done(let text), .refused(let text): text
+      }
     if command.isAccepted(reply: reply) {
       logger.debug("HAProxy obeyed", [.command: command.text])
       return nil

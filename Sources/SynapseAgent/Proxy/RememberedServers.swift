@@ -26,7 +26,9 @@ enum RememberedServers {
     return backend.servers.sorted { $0.value.id < $1.value.id }.compactMap { name, server in
       guard let address = server.address, isInService(server.adminState) else { return nil }
       let host = address.contains(":") ? "[\(address)]" : address
-      guard let prefix = [address, host].map({ "\($0):\(server.port)" }).first(where: name.hasSuffix) else { return nil }
+      guard let prefix = [address, host].map({ "\($0):\(server.port)" }).first(where: name.hasSuffix) else {
+        return nil
+      }
       let front = name.dropLast(prefix.count)
       guard front.isEmpty || front.hasSuffix("_") else { return nil }
       return Backend(name: front.isEmpty ? nil : String(front.dropLast()), host: address, port: server.port)
