@@ -1,6 +1,7 @@
 #pragma once
 // First on purpose: without it glibc and the Swift importer disagree about where fd_set lives.
 #include <sys/select.h>
+#include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
@@ -28,3 +29,15 @@ static inline int smartstack_pidfd_open(pid_t pid) { return (int)syscall(SYS_pid
 extern int pipe2(int ends[2], int flags);
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int first);
+
+// Swift's runtime (6.3) resumes every suspended task on its global pool, which then hands it to its actor's executor:
+// two context switches for each await. Before it uses the pool it asks this hook, which is in no header.
+typedef __attribute__((swiftcall)) void (*smartstack_enqueue)(void *job);
+extern __attribute__((swiftcall)) void (*swift_task_enqueueGlobal_hook)(void *job, smartstack_enqueue original);
+// Reactor's: takes the job and says true on the loop's thread, says false on every other one.
+extern bool smartstack_loop_takes(void *job);
+
+static __attribute__((swiftcall)) void smartstack_on_global_job(void *job, smartstack_enqueue original) {
+  if (!smartstack_loop_takes(job)) original(job);
+}
+static inline void smartstack_ask_loop_first(void) { swift_task_enqueueGlobal_hook = smartstack_on_global_job; }

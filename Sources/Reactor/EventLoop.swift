@@ -84,6 +84,14 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// The same question without the trap.
   public func isIsolatingCurrentContext() -> Bool? { isCurrent }
 
+  /// Takes a job meant for Swift's global pool if it arose on the loop's thread: most often a task that was
+  /// suspended here and is to go on here. Away and back it would cost more than most jobs do.
+  fileprivate func take(_ job: UnownedJob) -> Bool {
+    guard isCurrent else { return false }
+    ready.append(job)
+    return true
+  }
+
   // MARK: Running
 
   fileprivate func runForever() -> Never {
@@ -139,8 +147,16 @@ private func onWake(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutable
   eventfd_read(descriptor, &count)
 }
 
+/// The runtime's hook asks this on whatever thread a job for the global pool arises.
+@c(smartstack_loop_takes) func loopTakes(_ job: UnsafeMutableRawPointer?) -> Bool {
+  guard let job else { return false }
+  // A job's reference is one pointer; the runtime has no other way to make one of it.
+  return EventLoop.shared.take(unsafeBitCast(job, to: UnownedJob.self))
+}
+
 private func runLoop(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
   smartstack_name_thread("reactor")
+  smartstack_ask_loop_first()
   guard let context else { preconditionFailure("the loop's thread was started without its loop") }
   Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue().runForever()
 }

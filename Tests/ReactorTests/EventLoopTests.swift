@@ -11,6 +11,14 @@ import Testing
     #expect(EventLoop.shared.isCurrent)
   }
 
+  /// What starts on the loop's thread stays there, so that an await costs no context switch.
+  /// The runtime may start a job a second time elsewhere when its priority is raised: hence not quite all.
+  @Test @LoopActor func jobsOfTheGlobalPoolStayOnTheLoopsThread() async {
+    var stayed = 0
+    for _ in 0..<1000 where await isOnLoop() { stayed += 1 }
+    #expect(stayed > 900)
+  }
+
   @Test @LoopActor func hopsFromForeignThreadsAllArrive() async throws {
     let (threads, hops) = (8, 2000)
     let arrived = Counter()
@@ -55,6 +63,8 @@ import Testing
     source.cancel()
   }
 }
+
+@concurrent private func isOnLoop() async -> Bool { EventLoop.shared.isCurrent }
 
 @LoopActor private final class Counter {
   var value = 0
