@@ -22,6 +22,11 @@ public struct LoadedConfiguration: Equatable, Sendable {
   /// The same, from the model the file was rendered from.
   public mutating func update(to model: ProxyModel) { update(LoadedConfiguration(sections: model.sections)) }
 
+  /// The same for these services, when the others are as they were.
+  public mutating func update(to model: ProxyModel, services: Set<String>) {
+    update(LoadedConfiguration(sections: model.sections(of: services)))
+  }
+
   /// Forgets servers that are neither in `model`'s file nor in HAProxy's memory: deleted ones.
   public mutating func prune(_ model: ProxyModel, running: RunningProxy) {
     for backend in model.backends {

@@ -6,11 +6,22 @@ public enum Planner {
   /// - Parameter loaded: what HAProxy has loaded; nil when that is not known, which means a reload.
   public static func plan(running: RunningProxy, loaded: LoadedConfiguration?, wanted: ProxyModel) -> Plan {
     var planning = Planning(running: running, loaded: loaded)
-    planning.compareSections(wanted.sections)
+    planning.compareSections(wanted.sections, isComplete: true)
     for backend in wanted.backends { planning.compare(backend.section, name: backend.name, backend.facts) }
-    let commands = planning.arrivals + planning.changes + planning.departures
-    if !planning.reasons.isEmpty { return .reload(because: planning.reasons, meanwhile: commands) }
-    return commands.isEmpty ? .nothing : .commands(commands)
+    return planning.plan
+  }
+
+  /// The same for some services, when everything else is known to be as wanted and only the servers of these
+  /// have changed: what it costs depends on them, not on how many services there are.
+  public static func plan(
+    running: RunningProxy, loaded: LoadedConfiguration?, wanted: ProxyModel, services: Set<String>
+  ) -> Plan {
+    var planning = Planning(running: running, loaded: loaded)
+    planning.compareSections(wanted.sections(of: services), isComplete: false)
+    for backend in wanted.backends(of: services.sorted()) {
+      planning.compare(backend.section, name: backend.name, backend.facts)
+    }
+    return planning.plan
   }
 }
 
@@ -50,9 +61,16 @@ private struct Planning {
     if loaded == nil { reasons.append(.unknownConfiguration) }
   }
 
+  var plan: Plan {
+    let commands = arrivals + changes + departures
+    if !reasons.isEmpty { return .reload(because: reasons, meanwhile: commands) }
+    return commands.isEmpty ? .nothing : .commands(commands)
+  }
+
   // MARK: Sections
 
-  mutating func compareSections(_ sections: [Section]) {
+  /// - Parameter isComplete: whether what is not among `sections` ought not to be there.
+  mutating func compareSections(_ sections: [Section], isComplete: Bool) {
     guard let loaded else { return }
     let wanted = LoadedConfiguration(sections: sections).sections
     let foreign = Dictionary(
@@ -71,7 +89,7 @@ private struct Planning {
         outdated.insert(header)
       }
     }
-    reasons += loaded.sections.keys.filter { wanted[$0] == nil }.map { .sectionRemoved($0) }
+    if isComplete { reasons += loaded.sections.keys.filter { wanted[$0] == nil }.map { .sectionRemoved($0) } }
     reasons.sort { $0.description < $1.description }
   }
 

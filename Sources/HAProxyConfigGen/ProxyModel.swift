@@ -145,8 +145,18 @@ public struct ProxyModel: Sendable {
   }
 
   /// The backends whose servers are synapse's, in the file's order.
-  var backends: [(section: Section, name: String, facts: BackendFacts)] {
-    order.compactMap { name in
+  var backends: [(section: Section, name: String, facts: BackendFacts)] { backends(of: order) }
+
+  /// The sections of these services alone, without what they add to the shared frontend.
+  func sections(of names: Set<String>) -> [Section] {
+    names.sorted().flatMap { name in
+      [services[name]?.sections.frontend, services[name]?.sections.backend].compactMap { $0 }
+    }
+  }
+
+  /// The backends of these services, in their order.
+  func backends(of names: some Sequence<String>) -> [(section: Section, name: String, facts: BackendFacts)] {
+    names.compactMap { name in
       guard let service = services[name], let section = service.sections.backend else { return nil }
       return (section, service.settings.backendSection, service.sections.facts)
     }

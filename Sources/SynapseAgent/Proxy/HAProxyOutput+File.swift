@@ -186,7 +186,7 @@ extension HAProxyOutput {
       guard await hasSwitched(socket, from: pid) else {
         return "no new process answers at \(socket.path) within \(HAProxyOutput.switchDeadline)"
       }
-      socket.loaded = loaded
+      socket.take(loaded: loaded)
       socket.forget()
     }
     act()

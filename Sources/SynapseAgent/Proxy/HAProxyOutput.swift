@@ -22,6 +22,8 @@ internal import YAMLConfig
   let reloadMarker: String?
 
   var model: ProxyModel
+  /// The services whose servers have changed since the sockets were acted on; nil: anything may have.
+  private var changedServices: Set<String>?
   /// Grows with every change of the model.
   var revision = 1
   private(set) var sockets: [ProxySocket] = []
@@ -77,7 +79,7 @@ internal import YAMLConfig
     sockets = configuration.sockets.map { path in
       ProxySocket(path: path, logger: logger, metrics: metrics) { [weak self] in self?.loadedFromFile() }
     }
-    for socket in sockets { socket.loaded = isReloadPending ? nil : loadedFromFile() }
+    for socket in sockets { socket.take(loaded: isReloadPending ? nil : loadedFromFile()) }
     isFileUnloaded = isReloadPending
   }
 
@@ -91,12 +93,14 @@ internal import YAMLConfig
       adoptGeneratorConfig(snapshot, now: now)
       model.apply(snapshot, now: now)
     }
-    modelChanged()
+    modelChanged(in: Set(snapshots.map(\.service)))
   }
 
   /// Something about the model is another: both tasks have work.
-  func modelChanged() {
+  /// - Parameter services: where, if only servers have changed; nil: anything may have.
+  func modelChanged(in services: Set<String>? = nil) {
     revision += 1
+    if let services { changedServices?.formUnion(services) } else { changedServices = nil }
     act()
     slowWork.set()
   }
@@ -115,6 +119,7 @@ internal import YAMLConfig
       let top = try ConfigSection(YAMLDocument.parse(Array(text.utf8), file: "the registry"))
       guard let section = try top.optionalSection("haproxy") else { return }
       model.replace(try HAProxySectionDecoder.service(snapshot.service, section), now: now)
+      changedServices = nil
       logger.info("service takes its haproxy section from the registry", [.service: snapshot.service])
     } catch {
       logger.warning(
@@ -122,7 +127,11 @@ internal import YAMLConfig
     }
   }
 
-  func forgetGeneratorConfigs() { generatorConfigs = [:] }
+  /// Nothing that was known of services counts any more.
+  func forgetServices() {
+    generatorConfigs = [:]
+    changedServices = nil
+  }
 
   func reportProblems() {
     let problems = Set(model.problems)
@@ -187,17 +196,17 @@ internal import YAMLConfig
   // MARK: Sockets
 
   private func actOnSockets() async {
-    let wanted = model
+    let (wanted, changed) = (model, changedServices)
+    changedServices = []
     var reasons: [String] = []
     for socket in sockets {
-      var outcome = await socket.act(on: wanted)
-      if outcome == .restarted { outcome = await socket.act(on: wanted) }
+      var outcome = await socket.act(on: wanted, changed: changed)
+      if outcome == .restarted { outcome = await socket.act(on: wanted, changed: nil) }
       reasons += note(outcome, of: socket)
     }
     instruments.acted(at: clock.now)
     if sockets.isEmpty { return }
     reloadReasons = reasons
-    if reasons.isEmpty { await rememberLoaded(wanted) }
   }
 
   private func note(_ outcome: ProxySocket.Outcome, of socket: ProxySocket) -> [String] {
@@ -213,20 +222,6 @@ internal import YAMLConfig
     case .matches, .unreachable: return []
     case .restarted: return ["HAProxy restarts while it is being spoken to"]
     case .needsReload(let reasons): return reasons
-    }
-  }
-
-  /// The sockets obeyed: what HAProxy has in memory is now what the model's file says.
-  private func rememberLoaded(_ obeyed: ProxyModel) async {
-    for socket in sockets {
-      guard let loaded = socket.loaded, let pid = socket.pid else { continue }
-      let updated = try? await BlockingWork.run { () -> LoadedConfiguration in
-        var loaded = loaded
-        loaded.update(to: obeyed)
-        return loaded
-      }
-      // Unless it is another process meanwhile.
-      if let updated, socket.pid == pid { socket.loaded = updated }
     }
   }
 

@@ -24,7 +24,9 @@ internal import SmartStack
   private(set) var running: RunningProxy?
   private var info: ProxyInfo?
   /// What it has loaded; nil: not known.
-  var loaded: LoadedConfiguration?
+  private(set) var loaded: LoadedConfiguration?
+  /// Whether the last call of ``act(on:changed:)`` left nothing to be wanted.
+  private var isInAgreement = false
   /// Commands that this process has refused: asking again would change nothing.
   private var refused: Set<String> = []
   /// The reasons last logged, so that a standing one is said once.
@@ -70,23 +72,61 @@ internal import SmartStack
   }
 
   /// Brings what runs nearer to what is wanted, as far as commands can.
-  func act(on wanted: ProxyModel) async -> Outcome {
+  /// - Parameter changed: the services whose servers are others than at the last call; nil: anything may be.
+  func act(on wanted: ProxyModel, changed: Set<String>?) async -> Outcome {
+    // Only what was in agreement as a whole may be looked at in part.
+    let part = isInAgreement && running != nil ? changed : nil
+    isInAgreement = false
     do {
       if running == nil { try await observe() }
-      guard let running else { return .unreachable("nothing is known of it") }
-      let start = ContinuousClock.now
-      let plan = Planner.plan(running: running, loaded: loaded, wanted: wanted)
-      logger.debug("planned", [.elapsed: ContinuousClock.now - start])
-      switch plan {
-      case .nothing: return outcome([])
-      case .commands(let commands): return outcome(try await send(commands))
-      case .reload(let reasons, let commands):
-        return outcome(reasons.map(\.description) + (try await send(commands)))
+      let reasons: [String]
+      switch plan(wanted, part) {
+      case .nothing: reasons = []
+      case .commands(let commands): reasons = try await send(commands)
+      case .reload(let causes, let commands): reasons = causes.map(\.description) + (try await send(commands))
       }
+      if running == nil { return .restarted }
+      report(reasons)
+      if !reasons.isEmpty { return .needsReload(reasons) }
+      isInAgreement = await remember(wanted, part)
+      return .matches
     } catch {
       running = nil
       return .unreachable(error.description)
     }
+  }
+
+  private func plan(_ wanted: ProxyModel, _ part: Set<String>?) -> Plan {
+    guard let running else { return .nothing }
+    let start = ContinuousClock.now
+    defer { logger.debug("planned", [.elapsed: ContinuousClock.now - start]) }
+    guard let part else { return Planner.plan(running: running, loaded: loaded, wanted: wanted) }
+    return Planner.plan(running: running, loaded: loaded, wanted: wanted, services: part)
+  }
+
+  /// The commands were obeyed: what is loaded is what the model says.
+  /// - Returns: whether it is still the same process.
+  private func remember(_ obeyed: ProxyModel, _ part: Set<String>?) async -> Bool {
+    guard let loaded, let pid, let running else { return false }
+    if let part {
+      self.loaded?.update(to: obeyed, services: part)
+      return true
+    }
+    let updated = try? await BlockingWork.run { () -> LoadedConfiguration in
+      var loaded = loaded
+      loaded.update(to: obeyed)
+      loaded.prune(obeyed, running: running)
+      return loaded
+    }
+    guard let updated, self.pid == pid, self.running != nil else { return false }
+    self.loaded = updated
+    return true
+  }
+
+  /// Takes what the process is known to have loaded.
+  func take(loaded: LoadedConfiguration?) {
+    self.loaded = loaded
+    isInAgreement = false
   }
 
   /// What runs is to be looked at again before the next plan.
@@ -172,16 +212,14 @@ internal import SmartStack
     return true
   }
 
-  private func outcome(_ reasons: [String]) -> Outcome {
-    if running == nil { return .restarted }
-    if reasons != lastReasons {
-      lastReasons = reasons
-      // A first start has one per section; a few say it.
-      for reason in reasons.prefix(5) {
-        logger.info("HAProxy needs a reload", [.reason: reason, .count: reasons.count])
-      }
+  /// Says why a reload is needed, when that is news.
+  private func report(_ reasons: [String]) {
+    if reasons == lastReasons { return }
+    lastReasons = reasons
+    // A first start has one per section; a few say it.
+    for reason in reasons.prefix(5) {
+      logger.info("HAProxy needs a reload", [.reason: reason, .count: reasons.count])
     }
-    return reasons.isEmpty ? .matches : .needsReload(reasons)
   }
 
   /// The B of `… B/S …`.

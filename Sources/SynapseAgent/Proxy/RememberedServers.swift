@@ -61,10 +61,10 @@ extension HAProxyOutput {
     }
   }
 
-  /// Goes over to other services under the same top-level section.
+  /// Goes over to other services under the same top-level section; ``reconcile(_:)`` with all of them follows.
   func adopt(_ services: [ServiceConfiguration]) {
     model = ProxyModel(
       settings: configuration.generator, services: services.map(\.haproxy), memory: model.memory)
-    forgetGeneratorConfigs()
+    forgetServices()
   }
 }
