@@ -69,22 +69,11 @@ struct SpoolDirectory: Sendable {
     }
   }
 
-  /// Whether `name` can be a mark: no path out of the folder, no file under construction.
+  /// Whether `name` can be a mark: no path out of the folder, and nothing that ends in `~`, as files under
+  /// construction (``AtomicFile``) and editors' copies do; no service can be called so over HTTP.
   static func isName(_ name: String) -> Bool {
-    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= longestName && !isUnderConstruction(name)
+    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255 && name.last != "~"
       && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
-  }
-
-  /// A file's name has at most 255 bytes, and while it is written `.` and `.XXXXXX` are around it.
-  private static let longestName = 247
-
-  /// Whether this is what ``AtomicFile`` calls a file before it has its name: `.NAME.XXXXXX`.
-  private static func isUnderConstruction(_ name: String) -> Bool {
-    guard name.first == ".", let suffix = name.dropFirst()[...].cutAtLast(".").after else { return false }
-    return suffix.utf8.count == 6
-      && suffix.utf8.allSatisfy { byte in
-        (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
-      }
   }
 
   private func path(_ name: String) -> String { "\(root)/\(name)" }

@@ -156,6 +156,22 @@ import Testing
     #expect(!fixture.exists("all"))
   }
 
+  /// The file under construction is over before it has its name; it must not be tidied away.
+  @Test @LoopActor func aMarkThatIsOverAlreadyCanBeSet() async throws {
+    let fixture = try Fixture()
+    for _ in 0..<200 {
+      try await fixture.spool.down(.service("web"), reason: "x", expiration: 5, creation: nil)
+      #expect(!fixture.exists("web"))
+    }
+    #expect(fixture.events.isEmpty)
+  }
+
+  @Test(arguments: ["web~", ".web.12ab~", "a/b", "..", ".", "", String(repeating: "x", count: 256)])
+  func whatCannotBeAMarkIsNone(_ name: String) { #expect(!SpoolDirectory.isName(name)) }
+
+  @Test(arguments: ["web", ".web", "web:80", "a b", String(repeating: "x", count: 255)])
+  func everythingElseIs(_ name: String) { #expect(SpoolDirectory.isName(name)) }
+
   // MARK: Trouble
 
   @Test @LoopActor func aDirectoryIsNoMark() throws {

@@ -208,4 +208,53 @@ struct EndToEndTests {
       #expect(world.file().contains("balance first"))
     }
   }
+
+  @Test @LoopActor func aFailingReloadIsTriedAgainAndWhatRunsStays() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      let flag = world.proxy.path + "/works"
+      let command = "test -e \(flag) && \(world.proxy.reloadCommand)"
+      let other = try freePort()
+      let text = world.configuration(serviceHAProxy: ["bind_options: ''"])
+        .replacingLine(containing: "reload_command", with: "  reload_command: '\(command)'")
+        .replacingLine(containing: "      port:", with: "      port: \(other)")
+      try await world.startAgent(text)
+      try await eventually("the reload has failed twice") {
+        world.metrics.counter("synapse_haproxy_reloads_total", ["result": "failed"], help: "").value >= 2
+      }
+      #expect(await world.request() == "one")
+      try AtomicFile.write([], to: flag, mode: 0o644, sync: false)
+      try await eventually("the reload works") { world.reloads == 2 }
+      try await eventually("it listens elsewhere") {
+        let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: other), target: "/")
+        return (try? await HTTPClient.send(request, deadline: .seconds(2)))?.status == 200
+      }
+    }
+  }
+
+  @Test @LoopActor func aReloadThatACrashInterruptedIsMadeUpFor() async throws {
+    try await World.with { world in
+      let configuration = world.configuration()
+      try await world.startProxyAndAgent(configuration)
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      await world.synapse?.stop()
+      let marker = "\(world.proxy.path)/reload-pending-\(StableHash.text(world.proxy.configurationPath))"
+      try await eventually("no reload is pending") { !Files.exists(marker) }
+      try AtomicFile.write([], to: marker, mode: 0o600, sync: false)
+      try await world.startAgent(configuration)
+      try await eventually("HAProxy is reloaded") { world.reloads == 2 }
+      try await eventually("the note is gone") { !Files.exists(marker) }
+      #expect(await world.request() == "one")
+    }
+  }
+}
+
+extension String {
+  fileprivate func replacingLine(containing words: String, with line: String) -> String {
+    split(separator: "\n", omittingEmptySubsequences: false)
+      .map { $0.contains(words) ? line : String($0) }.joined(separator: "\n")
+  }
 }

@@ -1,3 +1,4 @@
+public import AgentRuntime
 internal import HAProxyConfigGen
 public import Logging
 public import Reactor
@@ -13,7 +14,7 @@ internal import ZooKeeper
   private let clock: LoopClock
   private let logger: Logger
   private let metrics: Metrics
-  private let context: WatcherContext
+  private let context: AgentContext
   private let stateDirectory: String?
 
   private var watchers: [String: RunningWatcher] = [:]
@@ -39,10 +40,12 @@ internal import ZooKeeper
   private var generation = 0
 
   /// An agent that does nothing yet.
-  /// - Parameter stateDirectory: where it notes what a crash must not lose; nil: nowhere.
+  /// - Parameters:
+  ///   - stateDirectory: where it notes what a crash must not lose; nil: nowhere.
+  ///   - statsd: where the original's metrics go; nil: nowhere.
   public init(
     _ configuration: SynapseConfiguration, stateDirectory: String?, clock: LoopClock = .system, logger: Logger,
-    metrics: Metrics
+    metrics: Metrics, statsd: StatsD? = nil
   ) {
     self.configuration = configuration
     self.stateDirectory = stateDirectory
@@ -50,19 +53,21 @@ internal import ZooKeeper
     self.logger = logger
     self.metrics = metrics
     let clients = ZooKeeperClients(clock: clock, logger: logger, metrics: metrics)
-    context = WatcherContext(clients: clients, clock: clock, logger: logger, metrics: metrics)
+    context = AgentContext(clients: clients, clock: clock, logger: logger, metrics: metrics, statsd: statsd)
   }
 
   // MARK: Life
 
   /// Begins to watch; the outputs follow once there is data.
   public func start() {
+    context.statsd?.increment("synapse.start")
     logger.notice("synapse starts", [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
   }
 
   /// Stops watching. HAProxy goes on with what it has, files stay. Takes some seconds at most.
   public func stop() async {
+    context.statsd?.increment("synapse.stop", tags: ["stop_avenue:clean", "stop_location:main_loop"])
     firstDataTimer?.cancel()
     for watcher in watchers.values { watcher.task.cancel() }
     watchers = [:]
@@ -162,6 +167,7 @@ internal import ZooKeeper
     isActScheduled = false
     let news = changed.sorted().compactMap { snapshots[$0] }
     changed = []
+    context.statsd?.increment("synapse.config.update")
     await tell(news)
   }
 
@@ -234,7 +240,7 @@ internal import ZooKeeper
     let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash.text(section.filePath))" }
     let output = HAProxyOutput(
       section, services: configuration.services, memory: memory ?? saved.map(ServerMemory.init(stateFile:)) ?? .init(),
-      clock: clock, logger: logger, metrics: metrics, reloadMarker: marker)
+      context: context, reloadMarker: marker)
     output.savedState = saved
     return output
   }

@@ -67,7 +67,9 @@ public enum SynapseProgram {
     _ configuration: SynapseConfiguration, _ path: String, _ state: StateDirectory, _ logger: Logger
   ) async {
     let directory = state.problem == nil ? state.path : nil
-    let synapse = Synapse(configuration, stateDirectory: directory, logger: logger, metrics: Metrics())
+    let statsd = configuration.statsd.map { StatsD(host: $0.host, port: $0.port) }
+    let synapse = Synapse(
+      configuration, stateDirectory: directory, logger: logger, metrics: Metrics(), statsd: statsd)
     let process = AgentProcess(
       onReload: { Task { @LoopActor in await reload(synapse, path, logger) } },
       onStop: {})

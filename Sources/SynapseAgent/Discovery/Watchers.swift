@@ -1,19 +1,22 @@
+internal import AgentRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
 internal import ZooKeeper
 
-/// What every watcher works with.
-struct WatcherContext {
+/// What watchers and outputs work with.
+struct AgentContext {
   let clients: ZooKeeperClients
   let clock: LoopClock
   let logger: Logger
   let metrics: Metrics
+  /// The original's metrics, if anybody takes them.
+  let statsd: StatsD?
 }
 
 extension ServiceConfiguration {
   /// The watcher that this service's `discovery` asks for.
-  @LoopActor func makeWatcher(_ context: WatcherContext) -> any ServiceWatcher {
+  @LoopActor func makeWatcher(_ context: AgentContext) -> any ServiceWatcher {
     switch discovery.method {
     case .base: return BaseWatcher(service: self)
     case .zookeeper(let zookeeper):

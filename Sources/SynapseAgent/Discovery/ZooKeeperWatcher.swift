@@ -44,7 +44,7 @@ internal import ZooKeeper
   }
 
   init(
-    service: ServiceConfiguration, discovery: ZooKeeperDiscovery, client: ZooKeeperClient, context: WatcherContext
+    service: ServiceConfiguration, discovery: ZooKeeperDiscovery, client: ZooKeeperClient, context: AgentContext
   ) {
     name = service.name
     self.discovery = discovery

@@ -91,13 +91,13 @@ extension HAProxyOutput {
       switch await checker.verdict(on: candidate) {
       case .good: break
       case .unknown(let reason):
-        instruments.checks("unknown").increment()
+        instruments.checked("unknown")
         logger.error("the HAProxy file cannot be checked, the old one stays", [.path: candidate, .reason: reason])
         slowWork.set(after: .seconds(10))
         return .kept
       case .refused(let report, let output): return repair(file, report, output)
       }
-      instruments.checks("good").increment()
+      instruments.checked("good")
       markReloadPending()
       try await BlockingWork.run { try FileRename.rename(candidate, to: path) }
     } catch {
@@ -113,7 +113,7 @@ extension HAProxyOutput {
   }
 
   private func repair(_ file: RenderedConfiguration, _ report: CheckReport, _ output: String) -> Trial {
-    instruments.checks("refused").increment()
+    instruments.checked("refused")
     for alert in report.alerts {
       let origin = alert.line.flatMap { file.origin(ofLine: $0) }?.description ?? alert.proxy ?? "the file"
       logger.error("HAProxy refuses a line", [.service: origin, .reason: alert.message])
@@ -154,7 +154,7 @@ extension HAProxyOutput {
     let start = clock.now
     if let failure = await reload(command) {
       schedule.failed(now: clock.now, using: &generator)
-      instruments.reloads("failed").increment()
+      instruments.reloaded(false)
       let delay = schedule.delay(now: clock.now)
       logger.error(
         "HAProxy was not reloaded", [.reason: failure, .attempt: schedule.failures, .delay: delay, .command: command])
@@ -162,7 +162,7 @@ extension HAProxyOutput {
       return
     }
     schedule.succeeded()
-    instruments.reloads("good").increment()
+    instruments.reloaded(true)
     logger.notice("HAProxy is reloaded", [.elapsed: clock.now - start])
     isFileUnloaded = false
     await settled()

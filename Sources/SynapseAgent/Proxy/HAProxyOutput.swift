@@ -59,25 +59,26 @@ internal import YAMLConfig
   private var generatorConfigs: [String: String] = [:]
 
   init(
-    _ configuration: HAProxyConfiguration, services: [ServiceConfiguration], memory: ServerMemory, clock: LoopClock,
-    logger: Logger, metrics: Metrics, reloadMarker: String?
+    _ configuration: HAProxyConfiguration, services: [ServiceConfiguration], memory: ServerMemory,
+    context: AgentContext, reloadMarker: String?
   ) {
     original = configuration
     var configuration = configuration
     checker = FileChecker(configuration.check)
     configuration.generator.keepsUnknownDirectives = checker.isActive
     self.configuration = configuration
-    self.clock = clock
-    self.logger = logger
+    clock = context.clock
+    logger = context.logger
     self.reloadMarker = reloadMarker
-    instruments = Instruments(metrics)
+    instruments = Instruments(context.metrics, statsd: context.statsd)
     model = ProxyModel(settings: configuration.generator, services: services.map(\.haproxy), memory: memory)
     schedule = ReloadSchedule(interval: configuration.reloadInterval, jitter: configuration.reloadJitter)
     slowWork = WorkSignal(clock: clock)
     fastWork = WorkSignal(clock: clock)
     fileText = HAProxyOutput.readFile(configuration.filePath)
     sockets = configuration.sockets.map { path in
-      ProxySocket(path: path, logger: logger, metrics: metrics) { [weak self] in self?.loadedFromFile() }
+      ProxySocket(path: path, logger: context.logger, metrics: context.metrics) { [weak self] in self?.loadedFromFile()
+      }
     }
     for socket in sockets { socket.take(loaded: isReloadPending ? nil : loadedFromFile()) }
     isFileUnloaded = isReloadPending

@@ -1,0 +1,157 @@
+import HAProxyConfigGen
+import Logging
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+import YAMLConfig
+
+@testable import SynapseAgent
+
+@Suite("reload schedule") struct ReloadScheduleTests {
+  private let start = ContinuousClock.now
+
+  /// Always the same number: the dice of these tests.
+  private struct Fixed: RandomNumberGenerator {
+    mutating func next() -> UInt64 { .max / 2 }
+  }
+
+  @Test func theFirstReloadNeedsNoWait() {
+    let schedule = ReloadSchedule(interval: .seconds(60), jitter: 0.1)
+    #expect(schedule.delay(now: start) == .zero)
+  }
+
+  @Test func reloadsAreTheIntervalApartPlusJitter() {
+    var schedule = ReloadSchedule(interval: .seconds(60), jitter: 0.5)
+    var dice = Fixed()
+    schedule.started(now: start, using: &dice)
+    schedule.succeeded()
+    let delay = schedule.delay(now: start)
+    #expect(delay >= .seconds(60) && delay <= .seconds(90))
+    #expect(schedule.delay(now: start + .seconds(91)) == .zero)
+  }
+
+  @Test func failuresWaitLongerAndLongerUpToFiveMinutes() {
+    var schedule = ReloadSchedule(interval: .seconds(2), jitter: 0)
+    var dice = Fixed()
+    var delays: [Duration] = []
+    for _ in 0..<12 {
+      schedule.started(now: start, using: &dice)
+      schedule.failed(now: start, using: &dice)
+      delays.append(schedule.delay(now: start))
+    }
+    #expect(schedule.failures == 12)
+    #expect(zip(delays, delays.dropFirst()).allSatisfy { $0 <= $1 })
+    #expect((delays.first ?? .zero) >= .seconds(1))
+    #expect((delays.last ?? .zero) > .seconds(100) && (delays.last ?? .zero) <= .seconds(300))
+    schedule.succeeded()
+    #expect(schedule.failures == 0)
+  }
+}
+
+@Suite("remembered servers") struct RememberedServerTests {
+  private func state(_ text: String) throws -> YAMLNode { try YAMLDocument.parse(Array(text.utf8), file: "state.json") }
+
+  @Test func ofTheStateFile() throws {
+    let node = try state(
+      """
+      {"web": {"a_10.0.0.1:80": {"timestamp": 1000, "haproxy_server_id": 3, "name": "a", "host": "10.0.0.1",
+       "port": 80, "id": 4, "weight": 5, "haproxy_server_options": null, "labels": {"x": ""}},
+       "old_10.0.0.2:80": {"timestamp": 1, "name": "old", "host": "10.0.0.2", "port": 80},
+       "bad": {"timestamp": 1000, "name": "bad", "host": "10.0.0.3\\nserver evil", "port": 80},
+       "watcher_config_for_generator": {"port": 1}}}
+      """)
+    let found = RememberedServers.inState(node, service: "web", timeToLive: 500, now: 1200)
+    #expect(found.map(\.serverName) == ["a_10.0.0.1:80"])
+    #expect(found.first?.weight == 5)
+    #expect(RememberedServers.inState(node, service: "none", timeToLive: 500, now: 1200).isEmpty)
+    #expect(RememberedServers.inState(try state("[]"), service: "web", timeToLive: 500, now: 0).isEmpty)
+    #expect(RememberedServers.inState(nil, service: "web", timeToLive: 500, now: 0).isEmpty)
+  }
+
+  @Test func ofARunningProxy() {
+    let backend = RunningBackend(servers: [
+      "b_10.0.0.2:80": RunningServer(id: 2, address: "10.0.0.2", port: 80),
+      "10.0.0.1:80": RunningServer(id: 1, address: "10.0.0.1", port: 80),
+      "gone_10.0.0.3:80": RunningServer(id: 3, address: "10.0.0.3", port: 80, adminState: .forcedMaintenance),
+      "named": RunningServer(id: 4, address: "10.0.0.4", port: 80),
+    ])
+    #expect(RememberedServers.running(backend).map(\.serverName) == ["10.0.0.1:80", "b_10.0.0.2:80"])
+    #expect(RememberedServers.running(nil).isEmpty)
+  }
+}
+
+@Suite("file output", .timeLimit(.minutes(1))) struct FileOutputTests {
+  @Test @LoopActor func keepsOneFilePerServiceAndOnlyThose() async throws {
+    let directory = TemporaryDirectory()
+    let path = directory.path + "/services"
+    try Files.makeDirectory(path, mode: 0o755)
+    for name in ["unknown.json", "silent.json", "notes.txt"] {
+      try AtomicFile.write(Array("[]".utf8), to: "\(path)/\(name)", mode: 0o644, sync: false)
+    }
+    var services = ["web", "silent", "hidden"].map {
+      ServiceConfiguration(name: $0, discovery: DiscoveryConfiguration(.base))
+    }
+    services[2].writesFile = false
+    let output = FileOutput(
+      FileOutputConfiguration(directory: path), services: services, clock: .system, logger: Journal().logger)
+    output.start()
+    let server = Backend(name: "a\"", host: "10.0.0.1", port: 80, id: 7, weight: 3, labels: ["region:r1": ""])
+    try await output.reconcile([
+      ServiceSnapshot(service: "web", backends: [server]), ServiceSnapshot(service: "hidden", backends: [server]),
+    ])
+    try await eventually("the unknown file goes") { !Files.exists("\(path)/unknown.json") }
+    await output.stop()
+    #expect(try Files.list(path).sorted() == ["notes.txt", "silent.json", "web.json"])
+    let text = String(decoding: try Files.read("\(path)/web.json", limit: 1000), as: UTF8.self)
+    #expect(
+      text == #"[{"name":"a\"","host":"10.0.0.1","port":80,"id":7,"weight":3,"haproxy_server_options":null,"#
+        + #""labels":{"region:r1":""}}]"#)
+  }
+}
+
+@Suite("plans in part") struct PartialPlanTests {
+  private func model(_ services: [String: [Backend]]) -> ProxyModel {
+    var model = ProxyModel(
+      settings: GeneratorSettings(global: ["daemon"], defaults: ["mode http", "balance roundrobin"]),
+      services: services.keys.sorted().map {
+        ServiceSettings(service: $0, port: .number("80"), serverOptions: "check")
+      },
+      memory: ServerMemory())
+    for (service, backends) in services {
+      model.apply(ServiceSnapshot(service: service, backends: backends), now: 0)
+    }
+    return model
+  }
+
+  private func servers(_ numbers: ClosedRange<Int>) -> [Backend] {
+    numbers.map { Backend(name: "s\($0)", host: "10.0.0.\($0)", port: 80) }
+  }
+
+  @Test func aPartialPlanIsTheWholeOneWhenOnlyThatPartChanged() {
+    let before = model(["a": servers(1...3), "b": servers(1...4)])
+    let loaded = LoadedConfiguration(before)
+    func running(_ numbers: ClosedRange<Int>) -> RunningBackend {
+      RunningBackend(
+        servers: Dictionary(
+          uniqueKeysWithValues: numbers.map {
+            (
+              "s\($0)_10.0.0.\($0):80",
+              RunningServer(id: $0, address: "10.0.0.\($0)", port: 80, checkState: [.configured, .enabled])
+            )
+          }))
+    }
+    let proxy = RunningProxy(version: HAProxyVersion(2, 6, 12), backends: ["a": running(1...3), "b": running(1...4)])
+    var after = before
+    after.apply(ServiceSnapshot(service: "b", backends: servers(2...5)), now: 1)
+    let whole = Planner.plan(running: proxy, loaded: loaded, wanted: after)
+    #expect(whole == Planner.plan(running: proxy, loaded: loaded, wanted: after, services: ["b"]))
+    #expect(whole != .nothing)
+    #expect(Planner.plan(running: proxy, loaded: loaded, wanted: after, services: ["a"]) == .nothing)
+    var partly = loaded
+    partly.update(to: after, services: ["b"])
+    var wholly = loaded
+    wholly.update(to: after)
+    #expect(partly == wholly)
+  }
+}
