@@ -81,7 +81,7 @@ test-tsan: dependencies
 	@TSAN_OPTIONS="halt_on_error=1 $${TSAN_OPTIONS:-}" $(TEST) --sanitize=thread --scratch-path .build-tsan
 
 test-asan: dependencies
-	@$(TEST) --sanitize=address --scratch-path .build-asan
+	@LSAN_OPTIONS="suppressions=$(CURDIR)/Tests/lsan-suppressions.txt $${LSAN_OPTIONS:-}" $(TEST) --sanitize=address --scratch-path .build-asan
 
 # Fuzz tests have "fuzz" in their name and read two variables: SMARTSTACK_FUZZ_SEED (decimal; a fixed one without it,
 # printed by a failing test) and SMARTSTACK_FUZZ_ROUNDS (inputs per parser; few without it).

@@ -62,7 +62,8 @@ let package = Package(
       ]),
 
     .executableTarget(
-      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", logging, arguments], swiftSettings: strict),
+      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", logging, arguments],
+      swiftSettings: strict),
     .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments, logging], swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.

@@ -35,7 +35,8 @@ internal import Reactor
     try? await BlockingWork.run { OwnAddresses.resolveHostBlocking() }
   }
 
-  private nonisolated static func resolveHostBlocking() -> String? {
+  /// The same for programs that have nothing to do before they know it: blocks.
+  nonisolated static func resolveHostBlocking() -> String? {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return nil }
     var hints = addrinfo()

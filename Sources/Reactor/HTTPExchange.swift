@@ -167,6 +167,13 @@ internal import Glibc
     guard let address = evhttp_connection_get_addr(connection) else { return nil }
     let family = Int32(address.pointee.sa_family)
     if family == AF_UNIX { return "unix" }
+    if family == AF_INET {
+      // evhttp has the text already.
+      var text: UnsafeMutablePointer<CChar>?
+      var port: UInt16 = 0
+      evhttp_connection_get_peer(connection, &text, &port)
+      if let text { return String(cString: text) }
+    }
     let size = family == AF_INET6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size
     return SocketAddress(address, length: size).host
   }

@@ -186,9 +186,12 @@ internal import SmartStack
       isConnected = false
     case .ended(let code):
       end(code)
-      // The handle is of no use any more; freeing it joins libzookeeper's threads.
+      // The handle is of no use any more. Freed a little later: libzookeeper leaks the answers that its
+      // thread has not handed out by then.
       self.handle = nil
-      Task { try? await BlockingWork.run { handle.close() } }
+      LoopClock.system.schedule(after: .seconds(1)) {
+        Task { try? await BlockingWork.run { handle.close() } }
+      }
     }
     onEvent(self, event)
   }

@@ -4,10 +4,18 @@ internal import Glibc
 internal import Hacheck
 internal import Logging
 internal import NerveAgent
+internal import Reactor
 
 /// `nerve` is several programs: the name it is called by, or its first word, says which.
 @main enum Main {
-  static func main() async {
+  /// Everything runs on the event loop; the main thread only waits. An `async` main would bring libdispatch's threads
+  /// along, whose watchdog ends the process where /proc shows another process namespace.
+  static func main() {
+    Task { @LoopActor in await start() }
+    while true { pause() }
+  }
+
+  @LoopActor private static func start() async {
     let called = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
     let arguments = Array(CommandLine.arguments.dropFirst())
     if let status = await run(called, arguments) { exit(status) }

@@ -60,6 +60,13 @@ import Testing
     #expect(manager.watchdogInterval == .milliseconds(1500))
   }
 
+  @Test func anAbstractNameStartsWithAnAt() throws {
+    let name = "smartstack-test-\(getpid())-\(UInt64.random(in: 0...(.max)))"
+    let receiver = try Receiver(path: "\0" + name)
+    ServiceManager(environment: ["NOTIFY_SOCKET": "@" + name]).notify("READY=1")
+    #expect(receiver.receive() == "READY=1")
+  }
+
   @Test(arguments: [
     [:], ["NOTIFY_SOCKET": ""], ["NOTIFY_SOCKET": "relative"], ["NOTIFY_SOCKET": "/nonexistent/socket"],
     ["NOTIFY_SOCKET": "/" + String(repeating: "x", count: 200)], ["WATCHDOG_USEC": "junk"],
@@ -166,7 +173,7 @@ private final class Receiver {
     withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
     let code = withUnsafePointer(to: &name) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        bind(descriptor, $0, socklen_t(MemoryLayout<sa_family_t>.size + path.utf8.count))
       }
     }
     try #require(code == 0)

@@ -30,9 +30,8 @@ final class ScriptedSocket: Sendable {
       }
     }
     precondition(bound == 0 && listen(descriptor, 8) == 0, "cannot listen on \(path): errno \(errno)")
-    Task { [descriptor, seen] in
-      try? await BlockingWork.run { ScriptedSocket.serve(descriptor, script, seen) }
-    }
+    // Not BlockingWork: its few threads belong to the code under test, of this suite and of all others.
+    startThread { [descriptor, seen] in ScriptedSocket.serve(descriptor, script, seen) }
   }
 
   deinit {

@@ -19,6 +19,8 @@ import TestSupport
     configuration.bindAddress = "127.0.0.1"
     configuration.spoolRoot = directory.path
     configuration.hostAddress = "127.0.0.9"
+    // Far away, so that a slow machine changes no answer.
+    (configuration.healthcheckTimeout, configuration.cacheTime) = (.seconds(3600), .seconds(3600))
     configure(&configuration)
     service = HacheckService(configuration: configuration, clock: clock, logger: .quiet, metrics: metrics)
     port = try service.start()[0]
@@ -30,7 +32,7 @@ import TestSupport
     let fields = headers.map { HTTPHeader(name: $0.key, value: $0.value) }
     let request = HTTPRequest(
       method: method, endpoint: .tcp(host: "127.0.0.1", port: port), target: target, headers: fields)
-    return try await HTTPClient.send(request, deadline: .seconds(30))
+    return try await HTTPClient.send(request, deadline: .seconds(300))
   }
 
   func post(_ target: String, _ form: String) async throws -> HTTPResponse {
@@ -38,7 +40,7 @@ import TestSupport
     let request = HTTPRequest(
       method: "POST", endpoint: .tcp(host: "127.0.0.1", port: port), target: target, headers: [type],
       body: Array(form.utf8))
-    return try await HTTPClient.send(request, deadline: .seconds(30))
+    return try await HTTPClient.send(request, deadline: .seconds(300))
   }
 
   func write(_ text: String, mark name: String) {

@@ -46,7 +46,7 @@ public enum HacheckProgram {
       startLog(options["verbose"] == nil ? .warning : .debug)
       let logger = Logger(label: "hacheck")
       for warning in warnings { logger.warning("configuration", [.reason: warning]) }
-      configuration.hostAddress = await HacheckService.resolveHostAddress()
+      configuration.hostAddress = OwnAddresses.resolveHostBlocking()
       try await serve(configuration, logger)
       return 0
     } catch {

@@ -26,9 +26,14 @@ struct RegistrationPayload: Equatable, Sendable {
     return text + "}"
   }
 
-  /// The znode's name without its sequence number.
+  /// The original's limit, in characters: longer names would make the directory's list too long for one
+  /// ZooKeeper packet.
+  private static let longestEncodedName = 65_536
+
+  /// The znode's name without its sequence number; a payload too long for a name stays in the data alone.
   func nodeName(pathEncoded: Bool) -> String {
-    let encoded = pathEncoded ? RegistrationCodec.pathEncodedName(payload: Array(json.utf8)) : nil
-    return encoded ?? name + "_"
+    guard pathEncoded else { return name + "_" }
+    let encoded = RegistrationCodec.pathEncodedName(payload: Array(json.utf8))
+    return encoded.utf8.count <= RegistrationPayload.longestEncodedName ? encoded : name + "_"
   }
 }
