@@ -63,6 +63,27 @@ struct EndToEndTests {
     }
   }
 
+  @Test @LoopActor func withoutAStateFileServersKeepTheirIds() async throws {
+    try await World.with { world in
+      let configuration = world.configuration().replacingLine(
+        containing: "state_file_path", with: "  max_server_id: 99")
+      try await world.startProxyAndAgent(configuration)
+      for name in ["c", "b", "a"] {
+        try await world.register(name, port: world.startTask(name))
+        try await eventually("\(name) is served") { await world.servingTasks().contains(name) }
+      }
+      try await eventually("the file has all") { world.file().contains("server a_") }
+      let before = await world.serving().mapValues(\.id)
+      let reloads = world.reloads
+      try await world.startAgent(configuration)
+      try await world.register("d", port: world.startTask("d"))
+      try await eventually("d is served") { await world.servingTasks() == ["a", "b", "c", "d"] }
+      let after = await world.serving().mapValues(\.id)
+      #expect(before.allSatisfy { after[$0.key] == $0.value })
+      #expect(world.reloads == reloads)
+    }
+  }
+
   @Test @LoopActor func aRestartedProxyIsReconciled() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.configuration())

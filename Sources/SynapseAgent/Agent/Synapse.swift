@@ -212,9 +212,10 @@ internal import ZooKeeper
     for output in replaced { await output.stop() }
     let kept = outputs.isEmpty ? nil : haproxy
     haproxy = kept ?? makeHAProxyOutput(memory: haproxy?.model.memory)
+    if kept == nil { await haproxy?.prepare() }
     var remembered: [ServiceSnapshot] = []
     if !silent.isEmpty, let haproxy {
-      remembered = await haproxy.remembered(configuration.services.filter { silent.contains($0.name) })
+      remembered = haproxy.remembered(configuration.services.filter { silent.contains($0.name) })
     }
     kept?.adopt(configuration.services)
     var made: [any ConfigGenerator] = kept == nil ? [haproxy].compactMap { $0 } : []

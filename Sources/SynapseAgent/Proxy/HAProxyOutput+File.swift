@@ -37,6 +37,7 @@ extension HAProxyOutput {
   func minute() {
     if model.expire(now: Int(clock.unixTime)) { modelChanged() }
     stateRevision = 0
+    countLeftovers()
     slowWork.set()
   }
 
@@ -132,7 +133,18 @@ extension HAProxyOutput {
 
   // MARK: Reloading
 
-  private var mustReload: Bool { sockets.isEmpty ? isFileUnloaded : !reloadReasons.isEmpty }
+  private var mustReload: Bool {
+    sockets.isEmpty ? isFileUnloaded : !reloadReasons.isEmpty || leftovers > HAProxyOutput.leftoverLimit
+  }
+
+  /// Servers that left stay in HAProxy's memory (before 2.6.13 they cannot be deleted without danger). More of
+  /// them than this are dropped by a reload.
+  private static let leftoverLimit = 1000
+
+  private func countLeftovers() {
+    leftovers =
+      sockets.map { socket in socket.running.map { Planner.leftovers(running: $0, wanted: model) } ?? 0 }.max() ?? 0
+  }
 
   private func reloadIfNeeded() async {
     // The repair of the file may have changed what is wanted.
@@ -150,7 +162,12 @@ extension HAProxyOutput {
       return
     }
     schedule.started(now: clock.now, using: &generator)
-    logger.notice("reloading HAProxy", [.reason: reloadReasons.first ?? "its file is new", .command: command])
+    logger.notice(
+      "reloading HAProxy",
+      [
+        .reason: reloadReasons.first ?? (sockets.isEmpty ? "its file is new" : "many servers have left"),
+        .command: command,
+      ])
     let start = clock.now
     if let failure = await reload(command) {
       schedule.failed(now: clock.now, using: &generator)
@@ -162,6 +179,7 @@ extension HAProxyOutput {
       return
     }
     schedule.succeeded()
+    leftovers = 0
     instruments.reloaded(true)
     logger.notice("HAProxy is reloaded", [.elapsed: clock.now - start])
     isFileUnloaded = false
@@ -224,10 +242,10 @@ extension HAProxyOutput {
 
   private func keepStateFile() async {
     guard let path = configuration.stateFilePath, stateRevision != revision else { return }
-    let bytes = model.stateFile(now: Int(clock.unixTime))
+    let (model, now) = (model, Int(clock.unixTime))
     stateRevision = revision
     do {
-      try await BlockingWork.run { try AtomicFile.write(bytes, to: path, mode: 0o644, sync: false) }
+      try await BlockingWork.run { try AtomicFile.write(model.stateFile(now: now), to: path, mode: 0o644, sync: false) }
     } catch {
       logger.error("the state file cannot be written", [.path: path, .reason: "\(error)"])
     }

@@ -40,6 +40,8 @@ internal import YAMLConfig
   /// The file has been replaced since HAProxy loaded one; only kept where no socket tells.
   var isFileUnloaded = false
   var schedule: ReloadSchedule
+  /// Servers that left and are still in HAProxy's memory, as of the last minute.
+  var leftovers = 0
   var generator = SystemRandomNumberGenerator()
   var lastFileWork: (at: LoopClock.Instant, took: Duration)?
   var lastStateWrite: LoopClock.Instant?
@@ -85,6 +87,16 @@ internal import YAMLConfig
   }
 
   // MARK: Services
+
+  /// Looks at what runs, before the first snapshots: servers are to keep the ids they have there.
+  func prepare() async {
+    for socket in sockets {
+      do { try await socket.observe() } catch {
+        logger.info("HAProxy cannot be asked", [.path: socket.path, .reason: error])
+      }
+      if let running = socket.running { model.noteIDs(of: running) }
+    }
+  }
 
   /// Takes services as they are now; unnamed ones are as before.
   func reconcile(_ snapshots: [ServiceSnapshot]) async throws {

@@ -1,5 +1,4 @@
 internal import HAProxyConfigGen
-internal import Logging
 internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
@@ -42,14 +41,9 @@ enum RememberedServers {
 
 extension HAProxyOutput {
   /// Snapshots of services that have not been heard of, so that nothing that serves is emptied.
-  func remembered(_ services: [ServiceConfiguration]) async -> [ServiceSnapshot] {
+  func remembered(_ services: [ServiceConfiguration]) -> [ServiceSnapshot] {
     let state = savedState.flatMap { try? YAMLDocument.parse($0, file: configuration.stateFilePath ?? "") }
     let now = Int(clock.unixTime)
-    for socket in sockets where socket.running == nil {
-      do { try await socket.observe() } catch {
-        logger.info("HAProxy cannot be asked", [.path: socket.path, .reason: error])
-      }
-    }
     return services.map { service in
       var backends = RememberedServers.inState(
         state, service: service.name, timeToLive: configuration.generator.stateFileTTL, now: now)
