@@ -10,7 +10,7 @@ internal import Glibc
   private let path: String
   private let parent: String
   private let name: String
-  private let onChange: @LoopActor ([String]?) -> Void
+  private var onChange: (@LoopActor ([String]?) -> Void)?
   private let descriptor: Int32
   private var event: DescriptorEvent?
   private var retryTimer: LoopTimer?
@@ -55,6 +55,7 @@ internal import Glibc
     event?.cancel()
     event = nil
     retryTimer?.cancel()
+    onChange = nil
     Glibc.close(descriptor)
   }
 
@@ -84,7 +85,7 @@ internal import Glibc
       rearm()
       if isTargetDirectory { seen.isEverything = true }
     }
-    if seen.isEverything { onChange(nil) } else if !seen.names.isEmpty { onChange(seen.names) }
+    if seen.isEverything { onChange?(nil) } else if !seen.names.isEmpty { onChange?(seen.names) }
   }
 
   private struct Changes {
@@ -131,7 +132,7 @@ internal import Glibc
       guard let self, !self.isCancelled else { return }
       let wasMissing = self.target < 0
       self.rearm()
-      if wasMissing, self.target >= 0 { self.onChange(nil) }
+      if wasMissing, self.target >= 0 { self.onChange?(nil) }
     }
   }
 }

@@ -6,7 +6,7 @@ internal import Glibc
 /// While it exists the signal's default action does not happen. One source per signal number and process.
 @LoopActor public final class SignalSource {
   private var event: OpaquePointer?
-  private let body: @LoopActor () -> Void
+  private var body: (@LoopActor () -> Void)?
 
   /// - Parameters:
   ///   - number: for example `SIGHUP`.
@@ -24,9 +24,10 @@ internal import Glibc
   public func cancel() {
     if let event { event_free(event) }
     event = nil
+    body = nil
   }
 
-  fileprivate func deliver() { body() }
+  fileprivate func deliver() { body?() }
 }
 
 private func onSignal(_ number: Int32, _ what: Int16, _ context: UnsafeMutableRawPointer?) {

@@ -5,7 +5,8 @@
 @LoopActor public final class Ticker {
   private let clock: LoopClock
   private let interval: Duration
-  private let body: @LoopActor (_ lateness: Duration) -> Void
+  /// nil once cancelled, so that a body may hold its own ticker.
+  private var body: (@LoopActor (_ lateness: Duration) -> Void)?
   private var due: LoopClock.Instant
   private var timer: LoopTimer?
 
@@ -31,6 +32,7 @@
   public func cancel() {
     timer?.cancel()
     timer = nil
+    body = nil
   }
 
   private func arm() {
@@ -42,6 +44,6 @@
     let missed = (lateness / interval).rounded(.down)
     due += interval * Int(missed + 1)
     arm()
-    body(lateness)
+    body?(lateness)
   }
 }
