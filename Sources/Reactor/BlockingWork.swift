@@ -14,7 +14,11 @@ public enum BlockingWork {
   /// - Throws: what `body` throws, or ``ThreadError`` when the system gives no thread.
   public static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
-      let code = pool.submit { continuation.resume(with: Swift.Result { try body() }) }
+      let code = pool.submit {
+        let result = Swift.Result { try body() }
+        // Resumed on this thread, the task would take the detour over Swift's global pool.
+        Task { @LoopActor in continuation.resume(with: result) }
+      }
       if code != 0 { continuation.resume(throwing: ThreadError(code: code)) }
     }
   }
