@@ -70,9 +70,22 @@ public import Reactor
       }
     }
     guard documents.count == 3 else { throw .closed(command: SocketCommand.showServers.text) }
-    return ObservedProxy(
-      info: try ProxyInfo(parsing: documents[0]), sections: try ProxySections(parsing: documents[1]),
-      servers: try ServerStates.parse(documents[2]))
+    return try await HAProxyRuntimeClient.read(documents)
+  }
+
+  /// Off the loop: 10,000 servers are a megabyte.
+  private static func read(_ documents: [String]) async throws(HAProxyRuntimeError) -> ObservedProxy {
+    do {
+      return try await BlockingWork.run {
+        ObservedProxy(
+          info: try ProxyInfo(parsing: documents[0]), sections: try ProxySections(parsing: documents[1]),
+          servers: try ServerStates.parse(documents[2]))
+      }
+    } catch let error as HAProxyRuntimeError {
+      throw error
+    } catch {
+      throw .malformed(command: SocketCommand.showServers.text, reason: "\(error)")
+    }
   }
 
   private func connect() async throws(HAProxyRuntimeError) -> ByteStream {

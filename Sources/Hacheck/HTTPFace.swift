@@ -10,6 +10,7 @@ internal import SmartStack
   private let configuration: HacheckConfiguration
   private let clock: LoopClock
   private let logger: Logger
+  private let metrics: Metrics
   private let requests: RequestCounters
   private var seen: SeenServices
   private var targets: LRUTable<String, RequestTarget>
@@ -23,6 +24,7 @@ internal import SmartStack
   // Plain text, not the original's `text/html`: nothing that a service answers is ever a page of ours.
   private static let plain = [("Content-Type", "text/plain; charset=UTF-8")]
   private static let json = [("Content-Type", "application/json; charset=UTF-8")]
+  private static let prometheus = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")]
 
   init(
     engine: CheckEngine, configuration: HacheckConfiguration, clock: LoopClock, logger: Logger, metrics: Metrics
@@ -31,6 +33,7 @@ internal import SmartStack
     self.configuration = configuration
     self.clock = clock
     self.logger = logger
+    self.metrics = metrics
     requests = RequestCounters(metrics)
     seen = SeenServices(capacity: configuration.seenServicesSize)
     targets = LRUTable(capacity: HTTPFace.rememberedTargets)
@@ -50,6 +53,7 @@ internal import SmartStack
       }
     case .status: page(exchange, "status") { self.status() }
     case .statusCount: page(exchange, "status") { self.seen.accessCounts() }
+    case .metrics: page(exchange, "metrics", HTTPFace.prometheus) { self.metrics.render() }
     case .recent(let query): recent(exchange, query)
     case .unknown:
       answer(
@@ -79,10 +83,13 @@ internal import SmartStack
     exchange.respond(status: status, headers: HTTPFace.plain, body: Array(sentence.utf8))
   }
 
-  private func page(_ exchange: HTTPExchange, _ route: StaticString, _ body: () -> String) {
+  private func page(
+    _ exchange: HTTPExchange, _ route: StaticString, _ headers: [(String, String)] = HTTPFace.json,
+    _ body: () -> String
+  ) {
     guard exchange.method == "GET" else { return refuseMethod(exchange, allowed: "GET") }
     requests.count(route, 200)
-    exchange.respond(status: 200, headers: HTTPFace.json, body: Array(body().utf8))
+    exchange.respond(status: 200, headers: headers, body: Array(body().utf8))
   }
 
   // MARK: Checks

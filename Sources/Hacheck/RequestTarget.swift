@@ -3,6 +3,7 @@ enum RequestTarget: Equatable {
   case check(Check)
   case status
   case statusCount
+  case metrics
   case recent(query: String)
   /// Nothing lives there.
   case unknown
@@ -38,6 +39,7 @@ enum RequestTarget: Equatable {
     switch bare {
     case "/status": self = .status
     case "/status/count": self = .statusCount
+    case "/metrics": self = .metrics
     case "/recent": self = .recent(query: String(query ?? ""))
     default: self = RequestTarget.check(path)
     }

@@ -49,8 +49,10 @@ struct ScriptedClientTests {
     let socket = ScriptedSocket([.send("\n> "), .hang])
     let client = HAProxyRuntimeClient(socket: socket.path, deadline: .seconds(3))
     let error = await #expect(throws: HAProxyRuntimeError.self) { try await client.run(.showInfo) }
-    #expect(error == .timedOut(command: "show info", after: .seconds(3)))
-    #expect(error?.description == "HAProxy did not answer `show info` within 3.0 seconds")
+    // On a machine that is busy enough the time is up before the prompt was read.
+    let commands = ["show info", "prompt"]
+    #expect(commands.contains { error == .timedOut(command: $0, after: .seconds(3)) })
+    #expect(commands.contains { error?.description == "HAProxy did not answer `\($0)` within 3.0 seconds" })
   }
 
   @Test @LoopActor func nobodyListening() async throws {

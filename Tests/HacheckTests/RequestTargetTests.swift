@@ -55,6 +55,7 @@ import Testing
     Case("http://127.0.0.1:3333/spool/web.main/8080/status", "spool web.main 8080 status"),
     Case("http://127.0.0.1:3333", "unknown"),
     Case("/status", "status"), Case("/status?x", "status"), Case("/status/count", "statusCount"),
+    Case("/metrics", "metrics"),
     Case("/recent", "recent "), Case("/recent?threshold=5", "recent threshold=5"),
     Case("/recent/", "unknown"), Case("/status/", "unknown"), Case("/", "unknown"), Case("", "unknown"),
     Case("*", "unknown"), Case("/../../../etc/passwd", "unknown"),
@@ -66,6 +67,7 @@ import Testing
       case .check(let check): "\(check.protocol) \(check.service) \(check.port) \(check.query)"
       case .status: "status"
       case .statusCount: "statusCount"
+      case .metrics: "metrics"
       case .recent(let query): "recent \(query)"
       case .unknown: "unknown"
       case .refused: "refused"

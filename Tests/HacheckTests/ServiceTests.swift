@@ -403,6 +403,18 @@ import Testing
     #expect(answer.status == c.status)
   }
 
+  @Test @LoopActor func metricsAreInThePrometheusFormat() async throws {
+    let hacheck = try ServiceFixture()
+    try await hacheck.service.markDown(.service("web"), reason: "drain", creation: 5)
+    #expect(try await hacheck.get("/spool/web/1/status").status == 503)
+    let answer = try await hacheck.get("/metrics")
+    #expect(answer.header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8")
+    let lines = answer.text.split(separator: "\n").map(String.init)
+    #expect(lines.contains("# TYPE hacheck_requests_total counter"))
+    #expect(lines.contains(#"hacheck_requests_total{code="503",route="spool"} 1"#))
+    #expect(lines.contains { $0.hasPrefix("hacheck_marks{") && $0.hasSuffix(" 1") })
+  }
+
   @Test @LoopActor func recentAndCountTellWhoAsked() async throws {
     let hacheck = try ServiceFixture()
     #expect(try await hacheck.get("/recent").text == #"{"seen_services": [], "threshold_seconds": 600}"#)

@@ -80,7 +80,7 @@ internal import SmartStack
     do {
       if running == nil { try await observe() }
       let reasons: [String]
-      switch plan(wanted, part) {
+      switch await plan(wanted, part) {
       case .nothing: reasons = []
       case .commands(let commands): reasons = try await send(commands)
       case .reload(let causes, let commands): reasons = causes.map(\.description) + (try await send(commands))
@@ -96,12 +96,15 @@ internal import SmartStack
     }
   }
 
-  private func plan(_ wanted: ProxyModel, _ part: Set<String>?) -> Plan {
+  private func plan(_ wanted: ProxyModel, _ part: Set<String>?) async -> Plan {
     guard let running else { return .nothing }
+    let loaded = loaded
     let start = ContinuousClock.now
     defer { logger.debug("planned", [.elapsed: ContinuousClock.now - start]) }
-    guard let part else { return Planner.plan(running: running, loaded: loaded, wanted: wanted) }
-    return Planner.plan(running: running, loaded: loaded, wanted: wanted, services: part)
+    if let part { return Planner.plan(running: running, loaded: loaded, wanted: wanted, services: part) }
+    // All of it takes milliseconds with thousands of servers: not on the loop.
+    let whole = try? await BlockingWork.run { Planner.plan(running: running, loaded: loaded, wanted: wanted) }
+    return whole ?? .nothing
   }
 
   /// The commands were obeyed: what is loaded is what the model says.
