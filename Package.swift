@@ -64,7 +64,8 @@ let package = Package(
     .executableTarget(
       name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", logging, arguments],
       swiftSettings: strict),
-    .executableTarget(name: "synapse", dependencies: ["SynapseAgent", arguments, logging], swiftSettings: strict),
+    .executableTarget(
+      name: "synapse", dependencies: ["SynapseAgent", "Reactor", logging, arguments], swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.
     .executableTarget(

@@ -1,33 +1,26 @@
 internal import ArgumentParser
 internal import Glibc
 internal import Logging
+internal import Reactor
 internal import SynapseAgent
 
-@main struct Main {
-  /// Commands that a link's name or the first word selects; without one of them it is the agent.
-  private static let commands: [String: any AsyncParsableCommand.Type] = [:]
-
-  static func main() async {
-    var words = Array(CommandLine.arguments.dropFirst())
-    let link = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
-    var command: any AsyncParsableCommand.Type = Agent.self
-    if let named = commands[link] {
-      command = named
-    } else if let first = words.first, let named = commands[first] {
-      command = named
-      words.removeFirst()
-    }
-    await run(command, words)
+@main enum Main {
+  /// Everything runs on the event loop; the main thread only waits. An `async` main would bring libdispatch's threads
+  /// along, whose watchdog ends the process where /proc shows another process namespace.
+  static func main() {
+    Task { @LoopActor in await run(Array(CommandLine.arguments.dropFirst())) }
+    while true { pause() }
   }
 
-  private static func run(_ type: any AsyncParsableCommand.Type, _ words: [String]) async {
+  @LoopActor private static func run(_ words: [String]) async -> Never {
     do {
-      var parsed = try type.parseAsRoot(words)
-      if var command = parsed as? any AsyncParsableCommand { try await command.run() } else { try parsed.run() }
+      var command = try Agent.parseAsRoot(words)
+      if var agent = command as? Agent { try await agent.run() } else { try command.run() }
+      exit(0)
     } catch {
       // The originals' status for wrong usage is 2, the library's is 64.
-      guard type.exitCode(for: error) == .validationFailure else { type.exit(withError: error) }
-      let message = Array((type.fullMessage(for: error) + "\n").utf8)
+      guard Agent.exitCode(for: error) == .validationFailure else { Agent.exit(withError: error) }
+      let message = Array((Agent.fullMessage(for: error) + "\n").utf8)
       _ = message.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
       exit(2)
     }
