@@ -291,7 +291,9 @@ import Testing
       let one = clients.client(for: hosts)
       #expect(clients.client(for: hosts.reversed()) === one)
       try await connected(one)
-      #expect(await server.fourLetters("dump").contains("Session Sets (1)/(1):"))
+      try await eventually("the server counts one session") {
+        await server.fourLetters("dump").contains("Session Sets (1)/(1):")
+      }
       await clients.closeAll()
       #expect(one.state == .closed)
       _ = world
