@@ -22,7 +22,11 @@ SHELL := /bin/bash
 
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
 # --disable-xctest: the tests are Swift Testing's; without it an empty XCTest run is printed first.
-TEST := swift test --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
+# At most six tests side by side, where the toolchain knows how (6.3): all at once would start twenty ZooKeepers in the
+# same second, and on two cores a deadline of seconds then says nothing about the code.
+WIDTH = $(shell swift test --help-hidden 2>/dev/null | grep -e --experimental-maximum-parallelization-width >/dev/null \
+  && echo --experimental-maximum-parallelization-width 6)
+TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 # Imports must follow the declared dependencies (scripts/check-layers holds those to the architecture).
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT)
