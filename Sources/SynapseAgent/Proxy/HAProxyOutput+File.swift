@@ -7,8 +7,10 @@ internal import SmartStack
 extension HAProxyOutput {
   /// The least time between two replacements of the file, so that a burst of changes is one replacement.
   private static let filePause: Duration = .seconds(1)
-  /// Checking may take this share of the time at most: the pause grows with what a check takes.
+  /// Where nothing but the file is to follow, checking it may take this share of the time at most.
   private static let fileShare = 10
+  /// The file is never further behind than this, however long a busy machine takes for a check.
+  private static let filePauseLimit: Duration = .seconds(10)
   /// How often lines are taken out of one file before it is given up.
   private static let repairLimit = 50
   private static let reloadDeadline: Duration = .seconds(120)
@@ -43,7 +45,9 @@ extension HAProxyOutput {
 
   private var filePauseLeft: Duration? {
     guard let lastFileWork, fileRevision != revision || stateRevision != revision else { return nil }
-    let pause = max(HAProxyOutput.filePause, lastFileWork.took * HAProxyOutput.fileShare)
+    // What waits for a reload is not served before it: there the reloads' own schedule is the brake.
+    let took = mustReload ? .zero : lastFileWork.took * HAProxyOutput.fileShare
+    let pause = max(HAProxyOutput.filePause, min(took, HAProxyOutput.filePauseLimit))
     let left = pause - (clock.now - lastFileWork.at)
     return left > .zero ? left : nil
   }
