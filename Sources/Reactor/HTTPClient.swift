@@ -11,6 +11,11 @@
     _ request: HTTPRequest, deadline: Duration, limits: HTTPClientLimits = HTTPClientLimits()
   ) async throws -> HTTPResponse {
     let bytes = try request.wireBytes()
+    if request.tls == nil, let address = try AddressResolver.onlyAddress(of: request.endpoint) {
+      let exchange = PlainExchange(
+        bytes, to: request.endpoint, isHead: request.method == "HEAD", deadline: deadline, limits: limits)
+      return try await exchange.run(at: address)
+    }
     let stream = try await ByteStream.connect(to: request.endpoint, tls: request.tls, deadline: deadline)
     defer { stream.close() }
     try stream.write(bytes)

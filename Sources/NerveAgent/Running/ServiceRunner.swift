@@ -109,10 +109,7 @@ internal import SmartStack
     starting = nil
     let interval = configuration.interval
     ticker = Ticker(
-      every: interval,
-      phase: Schedule.firstTick(
-        of: configuration.name, every: interval, sinceEpoch: environment.clock.now - environment.epoch),
-      clock: environment.clock
+      every: interval, from: environment.firstTick(of: configuration.name, every: interval), clock: environment.clock
     ) { [weak self] lateness in
       self?.environment.meters.lateness.observe(lateness)
       self?.probeAll()

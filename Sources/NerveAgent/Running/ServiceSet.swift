@@ -53,6 +53,7 @@ internal import SmartStack
   @discardableResult
   func apply(_ configuration: NerveConfiguration) -> ReloadPlan {
     let plan = ReloadPlan(running: running, wanted: configuration.services, bad: configuration.badServices)
+    environment.serviceCount = configuration.services.count
     for name in plan.removed { remove(name) }
     for change in plan.changed { replace(change) }
     for (index, service) in plan.added.enumerated() {
