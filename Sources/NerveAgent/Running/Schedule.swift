@@ -2,7 +2,7 @@
 ///
 /// The moment depends on the service's name, so it survives a reload and a restart, and the checks of many services
 /// are spread over the interval instead of coming in one burst. A few checks share a moment: a process that wakes for
-/// each one alone pays the kernel twice as much per check as one that makes a dozen at a time.
+/// each one alone pays the kernel twice as much per check as one that makes two dozen at a time.
 enum Schedule {
   /// So many services start in one go; the next ones follow ``startPause`` later.
   static let startBatch = 500
@@ -22,7 +22,7 @@ enum Schedule {
   }
 
   /// So many checks share a moment, about; many more would hold up everything else the loop has to do.
-  private static let group = 16
+  private static let group = 32
   /// Moments are no further apart than this.
   private static let longestGrain = Duration.milliseconds(100)
 
