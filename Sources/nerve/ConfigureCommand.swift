@@ -6,7 +6,7 @@ internal import Reactor
 internal import SmartStack
 
 /// `configure_nerve`: writes nerve's configuration.
-struct ConfigureCommand: ParsableCommand {
+struct ConfigureCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "configure_nerve",
     abstract: "Write nerve.conf.json for what runs on this host, and make nerve take it.",
@@ -38,7 +38,10 @@ struct ConfigureCommand: ParsableCommand {
     }
   }
 
-  @LoopActor func start() async -> Int32 {
+  /// Ends with the run's exit status.
+  func run() async throws { throw ExitCode(await start()) }
+
+  @LoopActor private func start() async -> Int32 {
     var options = ConfigureOptions()
     inputs.fill(&options)
     outputs.fill(&options)
