@@ -149,18 +149,19 @@ internal import YAMLConfig
   /// Does with the candidate what the mode says.
   func finish(_ candidate: Candidate, _ mode: Mode) async throws -> Outcome {
     var outcome = Outcome(problems: candidate.warnings + candidate.leftOut.map(\.description))
-    let bytes = Array(candidate.text.utf8)
+    let bytes = candidate.bytes
     let path = options.configuration
     let previous = try? await BlockingWork.run { try Files.read(path, limit: SourceReader.longestAnswer) }
     let isChanged = previous != bytes
     let reloader = NerveReloader(
-      options: options, instanceID: candidate.configuration["instance_id"]?.string ?? "", clock: clock)
+      options: options, instanceID: candidate.instanceID, clock: clock)
     let step = reloader.plan(isChanged: isChanged)
     switch mode {
     case .dumpLocalServices: break
     case .diff(let inColor):
       let old = previous.map { String(decoding: $0, as: UTF8.self) }
-      outcome.output = TextDiff.unified(old, candidate.text, names: (path, path + " (new)"), inColor: inColor)
+      outcome.output = TextDiff.unified(
+        old, String(decoding: bytes, as: UTF8.self), names: (path, path + " (new)"), inColor: inColor)
       outcome.status = isChanged ? 1 : 0
     case .dryRun:
       outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "would change")); \(step)\n"
