@@ -33,9 +33,10 @@ extension JSONValue: CustomStringConvertible {
   public var description: String { text(.pythonSorted) }
 
   /// The value as text, without a line break at the end.
-  public func text(_ style: JSONStyle = .python) -> String {
+  /// - Parameter level: how deep in a larger text it is to stand; its first line is not indented.
+  public func text(_ style: JSONStyle = .python, level: Int = 0) -> String {
     var out = ""
-    write(style, level: 0, to: &out)
+    write(style, level: level, to: &out)
     return out
   }
 
