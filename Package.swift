@@ -65,7 +65,8 @@ let package = Package(
       ]),
 
     .executableTarget(
-      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", logging, arguments],
+      name: "nerve",
+      dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", "SmartStack", logging, arguments],
       swiftSettings: strict),
     .executableTarget(
       name: "synapse", dependencies: ["SynapseAgent", "Reactor", logging, arguments], swiftSettings: strict),

@@ -10,7 +10,7 @@ struct AgentCommand: AsyncParsableCommand {
     commandName: "nerve", abstract: "Check the services of this host and register the healthy ones.",
     discussion: """
       SIGHUP reloads the configuration; SIGTERM takes every registration back and ends. Called as hacheck, haup, \
-      hadown, hastatus, halist or hashowdowned, or with that word first, it is that program.
+      hadown, hastatus, halist, hashowdowned or configure_nerve, or with that word first, it is that program.
       """,
     version: "nerve \(Nerve.version)")
 

@@ -25,7 +25,8 @@ internal import Reactor
 
   /// Runs the program of that name, unless it is the agent.
   /// - Returns: its exit status; nil for a name that is none of theirs.
-  private static func run(_ name: String, _ arguments: [String]) async -> Int32? {
+  @LoopActor private static func run(_ name: String, _ arguments: [String]) async -> Int32? {
+    if name == "configure_nerve" || name == "configure" { return await configure(arguments) }
     if name == "hacheck" {
       return await HacheckProgram.run(arguments: arguments) { level in
         AgentLog.bootstrap(agent: "hacheck", format: .text, level: level)
@@ -38,6 +39,26 @@ internal import Reactor
     return outcome.exitCode
   }
 
+  @LoopActor private static func configure(_ arguments: [String]) async -> Int32 {
+    do {
+      return try await ConfigureCommand.parse(arguments).start()
+    } catch {
+      return report(error, of: ConfigureCommand.self)
+    }
+  }
+
+  /// Prints what the parser has to say: help, or what is wrong with the arguments.
+  /// - Returns: the exit status; usage errors exit with 2, as the original programs' do.
+  private static func report(_ error: any Error, of command: any ParsableCommand.Type) -> Int32 {
+    let text = command.fullMessage(for: error)
+    guard command.exitCode(for: error) != .success else {
+      print(text)
+      return 0
+    }
+    writeOut(text + "\n", to: STDERR_FILENO)
+    return 2
+  }
+
   /// Who calls, for the reasons of marks.
   private static func environment() -> [String: String] {
     var values: [String: String] = [:]
@@ -45,7 +66,7 @@ internal import Reactor
     return values
   }
 
-  /// Runs the agent. Usage errors exit with 2, as the original programs' do; other failures with 1.
+  /// Runs the agent. Failures other than usage errors exit with 1.
   private static func runAgent(_ arguments: [String]) async -> Never {
     do {
       let command = try AgentCommand.parse(arguments)
@@ -59,13 +80,7 @@ internal import Reactor
         exit(1)
       }
     } catch {
-      let text = AgentCommand.fullMessage(for: error)
-      guard AgentCommand.exitCode(for: error) != .success else {
-        print(text)
-        exit(0)
-      }
-      writeOut(text + "\n", to: STDERR_FILENO)
-      exit(2)
+      exit(report(error, of: AgentCommand.self))
     }
   }
 }
