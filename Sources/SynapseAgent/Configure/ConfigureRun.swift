@@ -7,12 +7,29 @@ internal import YAMLConfig
 
 /// How configure_synapse is to run.
 public struct ConfigureOptions: Sendable {
-  /// Write nothing, only say which parts would change.
-  public var isDryRun = false
-  /// The same, with the lines.
-  public var showsLines = false
-  /// For a terminal.
-  public var isColoured = false
+  /// What becomes of the new configuration.
+  public enum Mode: Sendable, Equatable {
+    case write
+    /// Nothing is written, only said what would be done.
+    case dryRun
+    /// Nothing is written; the lines that would change are shown.
+    case diff(inColor: Bool)
+  }
+
+  /// How synapse takes a change.
+  public enum Reload: String, Sendable, CaseIterable {
+    /// The commands of the tool's options; without any, SIGHUP to the synapse that runs, else a restart.
+    case auto
+    /// The commands, or `service synapse stop` and `start`.
+    case restart
+    /// Not at all.
+    case none
+  }
+
+  public var mode = Mode.write
+  public var reload = Reload.auto
+  /// Where a running synapse keeps its lock.
+  public var stateDirectory = "/run/synapse"
   /// Where metrics for node_exporter's textfile collector go; nil for none.
   public var metricsFile: String?
   /// What a file must be younger than while nothing changes, in seconds, in the resident mode.
@@ -22,12 +39,16 @@ public struct ConfigureOptions: Sendable {
   public init() {}
 }
 
-/// Exit statuses of configure_synapse beside 0.
+/// Exit statuses of configure_synapse beside 0; the same as configure_nerve's.
 enum ConfigureStatus {
-  /// Nothing was written, or a service is not as its files say.
+  /// Nothing was written, or synapse could not be told.
   static let failed: Int32 = 1
-  /// A dry run that found changes.
-  static let wouldChange: Int32 = 3
+  /// Written, but a service is not as its files say.
+  static let incomplete: Int32 = 3
+  /// Of a dry run: something would change.
+  static let wouldChange: Int32 = 1
+  /// Of a dry run: it cannot be said.
+  static let unknown: Int32 = 2
 }
 
 /// One run: read, make, compare, write, tell synapse.
@@ -59,21 +80,26 @@ enum ConfigureStatus {
     case .failure(let error):
       say("\(error)")
       say("nothing is written, the configuration in force stays as it is")
-      outcome.status = ConfigureStatus.failed
+      outcome.status = isDry ? ConfigureStatus.unknown : ConfigureStatus.failed
     case .success(let made):
       report(made)
-      if made.problems.contains(where: \.isFailure) { outcome.status = ConfigureStatus.failed }
       do {
         outcome.hasChanged = try await apply(made)
-        if options.isDryRun, outcome.hasChanged { outcome.status = max(outcome.status, ConfigureStatus.wouldChange) }
+        if isDry {
+          outcome.status = outcome.hasChanged ? ConfigureStatus.wouldChange : 0
+        } else if made.problems.contains(where: \.isFailure) {
+          outcome.status = ConfigureStatus.incomplete
+        }
       } catch {
         say("\(error)")
-        outcome.status = ConfigureStatus.failed
+        outcome.status = isDry ? ConfigureStatus.unknown : ConfigureStatus.failed
       }
-      writeMetrics(made, outcome)
     }
+    writeMetrics(try? result.get(), outcome)
     return outcome
   }
+
+  private var isDry: Bool { options.mode != .write }
 
   private nonisolated static func make(
     _ inputs: ConfigureInputs
@@ -106,7 +132,7 @@ enum ConfigureStatus {
   private func apply(_ made: ConfigurationMaker.Result) async throws -> Bool {
     let file = GeneratedFile(path: made.options.output)
     let bytes = Array(made.text.utf8)
-    if options.isDryRun { return try await compare(file, bytes) }
+    if isDry { return try await compare(file, made) }
     let change = try await BlockingWork.run { try file.update(bytes, before: try file.current()) }
     switch change {
     case .none: break
@@ -121,39 +147,43 @@ enum ConfigureStatus {
     return true
   }
 
-  private func compare(_ file: GeneratedFile, _ bytes: [UInt8]) async throws -> Bool {
-    let wholeLines = options.showsLines
-    let isColoured = options.isColoured
-    let (text, count) = try await BlockingWork.run {
-      let before = try file.current()
-      if before == bytes { return ("", 0) }
-      guard let after = JSONValue(bytes) else { return ("", 0) }
-      let diff = ConfigurationDiff(from: before.flatMap { JSONValue($0) }, to: after)
-      return (diff.text(isWhole: wholeLines, isColoured: isColoured), diff.parts.count)
+  private func compare(_ file: GeneratedFile, _ made: ConfigurationMaker.Result) async throws -> Bool {
+    let before = try await BlockingWork.run { try file.current() }
+    if before == Array(made.text.utf8) { return false }
+    if case .diff(let inColor) = options.mode {
+      let names = (file.path, file.path + " (new)")
+      let text = try await BlockingWork.run {
+        TextDiff.unified(
+          before.map { String(decoding: $0, as: UTF8.self) }, made.text, names: names, inColor: inColor)
+      }
+      show(text)
+    } else {
+      show("\(file.path) would change, \(made.namespaceCount) namespaces; \(reloadPlan(made.options))\n")
     }
-    show(text)
-    if count > 0 { say("\(file.path) would change in \(count) parts") }
-    return count > 0
+    return true
   }
 
-  /// The commands of the options as they stand. Without any: a synapse of ours that reads this file is told to read it
-  /// again, which keeps its sessions and HAProxy's connections; otherwise the service is restarted, as ever.
-  private func tellSynapse(_ options: ToolOptions) async throws {
-    switch options.restart {
-    case .once(let words): try await run(words)
-    case .stopAndStart(let words):
-      try await run(words + ["stop"])
-      try await run(words + ["start"])
-    case nil:
-      let lock = "synapse-\(StableHash.text(options.haproxyConfigPath)).lock"
-      if let path = StateDirectory(configured: nil, agent: "synapse").path(for: lock),
-        let agent = RunningAgent(lockPath: path, configuration: options.output), agent.reload()
-      {
-        return say("synapse, pid \(agent.pid), reads it again (SIGHUP)")
-      }
-      try await run(["service", "synapse", "stop"])
-      try await run(["service", "synapse", "start"])
+  /// The gentlest that works: a running synapse of ours reads its file again and keeps its sessions, and HAProxy its
+  /// connections. Commands that the options name are the operator's will and come first.
+  private func reloadPlan(_ tool: ToolOptions) -> ReloadPlan {
+    switch (options.reload, tool.restart) {
+    case (.none, _): return .none
+    case (_, .once(let words)): return .commands([words])
+    case (_, .stopAndStart(let words)): return .commands([words + ["stop"], words + ["start"]])
+    case (.auto, nil):
+      let name = "synapse-\(StableHash.text(tool.haproxyConfigPath)).lock"
+      let lock = StateDirectory.fileName(name, in: options.stateDirectory)
+      if let pid = InstanceLock.owner(path: lock, program: "synapse") { return .signal(pid: pid) }
+      return .restart
+    case (.restart, nil): return .restart
     }
+  }
+
+  private func tellSynapse(_ tool: ToolOptions) async throws {
+    let plan = reloadPlan(tool)
+    // A synapse that ended since is started.
+    if case .signal(let pid) = plan, kill(pid, SIGHUP) == 0 { return say("\(plan)") }
+    for words in plan.commands { try await run(words) }
   }
 
   private func run(_ words: [String]) async throws {
@@ -172,23 +202,51 @@ enum ConfigureStatus {
         "`\(command)` failed (\(result.status))\(lines.last.map { ": \($0)" } ?? ""); the next run tries again")
   }
 
-  private func writeMetrics(_ made: ConfigurationMaker.Result, _ outcome: Outcome) {
-    guard let path = options.metricsFile, !options.isDryRun else { return }
+  /// Written after a run that failed, too: a host that cannot be configured must show.
+  private func writeMetrics(_ made: ConfigurationMaker.Result?, _ outcome: Outcome) {
+    guard let path = options.metricsFile, !isDry else { return }
     let metrics = Metrics()
-    let prefix = "configure_synapse_"
-    metrics.gauge(prefix + "namespaces", help: "Namespaces that were written.").value = Double(made.namespaceCount)
-    metrics.gauge(prefix + "problems", help: "Services or namespaces that are not as they should be.").value = Double(
-      made.problems.count(where: \.isFailure))
-    metrics.gauge(prefix + "warnings", help: "Warnings of the last run.").value = Double(
-      made.warnings.count + made.problems.count { !$0.isFailure })
-    metrics.gauge(prefix + "success", help: "Whether the last run had nothing to complain of.").value =
-      outcome.status == 0 ? 1 : 0
-    metrics.gauge(prefix + "last_run_timestamp_seconds", help: "When the last run ended.").value =
-      LoopClock.system.unixTime.rounded()
+    let set = { (name: String, value: Double, help: String) in
+      metrics.gauge("configure_synapse_\(name)", help: help).value = value
+    }
+    set("success", outcome.status == 0 ? 1 : 0, "Whether the last run left nothing out.")
+    set("last_run_timestamp_seconds", LoopClock.system.unixTime.rounded(), "When the last run ended.")
+    if let made {
+      set("namespaces", Double(made.namespaceCount), "Namespaces that were written.")
+      set("left_out", Double(made.problems.count(where: \.isFailure)), "Services left out or kept as they were.")
+      set(
+        "warnings", Double(made.warnings.count + made.problems.count { !$0.isFailure }), "Warnings of the last run.")
+    }
     do throws(FileError) {
       try AtomicFile.write(Array(metrics.render().utf8), to: path, mode: 0o644, sync: false)
     } catch {
       say("warning: \(error)")
+    }
+  }
+}
+
+/// How synapse learns of its new file.
+enum ReloadPlan: Equatable, CustomStringConvertible {
+  case none
+  case signal(pid: Int32)
+  /// Programs with their arguments, one after the other.
+  case commands([[String]])
+  case restart
+
+  /// What is run when there is nobody to be signalled.
+  var commands: [[String]] {
+    switch self {
+    case .none: []
+    case .commands(let commands): commands
+    case .signal, .restart: [["service", "synapse", "stop"], ["service", "synapse", "start"]]
+    }
+  }
+
+  var description: String {
+    switch self {
+    case .none: "synapse is left alone"
+    case .signal(let pid): "SIGHUP to synapse, pid \(pid)"
+    case .commands, .restart: commands.map { "`\($0.joined(separator: " "))`" }.joined(separator: ", then ")
     }
   }
 }

@@ -8,8 +8,8 @@ public import Reactor
   public nonisolated static let names = ["configure_synapse", "configure"]
 
   /// One run, as a timer starts it.
-  /// - Returns: the exit status: 0; 1 when nothing was written or a service is not as its files say; 3 when a dry run
-  ///   found changes.
+  /// - Returns: the exit status: 0; 1 when nothing was changed; 3 when a service is not as its files say. Of a dry run:
+  ///   0 nothing would change, 1 something would, 2 it cannot be said.
   public static func run(_ options: ConfigureOptions) async -> Int32 {
     await run(inputs(), options).perform().status
   }
