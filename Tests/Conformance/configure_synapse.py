@@ -1,35 +1,34 @@
 """Runs recorded configure_synapse cases: each in the same private root directory, so that default paths are met."""
 
 import copy
-import ctypes
 import json
 import os
 import re
 import shutil
 import stat
-import subprocess
+import tempfile
 import traceback
 import zlib
 
+import private_machine as machine
+import world
 from cases import cut, recorded, verdict
 from configure_synapse_accept import ACCEPT
+from private_machine import WORK, put, read
 
-HOST, HOST_IP = "itesthost.itestdomain", "10.0.0.1"
 OUTPUT = "/etc/synapse/synapse.conf.json"
 DISCOVERY_HOSTS = ["10.40.5.5:22181", "10.40.5.6:22181"]
 SERVER_OPTIONS = "check port 6666 observe layer7 maxconn 50 maxqueue 10"
 RESTART = ["service synapse stop", "service synapse start"]
-WORK = "/replay"
-LIMIT_S = 60
 
 
 class ConfigureSynapseWorker:
     """Runs one case after the other in this process's root directory, which it makes its own."""
 
     def __init__(self, bindir):
-        self.cases = recorded("configure-synapse")
+        self.cases = recorded("configure_synapse")
         self.common = self.cases.pop("")
-        enter_private_root(os.environ["SMARTSTACK_WORLD"] + "/root")
+        machine.enter(tempfile.mkdtemp(prefix="machine.", dir=world.scratch()))
         os.makedirs(WORK + "/links")
         os.symlink(bindir + "/synapse", WORK + "/links/configure_synapse")
 
@@ -48,7 +47,7 @@ class ConfigureSynapseWorker:
             problems = ["the harness broke: " + cut(traceback.format_exc(), 900)]
         log = "".join(f"  | {line}\n" for line in (outcome or {}).get("stderr", "").splitlines()[-6:])
         text = "; ".join(problems[:4])
-        return verdict("configure-synapse", name, text or None, accept and accept[1], log if problems else "")
+        return verdict("configure_synapse", name, text or None, accept and accept[1], log if problems else "")
 
     def close(self):
         pass
@@ -59,6 +58,8 @@ class ConfigureSynapseWorker:
         for folder in ("/nail", "/etc/synapse", WORK + "/in", WORK + "/bin", "/run/synapse"):
             shutil.rmtree(folder, ignore_errors=True)
             os.makedirs(folder)
+        if os.path.exists(WORK + "/calls"):
+            os.remove(WORK + "/calls")
         tools, soa, migration, env = (
             "/etc/synapse/synapse-tools.conf.json",
             "/nail/etc/services",
@@ -80,36 +81,27 @@ class ConfigureSynapseWorker:
         for path, text in case["soa"].items():
             put(f"{soa}/{path}", text)
         put(tools, json.dumps(dict(case.get("options", {}), config_file=OUTPUT)))
-        for command in ("service", "myrestart"):
-            put(f"{WORK}/bin/{command}", f'#!/bin/sh\necho "{command}${{*:+ }}$*" >> {WORK}/in/calls\n', 0o755)
+        machine.stub("service")
+        machine.stub("myrestart")
         if name != "main_no_old_config":
             put(OUTPUT, "{}")
         if name == "main_unchanged":
             self.start(env)
-            os.remove(WORK + "/in/calls")
+            os.remove(WORK + "/calls")
         before = read(OUTPUT)
-        result = self.start(env)
+        status, _, stderr = self.start(env)
         text = read(OUTPUT)
         return {
-            "status": result.returncode,
-            "stderr": result.stderr,
+            "status": status,
+            "stderr": stderr,
             "before": before,
             "text": text,
             "mode": f"{stat.S_IMODE(os.stat(OUTPUT).st_mode):04o}" if text is not None else None,
-            "calls": (read(WORK + "/in/calls") or "").splitlines(),
+            "calls": machine.calls(),
         }
 
     def start(self, env):
-        path = f"{WORK}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        return subprocess.run(
-            [WORK + "/links/configure_synapse"],
-            env={"PATH": path, "LANG": "C.UTF-8", **env},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=LIMIT_S,
-        )
+        return machine.run_program([WORK + "/links/configure_synapse"], env=env)
 
 
 # --- what the original wrote, and what of it is ours (difference 12) ---------------------------------------------
@@ -247,57 +239,3 @@ def differences(wanted, found, path=""):
             yield from differences(one, other, f"{path}[{i}]")
     elif type(wanted) is not type(found) or wanted != found:
         yield f"{path} is {cut(json.dumps(found), 200)}, expected {cut(json.dumps(wanted), 200)}"
-
-
-# --- the private machine -----------------------------------------------------------------------------------------
-
-
-def put(path, text, mode=0o644):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(path, mode)
-
-
-def read(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return None
-
-
-def enter_private_root(root):
-    """`root` becomes /: everything of this machine but /etc, /run and /nail; the host has a name of its own."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def mount(source, target, flags, kind=None):
-        if libc.mount(source.encode(), target.encode(), kind, flags, None) != 0:
-            raise OSError(ctypes.get_errno(), f"mount {target}")
-
-    bind, recursive = 0x1000, 0x4000
-    os.makedirs(root)
-    mount("root", root, 0, b"tmpfs")
-    for name in os.listdir("/"):
-        source, target = "/" + name, f"{root}/{name}"
-        if name in ("etc", "run", "nail"):
-            continue
-        if os.path.islink(source):
-            os.symlink(os.readlink(source), target)
-        elif os.path.isdir(source):
-            os.mkdir(target)
-            # The folder that holds the new root is bound without it: a loop of mounts helps nobody.
-            mount(source, target, bind if root.startswith(source + "/") else bind | recursive)
-    for folder in ("etc", "run", "nail", WORK[1:], ".etc"):
-        os.makedirs(f"{root}/{folder}")
-    mount("/etc", root + "/.etc", bind)
-    own = {"hosts": f"127.0.0.1 localhost\n{HOST_IP} {HOST}\n", "hostname": HOST + "\n"}
-    for name in os.listdir("/etc"):
-        if name not in own and name != "synapse":
-            os.symlink("/.etc/" + name, f"{root}/etc/{name}")
-    for name, text in own.items():
-        put(f"{root}/etc/{name}", text)
-    os.chroot(root)
-    os.chdir("/")
-    if libc.sethostname(HOST.encode(), len(HOST)) != 0:
-        raise OSError(ctypes.get_errno(), "sethostname")
