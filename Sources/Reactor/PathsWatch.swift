@@ -1,27 +1,30 @@
+internal import CEvent
 internal import Glibc
 
-/// Tells when any of many files may have changed: written, replaced, renamed, made or removed, also when a directory
-/// or a symbolic link on its path was.
+/// Tells that one of many paths may lead to something else than before, with one inotify instance for all.
 ///
-/// One inotify descriptor on the directories that the paths lead through, after symbolic links, each for the names that
-/// matter in it: watching files themselves would lose those that are replaced by a rename, as most are.
+/// Every directory on the way to a path is watched for the next name of the way, symbolic links included: a file that
+/// is replaced, a directory that is renamed and made anew, a link that is pointed elsewhere are all seen. What inotify
+/// cannot see is missed: changes made by other machines on a network file system, or through another name of the file.
 @LoopActor public final class PathsWatch {
   private let descriptor: Int32
-  private let onChange: @LoopActor () -> Void
+  private var onChange: (@LoopActor () -> Void)?
   private var event: DescriptorEvent?
-  private var watched: [String: Int32] = [:]
-  private var wanted: [Int32: WatchedNames] = [:]
+  private var namesByWatch: [Int32: Names] = [:]
 
   private static let mask = UInt32(
-    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
+    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF
+      | IN_ONLYDIR)
+
+  /// Which names of a directory count; nil is every name.
+  typealias Names = Set<String>?
 
   /// Watches nothing yet.
-  /// - Parameter onChange: runs once per burst of events.
-  /// - Throws: ``FileError`` when the system gives no inotify descriptor.
-  public init(onChange: @escaping @LoopActor () -> Void) throws {
-    self.onChange = onChange
+  /// - Parameter onChange: runs once per burst of changes.
+  public init(onChange: @escaping @LoopActor () -> Void) throws(FileError) {
     descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
     guard descriptor >= 0 else { throw FileError("watch", "files", code: errno) }
+    self.onChange = onChange
     event = DescriptorEvent(descriptor, .reading) { [weak self] in self?.readEvents() }
   }
 
@@ -29,130 +32,144 @@ internal import Glibc
 
   /// Stops for good.
   public func cancel() {
-    guard let event else { return }
-    event.cancel()
-    self.event = nil
-    Glibc.close(descriptor)
+    guard onChange != nil else { return }
+    onChange = nil
+    event?.cancel()
+    event = nil
+    close(descriptor)
   }
 
-  /// What came of ``watch(_:)``.
-  public struct Coverage: Sendable {
-    /// Whether a directory is watched that was not before: what happened in it until now was not seen.
-    public var isWider = false
-    /// Directories that cannot be watched, and why.
-    public var problems: [FileError] = []
-  }
-
-  /// Watches these paths and no others. Absolute paths; each may be a file, a directory (then whatever happens right
-  /// in it counts), or not there yet.
-  public func watch(_ paths: some Sequence<String>) -> Coverage {
-    var coverage = Coverage()
-    guard event != nil else { return coverage }
-    var trail = PathTrail()
-    for path in paths { trail.add(path) }
-    for (directory, watch) in watched where trail.names[directory] == nil {
-      inotify_rm_watch(descriptor, watch)
-      watched[directory] = nil
-    }
-    wanted = [:]
-    for (directory, names) in trail.names {
-      let watch = inotify_add_watch(descriptor, directory, PathsWatch.mask | UInt32(IN_ONLYDIR))
-      guard watch >= 0 else {
-        // Gone since: its parent's watch tells when it comes back.
-        if errno != ENOENT, errno != ENOTDIR { coverage.problems.append(FileError("watch", directory, code: errno)) }
-        watched[directory] = nil
-        continue
+  /// Watches these absolute paths from now on, and no others. A directory is watched for all its names; what is not
+  /// there is waited for.
+  /// - Returns: whether a directory is watched that was not before: what happened in it until now was not seen.
+  public func watch(_ paths: Set<String>) async throws -> Bool {
+    let wanted = try await BlockingWork.run { PathResolver.directories(of: paths) }
+    guard onChange != nil else { return false }
+    var watches: [Int32: Names] = [:]
+    for (directory, names) in wanted {
+      let watch = inotify_add_watch(descriptor, directory, PathsWatch.mask)
+      if watch < 0 {
+        // It went just now, which its parent's watch tells; anything else is worth an error.
+        if errno == ENOENT || errno == ENOTDIR || errno == EACCES { continue }
+        throw FileError("watch", directory, code: errno)
       }
-      if watched.updateValue(watch, forKey: directory) != watch { coverage.isWider = true }
-      wanted[watch, default: WatchedNames()].formUnion(names)
+      watches[watch] = watches[watch].map { known in known.flatMap { names?.union($0) } } ?? names
     }
-    return coverage
+    let isNew = watches.keys.contains { namesByWatch[$0] == nil }
+    for watch in namesByWatch.keys where watches[watch] == nil { inotify_rm_watch(descriptor, watch) }
+    namesByWatch = watches
+    return isNew
   }
 
   private func readEvents() {
-    var isRelevant = false
+    var isChange = false
     withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: MemoryLayout<inotify_event>.alignment) { buffer in
       while true {
         let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
         guard count > 0 else { break }
-        if concerns(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { isRelevant = true }
+        if holdsChange(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { isChange = true }
       }
     }
-    if isRelevant { onChange() }
+    if isChange { onChange?() }
   }
 
-  private func concerns(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  private func holdsChange(_ bytes: UnsafeRawBufferPointer) -> Bool {
     let headSize = MemoryLayout<inotify_event>.size
     var offset = 0
+    var isChange = false
     while offset + headSize <= bytes.count {
       let event = bytes.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
       let end = offset + headSize + Int(event.len)
-      if event.mask & UInt32(IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT) != 0 { return true }
       let name = String(decoding: bytes[(offset + headSize)..<end].prefix { $0 != 0 }, as: UTF8.self)
-      if wanted[event.wd]?.contains(name) == true { return true }
+      if counts(event, name) { isChange = true }
       offset = end
     }
-    return false
-  }
-}
-
-/// Names that matter in a directory.
-struct WatchedNames {
-  private var isEverything = false
-  private var names: Set<String> = []
-
-  /// Temporary files of ours come and go beside every file that is replaced.
-  func contains(_ name: String) -> Bool {
-    isEverything && !(name.hasPrefix(".") && name.hasSuffix("~")) || names.contains(name)
+    return isChange
   }
 
-  mutating func insert(_ name: String) { names.insert(name) }
-  mutating func insertEverything() { isEverything = true }
-  mutating func formUnion(_ other: WatchedNames) {
-    isEverything = isEverything || other.isEverything
-    names.formUnion(other.names)
-  }
-}
-
-/// Follows paths as the kernel does and notes every directory entry on the way that could lead them elsewhere.
-struct PathTrail {
-  /// As many as the kernel follows.
-  private static let linkLimit = 40
-
-  /// Real directory → names in it that matter.
-  private(set) var names: [String: WatchedNames] = [:]
-  private var known: [String: String?] = [:]
-
-  mutating func add(_ path: String) {
-    guard let real = resolve(path, links: 0) else { return }
-    if Files.kind(real) == .directory { names[real, default: WatchedNames()].insertEverything() }
-  }
-
-  /// The path without symbolic links; nil when there is nothing.
-  private mutating func resolve(_ path: String, links: Int) -> String? {
-    if path == "/" || path == "." { return path }
-    if let known = known[path] { return known }
-    // Until it is known, a loop of links leads nowhere.
-    known[path] = .some(nil)
-    let real = resolveLast(path, links: links)
-    known[path] = .some(real)
-    return real
-  }
-
-  private mutating func resolveLast(_ path: String, links: Int) -> String? {
-    guard let parent = resolve(Files.parent(of: path), links: links) else { return nil }
-    let name = Files.name(of: path)
-    if name == "." { return parent }
-    if name == ".." { return Files.parent(of: parent) }
-    names[parent, default: WatchedNames()].insert(name)
-    let full = parent == "/" ? "/" + name : parent + "/" + name
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = buffer.withUnsafeMutableBytes { bytes in
-      bytes.bindMemory(to: CChar.self).baseAddress.map { readlink(full, $0, bytes.count) } ?? -1
+  private func counts(_ event: inotify_event, _ name: String) -> Bool {
+    if event.mask & UInt32(IN_Q_OVERFLOW) != 0 { return true }
+    guard let names = namesByWatch[event.wd] else { return false }
+    if event.mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT) != 0 {
+      if event.mask & UInt32(IN_IGNORED) != 0 { namesByWatch[event.wd] = nil }
+      return true
     }
-    guard count > 0 else { return errno == EINVAL ? full : nil }
-    guard links < PathTrail.linkLimit else { return nil }
-    let target = String(decoding: buffer[..<count], as: UTF8.self)
-    return resolve(target.hasPrefix("/") ? target : parent + "/" + target, links: links + 1)
+    return names?.contains(name) ?? true
+  }
+}
+
+/// Finds which names of which directories decide where paths lead.
+struct PathResolver {
+  private enum Entry {
+    case nothing, directory, other
+    case link(String)
+  }
+
+  private(set) var found: [String: PathsWatch.Names] = [:]
+  private var entries: [String: Entry] = [:]
+
+  /// The kernel's own limit for the links on a way.
+  private static let mostLinks = 40
+
+  static func directories(of paths: Set<String>) -> [String: PathsWatch.Names] {
+    var resolver = PathResolver()
+    for path in paths { resolver.follow(path) }
+    return resolver.found
+  }
+
+  private mutating func follow(_ path: String) {
+    var rest = Array(path.split(separator: "/").reversed())
+    var place = "/"
+    var links = 0
+    while let name = rest.popLast() {
+      if name == "." { continue }
+      if name == ".." {
+        place = Files.parent(of: place)
+        continue
+      }
+      note(String(name), in: place)
+      let next = place == "/" ? "/\(name)" : "\(place)/\(name)"
+      switch entry(next) {
+      case .nothing: return
+      case .directory, .other: place = next
+      case .link(let target):
+        links += 1
+        if links > PathResolver.mostLinks { return }
+        if target.hasPrefix("/") { place = "/" }
+        rest += target.split(separator: "/").reversed()
+      }
+    }
+    if case .directory = entry(place) { found[place] = .some(nil) }
+  }
+
+  private mutating func note(_ name: String, in directory: String) {
+    guard let names = found[directory] else {
+      found[directory] = [name]
+      return
+    }
+    guard var names else { return }
+    names.insert(name)
+    found[directory] = names
+  }
+
+  private mutating func entry(_ path: String) -> Entry {
+    if let known = entries[path] { return known }
+    let entry = PathResolver.look(path)
+    entries[path] = entry
+    return entry
+  }
+
+  private static func look(_ path: String) -> Entry {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return .nothing }
+    switch status.st_mode & S_IFMT {
+    case S_IFDIR: return .directory
+    case S_IFLNK:
+      var buffer = [CChar](repeating: 0, count: 4096)
+      let count = readlink(path, &buffer, buffer.count)
+      if count < 0 { return .nothing }
+      return .link(String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    default: return .other
+    }
   }
 }

@@ -92,7 +92,7 @@ struct ConfigurationMaker {
     do throws(ConfigError) {
       namespaces = try directory.namespaces(of: service)
     } catch {
-      problems.append(ServiceProblem(service: service, consequence: .leftOut, error: error))
+      problems.append(ServiceProblem(service: service, directory: service, consequence: .leftOut, error: error))
       return []
     }
     var settings: [NamespaceSettings] = []
@@ -101,7 +101,7 @@ struct ConfigurationMaker {
       do throws(ConfigError) {
         if let one = try NamespaceReader(name: name, node: node, locations: lookup).read() { settings.append(one) }
       } catch {
-        problems.append(ServiceProblem(service: name, consequence: .leftOut, error: error))
+        problems.append(ServiceProblem(service: name, directory: service, consequence: .leftOut, error: error))
       }
     }
     return settings
@@ -129,7 +129,7 @@ struct ConfigurationMaker {
     }
     for one in settings where one.plugins.routesByPath {
       let error = ConfigError(file: one.file, path: "plugins.path_based_routing", problem: problem)
-      problems.append(ServiceProblem(service: one.name, consequence: .incomplete, error: error))
+      problems.append(ServiceProblem(service: one.name, directory: one.name, consequence: .incomplete, error: error))
     }
     return false
   }
@@ -143,20 +143,23 @@ struct ConfigurationMaker {
       for service in services { configuration.add(service.name, service.value) }
       if let plugins { globals.add(global: plugins.global, defaults: plugins.defaults) }
     } catch {
-      problems.append(ServiceProblem(service: settings.name, consequence: .leftOut, error: error))
+      problems.append(
+        ServiceProblem(service: settings.name, directory: settings.name, consequence: .leftOut, error: error))
       return
     }
     if settings.listening != .discoveryOnly, let target = settings.proxiedThrough, !context.targets.contains(target),
       let node = settings.proxiedThroughNode
     {
       let error = node.error("no backend '\(target)' is made in this run; requests go straight to \(settings.name)")
-      problems.append(ServiceProblem(service: settings.name, consequence: .incomplete, error: error))
+      problems.append(
+        ServiceProblem(service: settings.name, directory: settings.name, consequence: .incomplete, error: error))
     }
   }
 
   // MARK: The file in force
 
-  /// A service that cannot be read today keeps what it had: half a file must not take a service off the host.
+  /// A service that cannot be read today keeps what it had: half a file must not take a service off the host. What
+  /// half a file does not mention is kept with it.
   private mutating func takeOverRest(
     _ names: [String], _ options: ToolOptions, into configuration: inout GeneratedConfiguration,
     _ globals: inout ProxyGlobals
@@ -165,10 +168,12 @@ struct ConfigurationMaker {
       let bytes = try? Files.read(options.output, limit: SourceFiles.limits.bytes * 8),
       let before = PreviousConfiguration(bytes)
     else { return }
+    let written = Set(configuration.services.keys)
     for index in problems.indices where problems[index].isFailure {
-      let kept = before.services(of: problems[index].service, among: names)
-      guard !kept.isEmpty else { continue }
-      for (name, service) in kept where configuration.services[name] == nil { configuration.add(name, service) }
+      let rest = before.services(of: problems[index].directory, among: names).filter { !written.contains($0.name) }
+      for (name, service) in rest { configuration.add(name, service) }
+      let own = problems[index].service
+      guard rest.contains(where: { $0.name == own || $0.name.hasPrefix(own + ".") }) else { continue }
       globals.add(global: before.pluginGlobals, defaults: before.pluginDefaults)
       problems[index].consequence = .kept
     }

@@ -23,7 +23,7 @@ internal import Reactor
   private var isRunning = false
   private var isDirty = false
   private var isStopped = false
-  private var reported: Set<String> = []
+  private var trouble: String?
 
   /// - Throws: when the system lets no files be watched.
   init(_ run: ConfigureRun) throws {
@@ -71,15 +71,19 @@ internal import Reactor
     guard !isStopped, let watch else { return }
     runs += 1
     status = outcome.status
-    // Absolute, because directories on the way are watched, too.
-    let coverage = watch.watch(outcome.paths.filter { $0.hasPrefix("/") })
-    for problem in coverage.problems where reported.insert(problem.path).inserted {
-      run.say("warning: \(problem); its changes are seen every \(run.options.refreshInterval) s only")
+    do {
+      // What changed between the reading and the watching was not seen.
+      if try await watch.watch(outcome.paths) { isDirty = true }
+      trouble = nil
+    } catch {
+      if trouble != "\(error)" {
+        run.say("warning: \(error); changes are seen every \(run.options.refreshInterval) s only")
+      }
+      trouble = "\(error)"
     }
+    guard !isStopped else { return }
     onReady?()
     onReady = nil
-    // What changed between the reading and the watching was not seen.
-    if coverage.isWider { isDirty = true }
     refresh?.cancel()
     refresh = LoopClock.system.schedule(after: .seconds(run.options.refreshInterval)) { [weak self] in self?.schedule()
     }

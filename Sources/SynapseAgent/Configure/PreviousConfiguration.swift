@@ -20,14 +20,14 @@ struct PreviousConfiguration {
     pluginDefaults = lines("defaults", ["timeout tarpit "])
   }
 
-  /// The entries of a service or of one of its namespaces.
+  /// The entries of a service's namespaces.
   /// - Parameters:
-  ///   - owner: `service` or `service.namespace`.
+  ///   - owner: the service.
   ///   - names: all services there are: an entry belongs to the one with the longest name.
   func services(of owner: String, among names: [String]) -> [(name: String, value: JSONValue)] {
     let longer = names.filter { $0.hasPrefix(owner + ".") }
     return services.members.filter { name, _ in
-      (name == owner || name.hasPrefix(owner + ".")) && !longer.contains { name.hasPrefix($0 + ".") }
+      name.hasPrefix(owner + ".") && !longer.contains { name.hasPrefix($0 + ".") }
     }.map { ($0.key, $0.value) }
   }
 }

@@ -13,6 +13,8 @@ struct ServiceProblem: Error, Equatable, CustomStringConvertible {
 
   /// `service.namespace`, or the service when it is all of its namespaces.
   var service: String
+  /// The service's directory.
+  var directory: String
   var consequence: Consequence
   var error: ConfigError
 

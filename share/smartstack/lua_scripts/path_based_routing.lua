@@ -31,8 +31,9 @@ local function read()
   rules = found
 end
 
+-- -1 slots: one of the servers has no limit.
 local function has_slots(txn, backend)
-  return core.backends[backend] ~= nil and txn.f:connslots(backend) > 0
+  return core.backends[backend] ~= nil and txn.f:connslots(backend) ~= 0
 end
 
 local function is_below(request, prefix)
