@@ -86,7 +86,9 @@ let package = Package(
     tests("HAProxyRuntime", ["Reactor", "SmartStack"]),
     tests("AgentRuntime", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
-    tests("NerveAgent", ["AgentRuntime", "Hacheck", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+    tests(
+      "NerveAgent",
+      ["AgentRuntime", "Hacheck", "Topology", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "SynapseAgent",
       [

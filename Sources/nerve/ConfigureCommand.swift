@@ -1,3 +1,4 @@
+internal import AgentRuntime
 internal import ArgumentParser
 internal import Glibc
 internal import NerveAgent
@@ -5,7 +6,7 @@ internal import Reactor
 internal import SmartStack
 
 /// `configure_nerve`: writes nerve's configuration.
-struct ConfigureCommand: ParsableCommand {
+struct ConfigureCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "configure_nerve",
     abstract: "Write nerve.conf.json for what runs on this host, and make nerve take it.",
@@ -22,20 +23,47 @@ struct ConfigureCommand: ParsableCommand {
   @Flag(help: "Print what would change in the file, line by line; change nothing.") var diff = false
   @Flag(help: "Say what would be done; change nothing.") var dryRun = false
 
+  @Flag(help: "Stay, and act when a file, the tasks of Mesos or a program's list change.") var watch = false
+  @Flag(help: "With --watch: touch the file once a minute while all is well, for monitoring that goes by its age.")
+  var touch = false
+  @Option(help: ArgumentHelp("With --watch: between two questions to Mesos and to programs.", valueName: "s"))
+  var pollInterval = 1.0
+
   mutating func validate() throws {
-    if [dumpLocalServices, diff, dryRun].count(where: { $0 }) > 1 {
-      throw ValidationError("Give one of --dump-local-services, --diff and --dry-run.")
+    if [dumpLocalServices, diff, dryRun, watch].count(where: { $0 }) > 1 {
+      throw ValidationError("Give one of --dump-local-services, --diff, --dry-run and --watch.")
+    }
+    guard (0.05...86_400).contains(pollInterval) else {
+      throw ValidationError("--poll-interval takes seconds, at least 0.05.")
     }
   }
 
-  @LoopActor func start() async -> Int32 {
+  /// Ends with the run's exit status.
+  func run() async throws { throw ExitCode(await start()) }
+
+  @LoopActor private func start() async -> Int32 {
     var options = ConfigureOptions()
     inputs.fill(&options)
     outputs.fill(&options)
+    options.pollInterval = .seconds(pollInterval)
+    if watch { return await stay(options) }
     let outcome = await NerveConfigurator(options: options).run(mode)
     for problem in outcome.problems { writeOut("configure_nerve: \(problem)\n", to: STDERR_FILENO) }
     writeOut(outcome.output, to: STDOUT_FILENO)
     return outcome.status
+  }
+
+  /// Runs until SIGTERM; SIGHUP looks at everything afresh.
+  @LoopActor private func stay(_ options: ConfigureOptions) async -> Int32 {
+    var options = options
+    options.touchesUnchanged = touch
+    let watch = ConfigureWatch(configurator: NerveConfigurator(options: options)) { line in
+      writeOut("configure_nerve: \(line)\n", to: STDERR_FILENO)
+    }
+    let process = AgentProcess(onReload: { watch.lookAgain() }, onStop: { watch.stop() })
+    process.ready()
+    await watch.run()
+    return 0
   }
 
   private var mode: NerveConfigurator.Mode {
@@ -62,6 +90,9 @@ struct ConfigureInputs: ParsableArguments {
   @Option(help: "The type of location that has ZooKeepers of its own.") var zkLocationType = "superregion"
   @Option(help: "Which kind of ZooKeeper ensemble.") var zkClusterType = "infrastructure"
   @Option(help: ArgumentHelp("Labels of single services.", valueName: "dir")) var labelsDir = "/etc/nerve/labels.d"
+  @Option(
+    help: ArgumentHelp("The address registered; by default the one this host's name stands for.", valueName: "ip"))
+  var hostAddress: String?
   @Option(help: ArgumentHelp("Envoy's admin port.", valueName: "port")) var envoyAdminPort = 9901
   @Option(help: ArgumentHelp("hacheck's port.", valueName: "port")) var hacheckPort = 6666
   @Option(help: ArgumentHelp("Of static services without one of their own; by default 10.", valueName: "n"))
@@ -82,6 +113,7 @@ struct ConfigureInputs: ParsableArguments {
     options.zooKeeperLocationType = zkLocationType
     options.clusterType = zkClusterType
     options.labelsDirectory = labelsDir
+    options.hostAddress = hostAddress
     options.envoyAdminPort = envoyAdminPort
     options.hacheckPort = hacheckPort
     options.weight = weight

@@ -25,38 +25,23 @@ internal import Reactor
 
   /// Runs the program of that name, unless it is the agent.
   /// - Returns: its exit status; nil for a name that is none of theirs.
-  @LoopActor private static func run(_ name: String, _ arguments: [String]) async -> Int32? {
-    if name == "configure_nerve" || name == "configure" { return await configure(arguments) }
+  private static func run(_ name: String, _ arguments: [String]) async -> Int32? {
     if name == "hacheck" {
       return await HacheckProgram.run(arguments: arguments) { level in
         AgentLog.bootstrap(agent: "hacheck", format: .text, level: level)
       }
+    }
+    switch name {
+    case "configure_nerve", "configure": return await run(ConfigureCommand.self, arguments)
+    case "status": return await run(StatusCommand.self, arguments)
+    case "validate": return await run(ValidateCommand.self, arguments)
+    default: break
     }
     guard HacheckTools.names.contains(name) else { return nil }
     let outcome = await HacheckTools.run(name: name, arguments: arguments, environment: environment())
     writeOut(outcome.output, to: STDOUT_FILENO)
     writeOut(outcome.errorOutput, to: STDERR_FILENO)
     return outcome.exitCode
-  }
-
-  @LoopActor private static func configure(_ arguments: [String]) async -> Int32 {
-    do {
-      return try await ConfigureCommand.parse(arguments).start()
-    } catch {
-      return report(error, of: ConfigureCommand.self)
-    }
-  }
-
-  /// Prints what the parser has to say: help, or what is wrong with the arguments.
-  /// - Returns: the exit status; usage errors exit with 2, as the original programs' do.
-  private static func report(_ error: any Error, of command: any ParsableCommand.Type) -> Int32 {
-    let text = command.fullMessage(for: error)
-    guard command.exitCode(for: error) != .success else {
-      print(text)
-      return 0
-    }
-    writeOut(text + "\n", to: STDERR_FILENO)
-    return 2
   }
 
   /// Who calls, for the reasons of marks.
@@ -66,21 +51,32 @@ internal import Reactor
     return values
   }
 
-  /// Runs the agent. Failures other than usage errors exit with 1.
   private static func runAgent(_ arguments: [String]) async -> Never {
+    exit(await run(AgentCommand.self, arguments))
+  }
+
+  /// Runs a command.
+  /// - Returns: its exit status. Usage errors are 2, as the original programs' are; other failures 1.
+  private static func run<Command: AsyncParsableCommand>(_ type: Command.Type, _ arguments: [String]) async -> Int32 {
     do {
-      let command = try AgentCommand.parse(arguments)
+      var command = try Command.parse(arguments)
       do {
         try await command.run()
-        exit(0)
+        return 0
       } catch let code as ExitCode {
-        exit(code.rawValue)
+        return code.rawValue
       } catch {
         writeOut("nerve: \(error)\n", to: STDERR_FILENO)
-        exit(1)
+        return 1
       }
     } catch {
-      exit(report(error, of: AgentCommand.self))
+      let text = Command.fullMessage(for: error)
+      guard Command.exitCode(for: error) != .success else {
+        print(text)
+        return 0
+      }
+      writeOut(text + "\n", to: STDERR_FILENO)
+      return 2
     }
   }
 }

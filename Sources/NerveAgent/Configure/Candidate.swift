@@ -12,7 +12,7 @@ struct Candidate: Equatable, Sendable {
   /// Local services that were listed.
   var serviceCount: Int
   /// Every file and directory that was asked for.
-  var paths: Set<String>
+  var paths: Set<String> = []
 
   /// The file's text: sorted keys, four blanks, no line break at the end.
   var text: String { configuration.text(.pythonPretty) }
@@ -83,7 +83,7 @@ struct CandidateMaker: Sendable {
         "services": .object(entries),
       ], leftOut: leftOut,
       warnings: maker.labels.warnings + maker.ensembles.failures.map { "\($0.error); nothing is registered there" },
-      serviceCount: local.services.count, paths: files.paths)
+      serviceCount: local.services.count)
     if options.nerveExecutable == nil { try dropWhatNerveRefuses(&candidate) }
     return candidate
   }
@@ -91,7 +91,8 @@ struct CandidateMaker: Sendable {
   private func registrationMaker(_ files: SourceFiles) throws -> RegistrationMaker {
     guard let address = host.address else {
       throw HostFailure(
-        description: "this host's name '\(host.name)' has no IPv4 address to register; put it into /etc/hosts")
+        description: "this host's name '\(host.name)' has no IPv4 address to register; put it into /etc/hosts, or give "
+          + "--host-address")
     }
     do {
       let hierarchy = try LocationHierarchy(directory: options.servicesDirectory, files: files)

@@ -44,6 +44,8 @@ public struct ConfigureOptions: Sendable {
   public var weight: Int?
   /// Holds label files.
   public var labelsDirectory = "/etc/nerve/labels.d"
+  /// The address that is registered; nil is the one that this host's name stands for.
+  public var hostAddress: String?
   /// Envoy's admin port.
   public var envoyAdminPort = 9901
   /// Where local services are listed.
@@ -54,6 +56,10 @@ public struct ConfigureOptions: Sendable {
   public var locationsDirectory = "/nail/etc"
   /// PaaSTA's own configuration.
   public var paastaDirectory = "/etc/paasta"
+  /// Whether a file that stays the same gets the time of the run: monitoring goes by its age.
+  public var touchesUnchanged = true
+  /// Between two questions to what tells nothing by itself: Mesos, programs.
+  public var pollInterval = Duration.seconds(1)
   /// Written after each run for node_exporter's textfile collector; nil writes none.
   public var metricsFile: String?
 

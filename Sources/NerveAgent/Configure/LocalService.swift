@@ -19,6 +19,8 @@ struct LeftOut: Hashable, Sendable, CustomStringConvertible {
   var service: String?
   /// Its port, if that is known.
   var port: Int?
+  /// Whether it may be registered under another service's name: then the port alone says which registrations are its.
+  var isUnderAnyName = false
   /// File and place, or the source.
   var problem: String
 

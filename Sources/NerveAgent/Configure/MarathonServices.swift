@@ -36,7 +36,8 @@ struct MarathonServices {
       }
     } catch {
       // Which of the service's namespaces it would be is not known.
-      all.leftOut.append(LeftOut(service: job.service, port: executor.port, problem: "\(error)"))
+      all.leftOut.append(
+        LeftOut(service: job.service, port: executor.port, isUnderAnyName: true, problem: "\(error)"))
     }
   }
 

@@ -32,6 +32,8 @@ internal import YAMLConfig
 
   let options: ConfigureOptions
   private let clock: LoopClock
+  /// What the last candidate was made of, even if that failed.
+  private(set) var attemptedPaths: Set<String> = []
 
   /// One that has done nothing yet.
   public init(options: ConfigureOptions, clock: LoopClock = .system) {
@@ -45,7 +47,7 @@ internal import YAMLConfig
     var outcome: Outcome
     do {
       if case .dumpLocalServices = mode { return try await dump() }
-      let candidate = try await prepare().candidate
+      let candidate = try await prepare()
       outcome = try await finish(candidate, mode)
       if case .write = mode { try writeMetrics(candidate, outcome, since: start) }
     } catch {
@@ -66,34 +68,49 @@ internal import YAMLConfig
 
   // MARK: Reading
 
-  /// A candidate, and what the sources answered.
-  struct Prepared: Sendable {
-    var candidate: Candidate
-    var answers: [SourceAnswer]
-  }
-
   /// Asks every source and makes the candidate.
-  /// - Parameter known: stands in for a source that fails now; nil where it has not answered yet.
-  func prepare() async throws -> Prepared {
+  private func prepare() async throws -> Candidate {
     let (reader, early) = try await reader()
     var answers: [SourceAnswer] = []
     for source in options.sources { answers.append(try await reader.ask(source)) }
-    let candidate = try await candidate(of: answers, host: reader.host, early)
-    return Prepared(candidate: candidate, answers: answers)
+    return try await candidate(of: answers, host: reader.host, early)
+  }
+
+  /// Makes the candidate of what the sources answered, and puts it in place.
+  func write(
+    _ answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>
+  ) async throws -> (Candidate, Outcome) {
+    let start = clock.now
+    do {
+      let candidate = try await candidate(of: answers, host: host, early)
+      let outcome = try await finish(candidate, .write)
+      try writeMetrics(candidate, outcome, since: start)
+      return (candidate, outcome)
+    } catch {
+      try? writeMetrics(nil, failed(error, .write), since: start)
+      throw error
+    }
   }
 
   /// Makes the candidate of what the sources answered.
-  func candidate(of answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>) async throws -> Candidate {
+  private func candidate(
+    of answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>
+  ) async throws -> Candidate {
     let listeners = try await EnvoyListeners.ask(adminPort: options.envoyAdminPort)
     let (options, sources) = (options, options.sources)
-    var candidate = try await BlockingWork.run {
+    let (result, paths) = try await BlockingWork.run {
       let files = SourceFiles()
       let previous = try? Files.read(options.configuration, limit: SourceReader.longestAnswer)
       let maker = CandidateMaker(options: options, host: host, listeners: listeners, previous: previous)
-      let local = try maker.localServices(Array(zip(sources, answers)).map { (source: $0, answer: $1) }, files)
-      return try maker.make(local, files)
+      let result = Result {
+        let local = try maker.localServices(Array(zip(sources, answers)).map { (source: $0, answer: $1) }, files)
+        return try maker.make(local, files)
+      }
+      return (result, files.paths)
     }
-    candidate.paths.formUnion(early)
+    attemptedPaths = paths.union(early)
+    var candidate = try result.get()
+    candidate.paths = attemptedPaths
     return candidate
   }
 
@@ -108,7 +125,9 @@ internal import YAMLConfig
       }
       var paths = files.paths
       for case .file(let path) in options.sources { paths.insert(path) }
-      return (HostIdentity.look(), paasta, paths)
+      var host = HostIdentity.look()
+      if let address = options.hostAddress { host.address = address }
+      return (host, paasta, paths)
     }
     return (SourceReader(host: host, paasta: paasta), paths)
   }
@@ -131,7 +150,8 @@ internal import YAMLConfig
   func finish(_ candidate: Candidate, _ mode: Mode) async throws -> Outcome {
     var outcome = Outcome(problems: candidate.warnings + candidate.leftOut.map(\.description))
     let bytes = Array(candidate.text.utf8)
-    let previous = try? Files.read(options.configuration, limit: SourceReader.longestAnswer)
+    let path = options.configuration
+    let previous = try? await BlockingWork.run { try Files.read(path, limit: SourceReader.longestAnswer) }
     let isChanged = previous != bytes
     let reloader = NerveReloader(
       options: options, instanceID: candidate.configuration["instance_id"]?.string ?? "", clock: clock)
@@ -140,7 +160,6 @@ internal import YAMLConfig
     case .dumpLocalServices: break
     case .diff(let inColor):
       let old = previous.map { String(decoding: $0, as: UTF8.self) }
-      let path = options.configuration
       outcome.output = TextDiff.unified(old, candidate.text, names: (path, path + " (new)"), inColor: inColor)
       outcome.status = isChanged ? 1 : 0
     case .dryRun:
@@ -167,6 +186,8 @@ internal import YAMLConfig
   /// touched: monitoring goes by the file's age.
   private func put(_ bytes: [UInt8], isChanged: Bool) async throws {
     let path = options.configuration
+    let touches = options.touchesUnchanged
+    if !isChanged, !touches { return }
     guard let executable = options.nerveExecutable else {
       return try await BlockingWork.run {
         if isChanged {

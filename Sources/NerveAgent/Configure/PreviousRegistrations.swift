@@ -19,10 +19,9 @@ struct PreviousRegistrations {
     guard let service = left.service else { return [] }
     let suffix = left.port.map { ".\($0)" }
     return services.members.filter { key, value in
-      guard let name = PreviousRegistrations.serviceName(value), name == service || name.hasPrefix(service + ".") else {
-        return false
-      }
-      guard let suffix else { return true }
+      let isItsName = PreviousRegistrations.serviceName(value).map { $0 == service || $0.hasPrefix(service + ".") }
+      guard let suffix else { return isItsName == true }
+      guard isItsName == true || isItsName != nil && left.isUnderAnyName else { return false }
       return key.hasSuffix(suffix) || key.hasSuffix(suffix + ".v2.new")
     }
   }

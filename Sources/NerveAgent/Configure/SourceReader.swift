@@ -17,7 +17,7 @@ enum SourceAnswer: Equatable, Sendable {
 }
 
 /// Asks sources; what it needs of the network and of other programs happens here, off the files.
-@LoopActor struct SourceReader {
+@LoopActor struct SourceReader: Equatable {
   var host: HostIdentity
   var paasta: PaastaConfiguration
 
