@@ -27,6 +27,8 @@ struct ConfigureCommand: AsyncParsableCommand {
       "How synapse takes a change: auto (synapse_command or synapse_restart_command if set, SIGHUP to the synapse that "
         + "runs, else restart), restart, none.", valueName: "how"), transform: reloadMode)
   var reload = ConfigureOptions.Reload.auto
+  @Option(help: ArgumentHelp("One file per type of location; services/location_types.json.", valueName: "dir"))
+  var locationDir = "/nail/etc"
   @Option(help: ArgumentHelp("Where the synapse that runs keeps its lock.", valueName: "dir"))
   var synapseStateDir = "/run/synapse"
 
@@ -43,6 +45,7 @@ struct ConfigureCommand: AsyncParsableCommand {
     options.metricsFile = metricsFile
     options.reload = reload
     options.stateDirectory = synapseStateDir
+    options.locationDirectory = locationDir
     options.refreshInterval = touch
     let status = watch ? await ConfigureSynapse.watch(options) : await ConfigureSynapse.run(options)
     if status != 0 { throw ExitCode(status) }

@@ -29,7 +29,6 @@ final class ConfigureWorld: Sendable {
     inputs.toolOptions = directory.path + "/synapse-tools.conf.json"
     inputs.services = directory.path + "/soa"
     inputs.envoyMigration = directory.path + "/envoy_migration.yaml"
-    inputs.locationTypes = directory.path + "/nail/services/location_types.json"
     inputs.locations = directory.path + "/nail"
     self.inputs = inputs
     try Files.makeDirectory(inputs.services, mode: 0o755)

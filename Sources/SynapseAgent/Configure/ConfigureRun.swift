@@ -28,6 +28,8 @@ public struct ConfigureOptions: Sendable {
 
   public var mode = Mode.write
   public var reload = Reload.auto
+  /// One file per location type, and `services/location_types.json`.
+  public var locationDirectory = "/nail/etc"
   /// Where a running synapse keeps its lock.
   public var stateDirectory = "/run/synapse"
   /// Where metrics for node_exporter's textfile collector go; nil for none.

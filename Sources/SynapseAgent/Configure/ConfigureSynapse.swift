@@ -11,13 +11,13 @@ public import Reactor
   /// - Returns: the exit status: 0; 1 when nothing was changed; 3 when a service is not as its files say. Of a dry run:
   ///   0 nothing would change, 1 something would, 2 it cannot be said.
   public static func run(_ options: ConfigureOptions) async -> Int32 {
-    await run(inputs(), options).perform().status
+    await configured(options).perform().status
   }
 
   /// Stays, and runs when a file that was read changes; until SIGTERM or SIGINT. SIGHUP runs at once.
   /// - Returns: the exit status: 0, or 1 when files cannot be watched at all.
   public static func watch(_ options: ConfigureOptions) async -> Int32 {
-    let run = run(inputs(), options)
+    let run = configured(options)
     do {
       let loop = try ConfigureLoop(run)
       let process = AgentProcess(onReload: { loop.schedule() }, onStop: { loop.stop() })
@@ -31,11 +31,10 @@ public import Reactor
     }
   }
 
-  private static func inputs() -> ConfigureInputs { ConfigureInputs(environment: AgentProcess.environment) }
-
-  private static func run(_ inputs: ConfigureInputs, _ options: ConfigureOptions) -> ConfigureRun {
+  private static func configured(_ options: ConfigureOptions) -> ConfigureRun {
     ConfigureRun(
-      inputs: inputs, options: options,
+      inputs: ConfigureInputs(environment: AgentProcess.environment, locations: options.locationDirectory),
+      options: options,
       say: { write("configure_synapse: \($0)\n", to: STDERR_FILENO) },
       show: { write($0, to: STDOUT_FILENO) })
   }
