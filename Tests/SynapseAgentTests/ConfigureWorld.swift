@@ -2,7 +2,6 @@ internal import Glibc
 internal import Reactor
 internal import SmartStack
 internal import TestSupport
-internal import Topology
 internal import YAMLConfig
 
 @testable internal import SynapseAgent
@@ -65,7 +64,7 @@ final class ConfigureWorld: Sendable {
 
   /// What is made of the host as it stands.
   func make() throws -> ConfigurationMaker.Result {
-    var maker = ConfigurationMaker(inputs, files: SourceFiles())
+    var maker = ConfigurationMaker(inputs)
     return try maker.make()
   }
 

@@ -11,26 +11,29 @@ struct ConfigurationMaker {
   /// What came of it.
   struct Result: Sendable {
     let options: ToolOptions
-    let text: String
+    /// The whole file.
+    let bytes: [UInt8]
     /// How many namespaces were read without a mistake.
     let namespaceCount: Int
     let problems: [ServiceProblem]
     let warnings: [ConfigError]
+
+    /// The file as text.
+    var text: String { String(decoding: bytes, as: UTF8.self) }
   }
 
   private let inputs: ConfigureInputs
-  private let files: SourceFiles
+  private let files = SourceFiles()
   private var problems: [ServiceProblem] = []
   private var warnings: [ConfigError] = []
+  /// Everything that was asked for, whether it was there or not: what is worth watching.
+  private(set) var paths: Set<String> = []
 
-  /// - Parameter files: remembers what was read, for who wants to watch it.
-  init(_ inputs: ConfigureInputs, files: SourceFiles) {
-    self.inputs = inputs
-    self.files = files
-  }
+  init(_ inputs: ConfigureInputs) { self.inputs = inputs }
 
   /// - Throws: when the host's own data, an option, or a whole source is missing or wrong.
   mutating func make() throws(ConfigError) -> Result {
+    defer { paths.formUnion(files.paths) }
     let options = try ToolOptionsReader(
       try files.requiredDocument(inputs.toolOptions), luaDirectory: ScriptFiles.defaultDirectory()
     ).read()
@@ -38,9 +41,8 @@ struct ConfigurationMaker {
     let hosts = try ZooKeeperTopology.servers(options.zookeeperTopology, files: files)
     let lookup = try locations()
     let migration = try self.migration()
-    let directory = ServiceDirectory(path: inputs.services, files: files)
-    let names = try directory.services()
-    let settings = names.flatMap { read($0, directory, lookup) }
+    let names = try ServiceDirectory(path: inputs.services, files: files).services()
+    let settings = names.flatMap { read($0, lookup) }
     let context = WatcherContext(
       options: options, zookeeperHosts: hosts, locations: lookup, migration: migration,
       targets: ConfigurationMaker.backends(settings), canRouteByPath: canRouteByPath(options, settings))
@@ -55,7 +57,7 @@ struct ConfigurationMaker {
       configuration.sections["file_output"] = ["output_directory": .string(options.fileOutputPath)]
     }
     return Result(
-      options: options, text: configuration.text(), namespaceCount: settings.count, problems: problems,
+      options: options, bytes: configuration.file(), namespaceCount: settings.count, problems: problems,
       warnings: warnings)
   }
 
@@ -86,11 +88,14 @@ struct ConfigurationMaker {
   // MARK: Services
 
   private mutating func read(
-    _ service: String, _ directory: ServiceDirectory, _ lookup: LocationLookup
+    _ service: String, _ lookup: LocationLookup
   ) -> [NamespaceSettings] {
+    // A reader of its own: thousands of services' files are not kept once they are understood.
+    let own = SourceFiles()
+    defer { paths.formUnion(own.paths) }
     let namespaces: [(name: String, value: YAMLNode)]
     do throws(ConfigError) {
-      namespaces = try directory.namespaces(of: service)
+      namespaces = try ServiceDirectory(path: inputs.services, files: own).namespaces(of: service)
     } catch {
       problems.append(ServiceProblem(service: service, directory: service, consequence: .leftOut, error: error))
       return []
@@ -168,7 +173,7 @@ struct ConfigurationMaker {
       let bytes = try? Files.read(options.output, limit: SourceFiles.limits.bytes * 8),
       let before = PreviousConfiguration(bytes)
     else { return }
-    let written = Set(configuration.services.keys)
+    let written = configuration.names
     for index in problems.indices where problems[index].isFailure {
       let rest = before.services(of: problems[index].directory, among: names).filter { !written.contains($0.name) }
       for (name, service) in rest { configuration.add(name, service) }

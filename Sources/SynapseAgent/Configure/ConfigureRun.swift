@@ -2,7 +2,6 @@ internal import AgentRuntime
 internal import Glibc
 internal import Reactor
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// How configure_synapse is to run.
@@ -75,7 +74,6 @@ enum ConfigureStatus {
   /// A run from beginning to end; what goes wrong is said, not thrown.
   func perform() async -> Outcome {
     let inputs = inputs
-    // The reader is this run's alone: it is handed out only when the work is done.
     let (result, paths) = await ConfigureRun.make(inputs)
     var outcome = Outcome(status: 0, paths: paths)
     switch result {
@@ -108,10 +106,9 @@ enum ConfigureStatus {
   ) async -> (Result<ConfigurationMaker.Result, ConfigError>, Set<String>) {
     do {
       return try await BlockingWork.run {
-        let files = SourceFiles()
-        var maker = ConfigurationMaker(inputs, files: files)
+        var maker = ConfigurationMaker(inputs)
         let result = Result { () throws(ConfigError) in try maker.make() }
-        return (result, files.paths)
+        return (result, maker.paths)
       }
     } catch {
       return (.failure(ConfigError(file: inputs.toolOptions, problem: "\(error)")), [])
@@ -133,7 +130,7 @@ enum ConfigureStatus {
   /// - Returns: whether the file changed, or would.
   private func apply(_ made: ConfigurationMaker.Result) async throws -> Bool {
     let file = GeneratedFile(path: made.options.output)
-    let bytes = Array(made.text.utf8)
+    let bytes = made.bytes
     if isDry { return try await compare(file, made) }
     let change = try await BlockingWork.run { try file.update(bytes, before: try file.current()) }
     switch change {
@@ -151,7 +148,7 @@ enum ConfigureStatus {
 
   private func compare(_ file: GeneratedFile, _ made: ConfigurationMaker.Result) async throws -> Bool {
     let before = try await BlockingWork.run { try file.current() }
-    if before == Array(made.text.utf8) { return false }
+    if before == made.bytes { return false }
     if case .diff(let inColor) = options.mode {
       let names = (file.path, file.path + " (new)")
       let text = try await BlockingWork.run {
