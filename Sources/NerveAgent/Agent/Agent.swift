@@ -66,6 +66,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private var hacheck: EmbeddedHacheck?
   private var spoolObservation: SpoolObservation?
   private var ensembles: Ensembles?
+  private var registries: Registries?
+  private let commandTurns = Turns(NerveConfiguration.defaultCommandLimit)
   private var services: ServiceSet?
   private var heartbeat: Heartbeat?
 
@@ -150,28 +152,20 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     let store = SessionStore(state: state, instanceID: configuration.instanceID, logger: logger)
     let ensembles = Ensembles(
       sessionTimeout: options.sessionTimeout, store: store, clock: clock, logger: logger, metrics: metrics)
-    let (environment, hacheck, clock) = (environment, hacheck, clock)
+    let registries = Registries(instanceID: configuration.instanceID, ensembles: ensembles, environment: environment)
+    let (environment, hacheck, clock, commandTurns) = (environment, hacheck, clock, commandTurns)
     let services = ServiceSet(
       environment: environment,
       factory: ServiceSet.Factory(
-        checks: { CheckFactory(embedded: hacheck, clock: clock).checks(of: $0) },
-        reporter: { service in
-          ZooKeeperReporter(
-            service: service.name, target: service.registry,
-            ensemble: ensembles.join(service.registry, original: environment.original), environment: environment)
-        },
-        ended: { await ensembles.leave($0.registry) }),
+        checks: { CheckFactory(embedded: hacheck, turns: commandTurns, clock: clock).checks(of: $0) },
+        reporter: { registries.reporter(for: $0) }, ended: { await registries.ended($0) }),
       drains: drains)
     services.onAllReported = { [weak self] in self?.dropLeftovers() }
-    (self.ensembles, self.services) = (ensembles, services)
+    (self.ensembles, self.registries, self.services) = (ensembles, registries, services)
   }
 
   private func dropLeftovers() {
-    guard let ensembles, let services else { return }
-    let directories = Dictionary(
-      grouping: services.running.values.map(\.registry), by: \.ensemble
-    ).mapValues { Set($0.map(\.directory)) }
-    ensembles.dropLeftovers(in: directories)
+    if let services { registries?.dropLeftovers(of: Array(services.running.values)) }
   }
 
   // MARK: Configuration
@@ -220,6 +214,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         }
       }
     }
+    commandTurns.limit = configuration.commandLimit
     let plan = services?.apply(configuration)
     current = configuration
     logger.notice("configuration in force", [.path: options.configuration, .count: configuration.services.count])
@@ -236,7 +231,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     logger.notice("stopping", [.count: services?.running.count ?? 0])
     heartbeat?.stop()
     await services?.stop(within: Agent.stopLimit)
-    await ensembles?.closeAll()
+    await registries?.closeAll()
     spoolObservation?.cancel()
     hacheck?.stop()
     environment.original.stopped()
@@ -248,7 +243,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   func abandon() async {
     heartbeat?.stop()
     services?.leave()
-    await ensembles?.abandonAll()
+    await registries?.abandonAll()
     spoolObservation?.cancel()
     hacheck?.stop()
     lock = nil

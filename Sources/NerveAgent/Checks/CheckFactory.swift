@@ -1,9 +1,12 @@
+internal import AgentRuntime
 internal import Reactor
 
 /// Makes a service's checks.
 @LoopActor struct CheckFactory {
   /// The hacheck inside this process, if there is one.
   let embedded: EmbeddedHacheck?
+  /// Shared by all commands of exec checks.
+  let turns: Turns
   let clock: LoopClock
 
   /// One check per entry of the configuration, in its order.
@@ -16,6 +19,10 @@ internal import Reactor
     case .http(let settings):
       embedded.flatMap { HacheckCheck(name: check.name, settings: settings, embedded: $0, clock: clock) }
         ?? HTTPCheck(name: check.name, settings: settings, clock: clock)
+    case .exec(let settings):
+      ExecCheck(
+        name: check.name, settings: settings, environment: AgentProcess.environment, turns: turns, clock: clock)
+    case .rabbitMQ(let settings): RabbitMQCheck(name: check.name, settings: settings, clock: clock)
     }
   }
 }
