@@ -56,20 +56,23 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   public let metrics = Metrics()
 
   private let options: AgentOptions
-  private let logger: Logger
+  let logger: Logger
   private let clock: LoopClock
   private let environment: RunnerEnvironment
   private let drains = DrainBoard()
-  private var process: AgentProcess?
+  var process: AgentProcess?
   private var current: NerveConfiguration?
-  private var lock: InstanceLock?
-  private var hacheck: EmbeddedHacheck?
+  var lock: InstanceLock?
+  var hacheck: EmbeddedHacheck?
   private var spoolObservation: SpoolObservation?
-  private var ensembles: Ensembles?
-  private var registries: Registries?
+  var ensembles: Ensembles?
+  var registries: Registries?
   private let commandTurns = Turns(NerveConfiguration.defaultCommandLimit)
-  private var services: ServiceSet?
+  var services: ServiceSet?
   private var heartbeat: Heartbeat?
+  /// What the program before this one in this process left.
+  private var inherited: Succession?
+  var isBeingReplaced = false
 
   /// An agent that does nothing yet.
   public init(options: AgentOptions, logger: Logger, clock: LoopClock = .system) {
@@ -99,7 +102,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// Runs until SIGTERM or SIGINT, and returns when every registration is withdrawn.
   /// - Throws: ``AgentError`` when it cannot start.
   public func run() async throws {
-    let process = AgentProcess(onReload: { [weak self] in self?.reloadAsService() }, onStop: {})
+    _ = ProcessImage.path
+    inherited = Handover.received().map(Succession.init)
+    let process = AgentProcess(
+      onReload: { [weak self] in self?.reloadAsService() }, onReplace: { [weak self] in self?.replaceSoon() },
+      onStop: {})
     self.process = process
     try start()
     process.ready()
@@ -121,6 +128,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     startHacheck(configuration)
     prepareServices(configuration, state)
     put(configuration)
+    inherited = nil
     environment.original.started()
   }
 
@@ -129,6 +137,10 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       logger.warning(
         "state_dir cannot be used: no resume after a crash, no lock",
         [.path: state.path, .reason: state.problem?.description ?? ""])
+      return
+    }
+    if let descriptor = inherited?.lock {
+      lock = InstanceLock(adopting: descriptor)
       return
     }
     do {
@@ -141,7 +153,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private func startHacheck(_ configuration: NerveConfiguration) {
     guard let settings = configuration.hacheck else { return }
     let hacheck = EmbeddedHacheck(
-      configuration: settings, clock: clock, logger: logger, metrics: metrics,
+      configuration: settings, inherited: inherited?.listeners ?? ([], ""), clock: clock, logger: logger,
+      metrics: metrics,
       onOpen: { [drains] in drains.updateAll() })
     self.hacheck = hacheck
     spoolObservation = hacheck.service.onSpoolChange { [drains] scopes in drains.spoolChanged(scopes) }
@@ -151,7 +164,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private func prepareServices(_ configuration: NerveConfiguration, _ state: StateDirectory) {
     let store = SessionStore(state: state, instanceID: configuration.instanceID, logger: logger)
     let ensembles = Ensembles(
-      sessionTimeout: options.sessionTimeout, store: store, clock: clock, logger: logger, metrics: metrics)
+      sessionTimeout: options.sessionTimeout, store: store, inherited: inherited?.sessions ?? [:], clock: clock,
+      logger: logger, metrics: metrics)
     let registries = Registries(instanceID: configuration.instanceID, ensembles: ensembles, environment: environment)
     let (environment, hacheck, clock, commandTurns) = (environment, hacheck, clock, commandTurns)
     let services = ServiceSet(
@@ -161,6 +175,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         reporter: { registries.reporter(for: $0) }, ended: { await registries.ended($0) }),
       drains: drains)
     services.onAllReported = { [weak self] in self?.dropLeftovers() }
+    services.remembered = { [weak self] in self?.inherited?.memories(of: $0) }
     (self.ensembles, self.registries, self.services) = (ensembles, registries, services)
   }
 

@@ -1,3 +1,5 @@
+internal import Reactor
+
 /// One service as the configuration describes it, checked and complete.
 ///
 /// Equal values mean that a reload has nothing to do for the service.
@@ -77,6 +79,10 @@ struct HTTPCheckSettings: Hashable, Sendable {
   struct Header: Hashable, Sendable {
     var name: String
     var value: String
+  }
+
+  var timeouts: HTTPTimeouts {
+    HTTPTimeouts(open: openTimeout, handshake: usesTLS ? handshakeTimeout : nil, read: readTimeout)
   }
 
   /// Connecting, the handshake and the answer together.

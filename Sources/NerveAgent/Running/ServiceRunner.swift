@@ -59,6 +59,13 @@ internal import SmartStack
     }
   }
 
+  /// What the checks have seen, in their order; may be set before the start to what they had seen before this
+  /// program replaced another one.
+  var memories: [CheckHistory.Memory] {
+    get { board.memories }
+    set { board.memories = newValue }
+  }
+
   /// What the checks and the operator say now; nil before all have answered.
   var verdict: Verdict? { board.verdict }
   /// Whether an operator's mark holds the service down.
@@ -67,6 +74,8 @@ internal import SmartStack
   /// Starts the first checks after `delay`, the periodic ones on the service's own schedule.
   func start(after delay: Duration = .zero) {
     environment.original.watching(configuration.name)
+    // Known from before: registrations are claimed before anybody looks for unclaimed ones.
+    if board.verdict != nil { settle(reason: "as before") }
     guard delay > .zero else { return begin() }
     starting = environment.clock.schedule(after: delay) { [weak self] in self?.begin() }
   }
@@ -109,10 +118,7 @@ internal import SmartStack
     starting = nil
     let interval = configuration.interval
     ticker = Ticker(
-      every: interval,
-      phase: Schedule.firstTick(
-        of: configuration.name, every: interval, sinceEpoch: environment.clock.now - environment.epoch),
-      clock: environment.clock
+      every: interval, from: environment.firstTick(of: configuration.name, every: interval), clock: environment.clock
     ) { [weak self] lateness in
       self?.environment.meters.lateness.observe(lateness)
       self?.probeAll()
