@@ -111,6 +111,10 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
     engine.spool.close()
   }
 
+  /// Accepts nothing more and answers what has been asked, within `limit`; the listening sockets stay open for a
+  /// successor, and what connects meanwhile waits for it.
+  public func retire(within limit: Duration) async { await listener?.retire(within: limit) }
+
   /// The listening sockets, for a successor in this process's place.
   public var descriptors: [Int32] { listener?.descriptors ?? [] }
 
