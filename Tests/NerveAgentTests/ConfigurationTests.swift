@@ -187,7 +187,7 @@ import ZooKeeper
     (#""checks": {"type": "tcp"}"#, "services.web.checks: expected a list, found a mapping"),
     (
       #""checks": [{"type": "smoke"}]"#,
-      "services.web.checks[0].type: 'smoke' is not one of exec, http, noop, rabbitmq, tcp"
+      "services.web.checks[0].type: 'smoke' is not one of exec, http, mysql, noop, rabbitmq, redis, tcp"
     ),
     (#""checks": [{}]"#, "services.web.checks[0]: the key 'type' is missing"),
     (#""checks": [{"type": "http"}]"#, "services.web.checks[0]: the key 'uri' is missing"),

@@ -23,6 +23,8 @@ internal import Reactor
       ExecCheck(
         name: check.name, settings: settings, environment: AgentProcess.environment, turns: turns, clock: clock)
     case .rabbitMQ(let settings): RabbitMQCheck(name: check.name, settings: settings, clock: clock)
+    case .redis(let settings): ProbeCheck(name: check.name, settings: settings, clock: clock)
+    case .mysql(let settings): ProbeCheck(name: check.name, settings: settings, clock: clock)
     }
   }
 }

@@ -1,3 +1,5 @@
+internal import Hacheck
+internal import Reactor
 internal import YAMLConfig
 
 /// Reads one entry of `checks`.
@@ -10,7 +12,7 @@ struct CheckReader {
   private static let range = 0.001...86_400.0
 
   func read() throws(ConfigError) -> CheckConfiguration {
-    let type = try section.choice("type", of: ["exec", "http", "noop", "rabbitmq", "tcp"])
+    let type = try section.choice("type", of: ["exec", "http", "mysql", "noop", "rabbitmq", "redis", "tcp"])
     let host = try section.string("host", default: host)
     let port = try section.int("port", in: 1...65535, default: port)
     let given = try section.optionalString("name")
@@ -22,6 +24,8 @@ struct CheckReader {
       let settings = try http(host: host, port: port, timeout: try timeout())
       name = given ?? "http-\(host):\(port)\(settings.uri)"
       kind = .http(settings)
+    case "mysql": kind = .mysql(try mysql(host: host, port: port))
+    case "redis": kind = .redis(try redis(host: host, port: port))
     case "rabbitmq": kind = .rabbitMQ(try rabbitMQ(host: host, port: port))
     case "tcp": kind = .tcp(host: host, port: port, timeout: try timeout())
     default:
@@ -73,6 +77,41 @@ struct CheckReader {
       host: host, port: port, username: try section.string("username", default: "guest"),
       password: try section.string("password", default: "guest"), virtualHost: virtualHost,
       timeout: try timeout(default: CheckReader.rabbitMQTimeout))
+  }
+
+  // MARK: Redis and MySQL
+
+  private func redis(host: String, port: Int) throws(ConfigError) -> RedisCheckSettings {
+    RedisCheckSettings(
+      host: host, port: port, username: try section.optionalString("username"),
+      password: try section.optionalString("password"), database: try section.int("db", in: 0...1_000_000, default: 0),
+      timeout: try timeout())
+  }
+
+  private func mysql(host: String, port: Int) throws(ConfigError) -> MySQLCheckSettings {
+    // The plug-ins that the original's users had wrote two of the keys otherwise.
+    let (user, name) = (try section.optionalString("user"), try section.optionalString("dbname"))
+    return MySQLCheckSettings(
+      host: host, port: port, username: try section.string("username", default: user),
+      password: try section.string("password", default: ""),
+      database: try section.optionalString("database") ?? name, serverKey: try serverKey(),
+      timeout: try timeout(default: CheckReader.mysqlTimeout))
+  }
+
+  private static let mysqlTimeout = Duration.seconds(1)
+
+  private func serverKey() throws(ConfigError) -> MySQLProbe.ServerKey {
+    let key = "server_public_key"
+    switch try section.string(key, default: "none") {
+    case "none": return .unknown
+    case "retrieve": return .retrieved
+    case let path:
+      do {
+        return .known(try Files.read(path, limit: 64 << 10))
+      } catch {
+        throw section.error(key, "\(error); write none, retrieve, or the path of a PEM file")
+      }
+    }
   }
 
   // MARK: HTTP

@@ -45,6 +45,8 @@ struct CheckConfiguration: Hashable, Sendable {
     case tcp(host: String, port: Int, timeout: Duration)
     case exec(ExecCheckSettings)
     case rabbitMQ(RabbitMQCheckSettings)
+    case redis(RedisCheckSettings)
+    case mysql(MySQLCheckSettings)
     case noop
   }
 
@@ -55,6 +57,8 @@ struct CheckConfiguration: Hashable, Sendable {
     case .tcp(_, _, let timeout): timeout
     case .exec(let settings): settings.timeout
     case .rabbitMQ(let settings): settings.timeout
+    case .redis(let settings): settings.timeout
+    case .mysql(let settings): settings.timeout
     case .noop: .zero
     }
   }

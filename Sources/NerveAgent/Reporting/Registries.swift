@@ -49,6 +49,9 @@ internal import SmartStack
     }
   }
 
+  /// Whether every ensemble and every etcd answers.
+  var areConnected: Bool { ensembles.areConnected && etcds.values.allSatisfy(\.isReachable) }
+
   /// Deletes what an earlier run left behind and no service of `running` wants.
   func dropLeftovers(of running: [ServiceConfiguration]) {
     let targets = running.compactMap(\.registry.zooKeeper)
