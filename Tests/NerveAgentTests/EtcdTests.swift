@@ -126,7 +126,7 @@ extension EtcdServer {
       let (web, geo) = (world.reporter("web"), world.reporter("geo"))
       web.report(.up)
       try await eventually("registered") { web.state.isSettled }
-      server.pause()
+      try await server.pause()
       geo.report(.up)
       try await eventually("no answer") { if case .failed = geo.state { true } else { false } }
       web.report(.down)

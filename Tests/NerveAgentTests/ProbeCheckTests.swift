@@ -74,6 +74,27 @@ import YAMLConfig
     #expect(!nowhere.passed)
   }
 
+  @Test func httpPlainAndWithACertificateThatNobodyHasSigned() async throws {
+    let server = try await DebianServer.nginx()
+    for (port, tls) in [(server.port, "false"), (server.secondPort, "true")] {
+      func result(_ uri: String, _ more: String = "") async throws -> CheckResult {
+        try await probe(
+          #"""
+          "type": "http", "host": "127.0.0.1", "port": \#(port), "ssl": \#(tls), "uri": "\#(uri)", "timeout": 60,
+          "open_timeout": 60, "ssl_timeout": 60\#(more)
+          """#)
+      }
+      let fine = try await result("/ok", #", "expect": "fine", "headers": {"X-A": "1"}"#)
+      #expect(fine.passed, "\(fine.detail)")
+      #expect(try await result("/away").passed)
+      #expect(try await result("/bad").detail == "HTTP 500: broken")
+      #expect(try await result("/ok", #", "expect": "coarse""#).detail == "HTTP 200 without 'coarse' in its body")
+    }
+    let mixed = try await probe(
+      #""type": "http", "host": "127.0.0.1", "port": \#(server.port), "ssl": true, "uri": "/""#)
+    #expect(!mixed.passed)
+  }
+
   @Test func deadlines() throws {
     func deadline(_ text: String) throws -> Duration? {
       try load(serviceText(#""checks": [{\#(text)}]"#)).services.first?.checks.first?.deadline

@@ -9,6 +9,11 @@ internal import Reactor
   let turns: Turns
   let clock: LoopClock
 
+  /// Ours, without what our service manager tells us and nobody else.
+  private static let commandEnvironment = AgentProcess.environment.filter {
+    !["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].contains($0.key)
+  }
+
   /// One check per entry of the configuration, in its order.
   func checks(of service: ServiceConfiguration) -> [any HealthCheck] { service.checks.map(check) }
 
@@ -21,7 +26,7 @@ internal import Reactor
         ?? HTTPCheck(name: check.name, settings: settings, clock: clock)
     case .exec(let settings):
       ExecCheck(
-        name: check.name, settings: settings, environment: AgentProcess.environment, turns: turns, clock: clock)
+        name: check.name, settings: settings, environment: CheckFactory.commandEnvironment, turns: turns, clock: clock)
     case .rabbitMQ(let settings): RabbitMQCheck(name: check.name, settings: settings, clock: clock)
     case .redis(let settings): ProbeCheck(name: check.name, settings: settings, clock: clock)
     case .mysql(let settings): ProbeCheck(name: check.name, settings: settings, clock: clock)

@@ -27,6 +27,8 @@ struct ZooKeeperTarget: Hashable, Sendable {
   var registration: Registration
   /// `ttl_seconds`: how often a persistent node is written again, so that its mtime tells that we live.
   var renewal: Duration?
+  /// `use_path_encoding`: how long the payload is as part of a name, be it too long for one.
+  var encodedBytes: Int?
 }
 
 extension ZooKeeperTarget {

@@ -38,14 +38,14 @@ struct RegistryReader {
   // MARK: ZooKeeper
 
   private func zooKeeper(_ payload: RegistrationPayload) throws(ConfigError) -> ZooKeeperTarget {
-    let mode = try nodeMode()
+    let (mode, isEncoded) = (try nodeMode(), flag("use_path_encoding"))
     let registration = Registration(
-      directory: try path("zk_path", of: "a znode"),
-      name: payload.nodeName(pathEncoded: flag("use_path_encoding")),
+      directory: try path("zk_path", of: "a znode"), name: payload.nodeName(pathEncoded: isEncoded),
       data: Array(payload.json.utf8), mode: mode)
     return ZooKeeperTarget(
       ensemble: try ensemble(), registration: registration,
-      renewal: try section.optionalDuration("ttl_seconds", in: 0.1...1e9))
+      renewal: try section.optionalDuration("ttl_seconds", in: 0.1...1e9),
+      encodedBytes: isEncoded ? Base64.text(registration.data).utf8.count : nil)
   }
 
   private func nodeMode() throws(ConfigError) -> NodeMode {

@@ -11,7 +11,7 @@ enum EtcdError: Error, Equatable, CustomStringConvertible {
 
   var description: String {
     switch self {
-    case .unreachable(let reasons): "no etcd answers: \(reasons.joined(separator: "; "))"
+    case .unreachable(let reasons): "no etcd answers: \(reasons.sorted().joined(separator: "; "))"
     case .refused(let request, let reason): "etcd refused \(request): \(reason)"
     case .leaseNotFound: "the lease has expired"
     }

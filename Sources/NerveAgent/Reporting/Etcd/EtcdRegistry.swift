@@ -197,6 +197,8 @@ internal import SmartStack
 
   /// Which interface to speak: the original's wherever the server has it, since that is what its readers know.
   private func interface() async throws -> EtcdSettings.API {
+    // After the goodbye nothing must be written any more: nobody would keep it alive, or take it back.
+    guard !isEnded else { throw CancellationError() }
     if let spoken { return spoken }
     let response = try await client.send("GET", EtcdV2.target("/"))
     switch response.status {
