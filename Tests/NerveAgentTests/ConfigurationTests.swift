@@ -15,6 +15,7 @@ import ZooKeeper
       serviceText(
         #"""
         "reporter_type": "zookeeper", "check_interval": 2.0, "check_mocked": false, "zk_cluster_name": "x",
+        "max_repeated_report_failures": 10,
         "node_type": "persistent", "ttl_seconds": 30,
         "rate_limiting": {"average_rate": 2, "max_burst": 5, "shadow_mode": false},
         "checks": [

@@ -14,6 +14,8 @@ struct ServiceReader {
     let port = try section.int("port", in: 1...65535)
     // configure_nerve writes the ensemble's name for its own use.
     section.acknowledge("zk_cluster_name", "name")
+    // The original copies it from the top level to every service, and people copy it from there.
+    section.acknowledge("max_repeated_report_failures")
     let registry = RegistryReader(instanceID: instanceID, section: section)
     let service = ServiceConfiguration(
       key: key, name: key, host: host, port: port, registry: try registry.read(name: key),
