@@ -125,11 +125,14 @@ import Testing
     _ = claim("a") { states.append($0) }
     #expect(registry.requests.count == 1)
     #expect(record.isFailing)
-    clock.advance(by: .milliseconds(500))
+    // Each delay is between half of its ceiling and all of it: 0.5 s, 1 s, 2 s.
+    clock.advance(by: .milliseconds(249))
+    #expect(registry.requests.count == 1)
+    clock.advance(by: .milliseconds(251))
     #expect(registry.requests.count == 2)
-    clock.advance(by: .milliseconds(499))
+    clock.advance(by: .milliseconds(249))
     #expect(registry.requests.count == 2)
-    clock.advance(by: .milliseconds(501))
+    clock.advance(by: .milliseconds(751))
     #expect(registry.requests.count == 3)
     _ = claim("b")
     #expect(registry.requests == ["a", "a", "a", "b"])
