@@ -22,8 +22,16 @@ struct SeenServices {
 
   private var records: LRUTable<String, Record>
 
-  /// - Parameter capacity: services kept; the least recently asked for go first.
-  init(capacity: Int) { records = LRUTable(capacity: capacity) }
+  /// Seconds after its last question that a service is forgotten.
+  private let lifetime: Double
+
+  /// - Parameters:
+  ///   - capacity: services kept; the least recently asked for go first.
+  ///   - lifetime: seconds after its last question that a service is forgotten by ``sweep(now:)``.
+  init(capacity: Int, lifetime: Double = .infinity) {
+    records = LRUTable(capacity: capacity)
+    self.lifetime = lifetime
+  }
 
   /// How many services are known.
   var count: Int { records.count }
@@ -43,6 +51,9 @@ struct SeenServices {
     record.counts[isKnown ? peer : "other", default: 0] += 1
     return record
   }
+
+  /// Forgets services past their lifetime. Costs what it removes: the table is in the order of the questions.
+  mutating func sweep(now: Double) { records.removeOldest { now - $0.asked > lifetime } }
 
   /// Notes what a question was answered; `code` is 599 for a service that could not be asked.
   static func answer(_ record: Record, code: Int, peer: String, time: Double) {
