@@ -31,7 +31,7 @@ TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT)
 SHELL_SCRIPTS := scripts/install-dependencies .ci/run
-PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench *.py) $(addprefix Tests/Conformance/,run *.py)
+PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench soak *.py) $(addprefix Tests/Conformance/,run *.py)
 
 .PHONY: help dependencies build check test unit conformance demo bench test-tsan test-asan fuzz format clean
 

@@ -22,6 +22,8 @@ internal import SmartStack
   private let clock: LoopClock
   private let accounts: ProbeAccounts
   private let durations: [CheckProtocol: Histogram]
+  private let waits: Histogram
+  private let refusals: Counter
 
   /// Sent as `User-Agent`, unless the configuration has the asker's copied.
   private static let userAgent = "smartstack-hacheck"
@@ -42,8 +44,15 @@ internal import SmartStack
     durations = Dictionary(
       uniqueKeysWithValues: CheckProtocol.allCases.map { kind in
         let help = "How long live checks took, waiting for a slot not included."
-        return (kind, metrics.histogram("hacheck_check_seconds", ["protocol": kind.rawValue], help: help))
+        return (kind, metrics.histogram("hacheck_check_duration_seconds", ["protocol": kind.rawValue], help: help))
       })
+    waits = metrics.histogram(
+      "hacheck_check_wait_seconds", help: "How long live checks waited for a slot, those included that waited in vain.")
+    refusals = metrics.counter("hacheck_checks_refused_total", help: "Live checks that found no slot in time.")
+    metrics.onRender { [weak cache] metrics in
+      metrics.gauge("hacheck_cache_bytes", help: "Bytes of bodies and keys of the answers kept.").value =
+        Double(cache?.cost ?? 0)
+    }
   }
 
   // MARK: Questions
@@ -138,7 +147,10 @@ internal import SmartStack
     if live.port == 0 { return CheckOutcome(code: 599, "port 0 cannot be asked; the port was to come from a header") }
     let limit = configuration.healthcheckTimeout
     let asked = clock.now
-    guard await slots.acquire(live.endpoint, within: limit) else {
+    let isAdmitted = await slots.acquire(live.endpoint, within: limit)
+    waits.observe(clock.now - asked)
+    guard isAdmitted else {
+      refusals.increment()
       return CheckOutcome(
         code: 599, "no answer: \(configuration.checksPerTarget) other checks of \(live.endpoint) are under way")
     }

@@ -35,10 +35,14 @@ internal import SmartStack
     self.logger = logger
     self.metrics = metrics
     requests = RequestCounters(metrics)
-    seen = SeenServices(capacity: configuration.seenServicesSize)
+    seen = SeenServices(
+      capacity: configuration.seenServicesSize, lifetime: configuration.seenServicesTime.seconds)
     targets = LRUTable(capacity: HTTPFace.rememberedTargets)
     start = clock.now
   }
+
+  /// Forgets services that nobody has asked for in a long time.
+  func sweep() { seen.sweep(now: clock.unixTime) }
 
   // MARK: Routes
 

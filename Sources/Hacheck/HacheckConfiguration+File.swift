@@ -73,6 +73,7 @@ extension HacheckConfiguration {
     checksInAll = try section.int("max_checks", in: 1...1_000_000, default: checksInAll)
     cacheSize = try section.int("cache_size", in: 1...10_000_000, default: cacheSize)
     seenServicesSize = try section.int("seen_services_size", in: 1...10_000_000, default: seenServicesSize)
+    seenServicesTime = try section.duration("seen_services_time", default: seenServicesTime)
     bodyLimit = try section.int("max_body_bytes", in: 0...(64 << 20), default: bodyLimit)
   }
 

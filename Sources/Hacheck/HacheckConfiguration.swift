@@ -47,6 +47,8 @@ public struct HacheckConfiguration: Sendable, Equatable {
   /// `seen_services_size`: service names kept for `/recent` and `/status/count`; the least recently
   /// asked for go first.
   public var seenServicesSize = 10_000
+  /// `seen_services_time`: services that nobody has asked for in so long are forgotten.
+  public var seenServicesTime: Duration = .seconds(86_400)
   /// `max_body_bytes`: what is kept and passed on of a service's answer; the rest is cut.
   public var bodyLimit = 65_536
 

@@ -53,6 +53,19 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
     face = HTTPFace(
       engine: engine, configuration: configuration, clock: clock, logger: logger, metrics: metrics)
     publish(metrics)
+    makeRoom(logger)
+  }
+
+  /// A check and its asker take a descriptor each; what else the process has open is little. The operator's own
+  /// limit stands.
+  private func makeRoom(_ logger: Logger) {
+    guard configuration.descriptorLimit == nil else { return }
+    let wanted = 2 * configuration.checksInAll + 1024
+    let limit = DescriptorLimit.raise(to: wanted)
+    if limit < wanted {
+      logger.warning(
+        "few descriptors for max_checks", [.reason: "the hard limit is \(limit), \(wanted) would do for all of them"])
+    }
   }
 
   /// The address that this host's name resolves to, for ``HacheckConfiguration/hostAddress``; nil if it
@@ -67,7 +80,9 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
   public func open() throws(HacheckError) {
     try engine.spool.open()
     sweeper = Ticker(every: HacheckService.sweepInterval, phase: HacheckService.sweepInterval, clock: clock) {
-      [weak self] _ in self?.engine.cache.sweep()
+      [weak self] _ in
+      self?.engine.cache.sweep()
+      self?.face.sweep()
     }
     guard configuration.hostAddress == nil else { return }
     Task { @LoopActor in engine.own.setHost(await OwnAddresses.resolveHost()) }

@@ -1,3 +1,5 @@
+import Reactor
+import TestSupport
 import Testing
 import YAMLConfig
 
@@ -32,6 +34,11 @@ import YAMLConfig
       cache_size: 11
       seen_services_size: 12
       max_body_bytes: 13
+      seen_services_time: 14
+      mysql_server_public_key: retrieve
+      redis_username: probe
+      redis_password: secret
+      smtp_hello: probe.test
       """)
     var expected = HacheckConfiguration()
     expected.cacheTime = .seconds(1)
@@ -47,6 +54,10 @@ import YAMLConfig
     expected.checkNetworks = ["172.16.0.0/12"].compactMap { AddressRange($0) }
     expected.headersToCopy = ["Host", "X-Foo"]
     (expected.cacheSize, expected.seenServicesSize, expected.bodyLimit) = (11, 12, 13)
+    expected.seenServicesTime = .seconds(14)
+    expected.mysqlServerKey = .retrieved
+    (expected.redisUsername, expected.redisPassword) = ("probe", "secret")
+    expected.smtpHello = "probe.test"
     #expect(found == expected)
     #expect(warnings.isEmpty)
   }
@@ -60,6 +71,17 @@ import YAMLConfig
     let found = try read("cache_time: \"5\"\nrlimit_nofile: \"1024\"").configuration
     #expect(found.cacheTime == .seconds(5))
     #expect(found.descriptorLimit == .count(1024))
+  }
+
+  @Test func aServersKeyIsReadFromItsFile() throws {
+    let folder = TemporaryDirectory()
+    try AtomicFile.write(Array("PEM".utf8), to: "\(folder.path)/key.pem", mode: 0o600, sync: false)
+    let found = try read("mysql_server_public_key: \(folder.path)/key.pem").configuration
+    #expect(found.mysqlServerKey == .known(Array("PEM".utf8)))
+    #expect(try read("mysql_server_public_key: none").configuration.mysqlServerKey == .unknown)
+    let error = #expect(throws: ConfigError.self) { try read("mysql_server_public_key: \(folder.path)/gone") }
+    #expect(error?.description.contains("write none, retrieve, or the path of a PEM file") == true)
+    #expect(throws: ConfigError.self) { try read("smtp_hello: \"a b\"") }
   }
 
   @Test func unknownKeysAreWarnings() throws {

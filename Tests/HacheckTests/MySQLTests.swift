@@ -146,6 +146,13 @@ import Testing
     #expect(plain == Array(password.utf8) + [0])
   }
 
+  /// Logins that succeed, as the server's packets.
+  static let conversations: [[[UInt8]]] = [
+    [greeting("mysql_native_password"), packet(2, ok)],
+    [greeting("caching_sha2_password"), packet(2, [1, 3]), packet(3, ok)],
+    [greeting("caching_sha2_password"), switching("mysql_native_password"), packet(4, ok)],
+  ]
+
   // MARK: What else servers say
 
   static let odd: [(what: String, words: [[UInt8]], result: ProbeResult)] = [
