@@ -23,6 +23,9 @@ struct SeenServices {
   /// - Parameter capacity: services kept; the least recently asked for go first.
   init(capacity: Int) { records = LRUTable(capacity: capacity) }
 
+  /// What is known of each service, in no particular order.
+  var services: [Record] { records.entries.map(\.value) }
+
   /// How many services are known.
   var count: Int { records.count }
 

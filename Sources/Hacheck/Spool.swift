@@ -39,9 +39,11 @@ internal import SmartStack
       watch = try FileWatch(path: directory.root) { [weak self] names in self?.filesChanged(names) }
       try reload()
       hasStarted = true
+      problem = nil
       logger.info("spool read", [.path: directory.root, .count: marks.count])
     } catch {
       close()
+      problem = "\(error)"
       throw .spoolUnusable(path: directory.root, reason: "\(error)")
     }
   }
@@ -52,9 +54,16 @@ internal import SmartStack
     watch = nil
     expiry?.cancel()
     expiry = nil
+    problem = "it was closed"
   }
 
   // MARK: Questions
+
+  /// Why the folder is not followed; nil as long as it is.
+  private(set) var problem: String? = "it was not opened yet"
+
+  /// All marks by the names of their files; some may be over and not lifted yet.
+  var allMarks: [String: SpoolMark] { marks }
 
   /// How many marks there are.
   var count: Int { marks.count }
@@ -129,7 +138,10 @@ internal import SmartStack
     }
     do {
       try reload()
+      if problem != nil { logger.notice("spool is read again", [.path: directory.root]) }
+      problem = nil
     } catch {
+      problem = "\(error)"
       logger.error("spool cannot be read, the known marks stay", [.path: directory.root, .reason: error])
     }
   }

@@ -26,10 +26,10 @@ public enum SpoolScope: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Reads a file's name. What has no number after its last colon counts as a service of that name.
+  /// Reads a file's name. What has no plain number after its last colon counts as a service of that name.
   init(fileName: String) {
     let (head, tail) = fileName[...].cutAtLast(":")
-    guard let tail, let port = Int(tail), port >= 0, !head.isEmpty else {
+    guard let tail, let port = Int(tail), port >= 0, "\(port)" == tail, !head.isEmpty else {
       self = SpoolScope(service: fileName, port: nil)
       return
     }

@@ -89,12 +89,13 @@ internal import Glibc
   }
 
   private struct Changes {
-    var names: [String] = []
+    private(set) var names: [String] = []
+    private var known: Set<String> = []
     var isEverything = false
     var mustRearm = false
 
     mutating func add(_ name: String) {
-      if !names.contains(name) { names.append(name) }
+      if known.insert(name).inserted { names.append(name) }
     }
   }
 

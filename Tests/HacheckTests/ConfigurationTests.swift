@@ -25,10 +25,17 @@ import YAMLConfig
       mysql_password: p
       rlimit_nofile: max
       allow_remote_spool_changes: yes
-      spool_change_networks: [10.0.0.0/8, "::1"]
+      spool_change_networks: [10.0.0.0/8, "::1", this-machine]
       check_networks:
         - 172.16.0.0/12
       http_headers_to_copy: [Host, X-Foo]
+      page_hosts: [hacheck.example]
+      unix_socket: /run/hacheck.sock
+      unix_socket_mode: "0666"
+      max_connections: 77
+      request_timeout: 5
+      user: nobody
+      group: nogroup
       cache_size: 11
       seen_services_size: 12
       max_body_bytes: 13
@@ -43,7 +50,12 @@ import YAMLConfig
     (expected.mysqlUsername, expected.mysqlPassword) = ("u", "p")
     expected.descriptorLimit = .maximum
     expected.allowsSpoolChanges = true
-    expected.spoolChangeNetworks = ["10.0.0.0/8", "::1"].compactMap { AddressRange($0) }
+    expected.spoolChangeNetworks =
+      ["10.0.0.0/8", "::1"].compactMap { AddressRange($0).map { .network($0) } } + [.thisMachine]
+    expected.pageHosts = ["hacheck.example"]
+    (expected.unixSocket, expected.unixSocketMode) = ("/run/hacheck.sock", 0o666)
+    (expected.maxConnections, expected.requestTimeout) = (77, .seconds(5))
+    (expected.user, expected.group) = ("nobody", "nogroup")
     expected.checkNetworks = ["172.16.0.0/12"].compactMap { AddressRange($0) }
     expected.headersToCopy = ["Host", "X-Foo"]
     (expected.cacheSize, expected.seenServicesSize, expected.bodyLimit) = (11, 12, 13)
