@@ -72,10 +72,7 @@ internal import SmartStack
   private func services(_ seen: SeenServices, _ search: String) -> StatusPage.Shown<StatusPage.Service> {
     let fitting = seen.services.filter { search.isEmpty || $0.name.contains(search) }
     let first = fitting.smallest(PageDesk.mostRows) { $0.name < $1.name }
-    var instances: [String: Int] = [:]
-    for mark in engine.spool.allMarks.values {
-      if case .instance(let service, _, _) = mark.scope { instances[service, default: 0] += 1 }
-    }
+    let instances = markedInstances(of: Set(first.map(\.name)))
     let rows = first.map { record in
       StatusPage.Service(
         name: record.name, asked: record.asked, code: record.last?.code, peer: record.last?.peer,
@@ -85,11 +82,31 @@ internal import SmartStack
     return StatusPage.Shown(rows: rows, total: fitting.count)
   }
 
+  /// How many marks there are on single instances of these services.
+  private func markedInstances(of services: Set<String>) -> [String: Int] {
+    var counts: [String: Int] = [:]
+    if services.isEmpty { return counts }
+    for mark in engine.spool.allMarks.values {
+      if case .instance(let service, _, _) = mark.scope, services.contains(service) {
+        counts[service, default: 0] += 1
+      }
+    }
+    return counts
+  }
+
   private func marks(_ search: String) -> StatusPage.Shown<SpoolMark> {
-    let fitting = engine.spool.allMarks.filter { search.isEmpty || $0.key.contains(search) }
+    var total = 0
+    // Lazy: there may be very many, and the loop waits.
+    let fitting = engine.spool.allMarks.lazy.filter { mark in
+      guard search.isEmpty || mark.key.contains(search) else { return false }
+      total += 1
+      return true
+    }
     // `all` concerns everybody.
-    let first = fitting.smallest(PageDesk.mostRows) { ($0.key != "all", $0.key) < ($1.key != "all", $1.key) }
-    return StatusPage.Shown(rows: first.map(\.value), total: fitting.count)
+    let first = fitting.smallest(PageDesk.mostRows) {
+      $0.key != $1.key && ($0.key == "all" || $1.key != "all" && $0.key < $1.key)
+    }
+    return StatusPage.Shown(rows: first.map(\.value), total: total)
   }
 
   // MARK: Headers
@@ -108,11 +125,6 @@ internal import SmartStack
       ("Referrer-Policy", "same-origin"),
     ]
   }
-}
-
-/// `false` comes before `true`.
-private func < (one: (Bool, String), other: (Bool, String)) -> Bool {
-  one.0 == other.0 ? one.1 < other.1 : !one.0
 }
 
 extension Sequence {
