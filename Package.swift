@@ -47,13 +47,16 @@ let package = Package(
     room("SmartStack", [logging]),
 
     room("ZooKeeper", ["CZooKeeper", "Reactor", "SmartStack", logging]),
+    room("Topology", ["Reactor", "SmartStack", "YAMLConfig"]),
     room("HAProxyConfigGen", ["SmartStack"]),
     room("HAProxyRuntime", ["Reactor", "SmartStack"]),
 
     room("AgentRuntime", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     room("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
 
-    room("NerveAgent", ["AgentRuntime", "Hacheck", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+    room(
+      "NerveAgent",
+      ["AgentRuntime", "Hacheck", "ZooKeeper", "Topology", "Reactor", "SmartStack", "YAMLConfig", logging]),
     room(
       "SynapseAgent",
       [
@@ -76,6 +79,7 @@ let package = Package(
     tests("Reactor", []),
     tests("YAMLConfig", []),
     tests("SmartStack", [logging]),
+    tests("Topology", ["SmartStack", "YAMLConfig"]),
     tests("ZooKeeper", ["Reactor", "SmartStack", logging]),
     tests("HAProxyConfigGen", ["SmartStack"]),
     tests("HAProxyRuntime", ["Reactor", "SmartStack"]),

@@ -3,10 +3,12 @@ public import Reactor
 
 /// The agent as a process: its signals, and what it tells the service manager.
 ///
-/// SIGTERM and SIGINT stop it (once; a second one does nothing more), SIGHUP reloads its configuration.
+/// SIGTERM and SIGINT stop it (once; a second one does nothing more), SIGHUP reloads its configuration, SIGUSR2
+/// replaces its program by the one that is installed now.
 @LoopActor public final class AgentProcess {
   private let manager: ServiceManager
   private let onReload: @LoopActor () -> Void
+  private let onReplace: @LoopActor () -> Void
   private let onStop: @LoopActor () -> Void
   private var signals: [SignalSource] = []
   private var watchdog: Ticker?
@@ -19,19 +21,25 @@ public import Reactor
   /// - Parameters:
   ///   - environment: where NOTIFY_SOCKET and WATCHDOG_USEC are looked for.
   ///   - onReload: runs for each SIGHUP.
+  ///   - onReplace: runs for each SIGUSR2.
   ///   - onStop: runs once, before ``waitUntilStopped()`` returns.
   public init(
     environment: [String: String] = AgentProcess.environment,
-    onReload: @escaping @LoopActor () -> Void, onStop: @escaping @LoopActor () -> Void
+    onReload: @escaping @LoopActor () -> Void, onReplace: @escaping @LoopActor () -> Void = {},
+    onStop: @escaping @LoopActor () -> Void
   ) {
     manager = ServiceManager(environment: environment)
     self.onReload = onReload
+    self.onReplace = onReplace
     self.onStop = onStop
     signals = [
       SignalSource(SIGHUP) { [weak self] in self?.reload() },
+      SignalSource(SIGUSR2) { [weak self] in self?.replace() },
       SignalSource(SIGTERM) { [weak self] in self?.stop() },
       SignalSource(SIGINT) { [weak self] in self?.stop() },
     ]
+    // The program before this one may have blocked them.
+    ProcessImage.acceptSignals([SIGHUP, SIGUSR2, SIGTERM, SIGINT])
   }
 
   /// Tells the service manager that the agent serves, and keeps its watchdog fed from the event loop: a loop
@@ -64,6 +72,10 @@ public import Reactor
     onStop()
     for continuation in waiting { continuation.resume() }
     waiting = []
+  }
+
+  private func replace() {
+    if !isStopping { onReplace() }
   }
 
   private func reload() {

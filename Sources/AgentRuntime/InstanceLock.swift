@@ -27,6 +27,13 @@ public final class InstanceLock {
     if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
   }
 
+  /// Goes on with the lock of the program that this one has replaced.
+  /// - Parameter descriptor: what ``surrender()`` gave.
+  public init(adopting descriptor: Int32) { self.descriptor = descriptor }
+
+  /// The locked descriptor, for a successor in this process's place.
+  public func surrender() -> Int32 { descriptor }
+
   deinit { close(descriptor) }
 
   private static func owner(_ descriptor: Int32) -> Int? {

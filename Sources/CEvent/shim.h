@@ -27,6 +27,8 @@ static inline int smartstack_name_thread(const char *name) { return prctl(PR_SET
 static inline int smartstack_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 // Declared by glibc only under _GNU_SOURCE, which the importer does not set.
 extern int pipe2(int ends[2], int flags);
+extern int memfd_create(const char *name, unsigned int flags);
+extern int close_range(unsigned int first, unsigned int last, int flags);
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int first);
 

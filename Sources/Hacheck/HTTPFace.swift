@@ -45,6 +45,14 @@ internal import SmartStack
     start = clock.now
   }
 
+  /// Adds what only the face knows to `metrics`.
+  func publish(_ metrics: Metrics) {
+    metrics.onRender { [weak self] metrics in
+      metrics.gauge("hacheck_seen_services", help: "Services in /recent and on the page.").value =
+        Double(self?.seen.count ?? 0)
+    }
+  }
+
   // MARK: Routes
 
   /// Answers one request, now or later.

@@ -59,6 +59,7 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
     face = HTTPFace(
       engine: engine, configuration: configuration, clock: clock, logger: logger, metrics: metrics)
     publish(metrics)
+    face.publish(metrics)
     ProcessMetrics.publish(in: metrics)
   }
 
@@ -128,6 +129,10 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
     sweeper = nil
     engine.spool.close()
   }
+
+  /// Accepts nothing more and answers what has been asked, within `limit`; the listening sockets stay open for a
+  /// successor, and what connects meanwhile waits for it.
+  public func retire(within limit: Duration) async { await listener?.retire(within: limit) }
 
   /// The listening sockets, for a successor in this process's place.
   public var descriptors: [Int32] { listener?.descriptors ?? [] }

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// Which services were asked for, when, by whom, and what they were told: `/recent` and `/status/count`.
 struct SeenServices {
   /// What is known of one service. A class, so that one lookup serves several changes.
@@ -56,9 +58,9 @@ struct SeenServices {
       record in
       let last =
         record.last.map { last in
-          "{\"code\": \(last.code), \"remote_ip\": \(JSONValue.quoted(last.peer)), \"ts\": \(last.time)}"
+          "{\"code\": \(last.code), \"remote_ip\": \(JSONText.asciiQuoted(last.peer)), \"ts\": \(last.time)}"
         } ?? "null"
-      return "[\(JSONValue.quoted(record.name)), \(last)]"
+      return "[\(JSONText.asciiQuoted(record.name)), \(last)]"
     }
     return "{\"seen_services\": [\(items.joined(separator: ", "))], \"threshold_seconds\": \(shownThreshold)}"
   }
@@ -66,8 +68,8 @@ struct SeenServices {
   /// How often each service was asked for by whom, as `/status/count` tells it.
   func accessCounts() -> String {
     let items = records.entries.map { name, record in
-      let counts = record.counts.sorted { $0.key < $1.key }.map { "\(JSONValue.quoted($0)): \($1)" }
-      return "\(JSONValue.quoted(name)): {\(counts.joined(separator: ", "))}"
+      let counts = record.counts.sorted { $0.key < $1.key }.map { "\(JSONText.asciiQuoted($0)): \($1)" }
+      return "\(JSONText.asciiQuoted(name)): {\(counts.joined(separator: ", "))}"
     }
     return "{\"service_access_counts\": {\(items.sorted().joined(separator: ", "))}}"
   }

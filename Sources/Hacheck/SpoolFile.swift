@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// What a file of the spool says: `{"reason": …, "expiration": …, "creation": …}`, or, in the old format,
 /// the reason and nothing else.
 struct SpoolFile: Equatable {
@@ -17,13 +19,13 @@ struct SpoolFile: Equatable {
   /// Reads a file's contents; there are none that cannot be read. Whatever is no JSON object is the reason.
   /// A time that is no number counts as absent: the mark then holds until somebody lifts it.
   init(contents: [UInt8]) {
-    guard let value = JSONValue(contents), case .object = value else {
+    guard let value = JSONValue(contents, dialect: .python), case .object = value else {
       self.init(reason: String(decoding: contents, as: UTF8.self), expiration: nil, creation: nil)
       return
     }
     self.init(
-      reason: SpoolFile.words(value["reason"]), expiration: value["expiration"]?.finiteNumber,
-      creation: value["creation"]?.finiteNumber)
+      reason: SpoolFile.words(value["reason"]), expiration: value["expiration"]?.double,
+      creation: value["creation"]?.double)
   }
 
   /// What the original prints for a reason that is no text.
@@ -40,7 +42,7 @@ struct SpoolFile: Equatable {
   var contents: [UInt8] {
     let times = [expiration, creation].map { $0.map { "\($0)" } ?? "null" }
     return Array(
-      "{\"reason\": \(JSONValue.quoted(reason)), \"expiration\": \(times[0]), \"creation\": \(times[1])}".utf8)
+      "{\"reason\": \(JSONText.asciiQuoted(reason)), \"expiration\": \(times[0]), \"creation\": \(times[1])}".utf8)
   }
 
   /// The mark it is for the scope that the file's name means.

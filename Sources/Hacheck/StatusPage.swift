@@ -185,7 +185,7 @@ struct StatusPage {
     """
     <section><h2>Mark something down</h2>
     <form method="post" action="/" class="line"><label>What<input name="mark" required maxlength="255" \
-    placeholder="web.main or web.main:31001" autocomplete="off" spellcheck="false"></label>\(StatusPage.reasonAndEnd)\
+    placeholder="web.main:31001" autocomplete="off" spellcheck="false"></label>\(StatusPage.reasonAndEnd)\
     <button name="status" value="down" class="danger">Mark down</button></form>
     <p class="quiet">NAME is a whole service, NAME:PORT one instance on this machine, <code>all</code> everything.</p>
     </section>

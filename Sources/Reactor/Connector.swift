@@ -58,7 +58,7 @@ enum Connector {
       if result != 0 { return .failed(result) }
       break
     }
-    if !isUnix, isConnectedToItself(descriptor, address) { return .selfConnected }
+    if !isUnix, isConnectedToItself(descriptor) { return .selfConnected }
     isHandedOut = true
     return .connected(descriptor)
   }
@@ -89,8 +89,10 @@ enum Connector {
 
   /// A port nobody listens on can be given to the connecting socket itself, which then talks to itself
   /// (simultaneous open): a health check would find a dead service alive.
-  private static func isConnectedToItself(_ descriptor: Int32, _ peer: SocketAddress) -> Bool {
-    guard let local = SocketAddress(of: descriptor, { getsockname($0, $1, $2) }) else { return false }
+  static func isConnectedToItself(_ descriptor: Int32) -> Bool {
+    guard let local = SocketAddress(of: descriptor, { getsockname($0, $1, $2) }),
+      let peer = SocketAddress(of: descriptor, { getpeername($0, $1, $2) })
+    else { return false }
     return local.port == peer.port && local.host == peer.host
   }
 

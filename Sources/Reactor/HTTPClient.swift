@@ -10,10 +10,23 @@
   public static func send(
     _ request: HTTPRequest, deadline: Duration, limits: HTTPClientLimits = HTTPClientLimits()
   ) async throws -> HTTPResponse {
-    let bytes = try request.wireBytes()
+    try await send(request.prepared(), deadline: deadline, limits: limits)
+  }
+
+  /// The same with a request that is sent again and again.
+  /// - Throws: ``StreamError``, ``HTTPClientError``, or `CancellationError`.
+  public static func send(
+    _ prepared: PreparedHTTPRequest, deadline: Duration, limits: HTTPClientLimits = HTTPClientLimits()
+  ) async throws -> HTTPResponse {
+    let request = prepared.request
+    if let address = prepared.address {
+      let exchange = PlainExchange(
+        prepared.bytes, to: request.endpoint, isHead: request.method == "HEAD", deadline: deadline, limits: limits)
+      return try await exchange.run(at: address)
+    }
     let stream = try await ByteStream.connect(to: request.endpoint, tls: request.tls, deadline: deadline)
     defer { stream.close() }
-    try stream.write(bytes)
+    try stream.write(prepared.bytes)
     var reader = HTTPResponseReader(limits: limits, isHead: request.method == "HEAD")
     while !reader.isComplete {
       let piece = try await stream.read(upTo: 16 << 10)
@@ -33,7 +46,24 @@
   }
 }
 
+/// A request as it goes over the wire, and where to, as far as that needs no look-up.
+public struct PreparedHTTPRequest: Sendable {
+  let request: HTTPRequest
+  let bytes: [UInt8]
+  /// Of a numeric host without TLS.
+  let address: SocketAddress?
+}
+
 extension HTTPRequest {
+  /// Makes the bytes to send, once for many times.
+  /// - Throws: ``HTTPClientError`` for a header or target that cannot be sent, ``StreamError`` for an endpoint that
+  ///   cannot be.
+  public func prepared() throws -> PreparedHTTPRequest {
+    PreparedHTTPRequest(
+      request: self, bytes: try wireBytes(),
+      address: tls == nil ? try AddressResolver.onlyAddress(of: endpoint) : nil)
+  }
+
   /// Head and body as sent; refuses what would end a line early, since headers and targets come from others.
   func wireBytes() throws(HTTPClientError) -> [UInt8] {
     guard !method.isEmpty, method.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {

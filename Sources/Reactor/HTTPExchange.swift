@@ -23,8 +23,12 @@ internal import Glibc
   private var request: OpaquePointer?
   private var pending: PendingRequest?
 
-  init(_ request: OpaquePointer) {
+  /// Whether the connection ends with this answer.
+  private let isLast: Bool
+
+  init(_ request: OpaquePointer, isLast: Bool) {
     self.request = request
+    self.isLast = isLast
     method = methodName(evhttp_request_get_command(request))
     target = evhttp_request_get_uri(request).map { String(cString: $0) } ?? ""
     let buffer = evhttp_request_get_input_buffer(request)
@@ -95,6 +99,7 @@ internal import Glibc
     self.request = nil
     let fields = evhttp_request_get_output_headers(request)
     for (name, value) in headers { evhttp_add_header(fields, name, value) }
+    if isLast { evhttp_add_header(fields, "Connection", "close") }
     if method == "HEAD" {
       evhttp_add_header(fields, "Content-Length", String(body.count))
     } else if !body.isEmpty {
@@ -122,6 +127,7 @@ internal import Glibc
   init(_ request: OpaquePointer, _ listener: HTTPListener) {
     self.request = request
     self.listener = listener
+    listener.pendingCount += 1
     let connection = evhttp_request_get_connection(request)
     evhttp_connection_set_closecb(connection, onClose, Unmanaged.passUnretained(self).toOpaque())
   }
@@ -137,7 +143,7 @@ internal import Glibc
       evhttp_connection_set_closecb(connection, nil, nil)
       listener?.answered(connection)
     }
-    self.request = nil
+    end()
     return request
   }
 
@@ -148,7 +154,12 @@ internal import Glibc
     // Without a connection the request is ours: answering it just frees it.
     if evhttp_request_get_connection(request) == nil { return }
     keptHeaders = PendingRequest.headers(of: request)
-    self.request = nil
+    end()
+  }
+
+  private func end() {
+    request = nil
+    listener?.pendingCount -= 1
   }
 
   static func headers(of request: OpaquePointer) -> [HTTPHeader] {

@@ -17,7 +17,10 @@ internal import Glibc
   private var retryTimer: LoopTimer?
   private var sweepTimer: LoopTimer?
   private var slowTimer: LoopTimer?
+  /// Requests whose answer is still to come.
+  var pendingCount = 0
   private var isHandling = false
+  private var isRetiring = false
   private var isClosed = false
 
   private struct BoundSocket {
@@ -113,6 +116,21 @@ internal import Glibc
     }
   }
 
+  /// How long connections that carry requests get to carry one more, which is answered with `Connection: close`.
+  private static let lastCall: Duration = .milliseconds(50)
+
+  /// Accepts nothing more, while what connects waits in the kernel for a successor to ``descriptors``; returns when
+  /// every request here has been answered, or `limit` has passed.
+  public func retire(within limit: Duration) async {
+    isRetiring = true
+    setAccepting(false)
+    let start = LoopClock.system.now
+    while LoopClock.system.now - start < limit, pendingCount > 0 || LoopClock.system.now - start < HTTPListener.lastCall
+    {
+      do { try await LoopClock.system.sleep(for: .milliseconds(5)) } catch { return }
+    }
+  }
+
   private func freeServer() {
     evhttp_free(server)
     connections.sweep()
@@ -123,7 +141,7 @@ internal import Glibc
   fileprivate func handle(_ request: OpaquePointer) {
     if connections.hasFresh { watchConnection(of: request) }
     let bufferevent = evhttp_request_get_connection(request).flatMap { evhttp_connection_get_bufferevent($0) }
-    let exchange = HTTPExchange(request)
+    let exchange = HTTPExchange(request, isLast: isRetiring)
     isHandling = true
     handler(exchange)
     isHandling = false
@@ -206,6 +224,7 @@ internal import Glibc
     retryTimer?.cancel()
     retryTimer = LoopClock.system.schedule(after: .milliseconds(20)) { [weak self] in
       guard let self, !self.isClosed else { return }
+      if self.isRetiring { return }
       self.makeRoom()
       if self.connections.count < self.limits.maxConnections { self.setAccepting(true) } else { self.pauseAccepting() }
     }

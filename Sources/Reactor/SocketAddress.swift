@@ -95,6 +95,12 @@ enum AddressResolver {
     return try await waiter.wait()
   }
 
+  /// The address of a numeric TCP endpoint; nil for names and Unix sockets.
+  static func onlyAddress(of endpoint: Endpoint) throws(StreamError) -> SocketAddress? {
+    guard case .tcp = endpoint, let known = try immediateAddresses(of: endpoint), known.count == 1 else { return nil }
+    return known[0]
+  }
+
   /// nil when the host is a name.
   static func immediateAddresses(of endpoint: Endpoint) throws(StreamError) -> [SocketAddress]? {
     switch endpoint {

@@ -14,15 +14,26 @@
   ///   - interval: between two calls; more than zero.
   ///   - phase: delay before the first call.
   ///   - body: gets how long after its time it is called.
-  public init(
+  public convenience init(
     every interval: Duration, phase: Duration = .zero, clock: LoopClock = .system,
+    _ body: @escaping @LoopActor (_ lateness: Duration) -> Void
+  ) {
+    self.init(every: interval, from: clock.now + phase, clock: clock, body)
+  }
+
+  /// - Parameters:
+  ///   - interval: between two calls; more than zero.
+  ///   - first: the moment of the first call. Tickers with a moment in common share the wake-up of the process.
+  ///   - body: gets how long after its time it is called.
+  public init(
+    every interval: Duration, from first: LoopClock.Instant, clock: LoopClock = .system,
     _ body: @escaping @LoopActor (_ lateness: Duration) -> Void
   ) {
     precondition(interval > .zero, "a ticker needs a positive interval")
     self.clock = clock
     self.interval = interval
     self.body = body
-    due = clock.now + phase
+    due = first
     arm()
   }
 

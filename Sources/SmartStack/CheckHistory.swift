@@ -33,11 +33,24 @@ public struct CheckResult: Equatable, Sendable {
 public struct CheckHistory: Equatable, Sendable {
   private let rise: Int
   private let fall: Int
-  private var run = 0
-  private var lastPassed: Bool?
+  /// What the results so far come to: all of a history that is not configuration.
+  public struct Memory: Equatable, Sendable {
+    /// Equal results in a row.
+    public var run = 0
+    /// The last result; nil before the first.
+    public var lastPassed: Bool?
+    /// The verdict so far; nil before the first result.
+    public var verdict: Verdict?
+
+    /// Nothing seen yet.
+    public init() {}
+  }
+
+  /// What has been seen so far; may be set to what another history has seen.
+  public var memory = Memory()
 
   /// The verdict so far; nil before the first result.
-  public private(set) var verdict: Verdict?
+  public var verdict: Verdict? { memory.verdict }
 
   /// - Parameters:
   ///   - rise: consecutive successes before a down service is up again; less than 1 counts as 1.
@@ -50,11 +63,11 @@ public struct CheckHistory: Equatable, Sendable {
   /// Takes one result.
   /// - Returns: the verdict if this result changed it, else nil.
   public mutating func record(passed: Bool) -> Verdict? {
-    run = passed == lastPassed ? run + 1 : 1
-    lastPassed = passed
+    memory.run = passed == memory.lastPassed ? memory.run + 1 : 1
+    memory.lastPassed = passed
     let next: Verdict = passed ? .up : .down
-    guard verdict != next, verdict == nil || run >= (passed ? rise : fall) else { return nil }
-    verdict = next
+    guard verdict != next, verdict == nil || memory.run >= (passed ? rise : fall) else { return nil }
+    memory.verdict = next
     return next
   }
 }

@@ -1,3 +1,12 @@
+/// What counts as JSON.
+public enum JSONDialect: Sendable {
+  /// The standard.
+  case rfc8259
+  /// What Python's `json.loads` reads: `NaN` and `Infinity` are numbers, and half of a surrogate pair is let through
+  /// (here as U+FFFD).
+  case python
+}
+
 /// Reads JSON (RFC 8259) piece by piece, without building a tree.
 ///
 /// Every reading function moves past what it read and returns nil, or false, when something else stands
@@ -17,8 +26,13 @@ public struct JSONCursor {
   /// Where the next byte to be read is.
   public private(set) var offset = 0
 
+  private let dialect: JSONDialect
+
   /// A cursor before the first byte.
-  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  public init(_ bytes: [UInt8], dialect: JSONDialect = .rfc8259) {
+    self.bytes = bytes
+    self.dialect = dialect
+  }
 
   /// The next byte that is not blank, without moving past it; nil at the end.
   public mutating func peek() -> UInt8? {
@@ -104,8 +118,9 @@ public struct JSONCursor {
     if word.elementsEqual("null".utf8) { return .null }
     if word.elementsEqual("true".utf8) { return .bool(true) }
     if word.elementsEqual("false".utf8) { return .bool(false) }
-    guard let isWhole = JSONCursor.isWholeNumber(word) else { return nil }
     let text = String(decoding: word, as: UTF8.self)
+    if dialect == .python, ["NaN", "Infinity", "-Infinity"].contains(text) { return .float(text) }
+    guard let isWhole = JSONCursor.isWholeNumber(word) else { return nil }
     return isWhole ? .integer(text) : .float(text)
   }
 
@@ -189,15 +204,24 @@ public struct JSONCursor {
     case UInt8(ascii: "u"): break
     default: return nil
     }
+    return readUnicodeEscape()
+  }
+
+  /// Four digits, and the second half of the surrogate pair of which they may be the first.
+  private mutating func readUnicodeEscape() -> Unicode.Scalar? {
     guard let unit = readHex() else { return nil }
-    guard (0xD800..<0xDC00).contains(unit) else { return Unicode.Scalar(unit) }
-    // The first half of a surrogate pair: the second must follow.
+    let half: Unicode.Scalar? = dialect == .python ? "\u{FFFD}" : nil
+    guard (0xD800..<0xDC00).contains(unit) else { return Unicode.Scalar(unit) ?? half }
+    let second = offset
     guard offset + 1 < bytes.count, bytes[offset] == UInt8(ascii: "\\"), bytes[offset + 1] == UInt8(ascii: "u") else {
-      return nil
+      return half
     }
     offset += 2
-    guard let low = readHex(), (0xDC00..<0xE000).contains(low) else { return nil }
-    return Unicode.Scalar(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+    if let low = readHex(), (0xDC00..<0xE000).contains(low) {
+      return Unicode.Scalar(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+    }
+    offset = second
+    return half
   }
 
   private mutating func readHex() -> UInt32? {

@@ -1,6 +1,6 @@
-/// Writing JSON: only what must be escaped is escaped, as Ruby and most others write it.
+/// Writing the words of JSON.
 public enum JSONText {
-  /// `text` as a JSON string, with its quotes.
+  /// `text` as a JSON string, with its quotes; only what must be escaped is, as Ruby and most others write it.
   public static func quoted(_ text: String) -> String {
     let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
     if isPlain { return "\"" + text + "\"" }
@@ -18,6 +18,28 @@ public enum JSONText {
       case _ where scalar.value < 0x20:
         out += (scalar.value < 16 ? "\\u000" : "\\u00") + String(scalar.value, radix: 16)
       default: out.unicodeScalars.append(scalar)
+      }
+    }
+    return out + "\""
+  }
+
+  /// `text` as a JSON string in ASCII: all but its printable characters is escaped, as Python writes it.
+  public static func asciiQuoted(_ text: String) -> String {
+    if text.utf8.allSatisfy({ (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+      return "\"" + text + "\""
+    }
+    var out = "\""
+    for unit in text.utf16 {
+      switch unit {
+      case 0x22: out += "\\\""
+      case 0x5C: out += "\\\\"
+      case 0x0A: out += "\\n"
+      case 0x0D: out += "\\r"
+      case 0x09: out += "\\t"
+      case 0x08: out += "\\b"
+      case 0x0C: out += "\\f"
+      case 0x20...0x7E: out.unicodeScalars.append(Unicode.Scalar(UInt8(unit)))
+      default: out += "\\u" + String(UInt32(unit) + 0x10000, radix: 16).dropFirst()
       }
     }
     return out + "\""

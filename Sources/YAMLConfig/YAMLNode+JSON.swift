@@ -1,4 +1,4 @@
-internal import SmartStack
+public import SmartStack
 
 extension YAMLNode {
   /// The value as compact JSON, keys in the document's order.
@@ -9,6 +9,25 @@ extension YAMLNode {
     case .mapping(let entries):
       let members = entries.map { JSONText.quoted($0.jsonName) + ":" + $0.value.json() }
       return "{" + members.joined(separator: ",") + "}"
+    }
+  }
+
+  /// The value as a JSON tree, numbers as Python writes them: `017` is 15, `1.50` is 1.5.
+  public func jsonValue() -> JSONValue {
+    switch value {
+    case .scalar(let scalar):
+      switch scalar.kind {
+      case .null: return .null
+      case .bool: return .bool(scalar.bool == true)
+      case .int: return .number(scalar.json)
+      case .float: return .double(scalar.double ?? .nan)
+      case .text: return .string(scalar.text)
+      }
+    case .sequence(let items): return .array(items.map { $0.jsonValue() })
+    case .mapping(let entries):
+      var object = JSONObject()
+      for entry in entries { object[entry.jsonName] = entry.value.jsonValue() }
+      return .object(object)
     }
   }
 }

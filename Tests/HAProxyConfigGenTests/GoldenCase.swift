@@ -52,11 +52,11 @@ extension GoldenCase {
   static let all: [GoldenCase] = {
     let path = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
     let text = HAProxyTool.read("/\(path)/Golden/synapse/haproxy.json")
-    guard case .array(let cases)? = JSONTree(parsing: Array(text.utf8)) else { return [] }
+    guard case .array(let cases)? = JSONValue(Array(text.utf8)) else { return [] }
     return cases.map(GoldenCase.init)
   }()
 
-  init(_ json: JSONTree) {
+  init(_ json: JSONValue) {
     name = json["name"]?.string ?? ""
     settings = GeneratorSettings(golden: json["top"] ?? .null)
     services = (json["services"]?.array ?? []).map { service in
@@ -72,7 +72,7 @@ extension GoldenCase {
     guard let accept = json["accept"] else { return }
     reason = accept["reason"]?.string
     names = accept["names"]?.strings ?? []
-    optionalLines = accept["optional_lines"]?.object?.compactMapValues(\.strings) ?? [:]
+    optionalLines = accept["optional_lines"]?.object?.values.compactMapValues(\.strings) ?? [:]
     optionalServers = accept["optional_servers"]?.string
     mayBeInvalid = accept["file_may_be_invalid"] == .bool(true)
     isBadService = accept["bad_service"] == .bool(true)
@@ -80,8 +80,8 @@ extension GoldenCase {
 }
 
 extension GoldenCase.Step {
-  init(_ json: JSONTree, base: [GoldenSection]) {
-    backends = json["backends"]?.object?.mapValues { ($0.array ?? []).compactMap { Backend(golden: $0) } } ?? [:]
+  init(_ json: JSONValue, base: [GoldenSection]) {
+    backends = json["backends"]?.object?.values.mapValues { ($0.array ?? []).compactMap { Backend(golden: $0) } } ?? [:]
     expected = (json["expected"]?.array ?? []).map { variant in
       let (list, prefix) = variant["all"].map { ($0, []) } ?? (variant, base)
       let sections = (list.array ?? []).map { section in
@@ -89,13 +89,13 @@ extension GoldenCase.Step {
       }
       return prefix + sections
     }
-    state = json["state"]?.object?.compactMapValues(\.strings)
+    state = json["state"]?.object?.values.compactMapValues(\.strings)
   }
 }
 
 extension Backend {
   /// As a registration's decoder has it: what is of the wrong kind is no backend, or costs the field.
-  init?(golden json: JSONTree) {
+  init?(golden json: JSONValue) {
     guard let host = json["host"]?.string, let port = json["port"]?.int ?? json["port"]?.string.flatMap({ Int($0) })
     else { return nil }
     if let name = json["name"], name.string == nil { return nil }
@@ -107,7 +107,7 @@ extension Backend {
 }
 
 extension GeneratorSettings {
-  init(golden json: JSONTree) {
+  init(golden json: JSONValue) {
     self = Fixture.settings
     if let lines = json["global"]?.strings { global = lines }
     if let lines = json["defaults"]?.strings { defaults = lines }
@@ -123,7 +123,7 @@ extension GeneratorSettings {
 }
 
 extension ServiceSettings {
-  init(golden json: JSONTree, service: String) {
+  init(golden json: JSONValue, service: String) {
     self.init(service: service)
     switch json["port"] {
     case nil: port = .omitted

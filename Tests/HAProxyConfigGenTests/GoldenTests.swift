@@ -33,9 +33,9 @@ import Testing
   private func expectState(
     _ bytes: [UInt8], _ expected: [String: [String]], _ ids: [String: [String: Int]], step: Int
   ) {
-    let state = JSONTree(parsing: bytes)
+    let state = JSONValue(bytes)
     for (service, names) in expected {
-      let members = (state?[service]?.object ?? [:]).filter { $0.key != "watcher_config_for_generator" }
+      let members = (state?[service]?.object?.values ?? [:]).filter { $0.key != "watcher_config_for_generator" }
       // The original writes its state once a minute, so a later step's newcomers may be missing there.
       let newcomers = step > 0 ? Set((ids["backend \(service)"] ?? [:]).keys) : []
       let found = Set(members.keys)

@@ -110,7 +110,7 @@ import Testing
     #expect(entries.map(\.entry.backend) == [Fixture.backend(1), full])
     #expect(entries.map(\.entry.id) == [1, 2])
     #expect(entries.allSatisfy { $0.entry.lastSeen == Fixture.now + 60 && !$0.entry.isLive })
-    let configuration = JSONTree(parsing: bytes)?["web.main"]?["watcher_config_for_generator"]
+    let configuration = JSONValue(bytes)?["web.main"]?["watcher_config_for_generator"]
     #expect(configuration?["server_options"] == .string("check"))
     #expect(configuration?["listen"] == .array([]))
     #expect(configuration?["x"] != nil)

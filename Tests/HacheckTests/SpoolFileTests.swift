@@ -90,22 +90,3 @@ import Testing
     #expect(!SpoolMark(scope: .everything, reason: "", creation: nil, expiration: nil).hasExpired(at: 1e12))
   }
 }
-
-@Suite struct JSONValueTests {
-  @Test(arguments: [
-    "{}", "[1, 2.5, -3, 1e9]", #"{"a": [true, false, null], "b": {"c": "d"}}"#, #""\u0041\/""#, "  1  ", "NaN",
-  ]) func readsJSON(_ text: String) { #expect(JSONValue(Array(text.utf8)) != nil) }
-
-  @Test(arguments: [
-    "", "{", "}", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "tru", "'a'", "\"a", "\"\\x\"",
-    "\"\\u12\"",
-    "\"\u{1}\"", "1 2", "[", "nan", "{1: 2}", "0x10", "--1",
-  ]) func refusesWhatIsNone(_ text: String) { #expect(JSONValue(Array(text.utf8)) == nil) }
-
-  @Test func depthIsBounded() {
-    let deep = String(repeating: "[", count: 100_000)
-    #expect(JSONValue(Array(deep.utf8)) == nil)
-    let allowed = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
-    #expect(JSONValue(Array(allowed.utf8)) != nil)
-  }
-}

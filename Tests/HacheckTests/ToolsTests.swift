@@ -1,4 +1,5 @@
 import Glibc
+import SmartStack
 import TestSupport
 import Testing
 
@@ -173,7 +174,7 @@ import Testing
     let items = try #require(JSONValue(Array(json.output.utf8)))
     guard case .array(let objects) = items else { return #expect(Bool(false), "\(json.output)") }
     #expect(objects.map { $0["service"] } == [.string("a.main"), .string("b.main")])
-    #expect(objects.first?["last_response"]?["code"]?.finiteNumber == 200)
+    #expect(objects.first?["last_response"]?["code"]?.double == 200)
     let nobody = await HacheckTools.run(
       name: "halist", arguments: ["-p", "\(ScriptedServer.refusing.port)"], environment: [:])
     #expect(nobody.exitCode == 1)

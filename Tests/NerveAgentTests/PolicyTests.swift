@@ -20,11 +20,23 @@ import ZooKeeper
     let interval = Duration.seconds(2)
     for step in 0..<40 {
       let now = Duration.milliseconds(137 * step)
-      let delay = Schedule.firstTick(of: name, every: interval, sinceEpoch: now)
+      let delay = Schedule.firstTick(of: name, every: interval, grain: .milliseconds(50), sinceEpoch: now)
       #expect(delay >= interval / 2 && delay <= interval * 1.5)
-      let phase = (now + delay - interval * Schedule.fraction(of: name)) / interval
-      #expect(abs(phase - phase.rounded()) < 1e-9)
+      let moment = (now + delay) / .milliseconds(50)
+      #expect(moment == moment.rounded(), "on a common moment")
+      let own = (now + delay - interval * Schedule.fraction(of: name)) / interval
+      #expect(own.rounded(.up) - own < 0.0251, "at most 50 ms before its own")
     }
+  }
+
+  @Test(
+    arguments: [
+      (2_000, 1, 100.0), (2_000, 500, 100), (2_000, 10_000, 6.25), (10_000, 10_000, 25), (100, 1, 3.125),
+      (2_000, 0, 100), (60_000, 10, 100),
+    ])
+  func servicesShareMoments(_ interval: Int, _ count: Int, _ milliseconds: Double) {
+    let grain = Schedule.grain(every: .milliseconds(interval), count: count)
+    #expect(grain == .microseconds(Int(milliseconds * 1000)))
   }
 
   @Test func manyServicesStartInBatches() {

@@ -53,3 +53,78 @@ import Testing
     #expect(Labels().isEmpty && !labels.isEmpty)
   }
 }
+
+@Suite struct JSONValueTests {
+  @Test(arguments: [
+    "{}", "[1, 2.5, -3, 1e9]", #"{"a": [true, false, null], "b": {"c": "d"}}"#, #""\u0041\/""#, "  1  ", "NaN",
+    #"["\ud83d", "\ude00", "\ud83d\u0041", -Infinity]"#,
+  ]) func readsWhatPythonReads(_ text: String) { #expect(JSONValue(text.utf8, dialect: .python) != nil) }
+
+  @Test(arguments: [
+    "", "{", "}", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "tru", "'a'", "\"a", "\"\\x\"",
+    "\"\\u12\"", "\"\u{1}\"", "1 2", "[", "nan", "{1: 2}", "0x10", "--1",
+  ]) func refusesWhatIsNone(_ text: String) {
+    #expect(JSONValue(text.utf8) == nil)
+    #expect(JSONValue(text.utf8, dialect: .python) == nil)
+  }
+
+  @Test func halfASurrogatePairIsPythonsOnly() {
+    #expect(JSONValue(#""\ud83d\u0041""#.utf8, dialect: .python) == "\u{FFFD}A")
+    #expect(JSONValue(#""\ud83d\u0041""#.utf8) == nil)
+    #expect(JSONValue("NaN".utf8) == nil)
+  }
+
+  @Test func depthIsBounded() {
+    let deep = String(repeating: "[", count: 100_000)
+    #expect(JSONValue(deep.utf8) == nil)
+    let allowed = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
+    #expect(JSONValue(allowed.utf8) != nil)
+  }
+
+  @Test func numbersStayAsWritten() throws {
+    let seed = "135184279079909606119241261820643097662"
+    #expect(try #require(JSONValue("[\(seed), 1.50, 1e3]".utf8)).text() == "[\(seed), 1.50, 1e3]")
+    #expect(JSONValue.double(2).text() == "2.0")
+    #expect(JSONValue.double(1e16).text() == "1e+16")
+    #expect(JSONValue.double(0.00001).text() == "1e-05")
+    #expect(JSONValue.double(.infinity).text() == "Infinity")
+  }
+
+  /// The texts are Python's: `json.dumps(value, sort_keys=True, indent=4, separators=(',', ': '))` and its plain form.
+  @Test func writesAsPythonDoes() {
+    let value: JSONValue = [
+      "b": ["x": [], "y": [:]], "a": [1, true, .null, "é😀\u{7F}\u{8}/\"\\"], "B": .double(1), "": "e",
+    ]
+    #expect(
+      value.text()
+        == #"{"b": {"x": [], "y": {}}, "a": [1, true, null, "\u00e9\ud83d\ude00\u007f\b/\"\\"], "B": 1.0, "": "e"}"#)
+    #expect(
+      value.text(.pythonPretty) == """
+        {
+            "": "e",
+            "B": 1.0,
+            "a": [
+                1,
+                true,
+                null,
+                "\\u00e9\\ud83d\\ude00\\u007f\\b/\\"\\\\"
+            ],
+            "b": {
+                "x": [],
+                "y": {}
+            }
+        }
+        """)
+    #expect(value["b"]?.text(JSONStyle(itemSeparator: ",", keySeparator: ":")) == #"{"x":[],"y":{}}"#)
+  }
+
+  @Test func membersKeepTheirPlaces() throws {
+    var object = try #require(JSONValue(#"{"b":1,"a":2,"b":3}"#.utf8)?.object)
+    #expect(object.keys == ["b", "a"] && object["b"] == 3)
+    object["c"] = 4
+    object["b"] = nil
+    object["a"] = 5
+    #expect(object.members.map(\.key) == ["a", "c"] && object["a"] == 5 && object.count == 2)
+    #expect(object == ["c": 4, "a": 5])
+  }
+}

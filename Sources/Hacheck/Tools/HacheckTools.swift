@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Reactor
+internal import SmartStack
 
 /// The operators' five commands, with the original's arguments, output and exit codes: `haup`, `hadown`,
 /// `hastatus`, `halist`, `hashowdowned`.
@@ -252,7 +253,7 @@ struct ToolCommand {
     let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: agentPort), target: "/recent")
     let limits = HTTPClientLimits(maxBodyBytes: 64 << 20)
     let response = try await HTTPClient.send(request, deadline: ToolCommand.listDeadline, limits: limits)
-    guard response.status == 200, let answer = JSONValue(response.body),
+    guard response.status == 200, let answer = JSONValue(response.body, dialect: .python),
       case .array(let items) = answer["seen_services"]
     else { throw ToolFailure(description: "port \(agentPort) answers, but not as hacheck does") }
     let listed = items.compactMap(ToolCommand.listed).sorted { $0.name < $1.name }

@@ -55,19 +55,25 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// The agent's metrics; hacheck's are in it too.
   public let metrics = Metrics()
 
-  private let options: AgentOptions
-  private let logger: Logger
+  let options: AgentOptions
+  let logger: Logger
   private let clock: LoopClock
   private let environment: RunnerEnvironment
   private let drains = DrainBoard()
-  private var process: AgentProcess?
+  var process: AgentProcess?
   private var current: NerveConfiguration?
-  private var lock: InstanceLock?
-  private var hacheck: EmbeddedHacheck?
+  var lock: InstanceLock?
+  var hacheck: EmbeddedHacheck?
   private var spoolObservation: SpoolObservation?
-  private var ensembles: Ensembles?
-  private var services: ServiceSet?
+  var ensembles: Ensembles?
+  var services: ServiceSet?
   private var heartbeat: Heartbeat?
+  /// What the program before this one in this process left.
+  private var inherited: Succession?
+  var isBeingReplaced = false
+  private var statusSocket: StatusSocket?
+  private var watches: [FileWatch] = []
+  private var reloadTimer: LoopTimer?
 
   /// An agent that does nothing yet.
   public init(options: AgentOptions, logger: Logger, clock: LoopClock = .system) {
@@ -88,7 +94,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     }
   }
 
-  nonisolated private static func loader(_ options: AgentOptions) -> NerveConfigurationLoader {
+  nonisolated static func loader(_ options: AgentOptions) -> NerveConfigurationLoader {
     NerveConfigurationLoader(path: options.configuration, instanceID: options.instanceID)
   }
 
@@ -97,7 +103,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// Runs until SIGTERM or SIGINT, and returns when every registration is withdrawn.
   /// - Throws: ``AgentError`` when it cannot start.
   public func run() async throws {
-    let process = AgentProcess(onReload: { [weak self] in self?.reloadAsService() }, onStop: {})
+    _ = ProcessImage.path
+    inherited = Handover.received().map(Succession.init)
+    let process = AgentProcess(
+      onReload: { [weak self] in self?.reloadAsService() }, onReplace: { [weak self] in self?.replaceSoon() },
+      onStop: {})
     self.process = process
     try start()
     process.ready()
@@ -119,6 +129,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     startHacheck(configuration)
     prepareServices(configuration, state)
     put(configuration)
+    inherited = nil
+    listenForStatus(configuration, state)
     environment.original.started()
   }
 
@@ -127,6 +139,10 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       logger.warning(
         "state_dir cannot be used: no resume after a crash, no lock",
         [.path: state.path, .reason: state.problem?.description ?? ""])
+      return
+    }
+    if let descriptor = inherited?.lock {
+      lock = InstanceLock(adopting: descriptor)
       return
     }
     do {
@@ -139,7 +155,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private func startHacheck(_ configuration: NerveConfiguration) {
     guard let settings = configuration.hacheck else { return }
     let hacheck = EmbeddedHacheck(
-      configuration: settings, clock: clock, logger: logger, metrics: metrics,
+      configuration: settings, inherited: inherited?.listeners ?? ([], ""), clock: clock, logger: logger,
+      metrics: metrics,
       onOpen: { [drains] in drains.updateAll() })
     self.hacheck = hacheck
     spoolObservation = hacheck.service.onSpoolChange { [drains] scopes in drains.spoolChanged(scopes) }
@@ -149,7 +166,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private func prepareServices(_ configuration: NerveConfiguration, _ state: StateDirectory) {
     let store = SessionStore(state: state, instanceID: configuration.instanceID, logger: logger)
     let ensembles = Ensembles(
-      sessionTimeout: options.sessionTimeout, store: store, clock: clock, logger: logger, metrics: metrics)
+      sessionTimeout: options.sessionTimeout, store: store, inherited: inherited?.sessions ?? [:], clock: clock,
+      logger: logger, metrics: metrics)
     let (environment, hacheck, clock) = (environment, hacheck, clock)
     let services = ServiceSet(
       environment: environment,
@@ -163,7 +181,17 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         ended: { await ensembles.leave($0.registry) }),
       drains: drains)
     services.onAllReported = { [weak self] in self?.dropLeftovers() }
+    services.remembered = { [weak self] in self?.inherited?.memories(of: $0) }
     (self.ensembles, self.services) = (ensembles, services)
+  }
+
+  private func listenForStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
+    guard let path = Agent.socketPath(configuration, in: state) else { return }
+    do {
+      statusSocket = try StatusSocket(path: path) { [weak self] in self?.status() ?? .null }
+    } catch {
+      logger.warning("nerve status will get no answer", [.path: path, .reason: "\(error)"])
+    }
   }
 
   private func dropLeftovers() {
@@ -190,6 +218,26 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       environment.meters.refusedReloads.increment()
       logger.error("configuration refused, the one before stays in force", [.reason: "\(error)"])
     }
+  }
+
+  /// `reload_on_change`: a change of the file or of `service_conf_dir` is as good as a SIGHUP.
+  private func watchFiles(_ configuration: NerveConfiguration) {
+    let paths = configuration.reloadsOnChange ? [options.configuration] + configuration.serviceDirectories : []
+    for watch in watches { watch.cancel() }
+    watches = paths.compactMap { path in
+      do {
+        return try FileWatch(path: path) { [weak self] _ in self?.reloadSoon() }
+      } catch {
+        logger.warning("changes of the configuration will not be noticed", [.path: path, .reason: "\(error)"])
+        return nil
+      }
+    }
+  }
+
+  /// Files that belong together are often written one after the other.
+  private func reloadSoon() {
+    if reloadTimer?.isPending == true { return }
+    reloadTimer = clock.schedule(after: .milliseconds(100)) { [weak self] in self?.reloadAsService() }
   }
 
   private func reloadAsService() {
@@ -220,6 +268,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         }
       }
     }
+    if current?.reloadsOnChange != configuration.reloadsOnChange
+      || current?.serviceDirectories != configuration.serviceDirectories
+    {
+      watchFiles(configuration)
+    }
     let plan = services?.apply(configuration)
     current = configuration
     logger.notice("configuration in force", [.path: options.configuration, .count: configuration.services.count])
@@ -235,6 +288,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   func stop() async {
     logger.notice("stopping", [.count: services?.running.count ?? 0])
     heartbeat?.stop()
+    statusSocket?.close()
+    for watch in watches { watch.cancel() }
     await services?.stop(within: Agent.stopLimit)
     await ensembles?.closeAll()
     spoolObservation?.cancel()
@@ -247,6 +302,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// Leaves every registration where it is, for a successor that carries the sessions on.
   func abandon() async {
     heartbeat?.stop()
+    statusSocket?.close()
+    for watch in watches { watch.cancel() }
     services?.leave()
     await ensembles?.abandonAll()
     spoolObservation?.cancel()

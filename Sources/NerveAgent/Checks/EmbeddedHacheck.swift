@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Hacheck
 internal import Logging
 internal import Reactor
@@ -23,17 +24,29 @@ internal import SmartStack
   private var isOpen = false
   private var complaint: String?
   private var retry: LoopTimer?
+  /// Listening sockets of the program that this one replaced.
+  private var inherited: [Int32]
   private let onOpen: @LoopActor () -> Void
 
-  /// - Parameter onOpen: called when the spool has been read, if that does not work at the start.
+  /// - Parameters:
+  ///   - inherited: the ``listeners`` that the program before this one left.
+  ///   - onOpen: called when the spool has been read, if that does not work at the start.
   init(
-    configuration: HacheckConfiguration, clock: LoopClock, logger: Logger, metrics: Metrics,
+    configuration: HacheckConfiguration, inherited: (descriptors: [Int32], place: String) = ([], ""),
+    clock: LoopClock, logger: Logger, metrics: Metrics,
     onOpen: @escaping @LoopActor () -> Void = {}
   ) {
     self.configuration = configuration
     self.clock = clock
     self.logger = logger
     self.onOpen = onOpen
+    // Sockets for another address than the configuration's are of no use any more.
+    if inherited.place == EmbeddedHacheck.place(of: configuration) {
+      self.inherited = inherited.descriptors
+    } else {
+      self.inherited = []
+      for descriptor in inherited.descriptors { close(descriptor) }
+    }
     ports = Set(configuration.ports)
     ownAddresses = LocalAddresses.current().union([configuration.hostAddress].compactMap { $0 })
     service = HacheckService(configuration: configuration, clock: clock, logger: logger, metrics: metrics)
@@ -47,7 +60,8 @@ internal import SmartStack
         isOpen = true
         onOpen()
       }
-      ports.formUnion(try service.listen())
+      ports.formUnion(try service.listen(adopting: inherited))
+      inherited = []
       isListening = true
       logger.notice(
         complaint == nil ? "hacheck listens" : "hacheck took the port over",
@@ -70,6 +84,16 @@ internal import SmartStack
       start()
     }
     return isListening
+  }
+
+  /// The sockets for a successor in this process's place, and where they are bound.
+  var listeners: (descriptors: [Int32], place: String) {
+    (service.descriptors, EmbeddedHacheck.place(of: configuration))
+  }
+
+  /// Port 0 is another one with every start, so only fixed ports are worth handing over.
+  private static func place(of configuration: HacheckConfiguration) -> String {
+    "\(configuration.bindAddress) \(configuration.ports.map(String.init).joined(separator: ","))"
   }
 
   /// Stops listening and watching.

@@ -50,24 +50,25 @@ internal import SmartStack
 @LoopActor final class HTTPCheck: HealthCheck {
   let name: String
   private let settings: HTTPCheckSettings
-  private let request: HTTPRequest
+  private let request: Result<PreparedHTTPRequest, any Error>
   private let clock: LoopClock
 
   init(name: String, settings: HTTPCheckSettings, clock: LoopClock) {
     self.name = name
     self.settings = settings
     self.clock = clock
-    request = HTTPRequest(
+    let request = HTTPRequest(
       endpoint: .tcp(host: settings.host, port: settings.port),
       tls: settings.usesTLS ? TLSOptions(serverName: settings.host) : nil,
       target: settings.uri,
       headers: settings.headers.map { HTTPHeader(name: $0.name, value: $0.value) })
+    self.request = Result { try request.prepared() }
   }
 
   func probe(deadline: Duration) async -> CheckResult {
     let started = clock.now
     do {
-      let response = try await HTTPClient.send(request, deadline: deadline)
+      let response = try await HTTPClient.send(request.get(), deadline: deadline)
       let (passed, detail) = HTTPCheck.judge(
         status: response.status, body: response.body, expect: settings.expect)
       return CheckResult(passed: passed, detail: detail, elapsed: clock.now - started)

@@ -1,5 +1,6 @@
 internal import Logging
 internal import Reactor
+internal import SmartStack
 internal import ZooKeeper
 
 /// One ZooKeeper ensemble as nerve uses it: one session, and one owner for every node of a fixed name.
@@ -34,7 +35,8 @@ internal import ZooKeeper
   /// the last claim. So a service that takes over from another one never leaves a gap between them.
   func claim(_ registration: Registration, onChange: @escaping @LoopActor (WantedNode.State) -> Void) -> NodeClaim {
     guard !registration.mode.isSequential else {
-      let node = client.want(registration, onChange: onChange)
+      let node = client.want(
+        registration, adopting: { Ensemble.isSameInstance(registration.data, $0) }, onChange: onChange)
       let claim = NodeClaim(registration, onChange: onChange) { _ in
         await node.withdraw()
         return true
@@ -53,6 +55,15 @@ internal import ZooKeeper
     claim.onTouch = { node.touch() }
     node.add(claim)
     return claim
+  }
+
+  /// Whether two payloads register the same instance: a weight or a label may have changed between two runs, and
+  /// then the node that is there is written over.
+  private static func isSameInstance(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+    guard let one = try? RegistrationCodec.decode(payload: one, name: "").backend,
+      let other = try? RegistrationCodec.decode(payload: other, name: "").backend
+    else { return false }
+    return one.host == other.host && one.port == other.port && one.name == other.name
   }
 
   /// Deletes the nodes in `directories` that this session, if it is an earlier run's, brought along and

@@ -12,13 +12,17 @@ internal import ZooKeeper
   private var known: [String: Ensemble] = [:]
   private var users: [String: Int] = [:]
 
-  init(sessionTimeout: Duration, store: SessionStore?, clock: LoopClock, logger: Logger, metrics: Metrics) {
+  /// - Parameter inherited: `SavedSession.text` by ensemble, from the program that this one replaced.
+  init(
+    sessionTimeout: Duration, store: SessionStore?, inherited: [String: String] = [:], clock: LoopClock,
+    logger: Logger, metrics: Metrics
+  ) {
     self.store = store
     self.clock = clock
     self.logger = logger
     clients = ZooKeeperClients(
       sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
-      savedSession: { store?.load($0) })
+      savedSession: { inherited[$0].flatMap { SavedSession(text: $0) } ?? store?.load($0) })
   }
 
   /// The ensemble of `target`, for a user that calls ``leave(_:)`` when it is done.

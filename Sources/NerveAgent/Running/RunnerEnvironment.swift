@@ -11,6 +11,8 @@ internal import SmartStack
   var original: OriginalMetrics
   /// The moment from which all services count their place in the interval.
   let epoch: LoopClock.Instant
+  /// How many services there are.
+  var serviceCount = 1
 
   init(clock: LoopClock, logger: Logger, metrics: Metrics, original: OriginalMetrics = OriginalMetrics()) {
     self.clock = clock
@@ -18,6 +20,14 @@ internal import SmartStack
     self.original = original
     epoch = clock.now
     meters = Meters(metrics)
+  }
+
+  /// When the service of that name is checked first after the check at its start.
+  func firstTick(of name: String, every interval: Duration) -> LoopClock.Instant {
+    let sinceEpoch = clock.now - epoch
+    let grain = Schedule.grain(every: interval, count: serviceCount)
+    let delay = Schedule.firstTick(of: name, every: interval, grain: grain, sinceEpoch: sinceEpoch)
+    return epoch + sinceEpoch + delay
   }
 }
 

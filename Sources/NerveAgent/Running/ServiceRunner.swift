@@ -13,6 +13,8 @@ internal import SmartStack
   let reporter: any Reporter
   /// The verdict last given to the reporter (or held back by the rate limit, if that is enforced).
   private(set) var reported: Verdict?
+  /// When ``reported`` became what it is, in seconds since 1970.
+  private(set) var since: Double?
   /// Called once, when the service knows its first verdict, reported or held back.
   var onVerdict: @LoopActor () -> Void = {}
   /// The last result of each check.
@@ -59,6 +61,13 @@ internal import SmartStack
     }
   }
 
+  /// What the checks have seen, in their order; may be set before the start to what they had seen before this
+  /// program replaced another one.
+  var memories: [CheckHistory.Memory] {
+    get { board.memories }
+    set { board.memories = newValue }
+  }
+
   /// What the checks and the operator say now; nil before all have answered.
   var verdict: Verdict? { board.verdict }
   /// Whether an operator's mark holds the service down.
@@ -67,6 +76,8 @@ internal import SmartStack
   /// Starts the first checks after `delay`, the periodic ones on the service's own schedule.
   func start(after delay: Duration = .zero) {
     environment.original.watching(configuration.name)
+    // Known from before: registrations are claimed before anybody looks for unclaimed ones.
+    if board.verdict != nil { settle(reason: "as before") }
     guard delay > .zero else { return begin() }
     starting = environment.clock.schedule(after: delay) { [weak self] in self?.begin() }
   }
@@ -109,10 +120,7 @@ internal import SmartStack
     starting = nil
     let interval = configuration.interval
     ticker = Ticker(
-      every: interval,
-      phase: Schedule.firstTick(
-        of: configuration.name, every: interval, sinceEpoch: environment.clock.now - environment.epoch),
-      clock: environment.clock
+      every: interval, from: environment.firstTick(of: configuration.name, every: interval), clock: environment.clock
     ) { [weak self] lateness in
       self?.environment.meters.lateness.observe(lateness)
       self?.probeAll()
@@ -166,6 +174,7 @@ internal import SmartStack
     if !board.isDrained, !isAllowed(verdict) { return }
     let isFirst = reported == nil
     reported = verdict
+    since = environment.clock.unixTime
     let words: Logger.Message = verdict == .up ? "service is up" : "service is down"
     logger.log(
       isFirst && verdict == .up ? .info : .notice, words, [.service: configuration.name, .reason: reason])

@@ -12,6 +12,8 @@ internal import SmartStack
     var ended: @LoopActor (ServiceConfiguration) async -> Void
   }
 
+  /// What the checks of a service have seen already when it starts with the agent; nil: nothing.
+  var remembered: @LoopActor (ServiceConfiguration) -> [CheckHistory.Memory]? = { _ in nil }
   /// Called once, when every service of the first configuration knows its verdict.
   var onAllReported: @LoopActor () -> Void = {}
 
@@ -53,6 +55,7 @@ internal import SmartStack
   @discardableResult
   func apply(_ configuration: NerveConfiguration) -> ReloadPlan {
     let plan = ReloadPlan(running: running, wanted: configuration.services, bad: configuration.badServices)
+    environment.serviceCount = configuration.services.count
     for name in plan.removed { remove(name) }
     for change in plan.changed { replace(change) }
     for (index, service) in plan.added.enumerated() {
@@ -72,7 +75,10 @@ internal import SmartStack
   ) {
     let checks = factory.checks(service)
     let runner = ServiceRunner(service, checks: checks, reporter: reporter, environment: environment)
-    if isFirst { unreported.insert(service.name) }
+    if isFirst {
+      unreported.insert(service.name)
+      if !service.isMocked, let memories = remembered(service) { runner.memories = memories }
+    }
     members[service.name] = Member(runner: runner, reporterConfiguration: madeFor)
     runner.onVerdict = { [weak self] in self?.knowsVerdict(service.name) }
     reporter.onChange = { [weak self] state in self?.reporterChanged(service.name, state) }

@@ -27,6 +27,12 @@ struct VerdictBoard: Equatable, Sendable {
     return waiting ? nil : .up
   }
 
+  /// What the checks have seen, in their order.
+  var memories: [CheckHistory.Memory] {
+    get { histories.map(\.memory) }
+    set { for (index, memory) in newValue.enumerated() { histories[index].memory = memory } }
+  }
+
   /// The verdict of one check.
   func verdict(ofCheck index: Int) -> Verdict? { histories[index].verdict }
 

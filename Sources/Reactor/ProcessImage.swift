@@ -1,0 +1,85 @@
+internal import CEvent
+internal import Glibc
+
+/// The program this process runs, and its replacement by another one: same process id, same descriptors.
+@LoopActor public enum ProcessImage {
+  /// The executable's absolute path as it was when this was first asked, which should be early: after an upgrade
+  /// the kernel names a deleted file, while the path leads to the new one.
+  public static let path: String? = {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    guard count > 0 else { return nil }
+    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }()
+
+  /// Runs another program in this process's place.
+  ///
+  /// Signals are blocked across the change, so that none of them meets a program that does not listen yet; the new
+  /// program calls ``acceptSignals(_:)`` when it does. Every other thread ends where it stands.
+  /// - Parameters:
+  ///   - executable: its path.
+  ///   - arguments: with the name it is called by.
+  ///   - environment: `NAME=value` each.
+  ///   - keeping: the descriptors it inherits besides 0, 1 and 2.
+  /// - Throws: ``FileError`` when it cannot be run; this process then goes on.
+  public static func replace(
+    by executable: String, arguments: [String], environment: [String], keeping: [Int32]
+  ) throws(FileError) -> Never {
+    // Not all descriptors are ours: libzookeeper's sockets, for one, are not close-on-exec.
+    _ = close_range(3, UInt32.max, closeOnExec)
+    for descriptor in keeping { _ = fcntl(descriptor, F_SETFD, 0) }
+    var all = sigset_t()
+    var before = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_BLOCK, &all, &before)
+    let code = withCStrings(arguments) { argv in
+      withCStrings(environment) { envp in
+        execve(executable, argv, envp)
+        return errno
+      }
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nil)
+    throw FileError("run", executable, code: code)
+  }
+
+  /// CLOSE_RANGE_CLOEXEC of linux/close_range.h.
+  private static let closeOnExec: Int32 = 1 << 2
+
+  /// A nameless file in memory that a program run by ``replace(by:arguments:environment:keeping:)`` can read.
+  /// - Throws: ``FileError``.
+  public static func memory(holding bytes: [UInt8]) throws(FileError) -> Int32 {
+    let descriptor = memfd_create("handover", 0)
+    guard descriptor >= 0 else { throw FileError("make", "memory file", code: errno) }
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      guard count > 0 else { throw FileError("write", "memory file", code: errno) }
+      rest = rest.dropFirst(count)
+    }
+    return descriptor
+  }
+
+  /// What a descriptor of ``memory(holding:)`` holds, from its beginning; closes it.
+  public static func read(memory descriptor: Int32) -> [UInt8]? {
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return nil }
+    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+    var filled = 0
+    while filled < bytes.count {
+      let count = bytes[filled...].withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, off_t(filled)) }
+      guard count > 0 else { return nil }
+      filled += count
+    }
+    return bytes
+  }
+
+  /// Lets these signals through to the loop's thread, where ``replace(by:arguments:environment:keeping:)`` left them
+  /// blocked.
+  public static func acceptSignals(_ numbers: [Int32]) {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in numbers { sigaddset(&set, number) }
+    pthread_sigmask(SIG_UNBLOCK, &set, nil)
+  }
+}

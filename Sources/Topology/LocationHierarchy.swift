@@ -1,0 +1,75 @@
+public import YAMLConfig
+
+/// How the locations of a company contain each other: ecosystem, superregion, region, habitat, or whatever
+/// `location_types.json` lists, general to specific. A location may have several parents.
+public struct LocationHierarchy: Sendable {
+  /// The types of location, the most general first.
+  public let types: [String]
+  private let ranks: [String: Int]
+  /// Edges between `<location>_<type>`, both ways; a location without any edge is unknown.
+  private var children: [String: [String]] = [:]
+  private var parents: [String: [String]] = [:]
+
+  /// Reads `location_types.json` and `location_mapping.json`.
+  /// - Parameter directory: where the two are; `/nail/etc/services` by custom.
+  /// - Throws: for the file that is missing or wrong, at its line.
+  public init(directory: String, files: SourceFiles) throws(ConfigError) {
+    try self.init(
+      types: files.requiredDocument("\(directory)/location_types.json"),
+      mapping: files.requiredDocument("\(directory)/location_mapping.json"))
+  }
+
+  /// - Parameters:
+  ///   - types: a list of texts.
+  ///   - mapping: `{"<location>_<type>": {…}}`, nested to any depth.
+  public init(types: YAMLNode, mapping: YAMLNode) throws(ConfigError) {
+    var names: [String] = []
+    for item in try types.items() { names.append(try item.string()) }
+    self.types = names
+    ranks = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    try add(mapping, below: nil)
+  }
+
+  private mutating func add(_ node: YAMLNode, below parent: String?) throws(ConfigError) {
+    for entry in try node.entries() {
+      if let parent {
+        if children[parent]?.contains(entry.name) != true { children[parent, default: []].append(entry.name) }
+        if parents[entry.name]?.contains(parent) != true { parents[entry.name, default: []].append(parent) }
+      }
+      try add(entry.value, below: entry.name)
+    }
+  }
+
+  /// The place of a type, 0 for the most general.
+  public func rank(of type: String) throws(LocationError) -> Int {
+    guard let rank = ranks[type] else { throw .unknownType(type, known: types) }
+    return rank
+  }
+
+  /// Less than zero when `one` is the more general type, 0 when the two are the same.
+  public func compare(_ one: String, _ other: String) throws(LocationError) -> Int {
+    try rank(of: one) - rank(of: other)
+  }
+
+  /// The locations of type `target` that contain a location (a more general type), or that it contains (a more
+  /// specific one), sorted; of the same type, the location itself. Several where there are several parents, none
+  /// where no way leads there.
+  public func convert(
+    _ location: String, from source: String, to target: String
+  ) throws(LocationError) -> [String] {
+    let isUpwards = try compare(target, source) < 0
+    let start = "\(location)_\(source)"
+    guard children[start] != nil || parents[start] != nil else {
+      throw .unknownLocation(location, type: source)
+    }
+    var reached: Set<String> = [start]
+    var frontier = [start]
+    while let node = frontier.popLast() {
+      for next in (isUpwards ? parents[node] : children[node]) ?? [] where reached.insert(next).inserted {
+        frontier.append(next)
+      }
+    }
+    let suffix = "_\(target)"
+    return reached.filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }.sorted()
+  }
+}

@@ -1,0 +1,94 @@
+public import YAMLConfig
+
+/// How an instance of a service is to be registered: `marathon-<cluster>.yaml`, with the defaults of `service.yaml`.
+public struct ServiceInstance: Hashable, Sendable {
+  /// `service.namespace` pairs it is registered under, never empty: several, or another service's, for canaries and
+  /// shards that are pooled with others.
+  public let registrations: [Registration]
+  /// The group of instances it is deployed with.
+  public let deployGroup: String
+
+  /// A namespace to be registered under.
+  public struct Registration: Hashable, Sendable, CustomStringConvertible {
+    /// The service's name.
+    public let service: String
+    /// The namespace's name.
+    public let namespace: String
+
+    /// See the properties.
+    public init(service: String, namespace: String) {
+      self.service = service
+      self.namespace = namespace
+    }
+
+    /// `service.namespace`
+    public var description: String { "\(service).\(namespace)" }
+
+    /// Reads `service.namespace`, or the four parts of a Marathon job's name; nil for anything else.
+    public init?(_ text: String) {
+      let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+      guard parts.count == 2 || parts.count == 4, !parts.contains(where: \.isEmpty) else { return nil }
+      self.init(service: String(parts[0]), namespace: String(parts[1]))
+    }
+  }
+}
+
+extension ServiceDirectory {
+  /// Reads an instance; nil when `marathon-<cluster>.yaml` does not have it.
+  /// - Throws: for a name that no instance may have, a registration that is none, at the line.
+  public func instance(
+    _ name: String, of service: String, cluster: String
+  ) throws(ConfigError) -> ServiceInstance? {
+    let path = file("marathon-\(cluster).yaml", of: service)
+    // Templates for others to merge in start like this.
+    guard !name.hasPrefix("_") else {
+      throw ConfigError(file: path, path: name, problem: "an instance's name may not start with '_'")
+    }
+    guard let root = try document("marathon-\(cluster).yaml", of: service), let own = root[name] else { return nil }
+    if !own.isNull { _ = try own.entries() }
+    let defaults = try document("service.yaml", of: service)
+    let value = { (key: String) in own[key] ?? defaults?[key] }
+    let group = try value("deploy_group").flatMap { node throws(ConfigError) in node.isNull ? nil : try node.string() }
+    return ServiceInstance(
+      registrations: try registrations(value("registrations"), value("nerve_ns"), service: service, instance: name),
+      deployGroup: ServiceDirectory.expand(group ?? "{cluster}.{instance}", cluster: cluster, instance: name))
+  }
+
+  private func registrations(
+    _ given: YAMLNode?, _ nerveNamespace: YAMLNode?, service: String, instance: String
+  ) throws(ConfigError) -> [ServiceInstance.Registration] {
+    var registrations: [ServiceInstance.Registration] = []
+    if let given, !given.isNull {
+      for item in try given.items() {
+        guard let registration = ServiceInstance.Registration(try item.string()) else {
+          throw item.error("expected service.namespace, found \(item.summary)")
+        }
+        registrations.append(registration)
+      }
+    }
+    if !registrations.isEmpty { return registrations }
+    var namespace = instance
+    if let nerveNamespace, !nerveNamespace.isNull { namespace = try nerveNamespace.string() }
+    return [ServiceInstance.Registration(service: service, namespace: namespace)]
+  }
+
+  private static func expand(_ template: String, cluster: String, instance: String) -> String {
+    var out = ""
+    var rest = template[...]
+    while let brace = rest.firstIndex(of: "{") {
+      out += rest[..<brace]
+      rest = rest[brace...]
+      if rest.hasPrefix("{cluster}") {
+        out += cluster
+        rest = rest.dropFirst("{cluster}".count)
+      } else if rest.hasPrefix("{instance}") {
+        out += instance
+        rest = rest.dropFirst("{instance}".count)
+      } else {
+        out += "{"
+        rest = rest.dropFirst()
+      }
+    }
+    return out + rest
+  }
+}

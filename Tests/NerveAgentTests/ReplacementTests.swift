@@ -1,0 +1,155 @@
+import Glibc
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+
+@testable import NerveAgent
+
+/// The real program under real signals, seen by an observer with a session of its own.
+@LoopActor @Suite struct ReplacementTests {
+  @Test func anotherProgramTakesOverInPlace() async throws {
+    try await withProgram { world, nerve, observer in
+      let client = Client(world)
+      for round in 1...5 {
+        let before = (pid: nerve.pid, started: nerve.count(of: "configuration in force"))
+        nerve.signal(SIGUSR2)
+        try await eventually("round \(round): the next one runs") {
+          nerve.count(of: "configuration in force") > before.started && nerve.count(of: "program is replaced") == round
+        }
+        try await eventually("round \(round): its node is its own") { nerve.count(of: "registered") == round + 1 }
+        #expect(nerve.pid == before.pid && nerve.status == nil)
+      }
+      await client.stop()
+      #expect(client.problems.isEmpty, "\(client.problems.prefix(3))")
+      #expect(client.answers > 0)
+      #expect(observer.history == [["host1_0000000000"]])
+      // The one that runs now is as good as the first: it drains and it stops.
+      #expect(try await world.post("web.main/0", "status=down&reason=test&expiration=9999999999") == 200)
+      try await observer.sees(0, "drained")
+      nerve.signal(SIGTERM)
+      try await eventually("ended") { nerve.status == .exited(0) }
+    }
+  }
+
+  @Test func whatTheNewProgramWouldRefuseIsNotPutInPlace() async throws {
+    try await withProgram { world, nerve, observer in
+      writeFile(world.configurationPath, "{\"instance_id\": \"host1\", \"services\": {\"web\": {}}}")
+      nerve.signal(SIGUSR2)
+      try await eventually("refused") { nerve.count(of: "program not replaced, this one goes on") == 1 }
+      #expect(nerve.log.contains("services.web"))
+      #expect(nerve.count(of: "program is replaced") == 0)
+      #expect(observer.history == [["host1_0000000000"]])
+    }
+  }
+
+  @Test func killedAndStartedAgainNobodyNotices() async throws {
+    try await withProgram { _, nerve, observer in
+      for round in 1...20 {
+        await nerve.kill()
+        try nerve.start()
+        try await eventually("round \(round): its node is its own") { nerve.count(of: "registered") == round + 1 }
+      }
+      #expect(observer.history == [["host1_0000000000"]])
+    }
+  }
+
+  @Test func theRunningOneTellsWhatItDoes() async throws {
+    try await withProgram { world, nerve, observer in
+      let table = try await tool(["status", "-c", world.configurationPath])
+      #expect(table.status == .exited(0))
+      let text = String(decoding: table.output, as: UTF8.self)
+      #expect(text.contains("pid \(nerve.pid): 1 of 1 services up, ZooKeeper connected\n"))
+      #expect(text.contains("/nerve/web/host1_0000000000"))
+      #expect(try await world.post("web.main/0", "status=down&reason=test&expiration=9999999999") == 200)
+      try await observer.sees(0, "drained")
+      let json = try await tool(["status", "--json", "-c", world.configurationPath])
+      #expect(json.status == .exited(1))
+      let service = try #require(JSONValue(json.output)?["services"]?.array?.first)
+      #expect(service["drained"] == true && service["state"] == "down" && service["place"] == nil)
+      await nerve.kill()
+      let silence = try await tool(["status", "-c", world.configurationPath])
+      #expect(silence.status == .exited(2))
+      #expect(String(decoding: silence.errorOutput, as: UTF8.self).contains("no agent answers at"))
+    }
+  }
+
+  @Test func aChangedFileNeedsNoSignalIfThatIsWanted() async throws {
+    try await withProgram(more: #", "reload_on_change": true"#) { world, _, _ in
+      let other = try await world.observe("/nerve/other")
+      let task = try world.target()
+      world.configure(
+        world.service("other", check: world.http(task)), more: #", "reload_on_change": true"#)
+      try await other.sees(1, "the new service")
+    }
+  }
+
+  @Test func validateNamesWhatIsWrong() async throws {
+    let directory = TemporaryDirectory()
+    let (good, bad) = (directory.path + "/good.json", directory.path + "/bad.json")
+    writeFile(good, serviceText("\"checks\": []"))
+    writeFile(bad, "{\"instance_id\": \"host1\", \"services\": {\"web\": {}}}")
+    let result = try await tool(["validate", good, bad])
+    #expect(result.status == .exited(1))
+    #expect(String(decoding: result.output, as: UTF8.self) == "\(good) is valid\n")
+    #expect(String(decoding: result.errorOutput, as: UTF8.self).contains("bad.json:1:"))
+  }
+
+  private func tool(_ arguments: [String]) async throws -> ChildResult {
+    try await ChildProcess.run(AgentProgram.path(of: "nerve"), arguments, deadline: .seconds(30))
+  }
+
+  /// A nerve with one registered service, checked through its hacheck.
+  private func withProgram(
+    more: String = "", _ body: @LoopActor (AgentWorld, AgentProgram, Observer) async throws -> Void
+  ) async throws {
+    try await withWorld { world in
+      let task = try world.target()
+      // Past any round of the tests: a check passing once more is not what keeps the registration.
+      world.configure(world.service("web", check: world.throughHacheck(task), interval: 60), more: more)
+      let nerve = AgentProgram(
+        "nerve", ["-c", world.configurationPath, "--log-level", "debug"], logPath: world.directory.path + "/nerve.log")
+      try nerve.start()
+      let outcome: Result<Void, any Error>
+      do {
+        let observer = try await world.observe("/nerve/web")
+        try await observer.sees(1, "registered")
+        try await eventually("nerve says so") { nerve.count(of: "registered") == 1 }
+        observer.mark()
+        outcome = .success(try await body(world, nerve, observer))
+      } catch {
+        outcome = .failure(error)
+      }
+      await nerve.kill()
+      do { try outcome.get() } catch { throw ServerTrouble(description: "\(error)\n\(nerve.log.suffix(8000))") }
+    }
+  }
+}
+
+/// Asks hacheck again and again, with a connection for each question.
+@LoopActor private final class Client {
+  private(set) var answers = 0
+  private(set) var problems: [String] = []
+  private var tasks: [Task<Void, Never>] = []
+  private var isStopping = false
+
+  init(_ world: AgentWorld) {
+    for _ in 0..<4 {
+      tasks.append(Task { @LoopActor [weak self] in while self?.isStopping == false { await self?.ask(world) } })
+    }
+  }
+
+  private func ask(_ world: AgentWorld) async {
+    do {
+      let status = try await world.ask("/spool/web.main/31000/status")
+      if status == 200 { answers += 1 } else { problems.append("status \(status)") }
+    } catch {
+      problems.append("\(error)")
+    }
+  }
+
+  func stop() async {
+    isStopping = true
+    for task in tasks { await task.value }
+  }
+}

@@ -1,0 +1,51 @@
+internal import Glibc
+public import Reactor
+
+/// One of our executables as a process of its own, as it was built beside the tests.
+@LoopActor public final class AgentProgram {
+  private let name: String
+  private let arguments: [String]
+  private let logPath: String
+  private var child: RunningChild?
+
+  /// - Parameters:
+  ///   - name: the executable.
+  ///   - logPath: where its output is appended to.
+  public init(_ name: String, _ arguments: [String], logPath: String) {
+    self.name = name
+    self.arguments = arguments
+    self.logPath = logPath
+  }
+
+  /// Its process id; 0 before the start.
+  public var pid: Int32 { child?.pid ?? 0 }
+  /// How it ended; nil while it runs.
+  public var status: ChildResult.Status? { child?.status }
+  /// What it has said.
+  public var log: String {
+    (try? Files.read(logPath, limit: 64 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+  }
+
+  /// How often `words` occur in its log.
+  public func count(of words: String) -> Int { log.split(separator: "\n").count { $0.contains(words) } }
+
+  /// Starts it, once more if it has ended.
+  public func start() throws {
+    child = try ChildProcess.start(AgentProgram.path(of: name), arguments, output: .append(path: logPath))
+  }
+
+  /// Sends it a signal.
+  public func signal(_ number: Int32) { Glibc.kill(pid, number) }
+
+  /// Kills it and waits for its end.
+  public func kill() async {
+    child?.kill()
+    _ = try? await child?.wait()
+  }
+
+  /// Where an executable of this build is.
+  public static func path(of name: String) -> String {
+    let own = ProcessImage.path ?? ""
+    return String(own[..<(own.lastIndex(of: "/") ?? own.startIndex)]) + "/" + name
+  }
+}

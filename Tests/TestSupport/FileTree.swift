@@ -1,0 +1,21 @@
+internal import Glibc
+internal import Reactor
+
+extension TemporaryDirectory {
+  /// Writes a file below the directory, making the directories between.
+  public func write(_ text: String, to name: String) throws {
+    let path = "\(path)/\(name)"
+    try Files.makeDirectory(Files.parent(of: path), mode: 0o755)
+    try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
+  }
+
+  /// A file's text; nil when it is not there.
+  public func text(of name: String) -> String? {
+    (try? Files.read("\(path)/\(name)", limit: 64 << 20)).map { String(decoding: $0, as: UTF8.self) }
+  }
+}
+
+/// A file of `Tests/Golden`: what the original programs were given and answered.
+public func goldenFile(_ name: String, relativeTo file: StaticString = #filePath) throws -> [UInt8] {
+  try Files.read(Files.parent(of: Files.parent(of: "\(file)")) + "/Golden/\(name)", limit: 64 << 20)
+}

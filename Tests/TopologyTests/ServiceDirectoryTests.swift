@@ -1,0 +1,180 @@
+import Glibc
+import SmartStack
+import TestSupport
+import Testing
+import YAMLConfig
+
+@testable import Topology
+
+@Suite struct ServiceDirectoryTests {
+  private static func directory(_ files: [String: String]) throws -> (TemporaryDirectory, ServiceDirectory) {
+    let root = TemporaryDirectory()
+    for (name, text) in files { try root.write(text, to: name) }
+    return (root, ServiceDirectory(path: root.path, files: SourceFiles()))
+  }
+
+  private static func problem(_ body: () throws -> Void) -> String {
+    do {
+      try body()
+      return "no error"
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  @Test func theKeySmartstackOfServiceYAMLReplacesTheFile() throws {
+    let (root, services) = try ServiceDirectoryTests.directory([
+      "web/smartstack.yaml": "main: {proxy_port: 1}\napi: null\n", "shadowed/smartstack.yaml": "main: {proxy_port: 1}",
+      "shadowed/service.yaml": "smartstack: {other: {proxy_port: 2}}", "empty/smartstack.yaml": "",
+      "list/smartstack.yaml": "[main]", "README": "x",
+    ])
+    #expect(try services.services() == ["README", "empty", "list", "shadowed", "web"])
+    #expect(try services.namespaces(of: "web").map(\.name) == ["main", "api"])
+    #expect(try services.namespaces(of: "shadowed").map(\.name) == ["other"])
+    #expect(try services.namespaces(of: "empty").isEmpty && services.namespaces(of: "README").isEmpty)
+    #expect(
+      ServiceDirectoryTests.problem { _ = try services.namespaces(of: "list") }
+        == "\(root.path)/list/smartstack.yaml:1:1: expected a mapping, found a list")
+    #expect(
+      ServiceDirectoryTests.problem { _ = try ServiceDirectory(path: "/none", files: SourceFiles()).services() }
+        == "/none: there is no such directory of service configurations")
+  }
+
+  @Test func aNamespaceHasTheKnownKeysAndAMode() throws {
+    let (root, services) = try ServiceDirectoryTests.directory([
+      "web/smartstack.yaml": """
+      main:
+        proxy_port: 20060
+        unknown: 1
+        retries: 017
+        routes: [{source: a, destinations: [b, c]}]
+        extra_advertise: {"region:b": ["region:z", "region:a"], "region:a": ["region:q"]}
+      tcp: {proxy_port: 1, mode: tcp}
+      hidden: {proxy_port: null, healthcheck_uri: /x}
+      udp: {mode: udp}
+      routes: {routes: [{source: a}]}
+      extra: {extra_advertise: {"region:b": "region:z"}}
+      list: []
+      """
+    ])
+    let main = try services.namespace("main", of: "web")
+    #expect(
+      main.values == [
+        "proxy_port": 20060, "retries": 15, "mode": "http", "routes": [["a", "b"], ["a", "c"]],
+        "extra_advertise": [["region:b", "region:z"], ["region:b", "region:a"], ["region:a", "region:q"]],
+      ])
+    #expect(main.isInSmartStack)
+    #expect(try services.namespace("tcp", of: "web").values["mode"] == "tcp")
+    let hidden = try services.namespace("hidden", of: "web")
+    #expect(hidden.values["mode"] == .null && !hidden.isInSmartStack)
+    #expect(try services.namespace("absent", of: "nobody").values == ["mode": .null])
+    for (name, problem) in [
+      ("udp", "9:13: udp.mode: unknown mode 'udp'; it is one of http, tcp, https"),
+      ("routes", "10:19: routes.routes[0]: the key 'destinations' is missing"),
+      ("extra", "11:39: extra.extra_advertise.region:b: expected a list, found the text \"region:z\""),
+      ("list", "12:7: list: expected a mapping, found a list"),
+    ] {
+      #expect(
+        ServiceDirectoryTests.problem { _ = try services.namespace(name, of: "web") }
+          == "\(root.path)/web/smartstack.yaml:\(problem)")
+    }
+  }
+
+  @Test func portsAreNumbersInAFile() throws {
+    let (root, services) = try ServiceDirectoryTests.directory(["a/port": " 1464\n", "b/port": "x", "c/x": ""])
+    #expect(services.file("port", of: "a") == root.path + "/a/port")
+    #expect(try services.port(of: "a") == 1464)
+    #expect(try services.port(of: "b") == nil && services.port(of: "c") == nil)
+  }
+
+  @Test func instancesRegisterWhereTheySay() throws {
+    let (root, services) = try ServiceDirectoryTests.directory([
+      "web/marathon-west.yaml": """
+      main: {cpus: 1}
+      shard: {registrations: [web.main, other.api], deploy_group: '{cluster}-{instance}.x{y}'}
+      worker: {nerve_ns: main}
+      bare:
+      bad: {registrations: [noperiod]}
+      """,
+      "web/service.yaml": "deploy_group: dev\n",
+    ])
+    let instance = { (name: String) throws -> String in
+      let found = try services.instance(name, of: "web", cluster: "west")
+      return found.map { "\($0.registrations.map(\.description).joined(separator: " ")) \($0.deployGroup)" } ?? "none"
+    }
+    #expect(try instance("main") == "web.main dev")
+    #expect(try instance("shard") == "web.main other.api west-shard.x{y}")
+    #expect(try instance("worker") == "web.main dev")
+    #expect(try instance("bare") == "web.bare dev")
+    #expect(try instance("absent") == "none")
+    #expect(try services.instance("main", of: "web", cluster: "east") == nil)
+    #expect(
+      ServiceDirectoryTests.problem { _ = try instance("bad") }
+        == "\(root.path)/web/marathon-west.yaml:5:23: bad.registrations[0]: expected service.namespace, found the text \"noperiod\""
+    )
+    #expect(
+      ServiceDirectoryTests.problem { _ = try instance("_hidden") }.contains("may not start with '_'"))
+  }
+
+  /// An alias bomb, a loop of links, a directory in a file's place: an error of that service, with its file's name.
+  @Test func hostileFilesAreErrorsOfTheirService() throws {
+    let bomb =
+      "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+      + zip("bcdefghi", "abcdefgh").map {
+        "\($0): &\($0) [" + Array(repeating: "*\($1)", count: 10).joined(separator: ",") + "]\n"
+      }.joined()
+    let (root, services) = try ServiceDirectoryTests.directory([
+      "bomb/smartstack.yaml": bomb, "dir/smartstack.yaml/x": "", "loop/x": "", "good/smartstack.yaml": "main: {}",
+    ])
+    #expect(symlink("smartstack.yaml", "\(root.path)/loop/smartstack.yaml") == 0)
+    for name in ["bomb", "dir", "loop"] {
+      let problem = ServiceDirectoryTests.problem { _ = try services.namespaces(of: name) }
+      #expect(problem.hasPrefix("\(root.path)/\(name)/smartstack.yaml"), "\(problem)")
+    }
+    #expect(try services.namespaces(of: "good").count == 1)
+  }
+}
+
+@Suite struct TopologyFuzzTests {
+  static let seed = getenv("SMARTSTACK_FUZZ_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
+  static let rounds = getenv("SMARTSTACK_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 400
+
+  static let sample = """
+    main:
+      proxy_port: 20060
+      mode: http
+      routes: [{source: a, destinations: [b, c]}]
+      extra_advertise: {"region:b": ["region:z", "region:a"]}
+      registrations: [web.main, a.b.c.d]
+      deploy_group: '{cluster}.{instance}'
+      nerve_ns: x
+    """
+  static let pieces = ["[", "]", "{", "}", ":", "null", "\n", "  ", "- ", "&a ", "*a", "<<: ", "!!x ", "\"", "1", "."]
+
+  /// Whatever stands in a service's files: a value or an error at that file, nothing else.
+  @Test func fuzzServiceFiles() throws {
+    var generator = SeededGenerator(seed: TopologyFuzzTests.seed)
+    let root = TemporaryDirectory()
+    for round in 0..<TopologyFuzzTests.rounds {
+      var text = Array(TopologyFuzzTests.sample.utf8)
+      for _ in 0..<Int.random(in: 0...4, using: &generator) {
+        let place = Int.random(in: 0..<text.count, using: &generator)
+        let piece = TopologyFuzzTests.pieces.randomElement(using: &generator) ?? ""
+        text.replaceSubrange(
+          place..<min(text.count, place + Int.random(in: 0...3, using: &generator)), with: piece.utf8)
+      }
+      for name in ["smartstack.yaml", "marathon-c.yaml"] {
+        try root.write(String(decoding: text, as: UTF8.self), to: "web/\(name)")
+      }
+      let services = ServiceDirectory(path: root.path, files: SourceFiles())
+      do throws(ConfigError) {
+        let namespace = try services.namespace("main", of: "web")
+        #expect(namespace.values["mode"] != nil)
+        let instance = try services.instance("main", of: "web", cluster: "c")
+        #expect(instance?.registrations.isEmpty != true, "seed \(TopologyFuzzTests.seed), round \(round)")
+      } catch {
+        #expect(error.file.hasPrefix(root.path + "/web/"), "seed \(TopologyFuzzTests.seed), round \(round): \(error)")
+      }
+    }
+  }
+}
