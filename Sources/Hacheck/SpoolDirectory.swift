@@ -72,7 +72,7 @@ struct SpoolDirectory: Sendable {
   /// Whether `name` can be a mark: no path out of the folder, and nothing that ends in `~`, as files under
   /// construction (``AtomicFile``) and editors' copies do; no service can be called so over HTTP.
   static func isName(_ name: String) -> Bool {
-    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255 && name.utf8.last != UInt8(ascii: "~")
+    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255 && !name.hasSuffix("~")
       && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
   }
 

@@ -74,6 +74,10 @@ import YAMLConfig
     #expect(found.descriptorLimit == .count(1024))
   }
 
+  @Test(arguments: ["0640", "\"0640\"", "\"640\"", "0o640"]) func modesAreOctal(_ text: String) throws {
+    #expect(try read("unix_socket_mode: \(text)").configuration.unixSocketMode == 0o640)
+  }
+
   @Test func unknownKeysAreWarnings() throws {
     let warnings = try read("foo: 1\ncache_tim: 3").warnings.map(\.description)
     #expect(warnings.count == 2)
@@ -90,6 +94,16 @@ import YAMLConfig
     ("http_headers_to_copy: [\"X Foo\"]", "hacheck.yaml:1:23: http_headers_to_copy: `X Foo` cannot be the name"),
     ("http_headers_to_copy: Host", "hacheck.yaml:1:23: http_headers_to_copy: expected a list"),
     ("rlimit_nofile: many", "hacheck.yaml:1:16: rlimit_nofile: expected an integer"),
+    (
+      "spool_change_networks: [here]",
+      "hacheck.yaml:1:25: spool_change_networks[0]: `here` is no network; write 10.0.0.0/8, fd00::/8, a single address, "
+        + "or this-machine"
+    ),
+    ("unix_socket_mode: \"0999\"", "hacheck.yaml:1:19: unix_socket_mode: `0999` is no mode"),
+    ("unix_socket_mode: \"7777\"", "hacheck.yaml:1:19: unix_socket_mode: `7777` is no mode"),
+    ("max_connections: 0", "hacheck.yaml:1:18: max_connections: 0 is outside"),
+    ("request_timeout: 0", "hacheck.yaml:1:18: request_timeout: 0"),
+    ("page_hosts: name", "hacheck.yaml:1:13: page_hosts: expected a list"),
     ("max_clients: 0", "hacheck.yaml:1:14: max_clients: 0 is outside"),
     ("{a: 1\n", "hacheck.yaml:"),
   ]
