@@ -55,7 +55,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// The agent's metrics; hacheck's are in it too.
   public let metrics = Metrics()
 
-  private let options: AgentOptions
+  let options: AgentOptions
   let logger: Logger
   private let clock: LoopClock
   private let environment: RunnerEnvironment
@@ -71,6 +71,9 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// What the program before this one in this process left.
   private var inherited: Succession?
   var isBeingReplaced = false
+  private var statusSocket: StatusSocket?
+  private var watches: [FileWatch] = []
+  private var reloadTimer: LoopTimer?
 
   /// An agent that does nothing yet.
   public init(options: AgentOptions, logger: Logger, clock: LoopClock = .system) {
@@ -91,7 +94,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     }
   }
 
-  nonisolated private static func loader(_ options: AgentOptions) -> NerveConfigurationLoader {
+  nonisolated static func loader(_ options: AgentOptions) -> NerveConfigurationLoader {
     NerveConfigurationLoader(path: options.configuration, instanceID: options.instanceID)
   }
 
@@ -127,6 +130,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     prepareServices(configuration, state)
     put(configuration)
     inherited = nil
+    listenForStatus(configuration, state)
     environment.original.started()
   }
 
@@ -181,6 +185,15 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     (self.ensembles, self.services) = (ensembles, services)
   }
 
+  private func listenForStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
+    guard let path = Agent.socketPath(configuration, in: state) else { return }
+    do {
+      statusSocket = try StatusSocket(path: path) { [weak self] in self?.status() ?? .null }
+    } catch {
+      logger.warning("nerve status will get no answer", [.path: path, .reason: "\(error)"])
+    }
+  }
+
   private func dropLeftovers() {
     guard let ensembles, let services else { return }
     let directories = Dictionary(
@@ -205,6 +218,26 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       environment.meters.refusedReloads.increment()
       logger.error("configuration refused, the one before stays in force", [.reason: "\(error)"])
     }
+  }
+
+  /// `reload_on_change`: a change of the file or of `service_conf_dir` is as good as a SIGHUP.
+  private func watchFiles(_ configuration: NerveConfiguration) {
+    let paths = configuration.reloadsOnChange ? [options.configuration] + configuration.serviceDirectories : []
+    for watch in watches { watch.cancel() }
+    watches = paths.compactMap { path in
+      do {
+        return try FileWatch(path: path) { [weak self] _ in self?.reloadSoon() }
+      } catch {
+        logger.warning("changes of the configuration will not be noticed", [.path: path, .reason: "\(error)"])
+        return nil
+      }
+    }
+  }
+
+  /// Files that belong together are often written one after the other.
+  private func reloadSoon() {
+    if reloadTimer?.isPending == true { return }
+    reloadTimer = clock.schedule(after: .milliseconds(100)) { [weak self] in self?.reloadAsService() }
   }
 
   private func reloadAsService() {
@@ -235,6 +268,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         }
       }
     }
+    if current?.reloadsOnChange != configuration.reloadsOnChange
+      || current?.serviceDirectories != configuration.serviceDirectories
+    {
+      watchFiles(configuration)
+    }
     let plan = services?.apply(configuration)
     current = configuration
     logger.notice("configuration in force", [.path: options.configuration, .count: configuration.services.count])
@@ -250,6 +288,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   func stop() async {
     logger.notice("stopping", [.count: services?.running.count ?? 0])
     heartbeat?.stop()
+    statusSocket?.close()
+    for watch in watches { watch.cancel() }
     await services?.stop(within: Agent.stopLimit)
     await ensembles?.closeAll()
     spoolObservation?.cancel()
@@ -262,6 +302,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// Leaves every registration where it is, for a successor that carries the sessions on.
   func abandon() async {
     heartbeat?.stop()
+    statusSocket?.close()
+    for watch in watches { watch.cancel() }
     services?.leave()
     await ensembles?.abandonAll()
     spoolObservation?.cancel()

@@ -18,6 +18,10 @@ struct NerveConfiguration: Sendable {
   var hacheck: HacheckConfiguration?
   /// `state_dir`, as written.
   var stateDirectory: String?
+  /// `reload_on_change`: whether a change of the files is noticed without a SIGHUP.
+  var reloadsOnChange = false
+  /// `service_conf_dir`, if it is set.
+  var serviceDirectories: [String] = []
   /// What is wrong with services, files and sections that were left out.
   var problems: [ConfigError] = []
   /// The keys of the services in ``problems``: a reload leaves what runs under them alone.
@@ -55,6 +59,8 @@ struct NerveConfigurationLoader: Sendable {
     section.acknowledge("max_repeated_report_failures")
 
     var sources = try section.entries("services").map { ServiceSource(key: $0.name, node: .success($0.value)) }
+    configuration.reloadsOnChange = try section.optionalBool("reload_on_change") ?? false
+    configuration.serviceDirectories = try section.optionalString("service_conf_dir").map { [$0] } ?? []
     let found = try ConfigurationFiles.services(of: section)
     let overridden = Set(found.map(\.service))
     sources = sources.filter { !overridden.contains($0.key) }
