@@ -40,6 +40,9 @@ struct HTTPResponseReader {
   /// Whether the answer is all there; further bytes are ignored.
   var isComplete: Bool { phase == .complete }
 
+  /// Whether all headers of the answer proper are there.
+  var hasHead: Bool { phase != .statusLine && phase != .headers }
+
   /// Takes the next bytes.
   mutating func consume(_ bytes: [UInt8]) throws(Problem) {
     var rest = bytes[...]
@@ -62,6 +65,13 @@ struct HTTPResponseReader {
   }
 
   // MARK: Body
+
+  /// Hands out the body as far as it has arrived, and forgets it: for answers without end. The limit then is for what
+  /// arrives between two calls.
+  mutating func takeBody() -> [UInt8] {
+    defer { response.body = [] }
+    return response.body
+  }
 
   /// Moves up to `count` bytes into the body; stops for good where the body's limit cuts it.
   private mutating func take(_ rest: inout ArraySlice<UInt8>, upTo count: Int, _ next: (Int) -> Phase) {

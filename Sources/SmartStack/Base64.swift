@@ -24,7 +24,7 @@ public enum Base64 {
   }
 
   /// nil for anything but whole base64 text.
-  static func decode(_ text: [UInt8]) -> [UInt8]? {
+  public static func decode(_ text: [UInt8]) -> [UInt8]? {
     var digits = text[...]
     var padding = 0
     while padding < 2, digits.last == UInt8(ascii: "=") {

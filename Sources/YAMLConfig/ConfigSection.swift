@@ -9,6 +9,7 @@ public final class ConfigSection {
   private let places: [String: Int]
   private var known: Set<String> = []
   private var inner: [ConfigSection] = []
+  private var remarks: [ConfigError] = []
 
   /// - Throws: when `node` is no mapping; null counts as an empty one.
   public init(_ node: YAMLNode) throws(ConfigError) {
@@ -200,9 +201,13 @@ public final class ConfigSection {
 
   // MARK: Warnings
 
-  /// One warning per key that was never asked for, here and in the sections opened from here.
+  /// Adds a warning about a value that is not used.
+  public func warn(_ key: String, _ problem: String) { remarks.append(error(key, problem)) }
+
+  /// One warning per key that was never asked for, here and in the sections opened from here, after those of
+  /// ``warn(_:_:)``.
   public func unknownKeys() -> [ConfigError] {
-    var warnings: [ConfigError] = []
+    var warnings = remarks
     for entry in entries where !known.contains(entry.name) {
       let hint = nearest(entry.name).map { "; is it '\($0)'?" } ?? ""
       warnings.append(entry.value.error("unknown key, ignored\(hint)").at(entry.key))

@@ -118,28 +118,3 @@ import Testing
     #expect(policy.electionProblem == .noLeader(reason: "not every registration has a sequence number"))
   }
 }
-
-@Suite("multi discovery") struct MultiResolverTests {
-  private func snapshot(_ servers: String, config: String? = nil) -> ServiceSnapshot {
-    ServiceSnapshot(
-      service: "x", backends: servers.map { Backend(name: String($0), host: "10.0.0.1", port: 80) },
-      generatorConfig: config)
-  }
-
-  @Test func unionIsAllInOrderOnce() {
-    let result = MultiWatcher.resolve(
-      ["one": snapshot("ab"), "two": snapshot("bc", config: "{}")], order: ["two", "one"], .union, service: "web")
-    #expect(result.service == "web")
-    #expect(result.backends.compactMap(\.name).joined() == "bca")
-    #expect(result.generatorConfig == "{}")
-  }
-
-  @Test func sequentialIsTheFirstThatHasAny() {
-    let readings = ["one": snapshot(""), "two": snapshot("c")]
-    let order = ["one", "two"]
-    let first = MultiWatcher.resolve(readings, order: order, .sequential(["one", "two"]), service: "web")
-    #expect(first.backends.compactMap(\.name) == ["c"])
-    let none = MultiWatcher.resolve(["one": snapshot("")], order: order, .sequential(["two", "one"]), service: "web")
-    #expect(none.backends.isEmpty)
-  }
-}

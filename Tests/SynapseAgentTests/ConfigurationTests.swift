@@ -170,7 +170,8 @@ import YAMLConfig
         + "its listeners would be missing without a word"),
     Fatal(
       text: "services: {}\n",
-      sentence: "synapse.conf.json:1:1: neither 'haproxy' nor 'file_output' is given: there is nothing to keep"),
+      sentence: "synapse.conf.json:1:1: neither 'haproxy' nor 'file_output' nor 'exec_output' is given: "
+        + "there is nothing to keep"),
     Fatal(
       text: "haproxy: {defaults: []}\n", sentence: "synapse.conf.json:1:10: haproxy: the key 'global' is missing"),
     Fatal(
@@ -224,8 +225,8 @@ import YAMLConfig
       service: "{discovery: {method: pigeon}}",
       sentence: ":8:29: services.bad.discovery.method: there is no discovery method 'pigeon'"),
     Bad(
-      service: "{discovery: {method: dns}}",
-      sentence: ":8:29: services.bad.discovery.method: discovery method 'dns' is not available in this version"),
+      service: "{discovery: {method: ec2tag}}",
+      sentence: ":8:20: services.bad.discovery: ec2tag knows no ports: the service needs a backend_port_override"),
     Bad(
       service: "{discovery: {method: zookeeper, hosts: [a]}}",
       sentence: ":8:20: services.bad.discovery: the key 'path' is missing"),
@@ -324,6 +325,18 @@ import YAMLConfig
     #expect(
       configuration.warnings.map { sentence($0) } == [
         "synapse.conf.json:7:53: services.a.haproxy.server_option: unknown key, ignored; is it 'server_options'?"
+      ])
+  }
+
+  @Test func aJitterOutOfRangeIsIgnored() throws {
+    let configuration = try load(
+      ConfigurationTests.haproxy
+        + "services: {a: {discovery: {method: zookeeper, hosts: h, path: /a, discovery_jitter: 121}}}\n")
+    let service = try #require(configuration.services.first)
+    #expect(service.discovery == DiscoveryConfiguration(.zookeeper(ZooKeeperDiscovery(hosts: ["h"], path: "/a"))))
+    #expect(
+      configuration.warnings.map { sentence($0) } == [
+        "synapse.conf.json:7:85: services.a.discovery.discovery_jitter: is outside 0...120, and ignored"
       ])
   }
 }

@@ -222,6 +222,12 @@ internal import ZooKeeper
     if let fileOutput = configuration.fileOutput {
       made.append(FileOutput(fileOutput, services: configuration.services, clock: clock, logger: logger))
     }
+    if let execOutput = configuration.execOutput {
+      let known = Set(configuration.services.map(\.name))
+      let gone = (before?.services ?? []).filter { $0.isTold && !known.contains($0.name) }.map(\.name)
+      made.append(
+        ExecOutput(execOutput, services: configuration.services, gone: gone, clock: clock, logger: logger))
+    }
     for output in made { output.start() }
     outputs += made
     changed = []

@@ -8,7 +8,8 @@ public import YAMLConfig
 public struct ConfigurationLoader {
   /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
   private static let plainSections = [
-    "services", "service_conf_dir", "haproxy", "file_output", "statsd", "state_dir", "first_data_deadline",
+    "services", "service_conf_dir", "haproxy", "file_output", "exec_output", "statsd", "state_dir",
+    "first_data_deadline",
   ]
 
   private let environment: [String: String]
@@ -37,12 +38,27 @@ public struct ConfigurationLoader {
     if let section = try top.optionalSection("file_output") {
       result.fileOutput = FileOutputConfiguration(directory: try section.string("output_directory"))
     }
-    if result.haproxy == nil, result.fileOutput == nil {
-      throw document.root.error("neither 'haproxy' nor 'file_output' is given: there is nothing to keep")
+    if let section = try top.optionalSection("exec_output") { result.execOutput = try execOutput(section) }
+    if result.haproxy == nil, result.fileOutput == nil, result.execOutput == nil {
+      throw document.root.error(
+        "neither 'haproxy' nor 'file_output' nor 'exec_output' is given: there is nothing to keep")
     }
     try decodeRest(top, into: &result)
     try decodeServices(top, into: &result)
     result.warnings += top.unknownKeys()
+    return result
+  }
+
+  private func execOutput(_ section: ConfigSection) throws(ConfigError) -> ExecOutputConfiguration {
+    let node = try section.required("command")
+    var command = try node.strings()
+    if case .scalar = node.value { command = ["/bin/sh", "-c"] + command }
+    if command.isEmpty || command.contains(where: { $0.isEmpty || $0.utf8.contains(0) }) {
+      throw section.error("command", "a command, or a list of a program and its arguments, is needed")
+    }
+    var result = ExecOutputConfiguration(command: command)
+    result.deadline = try section.duration("deadline", in: 0.1...3600, default: result.deadline)
+    result.interval = try section.duration("min_interval", in: 0...3600, default: result.interval)
     return result
   }
 
@@ -88,7 +104,7 @@ public struct ConfigurationLoader {
     do {
       // Not adopted by the top: what a bad service holds beyond its error is not worth a warning.
       let section = try ConfigSection(node)
-      let services = try ServiceDecoder(name: name, section: section).decode()
+      let services = try ServiceDecoder(name: name, section: section, environment: environment).decode()
       for service in services { try ServiceDecoder.checkName(service.name, at: node) }
       result.services += services
       result.warnings += section.unknownKeys()

@@ -11,6 +11,8 @@ public struct SynapseConfiguration: Sendable {
   public var haproxy: HAProxyConfiguration?
   /// The `file_output` section; nil: no files are kept.
   public var fileOutput: FileOutputConfiguration?
+  /// The `exec_output` section; nil: no command is run.
+  public var execOutput: ExecOutputConfiguration?
   /// Where the original's StatsD metrics go; nil: nowhere.
   public var statsd: StatsDConfiguration?
   /// Where the agent keeps its lock; nil: the usual places.
@@ -83,6 +85,19 @@ public struct FileOutputConfiguration: Hashable, Sendable {
   public init(directory: String) { self.directory = directory }
 }
 
+/// The `exec_output` section.
+public struct ExecOutputConfiguration: Hashable, Sendable {
+  /// The program and its arguments; a command given as one text is the shell's.
+  public var command: [String]
+  /// How long one run may take, in which it is to take in everything it is told.
+  public var deadline: Duration = .seconds(30)
+  /// From the start of one run to the start of the next: changes in between are told together.
+  public var interval: Duration = .seconds(1)
+
+  /// A command, at least one word.
+  public init(command: [String]) { self.command = command }
+}
+
 /// The `statsd` section.
 public struct StatsDConfiguration: Hashable, Sendable {
   /// Default `localhost`.
@@ -112,85 +127,13 @@ public struct ServiceConfiguration: Hashable, Sendable {
   public var haproxy: ServiceSettings
   /// Whether it gets a file of its own in `file_output`.
   public var writesFile = true
+  /// Whether the command of `exec_output` is told of it.
+  public var isTold = true
 
   /// A service with the original's defaults.
   public init(name: String, discovery: DiscoveryConfiguration) {
     self.name = name
     self.discovery = discovery
     haproxy = ServiceSettings(service: name)
-  }
-}
-
-/// A `discovery` section.
-public struct DiscoveryConfiguration: Hashable, Sendable {
-  /// The kinds of discovery.
-  public indirect enum Method: Hashable, Sendable {
-    /// The default servers are all there is.
-    case base
-    /// Children of one znode.
-    case zookeeper(ZooKeeperDiscovery)
-    /// Several of them under one name.
-    case multi([NamedDiscovery], MultiResolver)
-  }
-
-  /// How.
-  public var method: Method
-  /// All must hold for a server found here.
-  public var labelFilters: [LabelFilter]
-
-  /// A section.
-  public init(_ method: Method, labelFilters: [LabelFilter] = []) {
-    self.method = method
-    self.labelFilters = labelFilters
-  }
-}
-
-/// One of the parts of a `multi` discovery.
-public struct NamedDiscovery: Hashable, Sendable {
-  /// Its key under `watchers`; the service's own discovery is `primary`.
-  public var name: String
-  /// What it is.
-  public var discovery: DiscoveryConfiguration
-
-  /// A part.
-  public init(name: String, discovery: DiscoveryConfiguration) {
-    self.name = name
-    self.discovery = discovery
-  }
-}
-
-/// How the parts of a `multi` discovery become one list.
-public enum MultiResolver: Hashable, Sendable {
-  /// All of them, in the order of the parts.
-  case union
-  /// The first of these parts that has any server.
-  case sequential([String])
-}
-
-/// A `discovery` section with method zookeeper.
-public struct ZooKeeperDiscovery: Hashable, Sendable {
-  /// The registrations' format.
-  public enum Decoding: Hashable, Sendable {
-    case nerve
-    /// With the name of the additional endpoint to use, if one is asked for.
-    case serverset(endpoint: String?)
-  }
-
-  /// `host:port` each.
-  public var hosts: [String]
-  /// The directory of the registrations, without a trailing slash.
-  public var path: String
-  /// The registrations' format.
-  public var decoding: Decoding = .nerve
-  /// The znode that holds generator sections for the service; nil: none is read.
-  public var generatorConfigPath: String?
-  /// The least time between two publications, `discovery_jitter`; nil: none.
-  public var jitter: Duration?
-
-  /// A directory of nerve's; its own data holds the generator sections.
-  public init(hosts: [String], path: String) {
-    self.hosts = hosts
-    self.path = path
-    generatorConfigPath = path
   }
 }

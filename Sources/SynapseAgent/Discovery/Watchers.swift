@@ -15,21 +15,70 @@ struct AgentContext {
 }
 
 extension ServiceConfiguration {
+  /// How long a `multi` waits for those of its watchers that are silent.
+  private static let multiPatience: Duration = .seconds(10)
+
   /// The watcher that this service's `discovery` asks for.
   @LoopActor func makeWatcher(_ context: AgentContext) -> any ServiceWatcher {
     switch discovery.method {
     case .base: return BaseWatcher(service: self)
-    case .zookeeper(let zookeeper):
-      let client = context.clients.client(for: zookeeper.hosts)
-      return ZooKeeperWatcher(service: self, discovery: zookeeper, client: client, context: context)
+    case .zookeeper(let zookeeper): return makeZooKeeperWatcher(zookeeper, context)
+    case .zookeeperDNS(let zookeeper, let dns): return makeZooKeeperDNSWatcher(zookeeper, dns, context)
+    case .dns(let dns):
+      let names = DNSNames(nameservers: dns.nameservers)
+      return poll(every: dns.interval, names.parts(dns.servers), context)
+    case .file(let file): return FileWatcher(service: self, discovery: file, context: context)
+    case .etcd(let etcd): return EtcdWatcher(service: self, discovery: etcd, context: context)
+    case .docker(let docker):
+      return poll(every: docker.interval, docker.servers.map { Docker.part($0, docker) }, context)
+    case .marathon(let marathon): return poll(every: marathon.interval, [Marathon.part(marathon)], context)
+    case .ec2tag(let ec2): return poll(every: ec2.interval, [EC2Instances.part(ec2, clock: context.clock)], context)
     case .multi(let parts, let resolver):
       let watchers = parts.map { part in
         var service = self
         service.discovery = part.discovery
         return (name: part.name, watcher: service.makeWatcher(context))
       }
-      return MultiWatcher(name: name, parts: watchers, resolver: resolver)
+      return MultiWatcher(
+        name: name, parts: watchers, resolver: resolver, patience: ServiceConfiguration.multiPatience,
+        context: context)
     }
+  }
+
+  @LoopActor private func poll(
+    every interval: Duration, _ parts: [PolledPart]?, _ context: AgentContext
+  ) -> PollWatcher {
+    PollWatcher(service: self, schedule: PollSchedule(interval: interval), parts: parts, context: context)
+  }
+
+  @LoopActor private func makeZooKeeperWatcher(
+    _ zookeeper: ZooKeeperDiscovery, _ context: AgentContext
+  ) -> any ServiceWatcher {
+    let client = context.clients.client(for: zookeeper.hosts)
+    guard let interval = zookeeper.pollInterval else {
+      return ZooKeeperWatcher(service: self, discovery: zookeeper, client: client, context: context)
+    }
+    let reader = ZooKeeperPoll(zookeeper, client: client, clock: context.clock)
+    let part = PolledPart(place: zookeeper.path) { try await reader.read() }
+    return poll(every: interval, [part], context)
+  }
+
+  @LoopActor private func makeZooKeeperDNSWatcher(
+    _ zookeeper: ZooKeeperDiscovery, _ dns: DNSDiscovery, _ context: AgentContext
+  ) -> any ServiceWatcher {
+    // What is registered is only to be resolved: filters and election are for what comes of it.
+    var registrations = self
+    registrations.discovery = DiscoveryConfiguration(.zookeeper(zookeeper))
+    registrations.rules.portOverride = nil
+    registrations.rules.electsLeader = false
+    var zookeeper = zookeeper
+    zookeeper.generatorConfigPath = nil
+    var resolved = self
+    // They are among the registrations, and resolved with them.
+    resolved.rules.keepsDefaultServers = false
+    return ZooKeeperDNSWatcher(
+      name: name, registrations: registrations.makeZooKeeperWatcher(zookeeper, context),
+      addresses: resolved.poll(every: dns.interval, nil, context), names: DNSNames(nameservers: dns.nameservers))
   }
 
   /// The ensembles it needs, by their key.
@@ -39,9 +88,9 @@ extension ServiceConfiguration {
 extension DiscoveryConfiguration {
   var ensembles: Set<String> {
     switch method {
-    case .base: []
-    case .zookeeper(let zookeeper): [ZooKeeperClients.key(for: zookeeper.hosts)]
+    case .zookeeper(let zookeeper), .zookeeperDNS(let zookeeper, _): [ZooKeeperClients.key(for: zookeeper.hosts)]
     case .multi(let parts, _): parts.reduce(into: []) { $0.formUnion($1.discovery.ensembles) }
+    case .base, .dns, .file, .etcd, .docker, .marathon, .ec2tag: []
     }
   }
 }

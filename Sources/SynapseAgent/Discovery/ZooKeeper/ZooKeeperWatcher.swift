@@ -17,8 +17,7 @@ internal import ZooKeeper
   private let client: ZooKeeperClient
   private let clock: LoopClock
   private let logger: Logger
-  private let skipped: Counter
-  private var policy: BackendPolicy
+  private let publication: ServicePublication
   private var publish: (@LoopActor (ServiceSnapshot) -> Void)?
 
   private var children: [String: Child] = [:]
@@ -31,7 +30,6 @@ internal import ZooKeeper
   private var tokens: [WatchToken] = []
   private var lastPublication: LoopClock.Instant?
   private var delayed: LoopTimer?
-  private var electionProblem: BackendPolicy.Note?
 
   /// One name below the directory.
   private struct Child {
@@ -51,11 +49,7 @@ internal import ZooKeeper
     self.client = client
     clock = context.clock
     logger = context.logger
-    skipped = context.metrics.counter(
-      "synapse_registrations_skipped_total", help: "Registrations left out because of what they hold.")
-    var rules = service.rules
-    rules.labelFilters = service.discovery.labelFilters
-    policy = BackendPolicy(rules)
+    publication = ServicePublication(service: service, context: context)
     awaitsGeneratorConfig = discovery.generatorConfigPath != nil
   }
 
@@ -139,31 +133,19 @@ internal import ZooKeeper
 
   private func decode(_ bytes: [UInt8], _ child: String, _ before: Child) -> Child {
     do throws(RegistrationProblem) {
-      switch discovery.decoding {
-      case .nerve: return accepted(try RegistrationCodec.decode(payload: bytes, name: child), child)
-      case .serverset(let endpoint):
-        return accepted(try RegistrationCodec.decodeServerset(payload: bytes, name: child, endpoint: endpoint), child)
-      }
+      return accepted(try discovery.decoding.decode(payload: bytes, name: child), child)
     } catch {
       return refused(error.description, child, before: before.complaint)
     }
   }
 
   private func accepted(_ decoded: DecodedBackend, _ child: String) -> Child {
-    if !decoded.ignored.isEmpty {
-      logger.warning(
-        "parts of a registration are ignored",
-        [.service: name, .znode: "\(discovery.path)/\(child)", .reason: decoded.ignored.joined(separator: "; ")])
-    }
+    publication.ignore("\(discovery.path)/\(child)", decoded.ignored)
     return Child(isRead: true, backend: decoded.backend)
   }
 
   private func refused(_ reason: String, _ child: String, before: String?) -> Child {
-    if reason != before {
-      skipped.increment()
-      logger.warning(
-        "registration is skipped", [.service: name, .znode: "\(discovery.path)/\(child)", .reason: reason])
-    }
+    if reason != before { publication.skip("\(discovery.path)/\(child)", reason) }
     return Child(isRead: true, complaint: reason)
   }
 
@@ -195,10 +177,10 @@ internal import ZooKeeper
       if delayed?.isPending != true { delayed = clock.schedule(after: wait) { [weak self] in self?.publishIfReady() } }
       return
     }
-    note(policy.take(order.compactMap { children[$0]?.backend }, now: clock.now))
     hasPublished = true
     lastPublication = clock.now
-    publish?(ServiceSnapshot(service: name, backends: policy.backends, generatorConfig: generatorConfig))
+    publish?(
+      publication.snapshot(of: order.compactMap { children[$0]?.backend }, generatorConfig: generatorConfig))
   }
 
   /// How many servers were known when last published or about to be.
@@ -208,22 +190,5 @@ internal import ZooKeeper
     guard let jitter = discovery.jitter, let lastPublication else { return nil }
     let wait = jitter - (clock.now - lastPublication)
     return wait > .zero ? wait : nil
-  }
-
-  private func note(_ notes: [BackendPolicy.Note]) {
-    for note in notes {
-      switch note {
-      case .usedDefaults: logger.warning("no registrations, default servers are used", [.service: name])
-      case .keptPrevious(let count):
-        logger.warning("no registrations, the previous servers are kept", [.service: name, .count: count])
-      case .droppedAll: logger.warning("no registrations, all servers are dropped", [.service: name])
-      case .noLeader: break
-      }
-    }
-    let problem = policy.electionProblem
-    if problem != electionProblem, case .noLeader(let reason)? = problem {
-      logger.warning("no leader is elected", [.service: name, .reason: reason])
-    }
-    electionProblem = problem
   }
 }

@@ -1,0 +1,120 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// Runs a command after changes and tells it, on its standard input, what the changed services are now.
+///
+/// The input is one JSON object: a service's name and the list of its servers, as in the files of ``FileOutput``; null
+/// for a service that is no longer configured. The first run is told of every service. There is one run at a time;
+/// what changes meanwhile is told by the next. A run that fails is repeated with growing delays, with everything that
+/// it was told and what has changed since.
+@LoopActor final class ExecOutput: ConfigGenerator {
+  private let configuration: ExecOutputConfiguration
+  private let services: Set<String>
+  private let clock: LoopClock
+  private let logger: Logger
+  private let work: WorkSignal
+  private let retrying = RetryPolicy(base: .seconds(1), limit: .seconds(60))
+  /// What there is to know: JSON text by service.
+  private var current: [String: String] = [:]
+  /// What the command knows for certain.
+  private var told: [String: String] = [:]
+  private var failures = 0
+  private var isStopped = false
+  private var task: Task<Void, Never>?
+
+  /// - Parameter gone: services that were told of and are no longer configured.
+  init(
+    _ configuration: ExecOutputConfiguration, services: [ServiceConfiguration], gone: [String], clock: LoopClock,
+    logger: Logger
+  ) {
+    self.configuration = configuration
+    self.services = Set(services.filter(\.isTold).map(\.name))
+    self.clock = clock
+    self.logger = logger
+    work = WorkSignal(clock: clock)
+    for name in gone { current[name] = "null" }
+    if !gone.isEmpty { work.set() }
+  }
+
+  func reconcile(_ snapshots: [ServiceSnapshot]) async throws {
+    for snapshot in snapshots where services.contains(snapshot.service) {
+      current[snapshot.service] = FileOutput.json(snapshot.backends)
+    }
+    work.set()
+  }
+
+  func start() { task = Task { @LoopActor [weak self] in await self?.run() } }
+
+  func stop() async {
+    isStopped = true
+    work.set()
+    await task?.value
+  }
+
+  private func run() async {
+    while !isStopped {
+      await work.wait()
+      // A change does not hurry a command that has just run, or has just failed.
+      if let pause, !isStopped {
+        work.set(after: pause)
+        continue
+      }
+      await tell()
+    }
+    // The last word; whoever stops the agent does not wait for long.
+    await tell()
+    work.cancelAppointment()
+  }
+
+  private var notBefore: LoopClock.Instant?
+  private var pause: Duration? {
+    guard let notBefore, notBefore > clock.now else { return nil }
+    return notBefore - clock.now
+  }
+
+  private func tell() async {
+    let telling = current.filter { told[$0.key] != $0.value }
+    if telling.isEmpty { return }
+    notBefore = clock.now + configuration.interval
+    do {
+      let result = try await ChildProcess.run(
+        configuration.command[0], Array(configuration.command.dropFirst()), input: ExecOutput.input(telling),
+        deadline: configuration.deadline)
+      guard result.status == .exited(0) else { throw ExecFailure(result) }
+      told.merge(telling) { _, new in new }
+      logger.info("command is told", [.command: shown, .count: telling.count, .elapsed: result.elapsed])
+      if failures > 0 { logger.notice("command runs well again", [.command: shown, .attempt: failures]) }
+      failures = 0
+    } catch {
+      // What it made of the input is anybody's guess.
+      for name in telling.keys { told[name] = nil }
+      let delay = retrying.delay(attempt: failures)
+      if failures == 0 {
+        logger.error("command has failed, it is run again", [.command: shown, .reason: "\(error)", .delay: delay])
+      }
+      failures += 1
+      notBefore = clock.now + delay
+      work.set()
+    }
+  }
+
+  private var shown: String { configuration.command.joined(separator: " ") }
+
+  /// One line of JSON, services in order.
+  nonisolated static func input(_ services: [String: String]) -> [UInt8] {
+    let members = services.sorted { $0.key < $1.key }.map { "\(JSONText.quoted($0.key)):\($0.value)" }
+    return Array("{\(members.joined(separator: ","))}\n".utf8)
+  }
+}
+
+/// A run that did not end well.
+private struct ExecFailure: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ result: ChildResult) {
+    let text = String(decoding: result.errorOutput, as: UTF8.self)
+    let line = text.split(whereSeparator: \.isNewline).last.map { ": \($0.prefix(200))" } ?? ""
+    description = "\(result.status)\(line)"
+  }
+}

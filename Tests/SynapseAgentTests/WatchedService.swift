@@ -1,0 +1,58 @@
+internal import Reactor
+internal import SmartStack
+internal import TestSupport
+internal import YAMLConfig
+internal import ZooKeeper
+
+@testable internal import SynapseAgent
+
+/// One watcher at work, made as the agent makes it, and what it has published.
+@LoopActor final class WatchedService {
+  let journal = Journal()
+  let service: ServiceConfiguration
+  private(set) var snapshots: [ServiceSnapshot] = []
+  private let clients: ZooKeeperClients
+  private var task: Task<Void, any Error>?
+
+  /// - Parameter text: the service's section, as YAML.
+  init(_ text: String) throws {
+    service = try WatchedService.decode(text)
+    let metrics = Metrics()
+    clients = ZooKeeperClients(clock: .system, logger: journal.logger, metrics: metrics)
+    let context = AgentContext(
+      clients: clients, clock: .system, logger: journal.logger, metrics: metrics, statsd: nil)
+    let watcher = service.makeWatcher(context)
+    task = Task { @LoopActor [weak self] in try await watcher.run { self?.snapshots.append($0) } }
+  }
+
+  nonisolated static func decode(_ text: String) throws -> ServiceConfiguration {
+    let root = try YAMLDocument(Array(text.utf8), file: "service.yaml").root
+    return try ServiceDecoder(name: "web", section: ConfigSection(root)).decode()[0]
+  }
+
+  /// The names of the servers last published; nil before anything was.
+  var servers: [String]? { snapshots.last?.backends.map(\.serverName) }
+
+  /// Ends the watcher and waits for it.
+  func stop() async throws {
+    task?.cancel()
+    try await task?.value
+    await clients.closeAll()
+  }
+
+  /// Waits until these servers are published.
+  func publishes(_ servers: [String]) async throws {
+    do {
+      try await eventually("\(servers) are published") { self.servers == servers }
+    } catch {
+      throw ServerTrouble(description: "\(error); last: \(self.servers ?? ["nothing"])\n\(journal.text)")
+    }
+  }
+
+  /// Waits until the log has a line.
+  func logs(_ words: String) async throws {
+    do { try await eventually("a line with '\(words)'") { self.journal.contains(words) } } catch {
+      throw ServerTrouble(description: "\(error)\n\(journal.text)")
+    }
+  }
+}
