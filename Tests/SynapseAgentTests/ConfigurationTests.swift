@@ -226,7 +226,7 @@ import YAMLConfig
       sentence: ":8:29: services.bad.discovery.method: there is no discovery method 'pigeon'"),
     Bad(
       service: "{discovery: {method: ec2tag}}",
-      sentence: ":8:29: services.bad.discovery.method: discovery method 'ec2tag' is not available in this version"),
+      sentence: ":8:20: services.bad.discovery: ec2tag knows no ports: the service needs a backend_port_override"),
     Bad(
       service: "{discovery: {method: zookeeper, hosts: [a]}}",
       sentence: ":8:20: services.bad.discovery: the key 'path' is missing"),

@@ -104,7 +104,7 @@ public struct ConfigurationLoader {
     do {
       // Not adopted by the top: what a bad service holds beyond its error is not worth a warning.
       let section = try ConfigSection(node)
-      let services = try ServiceDecoder(name: name, section: section).decode()
+      let services = try ServiceDecoder(name: name, section: section, environment: environment).decode()
       for service in services { try ServiceDecoder.checkName(service.name, at: node) }
       result.services += services
       result.warnings += section.unknownKeys()

@@ -109,6 +109,40 @@ extension DiscoveryDecoder {
       address: address, portIndex: try discovery.int("port_index", in: 0...1000, default: 0),
       interval: try interval(discovery, .seconds(10)))
   }
+
+  func ec2(_ discovery: ConfigSection) throws(ConfigError) -> EC2Discovery {
+    if !hasPortOverride {
+      throw discovery.node.error("ec2tag knows no ports: the service needs a backend_port_override")
+    }
+    let region = try given("aws_region", "AWS_REGION", discovery) ?? "us-east-1"
+    guard ServerText.isDNSName("\(region).x"), !region.contains(".") else {
+      throw discovery.error("aws_region", "'\(region)' is no region")
+    }
+    guard let id = try given("aws_access_key_id", "AWS_ACCESS_KEY_ID", discovery),
+      let secret = try given("aws_secret_access_key", "AWS_SECRET_ACCESS_KEY", discovery)
+    else {
+      throw discovery.node.error(
+        "no credentials: aws_access_key_id and aws_secret_access_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in "
+          + "the environment; an instance's own profile is not asked in this version")
+    }
+    let token = try given("aws_session_token", "AWS_SESSION_TOKEN", discovery)
+    let endpoint = try discovery.string("aws_endpoint", default: "https://ec2.\(region).amazonaws.com/")
+    guard let address = WebAddress(endpoint), address.target == "/" else {
+      throw discovery.error("aws_endpoint", "'\(endpoint)' is no http:// or https:// address of a host alone")
+    }
+    return EC2Discovery(
+      tagName: try discovery.string("tag_name"), tagValue: try discovery.string("tag_value"), region: region,
+      credentials: AWSCredentials(keyID: id, secret: secret, sessionToken: token), address: address,
+      interval: try interval(discovery, .seconds(15)))
+  }
+
+  private func given(_ key: String, _ variable: String, _ discovery: ConfigSection) throws(ConfigError) -> String? {
+    guard let text = try discovery.optionalString(key) ?? environment[variable], !text.isEmpty else { return nil }
+    guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+      throw discovery.error(key, "holds blanks or control characters")
+    }
+    return text
+  }
 }
 
 extension Substring {

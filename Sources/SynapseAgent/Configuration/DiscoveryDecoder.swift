@@ -7,6 +7,8 @@ struct DiscoveryDecoder {
   let service: ConfigSection
   /// Whether registrations may come without a port.
   let hasPortOverride: Bool
+  /// For credentials that no file holds.
+  let environment: [String: String]
 
   func decode() throws(ConfigError) -> DiscoveryConfiguration {
     guard let multi = try service.optionalSection("discovery_multi") else {
@@ -33,8 +35,7 @@ struct DiscoveryDecoder {
     case "docker": return made(.docker(try docker(discovery)))
     case "marathon": return made(.marathon(try marathon(discovery)))
     case "multi": return try multi(discovery, primary: nil)
-    case "ec2tag":
-      throw discovery.error("method", "discovery method '\(method)' is not available in this version")
+    case "ec2tag": return made(.ec2tag(try ec2(discovery)))
     default: throw discovery.error("method", "there is no discovery method '\(method)'")
     }
   }

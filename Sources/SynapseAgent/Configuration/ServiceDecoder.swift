@@ -6,6 +6,8 @@ internal import YAMLConfig
 struct ServiceDecoder {
   let name: String
   let section: ConfigSection
+  /// For credentials that no file holds.
+  var environment: [String: String] = [:]
 
   /// - Returns: one service, or as many numbered copies as `load_test_concurrency` asks for.
   func decode() throws(ConfigError) -> [ServiceConfiguration] {
@@ -18,7 +20,9 @@ struct ServiceDecoder {
       }
     }
     let hasPortOverride = service.rules.portOverride != nil
-    service.discovery = try DiscoveryDecoder(service: section, hasPortOverride: hasPortOverride).decode()
+    service.discovery = try DiscoveryDecoder(
+      service: section, hasPortOverride: hasPortOverride, environment: environment
+    ).decode()
     if let output = try section.optionalSection("file_output") {
       service.writesFile = try !output.bool("disabled", default: false)
     }

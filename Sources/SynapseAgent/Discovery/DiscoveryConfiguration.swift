@@ -18,6 +18,8 @@ public struct DiscoveryConfiguration: Hashable, Sendable {
     case docker(DockerDiscovery)
     /// Tasks of a Marathon application.
     case marathon(MarathonDiscovery)
+    /// Instances of EC2.
+    case ec2tag(EC2Discovery)
     /// Several of them under one name.
     case multi([NamedDiscovery], MultiResolver)
   }

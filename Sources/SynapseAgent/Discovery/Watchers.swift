@@ -32,6 +32,7 @@ extension ServiceConfiguration {
     case .docker(let docker):
       return poll(every: docker.interval, docker.servers.map { Docker.part($0, docker) }, context)
     case .marathon(let marathon): return poll(every: marathon.interval, [Marathon.part(marathon)], context)
+    case .ec2tag(let ec2): return poll(every: ec2.interval, [EC2Instances.part(ec2, clock: context.clock)], context)
     case .multi(let parts, let resolver):
       let watchers = parts.map { part in
         var service = self
@@ -89,7 +90,7 @@ extension DiscoveryConfiguration {
     switch method {
     case .zookeeper(let zookeeper), .zookeeperDNS(let zookeeper, _): [ZooKeeperClients.key(for: zookeeper.hosts)]
     case .multi(let parts, _): parts.reduce(into: []) { $0.formUnion($1.discovery.ensembles) }
-    case .base, .dns, .file, .etcd, .docker, .marathon: []
+    case .base, .dns, .file, .etcd, .docker, .marathon, .ec2tag: []
     }
   }
 }
