@@ -14,7 +14,10 @@ extension HacheckConfiguration {
     try readAccounts(section)
     try readNetworks(section)
     try readSizes(section)
+    try readListening(section)
     if let path = try section.optionalString("log_path") { logPath = path }
+    user = try section.optionalString("user") ?? user
+    group = try section.optionalString("group") ?? group
     descriptorLimit = try HacheckConfiguration.descriptorLimit(section) ?? descriptorLimit
     return document.warnings + section.unknownKeys()
   }
@@ -64,7 +67,8 @@ extension HacheckConfiguration {
 
   private mutating func readNetworks(_ section: ConfigSection) throws(ConfigError) {
     allowsSpoolChanges = try section.bool("allow_remote_spool_changes", default: allowsSpoolChanges)
-    if let node = section.node("spool_change_networks") { spoolChangeNetworks = try node.items().ranges() }
+    if let node = section.node("spool_change_networks") { spoolChangeNetworks = try node.items().clients() }
+    if let nodes = section.node("page_hosts") { pageHosts = try nodes.items().strings() }
     if let node = section.node("check_networks") { checkNetworks = try node.items().ranges() }
   }
 
@@ -75,6 +79,20 @@ extension HacheckConfiguration {
     seenServicesSize = try section.int("seen_services_size", in: 1...10_000_000, default: seenServicesSize)
     seenServicesTime = try section.duration("seen_services_time", default: seenServicesTime)
     bodyLimit = try section.int("max_body_bytes", in: 0...(64 << 20), default: bodyLimit)
+  }
+
+  private mutating func readListening(_ section: ConfigSection) throws(ConfigError) {
+    unixSocket = try section.optionalString("unix_socket") ?? unixSocket
+    if let text = try section.optionalString("unix_socket_mode") {
+      // YAML 1.1 reads 0660 as an octal number; as text it arrives here as it was written.
+      let digits = text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
+      guard let mode = UInt32(digits, radix: 8), mode <= 0o777 else {
+        throw section.error("unix_socket_mode", "\(text.quotedForPeople) is no mode; write \"0660\"")
+      }
+      unixSocketMode = mode
+    }
+    maxConnections = try section.int("max_connections", in: 1...1_000_000, default: maxConnections)
+    requestTimeout = try section.duration("request_timeout", in: 0.1...3600, default: requestTimeout)
   }
 
   private static func descriptorLimit(_ section: ConfigSection) throws(ConfigError) -> DescriptorLimit? {
@@ -89,6 +107,22 @@ extension [YAMLNode] {
     var texts: [String] = []
     for node in self { texts.append(try node.string()) }
     return texts
+  }
+
+  fileprivate func clients() throws(ConfigError) -> [HacheckConfiguration.ClientRange] {
+    var clients: [HacheckConfiguration.ClientRange] = []
+    for node in self {
+      let text = try node.string()
+      if text == "this-machine" {
+        clients.append(.thisMachine)
+      } else if let range = AddressRange(text) {
+        clients.append(.network(range))
+      } else {
+        throw node.error(
+          "\(text.quotedForPeople) is no network; write 10.0.0.0/8, fd00::/8, a single address, or this-machine")
+      }
+    }
+    return clients
   }
 
   fileprivate func ranges() throws(ConfigError) -> [AddressRange] {

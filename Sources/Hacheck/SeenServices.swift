@@ -33,6 +33,9 @@ struct SeenServices {
     self.lifetime = lifetime
   }
 
+  /// What is known of each service, in no particular order.
+  var services: [Record] { records.entries.map(\.value) }
+
   /// How many services are known.
   var count: Int { records.count }
 

@@ -38,7 +38,8 @@ internal import Reactor
     default: break
     }
     guard HacheckTools.names.contains(name) else { return nil }
-    let outcome = await HacheckTools.run(name: name, arguments: arguments, environment: environment())
+    let outcome = await HacheckTools.run(
+      name: name, arguments: arguments, environment: environment(), isTerminal: isatty(STDOUT_FILENO) == 1)
     writeOut(outcome.output, to: STDOUT_FILENO)
     writeOut(outcome.errorOutput, to: STDERR_FILENO)
     return outcome.exitCode

@@ -27,10 +27,17 @@ import YAMLConfig
       mysql_password: p
       rlimit_nofile: max
       allow_remote_spool_changes: yes
-      spool_change_networks: [10.0.0.0/8, "::1"]
+      spool_change_networks: [10.0.0.0/8, "::1", this-machine]
       check_networks:
         - 172.16.0.0/12
       http_headers_to_copy: [Host, X-Foo]
+      page_hosts: [hacheck.example]
+      unix_socket: /run/hacheck.sock
+      unix_socket_mode: "0666"
+      max_connections: 77
+      request_timeout: 5
+      user: nobody
+      group: nogroup
       cache_size: 11
       seen_services_size: 12
       max_body_bytes: 13
@@ -50,7 +57,12 @@ import YAMLConfig
     (expected.mysqlUsername, expected.mysqlPassword) = ("u", "p")
     expected.descriptorLimit = .maximum
     expected.allowsSpoolChanges = true
-    expected.spoolChangeNetworks = ["10.0.0.0/8", "::1"].compactMap { AddressRange($0) }
+    expected.spoolChangeNetworks =
+      ["10.0.0.0/8", "::1"].compactMap { AddressRange($0).map { .network($0) } } + [.thisMachine]
+    expected.pageHosts = ["hacheck.example"]
+    (expected.unixSocket, expected.unixSocketMode) = ("/run/hacheck.sock", 0o666)
+    (expected.maxConnections, expected.requestTimeout) = (77, .seconds(5))
+    (expected.user, expected.group) = ("nobody", "nogroup")
     expected.checkNetworks = ["172.16.0.0/12"].compactMap { AddressRange($0) }
     expected.headersToCopy = ["Host", "X-Foo"]
     (expected.cacheSize, expected.seenServicesSize, expected.bodyLimit) = (11, 12, 13)
@@ -84,6 +96,10 @@ import YAMLConfig
     #expect(throws: ConfigError.self) { try read("smtp_hello: \"a b\"") }
   }
 
+  @Test(arguments: ["0640", "\"0640\"", "\"640\"", "0o640"]) func modesAreOctal(_ text: String) throws {
+    #expect(try read("unix_socket_mode: \(text)").configuration.unixSocketMode == 0o640)
+  }
+
   @Test func unknownKeysAreWarnings() throws {
     let warnings = try read("foo: 1\ncache_tim: 3").warnings.map(\.description)
     #expect(warnings.count == 2)
@@ -100,6 +116,16 @@ import YAMLConfig
     ("http_headers_to_copy: [\"X Foo\"]", "hacheck.yaml:1:23: http_headers_to_copy: `X Foo` cannot be the name"),
     ("http_headers_to_copy: Host", "hacheck.yaml:1:23: http_headers_to_copy: expected a list"),
     ("rlimit_nofile: many", "hacheck.yaml:1:16: rlimit_nofile: expected an integer"),
+    (
+      "spool_change_networks: [here]",
+      "hacheck.yaml:1:25: spool_change_networks[0]: `here` is no network; write 10.0.0.0/8, fd00::/8, a single address, "
+        + "or this-machine"
+    ),
+    ("unix_socket_mode: \"0999\"", "hacheck.yaml:1:19: unix_socket_mode: `0999` is no mode"),
+    ("unix_socket_mode: \"7777\"", "hacheck.yaml:1:19: unix_socket_mode: `7777` is no mode"),
+    ("max_connections: 0", "hacheck.yaml:1:18: max_connections: 0 is outside"),
+    ("request_timeout: 0", "hacheck.yaml:1:18: request_timeout: 0"),
+    ("page_hosts: name", "hacheck.yaml:1:13: page_hosts: expected a list"),
     ("max_clients: 0", "hacheck.yaml:1:14: max_clients: 0 is outside"),
     ("{a: 1\n", "hacheck.yaml:"),
   ]

@@ -27,7 +27,7 @@ public import Reactor
   }
 
   /// The RSA public key that the password is sent under.
-  public enum ServerKey: Sendable, Equatable {
+  public enum ServerKey: Sendable, Hashable {
     /// No password is sent under any key: such a server counts as refusing.
     case unknown
     /// The server is asked for it. Whoever listens on that port in the server's place can read the password then.

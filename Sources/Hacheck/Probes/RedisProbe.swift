@@ -22,9 +22,11 @@ public import Reactor
   /// Logs in if there are credentials, selects the database if it is not the first, and asks.
   /// - Parameters:
   ///   - database: the number of a database that must exist.
+  ///   - key: asked for with `EXISTS`, whether it is there or not; a proxy needs the server behind it for that.
   ///   - deadline: for all of it, connecting included.
   public static func check(
-    _ endpoint: Endpoint, credentials: Credentials? = nil, database: Int = 0, deadline: Duration
+    _ endpoint: Endpoint, credentials: Credentials? = nil, database: Int = 0, lookingUp key: String? = nil,
+    deadline: Duration
   ) async -> ProbeResult {
     await ProbeResult.of(endpoint, deadline: deadline) { stream in
       if let credentials {
@@ -32,6 +34,7 @@ public import Reactor
       }
       if database != 0 { try await ask(stream, ["SELECT", "\(database)"], "+OK") }
       try await ask(stream, ["PING"], "+PONG")
+      if let key { try await ask(stream, ["EXISTS", key], ":0", ":1") }
       return .healthy
     }
   }
@@ -39,10 +42,10 @@ public import Reactor
   /// No answer to these commands is longer.
   private nonisolated static let longestLine = 4096
 
-  private static func ask(_ stream: ByteStream, _ words: [String], _ expected: String) async throws {
+  private static func ask(_ stream: ByteStream, _ words: [String], _ expected: String...) async throws {
     try stream.write(command(words))
     let line = try await stream.readLine(limit: longestLine)
-    guard line != expected else { return }
+    guard !expected.contains(line) else { return }
     switch line.utf8.first {
     case UInt8(ascii: "-"): throw ProbeResult.refused(String(line.dropFirst()).onOneLine)
     case UInt8(ascii: "+"): throw ProbeResult.refused("\(words[0]) was answered with \(line.quotedForPeople)")
