@@ -60,8 +60,8 @@ let package = Package(
     room(
       "SynapseAgent",
       [
-        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig",
-        logging,
+        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "YAMLConfig", logging,
       ]),
 
     .executableTarget(
@@ -92,8 +92,8 @@ let package = Package(
     tests(
       "SynapseAgent",
       [
-        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig",
-        logging,
+        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "YAMLConfig", logging,
       ]),
   ]
 )

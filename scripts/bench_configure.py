@@ -93,10 +93,10 @@ def arguments(folder):
         "--host-address", "10.0.0.1", "--reload", "none"]
 
 
-def run_once(argv):
+def run_once(argv, environment=os.environ):
     """Seconds, seconds of CPU and bytes at most of one run."""
     start = time.monotonic()
-    pid = os.posix_spawn(argv[0], argv, os.environ)
+    pid = os.posix_spawn(argv[0], argv, environment)
     _, status, usage = os.wait4(pid, 0)
     if status != 0:
         raise Trouble(f"{' '.join(argv[:2])} ended with {status}")
@@ -140,3 +140,50 @@ def measure_nerve(bench, nerve, folder, changes):
         delays.append(time.monotonic() - start)
     table.times("--watch: Mesos has another task until it is there (asked each 1 s)", delays)
     table.row("--watch at rest", *bench.cost(process)[:2])
+
+
+def measure_synapse(bench, synapse, folder, changes):
+    """Every run reads all files; the watch, too, reads them all again for each change."""
+    table = bench.table
+    table.heading(f"configure_synapse, {SERVICES} services in soa-configs{'':>29}p50{'':>13}p99{'':>13}max{'':>11}runs")
+    write_host(folder)
+    os.renames(f"{folder}/soa/location_types.json", f"{folder}/etc/services/location_types.json")
+    config, tools = f"{folder}/synapse.conf.json", f"{folder}/synapse-tools.conf.json"
+    put(tools, json.dumps({"config_file": config, "zookeeper_topology_path": f"{folder}/zookeeper/infrastructure/s.yaml"}))
+    environment = dict(os.environ, SYNAPSE_TOOLS_CONFIG_PATH=tools, SOA_DIR=f"{folder}/soa")
+    argv = [synapse, "configure_synapse", "--location-dir", f"{folder}/etc", "--reload", "none"]
+    first = run_once(argv, environment)
+    table.row("the first run, which writes", f"{1000 * first[0]:.2f} ms", f"{os.stat(config).st_size / 2**20:.1f} MiB")
+    runs = [run_once(argv, environment) for _ in range(20)]
+    table.times("a whole run", [run[0] for run in runs])
+    table.times("its CPU", [run[1] for run in runs])
+    table.row("its memory at most", f"{max(run[2] for run in [first, *runs]) / 2**20:.1f} MiB")
+    process = bench.start("/usr/bin/env", f"SYNAPSE_TOOLS_CONFIG_PATH={tools}", f"SOA_DIR={folder}/soa", *argv, "--watch",
+                          name="configure_synapse_watch")
+    wait_for("the watch to have settled", lambda: process.cpu_seconds() > 0.05 and at_rest(process), 60)
+
+    def change(number):
+        text = open(f"{folder}/soa/service_7/smartstack.yaml").read()
+        before = os.stat(config).st_ino
+        put(f"{folder}/soa/service_7/smartstack.yaml", f"{text}  retries: {number}\n" if number == 0 else
+            text.rsplit("  retries:", 1)[0] + f"  retries: {number}\n")
+        start = time.monotonic()
+        while os.stat(config).st_ino == before:
+            if time.monotonic() - start > 30:
+                raise Trouble("a change did not arrive within 30 s")
+            time.sleep(0.0005)
+        return time.monotonic() - start
+
+    delays = []
+    for number in range(min(changes, 50)):
+        delays.append(change(number))
+        time.sleep(0.3)
+    table.times("--watch: a file changes until the new configuration is there", delays)
+    table.row("--watch at rest", *bench.cost(process)[:2])
+
+
+def at_rest(process):
+    """Whether it used no CPU for a moment."""
+    before = process.cpu_seconds()
+    time.sleep(0.3)
+    return process.cpu_seconds() == before

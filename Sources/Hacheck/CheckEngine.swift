@@ -20,7 +20,7 @@ internal import SmartStack
   let own: OwnAddresses
   private let configuration: HacheckConfiguration
   private let clock: LoopClock
-  private let mysql: MySQLCredentials?
+  private let accounts: ProbeAccounts
   private let durations: [CheckProtocol: Histogram]
 
   /// Sent as `User-Agent`, unless the configuration has the asker's copied.
@@ -34,7 +34,7 @@ internal import SmartStack
   init(configuration: HacheckConfiguration, clock: LoopClock, logger: Logger, metrics: Metrics) {
     self.configuration = configuration
     self.clock = clock
-    mysql = MySQLCredentials(configuration)
+    accounts = ProbeAccounts(configuration)
     spool = Spool(root: configuration.spoolRoot, clock: clock, logger: logger)
     cache = CheckCache(lifetime: configuration.cacheTime, capacity: configuration.cacheSize, clock: clock)
     slots = CheckSlots(perTarget: configuration.checksPerTarget, inAll: configuration.checksInAll, clock: clock)
@@ -113,7 +113,7 @@ internal import SmartStack
     return LiveCheck(
       protocol: question.check.protocol, endpoint: endpoint, target: "/" + question.check.query,
       headers: isHTTP ? outgoing(question.check.service, endpoint, headers) : [],
-      bodyLimit: configuration.bodyLimit, mysql: mysql)
+      bodyLimit: configuration.bodyLimit, accounts: accounts)
   }
 
   private func outgoing(_ service: String, _ endpoint: Endpoint, _ headers: RequestHeaders) -> [HTTPHeader] {

@@ -222,6 +222,7 @@ extension CheckProtocol {
     case .tcp: "tcp"
     case .smtp: "smtp"
     case .mysql: "mysql"
+    case .redis: "redis"
     case .spool: "spool"
     }
   }

@@ -11,6 +11,7 @@ extension HacheckConfiguration {
     let document = try YAMLDocument(bytes, file: file)
     let section = try document.root.section()
     try readChecks(section)
+    try readAccounts(section)
     try readNetworks(section)
     try readSizes(section)
     if let path = try section.optionalString("log_path") { logPath = path }
@@ -33,11 +34,31 @@ extension HacheckConfiguration {
     cacheTime = try section.duration("cache_time", default: cacheTime)
     healthcheckTimeout = try section.duration("healthcheck_timeout", in: 0.001...86_400, default: healthcheckTimeout)
     serviceNameHeader = try section.optionalString("service_name_header") ?? serviceNameHeader
-    mysqlUsername = try section.optionalString("mysql_username") ?? mysqlUsername
-    mysqlPassword = try section.optionalString("mysql_password") ?? mysqlPassword
     if let nodes = section.node("http_headers_to_copy") { headersToCopy = try nodes.items().strings() }
     if let name = (headersToCopy + [serviceNameHeader].compactMap { $0 }).first(where: { !$0.isHeaderName }) {
       throw section.error("http_headers_to_copy", "\(name.quotedForPeople) cannot be the name of a header")
+    }
+  }
+
+  private mutating func readAccounts(_ section: ConfigSection) throws(ConfigError) {
+    mysqlUsername = try section.optionalString("mysql_username") ?? mysqlUsername
+    mysqlPassword = try section.optionalString("mysql_password") ?? mysqlPassword
+    redisUsername = try section.optionalString("redis_username") ?? redisUsername
+    redisPassword = try section.optionalString("redis_password") ?? redisPassword
+    smtpHello = try section.optionalString("smtp_hello") ?? smtpHello
+    if let name = smtpHello, name.isEmpty || !name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
+      throw section.error("smtp_hello", "\(name.quotedForPeople) is no host name")
+    }
+    switch try section.optionalString("mysql_server_public_key") {
+    case nil: break
+    case "none"?: mysqlServerKey = .unknown
+    case "retrieve"?: mysqlServerKey = .retrieved
+    case let path?:
+      do {
+        mysqlServerKey = .known(try Files.read(path, limit: 1 << 16))
+      } catch {
+        throw section.error("mysql_server_public_key", "\(error); write none, retrieve, or the path of a PEM file")
+      }
     }
   }
 

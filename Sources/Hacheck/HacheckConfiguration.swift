@@ -24,6 +24,15 @@ public struct HacheckConfiguration: Sendable, Equatable {
   public var mysqlUsername: String?
   /// `mysql_password`, for checks of MySQL.
   public var mysqlPassword: String?
+  /// `mysql_server_public_key`: the key under which the password goes to a server of `caching_sha2_password`
+  /// that has not seen it lately.
+  public var mysqlServerKey = MySQLProbe.ServerKey.unknown
+  /// `redis_username`, for checks of Redis; nil for the server's default user.
+  public var redisUsername: String?
+  /// `redis_password`, for checks of Redis; nil does not log in.
+  public var redisPassword: String?
+  /// `smtp_hello`: the name that checks of SMTP introduce themselves with (`EHLO`); nil says nothing.
+  public var smtpHello: String?
 
   /// `allow_remote_spool_changes`: whether `POST /spool/…` is answered at all.
   public var allowsSpoolChanges = false

@@ -45,7 +45,8 @@ extension JSONValue: CustomStringConvertible {
     return out
   }
 
-  private func write(_ style: JSONStyle, level: Int, to out: inout [UInt8]) {
+  /// Appends the text as bytes; see ``text(_:level:)``.
+  public func write(_ style: JSONStyle, level: Int = 0, to out: inout [UInt8]) {
     switch self {
     case .null: out += "null".utf8
     case .bool(let value): out += (value ? "true" : "false").utf8

@@ -66,6 +66,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   var hacheck: EmbeddedHacheck?
   private var spoolObservation: SpoolObservation?
   var ensembles: Ensembles?
+  var registries: Registries?
+  private let commandTurns = Turns(NerveConfiguration.defaultCommandLimit)
   var services: ServiceSet?
   private var heartbeat: Heartbeat?
   /// What the program before this one in this process left.
@@ -168,21 +170,17 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     let ensembles = Ensembles(
       sessionTimeout: options.sessionTimeout, store: store, inherited: inherited?.sessions ?? [:], clock: clock,
       logger: logger, metrics: metrics)
-    let (environment, hacheck, clock) = (environment, hacheck, clock)
+    let registries = Registries(instanceID: configuration.instanceID, ensembles: ensembles, environment: environment)
+    let (environment, hacheck, clock, commandTurns) = (environment, hacheck, clock, commandTurns)
     let services = ServiceSet(
       environment: environment,
       factory: ServiceSet.Factory(
-        checks: { CheckFactory(embedded: hacheck, clock: clock).checks(of: $0) },
-        reporter: { service in
-          ZooKeeperReporter(
-            service: service.name, target: service.registry,
-            ensemble: ensembles.join(service.registry, original: environment.original), environment: environment)
-        },
-        ended: { await ensembles.leave($0.registry) }),
+        checks: { CheckFactory(embedded: hacheck, turns: commandTurns, clock: clock).checks(of: $0) },
+        reporter: { registries.reporter(for: $0) }, ended: { await registries.ended($0) }),
       drains: drains)
-    services.onAllReported = { [weak self] in self?.dropLeftovers() }
+    services.onAllReported = { [weak self] in self?.allReported() }
     services.remembered = { [weak self] in self?.inherited?.memories(of: $0) }
-    (self.ensembles, self.services) = (ensembles, services)
+    (self.ensembles, self.registries, self.services) = (ensembles, registries, services)
   }
 
   private func listenForStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
@@ -194,12 +192,13 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     }
   }
 
+  private func allReported() {
+    dropLeftovers()
+    clock.schedule(after: .seconds(5)) { Heap.trim() }
+  }
+
   private func dropLeftovers() {
-    guard let ensembles, let services else { return }
-    let directories = Dictionary(
-      grouping: services.running.values.map(\.registry), by: \.ensemble
-    ).mapValues { Set($0.map(\.directory)) }
-    ensembles.dropLeftovers(in: directories)
+    if let services { registries?.dropLeftovers(of: Array(services.running.values)) }
   }
 
   // MARK: Configuration
@@ -268,6 +267,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         }
       }
     }
+    commandTurns.limit = configuration.commandLimit
     if current?.reloadsOnChange != configuration.reloadsOnChange
       || current?.serviceDirectories != configuration.serviceDirectories
     {
@@ -291,7 +291,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     statusSocket?.close()
     for watch in watches { watch.cancel() }
     await services?.stop(within: Agent.stopLimit)
-    await ensembles?.closeAll()
+    await registries?.closeAll()
     spoolObservation?.cancel()
     hacheck?.stop()
     environment.original.stopped()
@@ -305,7 +305,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     statusSocket?.close()
     for watch in watches { watch.cancel() }
     services?.leave()
-    await ensembles?.abandonAll()
+    await registries?.abandonAll()
     spoolObservation?.cancel()
     hacheck?.stop()
     lock = nil
@@ -319,8 +319,8 @@ extension Agent {
   func runner(_ name: String) -> ServiceRunner? { services?.runners[name] }
   /// Whether hacheck's port is ours.
   var isHacheckListening: Bool { hacheck?.isListening ?? false }
-  /// Whether every ensemble answers.
-  var isConnected: Bool { ensembles?.areConnected ?? false }
+  /// Whether every registry answers.
+  var isConnected: Bool { registries?.areConnected ?? false }
   /// The session with the only ensemble.
   var session: SavedSession? { ensembles?.sessions.values.first }
 }

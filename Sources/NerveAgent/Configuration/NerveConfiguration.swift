@@ -6,6 +6,8 @@ internal import YAMLConfig
 /// Everything `nerve.conf.json` says, checked. One bad service does not spoil the others: it is left out
 /// and named in ``problems``.
 struct NerveConfiguration: Sendable {
+  static let defaultCommandLimit = 16
+
   /// The name this host registers under.
   var instanceID: String
   /// The services that are in order, by name.
@@ -18,6 +20,8 @@ struct NerveConfiguration: Sendable {
   var hacheck: HacheckConfiguration?
   /// `state_dir`, as written.
   var stateDirectory: String?
+  /// `max_exec_checks`: commands of exec checks that run at one time.
+  var commandLimit = NerveConfiguration.defaultCommandLimit
   /// `reload_on_change`: whether a change of the files is noticed without a SIGHUP.
   var reloadsOnChange = false
   /// `service_conf_dir`, if it is set.
@@ -57,6 +61,8 @@ struct NerveConfigurationLoader: Sendable {
     configuration.stateDirectory = try section.optionalString("state_dir")
     configuration.statsD = try NerveConfigurationLoader.statsD(section)
     configuration.hacheck = try HacheckSection.read(section, warnings: &configuration.warnings)
+    configuration.commandLimit = try section.int(
+      "max_exec_checks", in: 1...10_000, default: NerveConfiguration.defaultCommandLimit)
     // Reporters never give up, so the bound on their failures has nothing to do.
     section.acknowledge("max_repeated_report_failures")
 
