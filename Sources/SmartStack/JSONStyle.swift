@@ -33,22 +33,29 @@ extension JSONValue: CustomStringConvertible {
   public var description: String { text(.pythonSorted) }
 
   /// The value as text, without a line break at the end.
-  public func text(_ style: JSONStyle = .python) -> String {
-    var out: [UInt8] = []
-    write(style, to: &out)
-    return String(decoding: out, as: UTF8.self)
+  /// - Parameter level: how deep in a larger text it is to stand; its first line is not indented.
+  public func text(_ style: JSONStyle = .python, level: Int = 0) -> String {
+    String(decoding: bytes(style, level: level), as: UTF8.self)
   }
 
-  /// Appends the text as bytes: for files of several megabytes, which are faster made and smaller this way.
-  /// - Parameter level: how deep in a larger text the value stands; its first line is not indented.
-  public func write(_ style: JSONStyle, level: Int = 0, to out: inout [UInt8]) {
+  /// The same as the bytes of a file.
+  public func bytes(_ style: JSONStyle = .python, level: Int = 0) -> [UInt8] {
+    var out: [UInt8] = []
+    write(style, level: level, to: &out)
+    return out
+  }
+
+  private func write(_ style: JSONStyle, level: Int, to out: inout [UInt8]) {
     switch self {
-    case .null: out.append(contentsOf: "null".utf8)
-    case .bool(let value): out.append(contentsOf: (value ? "true" : "false").utf8)
-    case .number(let text): out.append(contentsOf: text.utf8)
-    case .string(let text): JSONValue.quote(text, to: &out)
+    case .null: out += "null".utf8
+    case .bool(let value): out += (value ? "true" : "false").utf8
+    case .number(let text): out += text.utf8
+    case .string(let text): JSONText.appendASCIIQuoted(text, to: &out)
     case .array(let items):
-      guard !items.isEmpty else { return out.append(contentsOf: "[]".utf8) }
+      guard !items.isEmpty else {
+        out += "[]".utf8
+        return
+      }
       out.append(UInt8(ascii: "["))
       for (index, item) in items.enumerated() {
         style.breakLine(isFirst: index == 0, level: level + 1, in: &out)
@@ -57,36 +64,27 @@ extension JSONValue: CustomStringConvertible {
       style.endLine(level: level, in: &out)
       out.append(UInt8(ascii: "]"))
     case .object(let object):
-      guard !object.isEmpty else { return out.append(contentsOf: "{}".utf8) }
+      guard !object.isEmpty else {
+        out += "{}".utf8
+        return
+      }
       let keys = style.sortsKeys ? object.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) } : object.keys
       out.append(UInt8(ascii: "{"))
       for (index, key) in keys.enumerated() {
         style.breakLine(isFirst: index == 0, level: level + 1, in: &out)
-        JSONValue.quote(key, to: &out)
-        out.append(contentsOf: style.keySeparator.utf8)
+        JSONText.appendASCIIQuoted(key, to: &out)
+        out += style.keySeparator.utf8
         object[key]?.write(style, level: level + 1, to: &out)
       }
       style.endLine(level: level, in: &out)
       out.append(UInt8(ascii: "}"))
     }
   }
-
-  private static func quote(_ text: String, to out: inout [UInt8]) {
-    let start = out.count
-    out.append(UInt8(ascii: "\""))
-    out.append(contentsOf: text.utf8)
-    let isPlain = out[(start + 1)...].allSatisfy {
-      (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
-    }
-    if isPlain { return out.append(UInt8(ascii: "\"")) }
-    out.removeSubrange(start...)
-    out.append(contentsOf: JSONText.asciiQuoted(text).utf8)
-  }
 }
 
 extension JSONStyle {
   fileprivate func breakLine(isFirst: Bool, level: Int, in out: inout [UInt8]) {
-    if !isFirst { out.append(contentsOf: itemSeparator.utf8) }
+    if !isFirst { out += itemSeparator.utf8 }
     endLine(level: level, in: &out)
   }
 

@@ -60,7 +60,7 @@ import Topology
       guard let local = try? LocalServices(listed: bytes, by: .file("list")) else { continue }
       let candidate = try maker.make(local, SourceFiles())
       let path = host.options.configuration
-      writeFile(path, candidate.text)
+      writeFile(path, String(decoding: candidate.bytes, as: UTF8.self))
       let (problems, _) = Agent.check(AgentOptions(configuration: path))
       #expect(problems.isEmpty, "seed \(ConfigureFuzzTests.seed), round \(round): \(problems)")
     }

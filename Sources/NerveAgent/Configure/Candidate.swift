@@ -4,7 +4,12 @@ internal import YAMLConfig
 
 /// What one run makes of everything it read: the file to be written, and what is wrong.
 struct Candidate: Equatable, Sendable {
-  var configuration: JSONValue
+  /// The name this host registers under.
+  var instanceID: String
+  /// The file: sorted keys, four blanks, no line break at the end.
+  var bytes: [UInt8]
+  /// Entries of the file.
+  var registrationCount: Int
   /// What is not registered as it should be; makes the run a failure, though the file is written.
   var leftOut: [LeftOut]
   /// Worth a line, no failure.
@@ -13,12 +18,6 @@ struct Candidate: Equatable, Sendable {
   var serviceCount: Int
   /// Every file and directory that was asked for.
   var paths: Set<String> = []
-
-  /// The file's text: sorted keys, four blanks, no line break at the end.
-  var text: String { configuration.text(.pythonPretty) }
-
-  /// Entries of the file.
-  var registrationCount: Int { configuration["services"]?.object?.count ?? 0 }
 }
 
 /// What the answers of the sources come to on this host, without writing anything. Blocks, as files do.
@@ -72,20 +71,29 @@ struct CandidateMaker: Sendable {
           LeftOut(service: service.name, port: service.values["port"]?.wholeNumber, problem: "\(error)"))
       }
     }
-    let inForce = PreviousRegistrations(previous)
-    try refuseLosingEnsembles(maker, inForce)
-    for left in leftOut {
-      for (key, value) in inForce.registrations(of: left) where entries[key] == nil { entries[key] = value }
+    let failures = maker.ensembles.failures
+    if !leftOut.isEmpty || !failures.isEmpty {
+      let inForce = PreviousRegistrations(previous)
+      try refuseLosingEnsembles(failures, inForce)
+      for left in leftOut {
+        for (key, value) in inForce.registrations(of: left) where entries[key] == nil { entries[key] = value }
+      }
     }
-    var candidate = Candidate(
-      configuration: [
-        "instance_id": .string(host.name), "heartbeat_path": .string(options.heartbeatPath),
-        "services": .object(entries),
-      ], leftOut: leftOut,
-      warnings: maker.labels.warnings + maker.ensembles.failures.map { "\($0.error); nothing is registered there" },
+    var bytes = file(entries)
+    if options.nerveExecutable == nil, !(try leaveOutWhatNerveRefuses(bytes, &entries, &leftOut)) {
+      bytes = file(entries)
+    }
+    return Candidate(
+      instanceID: host.name, bytes: bytes, registrationCount: entries.count, leftOut: leftOut,
+      warnings: maker.labels.warnings + failures.map { "\($0.error); nothing is registered there" },
       serviceCount: local.services.count)
-    if options.nerveExecutable == nil { try dropWhatNerveRefuses(&candidate) }
-    return candidate
+  }
+
+  private func file(_ entries: JSONObject) -> [UInt8] {
+    let root: JSONValue = [
+      "instance_id": .string(host.name), "heartbeat_path": .string(options.heartbeatPath), "services": .object(entries),
+    ]
+    return root.bytes(.pythonPretty)
   }
 
   private func registrationMaker(_ files: SourceFiles) throws -> RegistrationMaker {
@@ -111,8 +119,10 @@ struct CandidateMaker: Sendable {
   }
 
   /// A topology file that went bad must not take registrations away.
-  private func refuseLosingEnsembles(_ maker: RegistrationMaker, _ inForce: PreviousRegistrations) throws {
-    for (name, error) in maker.ensembles.failures {
+  private func refuseLosingEnsembles(
+    _ failures: [(name: String, error: ConfigError)], _ inForce: PreviousRegistrations
+  ) throws {
+    for (name, error) in failures {
       let count = inForce.count(in: "\(options.clusterType)-\(name)")
       if count > 0 {
         throw HostFailure(
@@ -122,20 +132,17 @@ struct CandidateMaker: Sendable {
     }
   }
 
-  /// What nerve's own reader refuses is left out, with its words.
-  private func dropWhatNerveRefuses(_ candidate: inout Candidate) throws {
-    let loader = NerveConfigurationLoader(path: options.configuration)
+  /// Takes out the entries that nerve's own reader refuses, with its words.
+  /// - Returns: whether nothing had to go.
+  private func leaveOutWhatNerveRefuses(
+    _ bytes: [UInt8], _ entries: inout JSONObject, _ leftOut: inout [LeftOut]
+  ) throws -> Bool {
     do throws(ConfigError) {
-      let document = try YAMLDocument(Array(candidate.text.utf8), file: options.configuration)
-      let read = try loader.load(document)
-      guard !read.badServices.isEmpty, var services = candidate.configuration["services"]?.object else { return }
-      for key in read.badServices { services[key] = nil }
-      for problem in read.problems {
-        candidate.leftOut.append(LeftOut(problem: "the candidate for \(problem)"))
-      }
-      var root = candidate.configuration.object ?? [:]
-      root["services"] = .object(services)
-      candidate.configuration = .object(root)
+      let document = try YAMLDocument(bytes, file: options.configuration)
+      let read = try NerveConfigurationLoader(path: options.configuration).load(document)
+      for key in read.badServices { entries[key] = nil }
+      leftOut += read.problems.map { LeftOut(problem: "nerve refuses a registration of the candidate for \($0)") }
+      return read.badServices.isEmpty
     } catch {
       throw HostFailure(description: "nerve would refuse the candidate for \(error)")
     }

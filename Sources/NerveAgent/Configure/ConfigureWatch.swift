@@ -131,9 +131,10 @@ internal import Topology
   private let onChange: @LoopActor () -> Void
   private var polling: Task<Void, Never>?
   private var isAsked = false
+  private let memory = AgentMemory()
 
   /// While a task is about to run, its agent is asked this often.
-  static let startingInterval = Duration.milliseconds(200)
+  static let startingInterval = Duration.milliseconds(100)
 
   init(
     _ source: ServicesSource, reader: SourceReader, interval: Duration, clock: LoopClock,
@@ -169,7 +170,7 @@ internal import Topology
   /// - Returns: whether anything is other than before.
   private func look() async -> Bool {
     do {
-      let new = try await reader.ask(source)
+      let new = try await reader.ask(source, memory: memory)
       let isOther = new != answer || problem != nil
       (answer, problem) = (new, nil)
       return isOther

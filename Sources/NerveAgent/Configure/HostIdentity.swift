@@ -9,11 +9,12 @@ struct HostIdentity: Equatable, Sendable {
   var address: String?
 
   /// Asks the system; blocks as a name look-up does.
-  static func look() -> HostIdentity {
+  /// - Parameter address: what is known to be the address; nil looks it up.
+  static func look(address: String? = nil) -> HostIdentity {
     var buffer = [CChar](repeating: 0, count: 256)
-    guard gethostname(&buffer, buffer.count - 1) == 0 else { return HostIdentity(name: "localhost") }
+    guard gethostname(&buffer, buffer.count - 1) == 0 else { return HostIdentity(name: "localhost", address: address) }
     let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return HostIdentity(name: name, address: resolve(name))
+    return HostIdentity(name: name, address: address ?? resolve(name))
   }
 
   private static func resolve(_ name: String) -> String? {

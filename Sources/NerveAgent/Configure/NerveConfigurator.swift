@@ -35,6 +35,11 @@ internal import YAMLConfig
   /// What the last candidate was made of, even if that failed.
   private(set) var attemptedPaths: Set<String> = []
 
+  private var identity: (host: HostIdentity, at: LoopClock.Instant)?
+
+  /// A name server is not asked for this host's address with every event.
+  static let identityAge = Duration.seconds(30)
+
   /// One that has done nothing yet.
   public init(options: ConfigureOptions, clock: LoopClock = .system) {
     self.options = options
@@ -117,6 +122,7 @@ internal import YAMLConfig
   /// A reader of sources, and the files that were read to make it.
   func reader() async throws -> (SourceReader, Set<String>) {
     let options = options
+    let remembered = identity.flatMap { clock.now - $0.at < NerveConfigurator.identityAge ? $0.host : nil }
     let (host, paasta, paths) = try await BlockingWork.run {
       let files = SourceFiles()
       var paasta = PaastaConfiguration(cluster: nil)
@@ -125,10 +131,9 @@ internal import YAMLConfig
       }
       var paths = files.paths
       for case .file(let path) in options.sources { paths.insert(path) }
-      var host = HostIdentity.look()
-      if let address = options.hostAddress { host.address = address }
-      return (host, paasta, paths)
+      return (remembered ?? HostIdentity.look(address: options.hostAddress), paasta, paths)
     }
+    if remembered == nil, host.address != nil { identity = (host, clock.now) }
     return (SourceReader(host: host, paasta: paasta), paths)
   }
 
@@ -149,18 +154,19 @@ internal import YAMLConfig
   /// Does with the candidate what the mode says.
   func finish(_ candidate: Candidate, _ mode: Mode) async throws -> Outcome {
     var outcome = Outcome(problems: candidate.warnings + candidate.leftOut.map(\.description))
-    let bytes = Array(candidate.text.utf8)
+    let bytes = candidate.bytes
     let path = options.configuration
     let previous = try? await BlockingWork.run { try Files.read(path, limit: SourceReader.longestAnswer) }
     let isChanged = previous != bytes
     let reloader = NerveReloader(
-      options: options, instanceID: candidate.configuration["instance_id"]?.string ?? "", clock: clock)
+      options: options, instanceID: candidate.instanceID, clock: clock)
     let step = reloader.plan(isChanged: isChanged)
     switch mode {
     case .dumpLocalServices: break
     case .diff(let inColor):
       let old = previous.map { String(decoding: $0, as: UTF8.self) }
-      outcome.output = TextDiff.unified(old, candidate.text, names: (path, path + " (new)"), inColor: inColor)
+      outcome.output = TextDiff.unified(
+        old, String(decoding: bytes, as: UTF8.self), names: (path, path + " (new)"), inColor: inColor)
       outcome.status = isChanged ? 1 : 0
     case .dryRun:
       outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "would change")); \(step)\n"
