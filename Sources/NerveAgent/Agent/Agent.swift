@@ -180,7 +180,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         },
         ended: { await ensembles.leave($0.registry) }),
       drains: drains)
-    services.onAllReported = { [weak self] in self?.dropLeftovers() }
+    services.onAllReported = { [weak self] in self?.allReported() }
     services.remembered = { [weak self] in self?.inherited?.memories(of: $0) }
     (self.ensembles, self.services) = (ensembles, services)
   }
@@ -192,6 +192,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     } catch {
       logger.warning("nerve status will get no answer", [.path: path, .reason: "\(error)"])
     }
+  }
+
+  private func allReported() {
+    dropLeftovers()
+    clock.schedule(after: .seconds(5)) { Heap.trim() }
   }
 
   private func dropLeftovers() {
