@@ -16,7 +16,7 @@ struct GeneratedConfiguration {
 
   mutating func add(_ name: String, _ service: JSONValue) {
     let start = bytes.count
-    service.write(GeneratedConfiguration.style, level: 2, to: &bytes)
+    bytes += service.bytes(GeneratedConfiguration.style, level: 2)
     places[name] = start..<bytes.count
   }
 
@@ -26,7 +26,7 @@ struct GeneratedConfiguration {
     out.reserveCapacity(bytes.count + places.count * 80 + 16_384)
     GeneratedConfiguration.write(Array(sections.keys) + ["services"], level: 0, to: &out) { section, out in
       guard section == "services" else {
-        sections[section]?.write(GeneratedConfiguration.style, level: 1, to: &out)
+        out += sections[section]?.bytes(GeneratedConfiguration.style, level: 1) ?? []
         return
       }
       GeneratedConfiguration.write(Array(places.keys), level: 1, to: &out) { name, out in
