@@ -65,7 +65,8 @@ let package = Package(
       ]),
 
     .executableTarget(
-      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", logging, arguments],
+      name: "nerve",
+      dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", "SmartStack", logging, arguments],
       swiftSettings: strict),
     .executableTarget(
       name: "synapse", dependencies: ["SynapseAgent", "Reactor", logging, arguments], swiftSettings: strict),
@@ -85,7 +86,9 @@ let package = Package(
     tests("HAProxyRuntime", ["Reactor", "SmartStack"]),
     tests("AgentRuntime", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
-    tests("NerveAgent", ["AgentRuntime", "Hacheck", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+    tests(
+      "NerveAgent",
+      ["AgentRuntime", "Hacheck", "Topology", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "SynapseAgent",
       [

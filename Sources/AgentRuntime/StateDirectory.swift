@@ -37,7 +37,11 @@ public struct StateDirectory: Sendable {
   /// The path of a file called `name` in it; bytes that have a meaning in paths are replaced. nil if nothing
   /// can be kept.
   public func path(for name: String) -> String? {
-    guard problem == nil else { return nil }
+    problem == nil ? StateDirectory.fileName(name, in: path) : nil
+  }
+
+  /// The same for a directory of another agent.
+  public static func fileName(_ name: String, in directory: String) -> String {
     var safe = ""
     for byte in name.utf8 {
       let isPlain =
@@ -45,6 +49,6 @@ public struct StateDirectory: Sendable {
         || byte == 0x2E && !safe.isEmpty
       safe += isPlain ? String(UnicodeScalar(byte)) : "%" + String(byte, radix: 16)
     }
-    return path + "/" + safe
+    return directory + "/" + safe
   }
 }

@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <malloc.h>
 #include <unistd.h>
 #include <spawn.h>
 #include <event2/event.h>

@@ -33,3 +33,10 @@ public struct ProcessStatistics: Equatable, Sendable {
     return index < fields.count ? Int(fields[index]) : nil
   }
 }
+
+/// This process's heap.
+public enum Heap {
+  /// Gives free pages back to the system. To start hundreds of checks at once takes more memory than to have them run,
+  /// and malloc would hold on to it. Takes a few milliseconds: for moments after rare, big work.
+  public static func trim() { malloc_trim(0) }
+}

@@ -32,6 +32,7 @@ internal import Reactor
       }
     }
     switch name {
+    case "configure_nerve", "configure": return await run(ConfigureCommand.self, arguments)
     case "status": return await run(StatusCommand.self, arguments)
     case "validate": return await run(ValidateCommand.self, arguments)
     default: break

@@ -178,7 +178,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         checks: { CheckFactory(embedded: hacheck, turns: commandTurns, clock: clock).checks(of: $0) },
         reporter: { registries.reporter(for: $0) }, ended: { await registries.ended($0) }),
       drains: drains)
-    services.onAllReported = { [weak self] in self?.dropLeftovers() }
+    services.onAllReported = { [weak self] in self?.allReported() }
     services.remembered = { [weak self] in self?.inherited?.memories(of: $0) }
     (self.ensembles, self.registries, self.services) = (ensembles, registries, services)
   }
@@ -190,6 +190,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     } catch {
       logger.warning("nerve status will get no answer", [.path: path, .reason: "\(error)"])
     }
+  }
+
+  private func allReported() {
+    dropLeftovers()
+    clock.schedule(after: .seconds(5)) { Heap.trim() }
   }
 
   private func dropLeftovers() {

@@ -50,8 +50,10 @@ struct NerveConfigurationLoader: Sendable {
   /// Reads everything anew.
   /// - Throws: ``ConfigError`` when the file as a whole is of no use: unreadable, no mapping, without
   ///   `instance_id`, with a top-level key of the wrong kind.
-  func load() throws(ConfigError) -> NerveConfiguration {
-    let document = try ConfigurationFiles.read(path)
+  func load() throws(ConfigError) -> NerveConfiguration { try load(ConfigurationFiles.read(path)) }
+
+  /// The same of a document that was read already.
+  func load(_ document: YAMLDocument) throws(ConfigError) -> NerveConfiguration {
     let section = try ConfigSection(document.root)
     var configuration = NerveConfiguration(instanceID: try instance(section))
     configuration.warnings = document.warnings
