@@ -14,6 +14,7 @@ internal import SynapseAgent
 
   @LoopActor private static func run(_ words: [String]) async -> Never {
     do {
+      if try await Tools.run(words) { exit(0) }
       var command = try Agent.parseAsRoot(words)
       if var agent = command as? Agent { try await agent.run() } else { try command.run() }
       exit(0)
@@ -31,6 +32,8 @@ internal import SynapseAgent
 struct Agent: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse", abstract: "Keep this host's HAProxy in agreement with the service registry.",
+    discussion:
+      "`synapse status`, `synapse validate` and `synapse render` are commands of their own: see their --help.",
     version: SynapseProgram.version)
 
   @Option(name: .shortAndLong, help: "The configuration file; default: the variable SYNAPSE_CONFIG.")
