@@ -1,9 +1,16 @@
-/// Base64 in the alphabet for URLs (RFC 4648, section 5); reads the other alphabet and missing padding too.
-enum Base64 {
-  private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+/// Base64 (RFC 4648): writes either alphabet, reads both, and missing padding too.
+public enum Base64 {
+  private static let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+  private static let standard = Array((letters + "+/").utf8)
+  private static let urlSafe = Array((letters + "-_").utf8)
 
-  /// Padded text.
-  static func urlSafeText(_ bytes: [UInt8]) -> String {
+  /// Padded text in the standard alphabet.
+  public static func text(_ bytes: [UInt8]) -> String { text(bytes, standard) }
+
+  /// Padded text in the alphabet for URLs.
+  static func urlSafeText(_ bytes: [UInt8]) -> String { text(bytes, urlSafe) }
+
+  private static func text(_ bytes: [UInt8], _ alphabet: [UInt8]) -> String {
     var out: [UInt8] = []
     out.reserveCapacity((bytes.count + 2) / 3 * 4)
     for start in stride(from: 0, to: bytes.count, by: 3) {

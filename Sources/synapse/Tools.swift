@@ -2,28 +2,6 @@ internal import ArgumentParser
 internal import Glibc
 internal import SynapseAgent
 
-/// The commands beside the agent: `synapse WORD …`.
-enum Tools {
-  /// Runs the command that the first word names.
-  /// - Returns: whether there is one; if not, the words are the agent's own.
-  static func run(_ words: [String]) async throws -> Bool {
-    let rest = Array(words.dropFirst())
-    switch words.first {
-    case "status":
-      var command = try Status.parse(rest)
-      try await command.run()
-    case "validate":
-      var command = try Validate.parse(rest)
-      try await command.run()
-    case "render":
-      var command = try Render.parse(rest)
-      try await command.run()
-    default: return false
-    }
-    return true
-  }
-}
-
 /// `-c FILE`, as the agent has it.
 struct ConfigurationOption: ParsableArguments {
   @Option(name: .shortAndLong, help: "The agent's configuration; default: the variable SYNAPSE_CONFIG.")

@@ -7,8 +7,6 @@ internal import YAMLConfig
 
 /// What the commands beside the agent do. Each function returns the exit status: 0 good, 1 not, 2 for wrong usage.
 @LoopActor public enum SynapseTools {
-  private static let statusLimit: Duration = .seconds(10)
-
   /// Asks the running agent of a configuration and prints its answer.
   /// - Parameters:
   ///   - path: the configuration that the agent was started with; it says where the agent listens.
@@ -19,17 +17,12 @@ internal import YAMLConfig
       configuration.stateDirectory ?? getenv("RUNTIME_DIRECTORY").map { String(cString: $0) } ?? "/run/synapse"
     let directory = state.split(separator: ":").first.map(String.init) ?? state
     let socket = "\(directory)/synapse-\(configuration.instance(path)).sock"
-    do {
-      let request = HTTPRequest(endpoint: .unix(path: socket), target: "/status")
-      let limits = HTTPClientLimits(maxBodyBytes: 256 << 20)
-      let response = try await HTTPClient.send(request, deadline: statusLimit, limits: limits)
-      guard response.status == 200, let report = JSONValue(response.body) else {
-        return complain("the agent at \(socket) answered \(response.status)")
-      }
+    do throws(StatusError) {
+      let report = try await StatusSocket.ask(path: socket)
       say(asJSON ? report.text(JSONStyle(indent: 2)) : StatusText.lines(report).joined(separator: "\n"))
       return 0
     } catch {
-      return complain("no agent of \(path) answers at \(socket): \(error); does it run, with this configuration?")
+      return complain("\(path): \(error)")
     }
   }
 
@@ -80,7 +73,7 @@ internal import YAMLConfig
       say(outcome.text, newline: false)
       return outcome.isAccepted == false ? 1 : 0
     }
-    return await difference(from: rendering.section.filePath, to: outcome.text)
+    return difference(from: rendering.section.filePath, to: outcome.text)
   }
 
   // MARK: Parts
@@ -131,20 +124,11 @@ internal import YAMLConfig
     return outcome
   }
 
-  private static func difference(from old: String, to text: String) async -> Int32 {
-    let new = temporaryPath("rendered")
-    defer { _ = try? Files.remove(new) }
-    do {
-      try AtomicFile.write(Array(text.utf8), to: new, mode: 0o600, sync: false)
-      let result = try await ChildProcess.run(
-        "/usr/bin/diff", ["-u", "--label", old, "--label", "as it would be", "--", old, new], deadline: .seconds(60),
-        outputLimit: 64 << 20)
-      say(String(decoding: result.output, as: UTF8.self), newline: false)
-      if case .exited(let code) = result.status, code < 2 { return code }
-      return complain("diff ended with \(result.status): \(String(decoding: result.errorOutput, as: UTF8.self))")
-    } catch {
-      return complain("\(error)")
-    }
+  private static func difference(from path: String, to text: String) -> Int32 {
+    let old = (try? Files.read(path, limit: 1 << 30)).map { String(decoding: $0, as: UTF8.self) }
+    let difference = TextDiff.unified(old, text, names: (path, "as it would be"))
+    say(difference, newline: false)
+    return difference.isEmpty ? 0 : 1
   }
 
   private static func temporaryPath(_ name: String) -> String { "/tmp/synapse-\(name)-\(getpid())" }

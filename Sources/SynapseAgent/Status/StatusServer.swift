@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -21,7 +22,11 @@ internal import SmartStack
     let listener = HTTPListener { [weak self] exchange in self?.answer(exchange) }
     self.listener = listener
     for endpoint in endpoints {
-      do { try listener.listen(on: endpoint) } catch {
+      do {
+        try listener.listen(on: endpoint)
+        // Who may ask is who may read the agent's state: its user and its group.
+        if case .unix(let path) = endpoint { chmod(path, 0o660) }
+      } catch {
         logger.warning("status is not served", [.host: "\(endpoint)", .reason: "\(error)"])
       }
     }
