@@ -27,7 +27,7 @@ public struct RenderedConfiguration: Sendable {
   }
 
   /// The text of line `number` as refusals of it are remembered.
-  func content(ofLine number: Int) -> String? {
+  public func content(ofLine number: Int) -> String? {
     guard let (first, section) = section(number), section.origin(number - first) != nil else { return nil }
     return section.content(number - first)
   }

@@ -12,6 +12,9 @@ internal import Glibc
     return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }()
 
+  /// This process's id.
+  public static var processID: Int32 { getpid() }
+
   /// Runs another program in this process's place.
   ///
   /// Signals are blocked across the change, so that none of them meets a program that does not listen yet; the new

@@ -20,7 +20,12 @@ internal import SynapseAgent
     if let word = words.first, ConfigureSynapse.names.contains(word) {
       await run(ConfigureCommand.self, Array(words.dropFirst()))
     }
-    await run(Agent.self, words)
+    switch words.first {
+    case "status": await run(Status.self, Array(words.dropFirst()))
+    case "validate": await run(Validate.self, Array(words.dropFirst()))
+    case "render": await run(Render.self, Array(words.dropFirst()))
+    default: await run(Agent.self, words)
+    }
   }
 
   @LoopActor private static func run<Command: AsyncParsableCommand>(
@@ -44,6 +49,8 @@ internal import SynapseAgent
 struct Agent: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse", abstract: "Keep this host's HAProxy in agreement with the service registry.",
+    discussion:
+      "`synapse status`, `synapse validate` and `synapse render` are commands of their own: see their --help.",
     version: SynapseProgram.version)
 
   @Option(name: .shortAndLong, help: "The configuration file; default: the variable SYNAPSE_CONFIG.")

@@ -121,7 +121,7 @@ import YAMLConfig
     #expect(haproxy.candidatePath == "/h.new")
     #expect(haproxy.check == .command("true"))
     #expect(haproxy.sockets == ["/a", "/b"])
-    #expect(haproxy.reloadCommand == "reload it")
+    #expect(haproxy.reload == .command("reload it"))
     #expect(haproxy.reloadInterval == .seconds(60))
     #expect(haproxy.reloadJitter == 0.1)
     #expect(haproxy.stateFilePath == "/state")
@@ -148,7 +148,7 @@ import YAMLConfig
     #expect(haproxy.check == .installedHAProxy)
     #expect(haproxy.reloadInterval == .seconds(2))
     #expect(haproxy.sockets.isEmpty)
-    #expect(haproxy.reloadCommand == nil)
+    #expect(haproxy.reload == nil)
     #expect(configuration.services.first?.haproxy.port == .omitted)
     #expect(configuration.services.first?.rules == BackendPolicy.Rules())
   }

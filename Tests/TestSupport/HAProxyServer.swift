@@ -22,6 +22,8 @@ public import Reactor
   public nonisolated var configurationPath: String { directory.path + "/haproxy.cfg" }
   /// The stats socket, level admin.
   public nonisolated var socketPath: String { directory.path + "/stats.sock" }
+  /// The master's command line.
+  public nonisolated var masterSocketPath: String { directory.path + "/master.sock" }
   /// Lines of `global` that a file needs to be run here.
   public nonisolated var globalLines: [String] {
     ["maxconn 200", "hard-stop-after 5s", "stats socket \(socketPath) mode 600 level admin expose-fd listeners"]
@@ -53,7 +55,7 @@ public import Reactor
   /// while it starts, as while it reloads, HAProxy ignores SIGUSR2.
   public func start() async throws {
     let running = try ChildProcess.start(
-      HAProxyServer.executable, ["-W", "-db", "-f", configurationPath],
+      HAProxyServer.executable, ["-W", "-db", "-S", masterSocketPath, "-f", configurationPath],
       output: .lines { [weak self] line in self?.log.append(line) })
     child = running
     try AtomicFile.write(Array("\(running.pid)\n".utf8), to: path + "/master.pid", mode: 0o644, sync: false)

@@ -12,32 +12,17 @@ internal import ZooKeeper
 extension Agent {
   /// How long requests to hacheck that are under way get.
   private static let replaceLimit = Duration.seconds(1)
-  private static let trialLimit = Duration.seconds(30)
 
   func replaceSoon() {
     guard !isBeingReplaced, let path = ProcessImage.path else { return }
     isBeingReplaced = true
     Task { @LoopActor in
-      if let refusal = await trial(of: path) {
+      if let refusal = await ProgramTrial.refusal(of: path) {
         logger.error("program not replaced, this one goes on", [.path: path, .reason: refusal])
       } else if process?.isStopping != true {
         await replace(by: path)
       }
       isBeingReplaced = false
-    }
-  }
-
-  /// Has the installed program read the configuration. What it would leave out would lose its registration.
-  /// - Returns: what speaks against it.
-  private func trial(of path: String) async -> String? {
-    do {
-      let arguments = Array(CommandLine.arguments.dropFirst()) + ["--check-config"]
-      let result = try await ChildProcess.run(path, arguments, deadline: Agent.trialLimit)
-      if result.status == .exited(0) { return nil }
-      let words = String(decoding: (result.output + result.errorOutput).suffix(500), as: UTF8.self)
-      return "its --check-config ended with \(result.status): \(words)"
-    } catch {
-      return "\(error)"
     }
   }
 

@@ -20,14 +20,20 @@ internal import ZooKeeper
   private var watchers: [String: RunningWatcher] = [:]
   /// The last word on each service.
   private var snapshots: [String: ServiceSnapshot] = [:]
+  /// When each last changed, in seconds since 1970.
+  private var changeTimes: [String: Double] = [:]
+  /// What is served of services that have not been heard of.
+  private var remembered: [String: [Backend]] = [:]
   private var outputs: [any ConfigGenerator] = []
-  private var haproxy: HAProxyOutput?
+  private(set) var haproxy: HAProxyOutput?
   private var changed: Set<String> = []
   private var isActScheduled = false
   /// Services of the configuration to come, or of the first one, that have not been heard of.
   private var awaited: Set<String> = []
   private var next: SynapseConfiguration?
   private var firstDataTimer: LoopTimer?
+  /// What the program before this one in this process knew; until the first output is made.
+  private var inherited: Succession?
 
   /// Called once, when the outputs have been told of every service for the first time.
   public var onReady: (@LoopActor () -> Void)?
@@ -43,11 +49,13 @@ internal import ZooKeeper
   /// - Parameters:
   ///   - stateDirectory: where it notes what a crash must not lose; nil: nowhere.
   ///   - statsd: where the original's metrics go; nil: nowhere.
+  ///   - inherited: what the program that this one has replaced knew.
   public init(
     _ configuration: SynapseConfiguration, stateDirectory: String?, clock: LoopClock = .system, logger: Logger,
-    metrics: Metrics, statsd: StatsD? = nil
+    metrics: Metrics, statsd: StatsD? = nil, inherited: Succession? = nil
   ) {
     self.configuration = configuration
+    self.inherited = inherited
     self.stateDirectory = stateDirectory
     self.clock = clock
     self.logger = logger
@@ -77,6 +85,9 @@ internal import ZooKeeper
     await context.clients.closeAll()
     logger.notice("synapse has stopped, HAProxy goes on")
   }
+
+  /// What a program in this one's place is to know; to be asked after ``stop()``.
+  public var succession: Succession { haproxy?.succession ?? Succession() }
 
   /// Goes over to another configuration, by difference: watchers of unchanged services go on, the outputs
   /// change once the new services have been heard of. A service that can no longer be read stays as it was.
@@ -153,7 +164,10 @@ internal import ZooKeeper
     snapshots[snapshot.service] = snapshot
     if awaited.remove(snapshot.service) != nil { commitIfHeard() }
     if isNews || awaited.isEmpty { changed.insert(snapshot.service) }
-    if isNews { scheduleAct() }
+    if isNews {
+      changeTimes[snapshot.service] = clock.unixTime
+      scheduleAct()
+    }
   }
 
   /// Everything that is queued on the loop now is taken in before the outputs are told, once.
@@ -179,6 +193,15 @@ internal import ZooKeeper
     }
   }
 
+  // MARK: Looking
+
+  var servedServices: [ServiceConfiguration] { configuration.services }
+  var leftOutServices: [LeftOutService] { configuration.leftOut }
+  var configurationFile: String { configuration.file }
+  func snapshot(of service: String) -> ServiceSnapshot? { snapshots[service] }
+  func lastChange(of service: String) -> Double? { changeTimes[service] }
+  func rememberedBackends(of service: String) -> [Backend] { remembered[service] ?? [] }
+
   // MARK: Outputs
 
   private func commitIfHeard() {
@@ -202,7 +225,10 @@ internal import ZooKeeper
     let before = outputs.isEmpty ? nil : configuration
     configuration = next
     let names = Set(next.services.map(\.name))
-    for name in snapshots.keys where !names.contains(name) { snapshots[name] = nil }
+    for name in snapshots.keys where !names.contains(name) {
+      snapshots[name] = nil
+      changeTimes[name] = nil
+    }
     Task { @LoopActor in await self.switchOutputs(from: before, silent: silent) }
   }
 
@@ -217,6 +243,7 @@ internal import ZooKeeper
     if !silent.isEmpty, let haproxy {
       remembered = haproxy.remembered(configuration.services.filter { silent.contains($0.name) })
     }
+    self.remembered = Dictionary(remembered.map { ($0.service, $0.backends) }, uniquingKeysWith: { $1 })
     kept?.adopt(configuration.services)
     var made: [any ConfigGenerator] = kept == nil ? [haproxy].compactMap { $0 } : []
     if let fileOutput = configuration.fileOutput {
@@ -243,12 +270,15 @@ internal import ZooKeeper
 
   private func makeHAProxyOutput(memory: ServerMemory?) -> HAProxyOutput? {
     guard let section = configuration.haproxy else { return nil }
-    let saved = section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
+    let handedOver = inherited
+    inherited = nil
+    let saved = handedOver?.memory ?? section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
     let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash.text(section.filePath))" }
     let output = HAProxyOutput(
       section, services: configuration.services, memory: memory ?? saved.map(ServerMemory.init(stateFile:)) ?? .init(),
       context: context, reloadMarker: marker)
     output.savedState = saved
+    if let handedOver { output.inherit(handedOver) }
     return output
   }
 

@@ -37,6 +37,8 @@ public enum SynapseProgram {
 
   /// Runs the agent until it is told to stop.
   @LoopActor public static func run(_ path: String, logFormat: String, logLevel: Logger.Level) async -> Int32 {
+    // Early: an upgrade may move the file away under us.
+    _ = ProcessImage.path
     let configuration: SynapseConfiguration
     do {
       configuration = try await load(path)
@@ -45,49 +47,11 @@ public enum SynapseProgram {
       return 1
     }
     AgentLog.bootstrap(agent: "synapse", format: LogFormat(rawValue: logFormat) ?? .text, level: logLevel)
-    let logger = Logger(label: "synapse")
-    let state = StateDirectory(configured: configuration.stateDirectory, agent: "synapse")
-    if let problem = state.problem { logger.warning("no state is kept", [.path: state.path, .reason: problem]) }
-    let lock: InstanceLock?
-    do throws(FileError) {
-      let place = configuration.haproxy?.filePath ?? configuration.fileOutput?.directory ?? path
-      lock = try state.path(for: "synapse-\(StableHash.text(place)).lock").map { path throws(FileError) in
-        try InstanceLock(path: path)
-      }
-    } catch {
-      logger.critical("another synapse keeps the same files: \(error)")
-      return 1
-    }
-    await serve(configuration, path, state, logger)
-    withExtendedLifetime(lock) {}
-    return 0
-  }
-
-  @LoopActor private static func serve(
-    _ configuration: SynapseConfiguration, _ path: String, _ state: StateDirectory, _ logger: Logger
-  ) async {
-    let directory = state.problem == nil ? state.path : nil
-    let statsd = configuration.statsd.map { StatsD(host: $0.host, port: $0.port) }
-    let synapse = Synapse(
-      configuration, stateDirectory: directory, logger: logger, metrics: Metrics(), statsd: statsd)
-    let process = AgentProcess(
-      onReload: { Task { @LoopActor in await reload(synapse, path, logger) } },
-      onStop: {})
-    synapse.onReady = { process.ready() }
-    synapse.start()
-    await process.waitUntilStopped()
-    await synapse.stop()
-  }
-
-  /// SIGHUP: a file that cannot be read changes nothing.
-  @LoopActor private static func reload(_ synapse: Synapse, _ path: String, _ logger: Logger) async {
-    do { synapse.reload(try await load(path)) } catch {
-      logger.error("the configuration cannot be read, everything stays as it was", [.path: path, .reason: "\(error)"])
-    }
+    return await SynapseProcess(configuration, path: path, logger: Logger(label: "synapse")).run()
   }
 
   /// Off the loop: a large file takes a while.
-  private static func load(_ path: String) async throws -> SynapseConfiguration {
+  static func load(_ path: String) async throws -> SynapseConfiguration {
     let environment = AgentProcess.environment
     return try await BlockingWork.run { try ConfigurationLoader(environment: environment).load(path) }
   }

@@ -9,7 +9,7 @@ public struct ConfigurationLoader {
   /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
   private static let plainSections = [
     "services", "service_conf_dir", "haproxy", "file_output", "exec_output", "statsd", "state_dir",
-    "first_data_deadline",
+    "first_data_deadline", "status_port", "status_address",
   ]
 
   private let environment: [String: String]
@@ -66,6 +66,8 @@ public struct ConfigurationLoader {
     result.stateDirectory = try top.optionalString("state_dir")
     result.firstDataDeadline = try top.duration(
       "first_data_deadline", in: 0...86_400, default: result.firstDataDeadline)
+    if top.has("status_port") { result.statusPort = try top.int("status_port", in: 0...65_535) }
+    result.statusAddress = try top.string("status_address", default: result.statusAddress)
     guard let section = try top.optionalSection("statsd") else { return }
     var statsd = StatsDConfiguration(
       host: try section.string("host", default: "localhost"),

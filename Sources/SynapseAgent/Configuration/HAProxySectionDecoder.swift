@@ -16,15 +16,39 @@ enum HAProxySectionDecoder {
     let sockets = try section.strings("socket_file_path").filter { !$0.isEmpty }
     if usesSocket, sockets.isEmpty { _ = try needed("socket_file_path", by: "do_socket", true, section) }
     result.sockets = usesSocket ? sockets : []
-    let reloads = try section.bool("do_reloads", default: true)
-    let command = try needed("reload_command", by: "do_reloads", reloads, section)
-    result.reloadCommand = reloads ? command : nil
+    result.reload = try reload(section)
+    result.reloadTimeout = try section.duration("reload_timeout", in: 0.1...3600, default: .seconds(120))
+    result.foldInterval = try section.duration("fold_interval", in: 0...31_536_000, default: .seconds(3600))
+    result.auditInterval = try section.duration("audit_interval", in: 0.1...86_400, default: .seconds(60))
+    result.serverStatePath = serverStatePath(result.generator.global)
     result.reloadInterval = try section.duration("restart_interval", in: 0...86_400, default: .seconds(2))
     result.reloadJitter = try section.double("restart_jitter", in: 0...100, default: 0)
     result.stateFilePath = try section.optionalString("state_file_path")
     result.generator.keepsGoneServers = result.stateFilePath != nil
     result.generator.keepsUnknownDirectives = result.check != .none
     return result
+  }
+
+  private static func reload(_ section: ConfigSection) throws(ConfigError) -> ReloadMethod? {
+    let isWanted = try section.bool("do_reloads", default: true)
+    if let path = try section.optionalString("master_socket"), !path.isEmpty {
+      _ = try section.optionalString("reload_command")
+      return isWanted ? .masterSocket(path) : nil
+    }
+    let command = try needed("reload_command", by: "do_reloads", isWanted, section)
+    return isWanted ? command.map(ReloadMethod.command) : nil
+  }
+
+  /// Where HAProxy is told to find its servers' state: `server-state-file`, below `server-state-base` if relative.
+  private static func serverStatePath(_ global: [String]) -> String? {
+    var values: [Substring: String] = [:]
+    for line in global {
+      let words = line.split(whereSeparator: \.isWhitespace)
+      if words.count == 2 { values[words[0]] = String(words[1]) }
+    }
+    guard let file = values["server-state-file"] else { return nil }
+    if file.hasPrefix("/") { return file }
+    return values["server-state-base"].map { "\($0)/\(file)" }
   }
 
   private static func generator(_ section: ConfigSection) throws(ConfigError) -> GeneratorSettings {

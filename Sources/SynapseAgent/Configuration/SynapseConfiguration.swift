@@ -17,6 +17,10 @@ public struct SynapseConfiguration: Sendable {
   public var statsd: StatsDConfiguration?
   /// Where the agent keeps its lock; nil: the usual places.
   public var stateDirectory: String?
+  /// `status_port`: where status and metrics are served besides the state directory's socket; nil: nowhere.
+  public var statusPort: Int?
+  /// `status_address`: which address it listens on.
+  public var statusAddress = "127.0.0.1"
   /// How long a start waits for the first data of every service before it makes do with what is remembered.
   public var firstDataDeadline: Duration = .seconds(10)
   /// The services that cannot be run, each with the reason at its place in its file.
@@ -53,8 +57,17 @@ public struct HAProxyConfiguration: Hashable, Sendable {
   public var check: FileCheck = .installedHAProxy
   /// `do_socket` and `socket_file_path`: the stats sockets; empty: none is used, so every change is a reload.
   public var sockets: [String] = []
-  /// `do_reloads` and `reload_command`, run by the shell; nil: HAProxy is never reloaded.
-  public var reloadCommand: String?
+  /// `do_reloads`, and `master_socket` or `reload_command`; nil: HAProxy is never reloaded.
+  public var reload: ReloadMethod?
+  /// `reload_timeout`: how long a reload may take before it has failed.
+  public var reloadTimeout: Duration = .seconds(120)
+  /// `fold_interval`: how long servers that were added at run time wait for a reload that makes them the file's own, and
+  /// up to half of that more; zero: until a reload comes for another reason.
+  public var foldInterval: Duration = .seconds(3600)
+  /// `audit_interval`: how often what runs is compared with what is wanted, although nothing has changed.
+  public var auditInterval: Duration = .seconds(60)
+  /// `server-state-file` of `global`: where the servers' state is written before a reload.
+  public var serverStatePath: String?
   /// `restart_interval`: the least time between two reloads.
   public var reloadInterval: Duration = .seconds(2)
   /// `restart_jitter`: up to this share of the interval is added to it.

@@ -13,8 +13,6 @@ extension HAProxyOutput {
   private static let filePauseLimit: Duration = .seconds(10)
   /// How often lines are taken out of one file before it is given up.
   private static let repairLimit = 50
-  private static let reloadDeadline: Duration = .seconds(120)
-  private static let switchDeadline: Duration = .seconds(10)
 
   func runSlow() async {
     while !isStopped {
@@ -33,6 +31,13 @@ extension HAProxyOutput {
       await keepStateFile()
       lastFileWork = (clock.now, clock.now - start)
     }
+    await leaveInOrder()
+  }
+
+  /// The last thing: file and state say what HAProxy serves, so that the next agent has nothing to bring to it.
+  private func leaveInOrder() async {
+    guard isReady, fileRevision != revision || stateRevision != revision else { return }
+    if await keepFile() { await keepStateFile() }
   }
 
   /// A minute has passed: remembered servers may be past their time, the state file's age shows that we live.
@@ -40,6 +45,7 @@ extension HAProxyOutput {
     if model.expire(now: Int(clock.unixTime)) { modelChanged() }
     stateRevision = 0
     countLeftovers()
+    planFold()
     slowWork.set()
   }
 
@@ -133,113 +139,6 @@ extension HAProxyOutput {
       "HAProxy refuses the new file, the old one stays", [.path: configuration.candidatePath, .reason: words])
     slowWork.set(after: .seconds(60))
     return .kept
-  }
-
-  // MARK: Reloading
-
-  private var mustReload: Bool {
-    sockets.isEmpty ? isFileUnloaded : !reloadReasons.isEmpty || leftovers > HAProxyOutput.leftoverLimit
-  }
-
-  /// Servers that left stay in HAProxy's memory (before 2.6.13 they cannot be deleted without danger). More of
-  /// them than this are dropped by a reload.
-  private static let leftoverLimit = 1000
-
-  private func countLeftovers() {
-    leftovers =
-      sockets.map { socket in socket.running.map { Planner.leftovers(running: $0, wanted: model) } ?? 0 }.max() ?? 0
-  }
-
-  private func reloadIfNeeded() async {
-    // The repair of the file may have changed what is wanted.
-    await settled()
-    guard mustReload else {
-      clearReloadPending()
-      return
-    }
-    guard let command = configuration.reloadCommand, fileRevision == revision || !configuration.writesFile else {
-      return
-    }
-    let wait = schedule.delay(now: clock.now)
-    if wait > .zero {
-      slowWork.set(after: wait)
-      return
-    }
-    schedule.started(now: clock.now, using: &generator)
-    logger.notice(
-      "reloading HAProxy",
-      [
-        .reason: reloadReasons.first ?? (sockets.isEmpty ? "its file is new" : "many servers have left"),
-        .command: command,
-      ])
-    let start = clock.now
-    if let failure = await reload(command) {
-      schedule.failed(now: clock.now, using: &generator)
-      instruments.reloaded(false)
-      let delay = schedule.delay(now: clock.now)
-      logger.error(
-        "HAProxy was not reloaded", [.reason: failure, .attempt: schedule.failures, .delay: delay, .command: command])
-      slowWork.set(after: max(delay, .milliseconds(10)))
-      return
-    }
-    schedule.succeeded()
-    leftovers = 0
-    instruments.reloaded(true)
-    logger.notice("HAProxy is reloaded", [.elapsed: clock.now - start])
-    isFileUnloaded = false
-    await settled()
-    if !mustReload { clearReloadPending() }
-  }
-
-  /// - Returns: why it failed; nil when it did not.
-  private func reload(_ command: String) async -> String? {
-    let before = sockets.map { $0.pid }
-    let loaded = fileText.map { LoadedConfiguration(text: $0) }
-    do {
-      let result = try await ChildProcess.run("/bin/sh", ["-c", command], deadline: HAProxyOutput.reloadDeadline)
-      guard result.status == .exited(0) else {
-        let output = String(decoding: (result.output + result.errorOutput).suffix(1000), as: UTF8.self)
-        return "the command ended with \(result.status): \(output)"
-      }
-    } catch {
-      return "\(error)"
-    }
-    for (socket, pid) in zip(sockets, before) {
-      guard await hasSwitched(socket, from: pid) else {
-        return "no new process answers at \(socket.path) within \(HAProxyOutput.switchDeadline)"
-      }
-      socket.take(loaded: loaded)
-      socket.forget()
-    }
-    act()
-    return nil
-  }
-
-  /// Waits until another process than `pid` answers.
-  private func hasSwitched(_ socket: ProxySocket, from pid: Int?) async -> Bool {
-    let end = clock.now + HAProxyOutput.switchDeadline
-    while clock.now < end, !isStopped {
-      if let now = try? await socket.currentPID(), now != pid { return true }
-      do { try await clock.sleep(for: .milliseconds(20)) } catch { return false }
-    }
-    return false
-  }
-
-  // MARK: A reload that a crash interrupted
-
-  /// Whether an earlier run replaced the file and did not get to the reload.
-  var isReloadPending: Bool { reloadMarker.map(Files.exists) ?? false }
-
-  private func markReloadPending() {
-    guard let reloadMarker, !reloadReasons.isEmpty || sockets.isEmpty else { return }
-    do { try AtomicFile.write([], to: reloadMarker, mode: 0o600, sync: false) } catch {
-      logger.warning("cannot note that a reload is pending", [.path: reloadMarker, .reason: error])
-    }
-  }
-
-  private func clearReloadPending() {
-    guard let reloadMarker, isReloadPending else { return }
-    _ = try? Files.remove(reloadMarker)
   }
 
   // MARK: The state file

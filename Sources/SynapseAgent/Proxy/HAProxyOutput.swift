@@ -40,6 +40,10 @@ internal import YAMLConfig
   /// The file has been replaced since HAProxy loaded one; only kept where no socket tells.
   var isFileUnloaded = false
   var schedule: ReloadSchedule
+  /// When servers that came at run time are to become the file's; nil: there are none, or never.
+  var foldDue: LoopClock.Instant?
+  /// The last reloads.
+  var history = ReloadHistory()
   /// Servers that left and are still in HAProxy's memory, as of the last minute.
   var leftovers = 0
   var generator = SystemRandomNumberGenerator()
@@ -54,6 +58,13 @@ internal import YAMLConfig
   /// Whether there is anything to bring HAProxy to: nothing is touched before.
   private(set) var isReady = false
   private var isProbing = false
+  private var isAuditing = false
+  private var nextLook: LoopTimer?
+  private var failedLooks = 0
+  /// A process that does not answer for a moment is no reason for a reload: after these looks, 1.6 s, it is.
+  private static let looksBeforeReload = 6
+  /// Whether all sockets answered when they were last acted on.
+  var isReachable: Bool { unreachable.isEmpty }
   private var tasks: [Task<Void, Never>] = []
   private var tickers: [Ticker] = []
   private var reported: Set<ConfigProblem> = []
@@ -164,7 +175,9 @@ internal import YAMLConfig
     if !sockets.isEmpty {
       tickers.append(Ticker(every: .seconds(2), phase: .seconds(2), clock: clock) { [weak self] _ in self?.probe() })
       tickers.append(
-        Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.audit() })
+        Ticker(every: configuration.auditInterval, phase: configuration.auditInterval, clock: clock) { [weak self] _ in
+          self?.audit()
+        })
     }
     tickers.append(
       Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.minute() })
@@ -173,6 +186,7 @@ internal import YAMLConfig
   /// Ends both tasks after what they are at; HAProxy goes on serving.
   func stop() async {
     isStopped = true
+    nextLook?.cancel()
     for ticker in tickers { ticker.cancel() }
     slowWork.cancelAppointment()
     fastWork.set()
@@ -226,9 +240,11 @@ internal import YAMLConfig
     let path = socket.path
     if case .unreachable(let reason) = outcome {
       if unreachable.insert(path).inserted {
+        failedLooks = 0
         logger.warning("HAProxy cannot be asked", [.path: path, .reason: reason])
       }
-      return [reason]
+      lookAgainSoon()
+      return failedLooks > HAProxyOutput.looksBeforeReload ? [reason] : []
     }
     if unreachable.remove(path) != nil { logger.notice("HAProxy answers again", [.path: path]) }
     switch outcome {
@@ -249,18 +265,35 @@ internal import YAMLConfig
           if try await socket.probe() || wasUnreachable { act() }
         } catch {
           socket.forget()
-          if !wasUnreachable { act() }
+          if wasUnreachable { lookAgainSoon() }
+          if !wasUnreachable || failedLooks == HAProxyOutput.looksBeforeReload + 1 { act() }
         }
       }
       isProbing = false
     }
   }
 
-  /// Compares what runs with what is wanted, whatever we believe.
+  /// A process that starts is brought to what is wanted as soon as it answers, not with the next regular look.
+  private func lookAgainSoon() {
+    if isStopped || nextLook?.isPending == true { return }
+    let delay = Duration.milliseconds(25 << min(failedLooks, 6))
+    failedLooks += 1
+    nextLook = clock.schedule(after: delay) { [weak self] in self?.probe() }
+  }
+
+  /// Compares what runs with what was brought about, whoever else may have a hand in it.
   private func audit() {
-    if !isReady { return }
-    for socket in sockets { socket.forget() }
-    act()
+    if !isReady || isAuditing { return }
+    isAuditing = true
+    Task { @LoopActor in
+      for socket in sockets {
+        guard let result = try? await socket.audit(), result == .differs || result == .unsettled else { continue }
+        socket.isDriftSuspected = result == .differs
+        socket.forget()
+        act()
+      }
+      isAuditing = false
+    }
   }
 
   /// What a process has loaded that started while the file stood as it does.

@@ -19,14 +19,27 @@ internal import SmartStack
   }
 
   let path: String
-  private let client: HAProxyRuntimeClient
+  let client: HAProxyRuntimeClient
   /// What runs; nil: not known, to be looked at before anything is planned.
   private(set) var running: RunningProxy?
+  private var mustLookAgain = false
   private var info: ProxyInfo?
   /// What it has loaded; nil: not known.
   private(set) var loaded: LoadedConfiguration?
+  /// Grows with whatever is done to what runs, so that a look from before is not compared with what came after.
+  private(set) var epoch = 0
+  /// What the last audit saw, and when; nil: it did not agree.
+  var audited: (digest: UInt64, epoch: Int)?
+  /// An audit has found another thing than what had been brought about.
+  var isDriftSuspected = false
+  /// How often what runs was found to be another thing than what had been brought about.
+  private(set) var drifts = 0
+  /// HAProxy's own word; nil: it has not answered.
+  var version: String? { info?.version }
+  /// Servers that this process got by commands, as far as this agent saw it.
+  private(set) var addedServers = 0
   /// Whether the last call of ``act(on:changed:)`` left nothing to be wanted.
-  private var isInAgreement = false
+  private(set) var isInAgreement = false
   /// Commands that this process has refused: asking again would change nothing.
   private var refused: Set<String> = []
   /// The reasons last logged, so that a standing one is said once.
@@ -36,6 +49,7 @@ internal import SmartStack
   private let logger: Logger
   private let commandCounter: Counter
   private let refusalCounter: Counter
+  private let driftCounter: Counter
 
   /// - Parameter loadedByRestart: what a process has loaded that started without our doing.
   init(
@@ -46,6 +60,8 @@ internal import SmartStack
     self.loadedByRestart = loadedByRestart
     self.logger = logger
     commandCounter = metrics.counter("synapse_haproxy_commands_total", help: "Commands sent to HAProxy's socket.")
+    driftCounter = metrics.counter(
+      "synapse_haproxy_drifts_total", help: "Audits that found HAProxy changed by somebody else.")
     refusalCounter = metrics.counter("synapse_haproxy_refusals_total", help: "Commands that HAProxy refused.")
   }
 
@@ -71,12 +87,18 @@ internal import SmartStack
     try ProxyInfo(parsing: try await client.run(.showInfo)).pid
   }
 
+  /// `show servers state` as HAProxy reads it back.
+  func serverState() async throws(HAProxyRuntimeError) -> String { try await client.run(.showServers) }
+
   /// Brings what runs nearer to what is wanted, as far as commands can.
   /// - Parameter changed: the services whose servers are others than at the last call; nil: anything may be.
   func act(on wanted: ProxyModel, changed: Set<String>?) async -> Outcome {
     // Only what was in agreement as a whole may be looked at in part.
-    let part = isInAgreement && running != nil ? changed : nil
+    let part = isInAgreement && running != nil && !mustLookAgain ? changed : nil
     isInAgreement = false
+    epoch += 1
+    if mustLookAgain { running = nil }
+    mustLookAgain = false
     do {
       if running == nil { try await observe() }
       let reasons: [String]
@@ -133,13 +155,16 @@ internal import SmartStack
   }
 
   /// What runs is to be looked at again before the next plan.
-  func forget() { running = nil }
+  ///
+  /// Not at once: a plan that is being carried out still needs to know what it was made for.
+  func forget() { mustLookAgain = true }
 
   // MARK: Commands
 
   /// - Returns: why these commands were not enough.
   private func send(_ planned: [RuntimeCommand]) async throws(HAProxyRuntimeError) -> [String] {
     let (commands, complaints) = prepared(planned)
+    countDrift(commands.count)
     if commands.isEmpty { return complaints }
     let backends = Set(commands.compactMap { ProxySocket.backend(of: $0.planned.text) }).sorted()
     var batch = commands.map(\.socket)
@@ -155,6 +180,14 @@ internal import SmartStack
     try update(backends, Array(outcomes.dropFirst(commands.count)))
     logger.info("HAProxy is updated", [.count: commands.count, .elapsed: ContinuousClock.now - start])
     return reasons
+  }
+
+  private func countDrift(_ repairs: Int) {
+    defer { isDriftSuspected = false }
+    guard isDriftSuspected, repairs > 0 else { return }
+    drifts += 1
+    driftCounter.increment()
+    logger.warning("HAProxy was changed by somebody else, it is put right", [.path: path, .count: repairs])
   }
 
   private func prepared(
@@ -182,6 +215,7 @@ internal import SmartStack
       case .done(let text), .refused(let text): text
       }
     if command.isAccepted(reply: reply) {
+      if command.text.hasPrefix("add server ") { addedServers += 1 }
       logger.debug("HAProxy obeyed", [.command: command.text])
       return nil
     }
@@ -210,6 +244,7 @@ internal import SmartStack
     logger.notice("HAProxy runs as another process", [.pid: now.pid])
     info = now
     running = nil
+    addedServers = 0
     refused = []
     loaded = loadedByRestart()
     return true

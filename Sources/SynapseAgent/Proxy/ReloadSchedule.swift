@@ -27,6 +27,11 @@ struct ReloadSchedule: Sendable {
     return notBefore - now
   }
 
+  /// The program before this one has reloaded: the distance holds across programs.
+  mutating func wait(_ delay: Duration, now: ContinuousClock.Instant) {
+    notBefore = max(notBefore ?? now, now + min(delay, interval * (1 + jitter)))
+  }
+
   /// A reload has begun.
   mutating func started(now: ContinuousClock.Instant, using generator: inout some RandomNumberGenerator) {
     let extra = jitter > 0 ? interval * Double.random(in: 0...jitter, using: &generator) : .zero

@@ -1,0 +1,40 @@
+internal import AgentRuntime
+internal import Logging
+internal import Reactor
+internal import SmartStack
+internal import ZooKeeper
+
+/// One look at the registry, for commands.
+@LoopActor enum LiveServices {
+  /// Watches every service until all have been heard of, or `configuration.firstDataDeadline` has passed.
+  /// - Returns: the servers by service, and the services that were not heard of.
+  static func read(
+    _ configuration: SynapseConfiguration
+  ) async -> (servers: [String: [Backend]], silent: [String]) {
+    let clock = LoopClock.system
+    let logger = Logger(label: "synapse") { _ in SwiftLogNoOpLogHandler() }
+    let clients = ZooKeeperClients(clock: clock, logger: logger, metrics: Metrics())
+    let context = AgentContext(clients: clients, clock: clock, logger: logger, metrics: Metrics(), statsd: nil)
+    let done = WorkSignal(clock: clock)
+    var servers: [String: [Backend]] = [:]
+    var tasks: [Task<Void, any Error>] = []
+    for service in configuration.services {
+      let watcher = service.makeWatcher(context)
+      tasks.append(
+        Task { @LoopActor in
+          try await watcher.run { snapshot in
+            servers[snapshot.service] = snapshot.backends
+            if servers.count == configuration.services.count { done.set() }
+          }
+        })
+    }
+    if !configuration.services.isEmpty {
+      done.set(after: configuration.firstDataDeadline)
+      await done.wait()
+      done.cancelAppointment()
+    }
+    for task in tasks { task.cancel() }
+    await clients.closeAll()
+    return (servers, configuration.services.map(\.name).filter { servers[$0] == nil })
+  }
+}

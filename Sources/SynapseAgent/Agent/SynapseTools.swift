@@ -1,0 +1,154 @@
+internal import AgentRuntime
+internal import Glibc
+internal import HAProxyConfigGen
+public import Reactor
+internal import SmartStack
+internal import YAMLConfig
+
+/// What the commands beside the agent do. Each function returns the exit status: 0 good, 1 not, 2 for wrong usage.
+@LoopActor public enum SynapseTools {
+  /// Asks the running agent of a configuration and prints its answer.
+  /// - Parameters:
+  ///   - path: the configuration that the agent was started with; it says where the agent listens.
+  ///   - asJSON: prints the answer as it is.
+  public static func status(_ path: String, asJSON: Bool) async -> Int32 {
+    guard let configuration = await load(path) else { return 1 }
+    let state =
+      configuration.stateDirectory ?? getenv("RUNTIME_DIRECTORY").map { String(cString: $0) } ?? "/run/synapse"
+    let directory = state.split(separator: ":").first.map(String.init) ?? state
+    let socket = "\(directory)/synapse-\(configuration.instance(path)).sock"
+    do throws(StatusError) {
+      let report = try await StatusSocket.ask(path: socket)
+      say(asJSON ? report.text(JSONStyle(indent: 2)) : StatusText.lines(report).joined(separator: "\n"))
+      return 0
+    } catch {
+      return complain("\(path): \(error)")
+    }
+  }
+
+  /// Says what is wrong with configurations, with HAProxy's own word on the file that would come of each.
+  public static func validate(_ paths: [String]) async -> Int32 {
+    var status: Int32 = 0
+    for path in paths {
+      status = max(status, SynapseProgram.check(path))
+      guard let configuration = try? await SynapseProgram.load(path), let rendering = Rendering(configuration) else {
+        continue
+      }
+      let samples = configuration.services.filter { $0.rules.defaultServers.isEmpty }
+      let sample = Backend(name: "sample", host: "192.0.2.1", port: 1)
+      let servers = Dictionary(samples.map { ($0.name, [sample]) }, uniquingKeysWith: { first, _ in first })
+      let outcome = await rendered(rendering, servers)
+      let known = Set(configuration.generatorProblems.map(\.description))
+      for problem in outcome.problems where !known.contains(problem) {
+        status = max(status, complain("\(path): \(problem)"))
+      }
+      if outcome.isAccepted == nil { complain("\(path): HAProxy was not asked") }
+    }
+    return status
+  }
+
+  /// Prints HAProxy's file as the agent would write it.
+  /// - Parameters:
+  ///   - snapshot: a JSON file, service → list of servers with `host`, `port` and so on; nil: the registry, now.
+  ///   - isDifference: prints only what differs from the file that HAProxy has, as `diff -u` does.
+  /// - Returns: with `isDifference`, 1 if there is a difference, as `diff` does.
+  public static func render(_ path: String, snapshot: String?, isDifference: Bool) async -> Int32 {
+    guard let configuration = await load(path) else { return 1 }
+    guard let rendering = Rendering(configuration) else { return complain("\(path) has no section 'haproxy'") }
+    let servers: [String: [Backend]]
+    if let snapshot {
+      guard let read = self.snapshot(snapshot, configuration) else { return 1 }
+      servers = read
+    } else {
+      let (live, silent) = await LiveServices.read(configuration)
+      if !silent.isEmpty {
+        let names = silent.sorted().prefix(10).joined(separator: ", ")
+        return complain("not heard of within \(configuration.firstDataDeadline): \(names); is the registry there?")
+      }
+      servers = live
+    }
+    let outcome = await rendered(rendering, servers)
+    for problem in outcome.problems { complain(problem) }
+    guard isDifference else {
+      say(outcome.text, newline: false)
+      return outcome.isAccepted == false ? 1 : 0
+    }
+    return difference(from: rendering.section.filePath, to: outcome.text)
+  }
+
+  // MARK: Parts
+
+  private static func load(_ path: String) async -> SynapseConfiguration? {
+    do { return try await SynapseProgram.load(path) } catch {
+      complain("\(error)")
+      return nil
+    }
+  }
+
+  private static func snapshot(_ path: String, _ configuration: SynapseConfiguration) -> [String: [Backend]]? {
+    let top: JSONObject
+    do throws(FileError) {
+      guard let value = JSONValue(try Files.read(path, limit: 1 << 28))?.object else {
+        complain("\(path) is no JSON object of services")
+        return nil
+      }
+      top = value
+    } catch {
+      complain("\(error)")
+      return nil
+    }
+    let known = Set(configuration.services.map(\.name))
+    var result: [String: [Backend]] = [:]
+    for (service, servers) in top.members {
+      guard known.contains(service) else {
+        complain("\(path): there is no service '\(service)' in \(configuration.file)")
+        continue
+      }
+      result[service] = (servers.array ?? []).compactMap { server in
+        // The same rules as for what comes from the registry.
+        do throws(RegistrationProblem) {
+          return try RegistrationCodec.decode(payload: Array(server.text().utf8), name: "").backend
+        } catch {
+          complain("\(path): \(service): a server is skipped: \(error)")
+          return nil
+        }
+      }
+    }
+    return result
+  }
+
+  private static func rendered(_ rendering: Rendering, _ servers: [String: [Backend]]) async -> Rendering.Outcome {
+    let candidate = temporaryPath("candidate")
+    let outcome = await rendering.file(of: servers, candidate: candidate)
+    _ = try? Files.remove(candidate)
+    return outcome
+  }
+
+  private static func difference(from path: String, to text: String) -> Int32 {
+    let old = (try? Files.read(path, limit: 1 << 30)).map { String(decoding: $0, as: UTF8.self) }
+    let difference = TextDiff.unified(old, text, names: (path, "as it would be"))
+    say(difference, newline: false)
+    return difference.isEmpty ? 0 : 1
+  }
+
+  private static func temporaryPath(_ name: String) -> String { "/tmp/synapse-\(name)-\(getpid())" }
+
+  private static func say(_ text: String, newline: Bool = true) {
+    write(text + (newline ? "\n" : ""), to: STDOUT_FILENO)
+  }
+
+  @discardableResult
+  private static func complain(_ line: String) -> Int32 {
+    write("synapse: \(line)\n", to: STDERR_FILENO)
+    return 1
+  }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno != EINTR { return }
+      rest = rest.dropFirst(max(0, count))
+    }
+  }
+}

@@ -1,0 +1,95 @@
+internal import HAProxyRuntime
+internal import Reactor
+
+/// How HAProxy is made to load its file.
+public enum ReloadMethod: Hashable, Sendable {
+  /// `reload_command`, run by the shell.
+  case command(String)
+  /// `master_socket`: the master's command line (`haproxy -W -S PATH`).
+  case masterSocket(String)
+
+  /// For the log.
+  var description: String {
+    switch self {
+    case .command(let text): text
+    case .masterSocket(let path): "reload at \(path)"
+    }
+  }
+}
+
+/// Makes HAProxy load its file, and finds out whether it did: only another worker's answer counts.
+@LoopActor struct ProxyReloader {
+  let method: ReloadMethod
+  /// For the command, and then again for the new worker to answer.
+  let timeout: Duration
+  let clock: LoopClock
+
+  /// The longest time a new worker takes to answer once the reload was accepted.
+  private static let switchLimit: Duration = .seconds(10)
+  private static let pause: Duration = .milliseconds(20)
+
+  /// Reloads once.
+  /// - Parameters:
+  ///   - sockets: those of the processes that are to be replaced.
+  ///   - isStopped: whether waiting has lost its sense.
+  /// - Returns: why it failed; nil when it did not.
+  func run(_ sockets: [ProxySocket], unless isStopped: @LoopActor () -> Bool) async -> String? {
+    let before = sockets.map(\.pid)
+    switch method {
+    case .command(let command):
+      if let failure = await run(command) { return failure }
+    case .masterSocket(let path):
+      if let failure = await reload(MasterSocket(path: path), isStopped) { return failure }
+    }
+    for (socket, pid) in zip(sockets, before) {
+      guard await hasSwitched(isStopped, { (try? await socket.currentPID()).map { $0 != pid } ?? false }) else {
+        return "no new process answers at \(socket.path) within \(patience)"
+      }
+    }
+    return nil
+  }
+
+  private var patience: Duration { min(timeout, ProxyReloader.switchLimit) }
+
+  private func run(_ command: String) async -> String? {
+    do {
+      let result = try await ChildProcess.run("/bin/sh", ["-c", command], deadline: timeout)
+      if result.status == .exited(0) { return nil }
+      let output = String(decoding: (result.output + result.errorOutput).suffix(1000), as: UTF8.self)
+      return "the command ended with \(result.status): \(output)"
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  private func reload(
+    _ master: MasterSocket, _ isStopped: @LoopActor () -> Bool
+  ) async -> String? {
+    do {
+      let before = try await master.processes(within: timeout)
+      try await master.reload(within: timeout)
+      var hasFailed = false
+      let isDone = await hasSwitched(isStopped) {
+        guard let now = try? await master.processes(within: .seconds(2)) else { return false }
+        hasFailed = now.failedReloads > before.failedReloads
+        return hasFailed || !now.current.isEmpty && Set(now.current).isDisjoint(with: before.current)
+      }
+      if hasFailed { return "the master at \(master.path) could not load the file and keeps the worker it has" }
+      return isDone ? nil : "the master at \(master.path) has no new worker within \(patience)"
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  /// Waits until `condition` holds: another process than the one before answers.
+  private func hasSwitched(
+    _ isStopped: @LoopActor () -> Bool, _ condition: @LoopActor () async -> Bool
+  ) async -> Bool {
+    let end = clock.now + patience
+    while clock.now < end, !isStopped() {
+      if await condition() { return true }
+      do { try await clock.sleep(for: ProxyReloader.pause) } catch { return false }
+    }
+    return false
+  }
+}

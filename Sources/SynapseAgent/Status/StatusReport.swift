@@ -1,0 +1,77 @@
+internal import HAProxyConfigGen
+internal import Reactor
+internal import SmartStack
+
+/// What an operator asks a running agent: services, servers and where each came from, HAProxy, the last reloads.
+extension Synapse {
+  /// All of it, as one JSON object.
+  func statusReport(now: Double) -> JSONValue {
+    var services = JSONObject()
+    for service in servedServices { services[service.name] = .object(status(of: service)) }
+    var report = JSONObject()
+    report["version"] = .string(SynapseProgram.version)
+    report["pid"] = .int(ProcessImage.processID)
+    report["time"] = .double(now)
+    report["configuration"] = .string(configurationFile)
+    report["services"] = .object(services)
+    report["left_out"] = .array(leftOutServices.map { .string($0.description) })
+    if let haproxy { report["haproxy"] = .object(haproxy.status) }
+    return .object(report)
+  }
+
+  private func status(of service: ServiceConfiguration) -> JSONObject {
+    var status = JSONObject()
+    status["discovery"] = .string(service.discovery.place)
+    let heard = snapshot(of: service.name)
+    status["heard_of"] = .bool(heard != nil)
+    status["last_change"] = lastChange(of: service.name).map { .double($0) } ?? .null
+    let live = heard?.backends ?? []
+    let defaults = Set(service.rules.defaultServers.map(\.serverName))
+    var servers = live.map { server -> JSONValue in
+      StatusText.server(
+        server, from: defaults.contains(server.serverName) ? "default_servers" : service.discovery.place)
+    }
+    if heard == nil {
+      servers = rememberedBackends(of: service.name).map { StatusText.server($0, from: "memory") }
+    }
+    status["servers"] = .array(servers)
+    return status
+  }
+}
+
+extension DiscoveryConfiguration {
+  /// Where its servers are registered, for an operator.
+  var place: String {
+    switch method {
+    case .base: "default_servers"
+    case .zookeeper(let zookeeper): "zookeeper \(zookeeper.hosts.joined(separator: ",")) \(zookeeper.path)"
+    case .multi(let parts, _): parts.map { "\($0.name): \($0.discovery.place)" }.joined(separator: "; ")
+    }
+  }
+}
+
+extension HAProxyOutput {
+  var status: JSONObject {
+    var status = JSONObject()
+    status["file"] = .string(configuration.filePath)
+    status["file_is_current"] = .bool(!configuration.writesFile || fileRevision == revision)
+    status["sockets"] = .array(
+      sockets.map { socket in
+        [
+          "path": .string(socket.path), "pid": socket.pid.map { .int($0) } ?? .null,
+          "version": socket.version.map { .string($0) } ?? .null, "is_in_agreement": .bool(socket.isInAgreement),
+          "added_servers": .int(socket.addedServers), "drifts": .int(socket.drifts),
+        ]
+      })
+    status["reload_needed_because"] = .array(reloadReasons.map { .string($0) })
+    status["problems"] = .array(model.problems.map { .string($0.description) })
+    status["reloads"] = .array(
+      history.records.map { record in
+        [
+          "time": .double(record.at), "reason": .string(record.reason),
+          "failure": record.failure.map { .string($0) } ?? .null, "seconds": .double(record.elapsed / .seconds(1)),
+        ]
+      })
+    return status
+  }
+}

@@ -1,0 +1,102 @@
+import HAProxyRuntime
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+
+@testable import SynapseAgent
+
+@Suite("operation", .timeLimit(.minutes(3))) @LoopActor struct OperationTests {
+  @Test func whatSomebodyElseChangesIsPutRightAndCounted() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration(haproxy: ["audit_interval: 0.1"]))
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      let reloads = world.reloads
+      let drifts = world.metrics.counter("synapse_haproxy_drifts_total", help: "")
+      let name = try #require(await world.serving().keys.first)
+      let client = HAProxyRuntimeClient(socket: world.proxy.socketPath)
+      let socket = try #require(world.synapse?.haproxy?.sockets.first)
+      for round in 1...5 {
+        try await eventually("round \(round): an audit has agreed") { socket.audited?.epoch == socket.epoch }
+        try await client.run(.verbatim("set server web/\(name) state maint"))
+        try await eventually("round \(round): it is put right") { drifts.value == Double(round) }
+        try await eventually("round \(round): it serves") { await world.serving()[name] != nil }
+      }
+      #expect(world.journal.contains("changed by somebody else"))
+      // Our own changes are none of somebody else's.
+      try await world.register("two", port: world.startTask("two"))
+      try await eventually("two is served") { await world.servingTasks() == ["one", "two"] }
+      #expect(drifts.value == 5)
+      #expect(world.reloads == reloads)
+    }
+  }
+
+  @Test func theMasterSocketReloads() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(
+        world.configuration(haproxy: ["master_socket: \(world.proxy.masterSocketPath)"]))
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      #expect(world.journal.contains("reload at \(world.proxy.masterSocketPath)"))
+      let processes = try await MasterSocket(path: world.proxy.masterSocketPath).processes(within: .seconds(10))
+      #expect(processes.current.count == 1 && processes.failedReloads == 0)
+      #expect(world.failedReloads == 0)
+    }
+  }
+
+  @Test func aReloadAtLeisureMakesServersTheFilesOwnAndSavesTheirState() async throws {
+    try await World.with { world in
+      let state = world.proxy.path + "/servers.state"
+      let text = world.configuration(haproxy: ["fold_interval: 0.01"])
+        .replacingOccurrence(of: "  global:\n", with: "  global:\n    - server-state-file \(state)\n")
+        .replacingOccurrence(of: "  defaults:\n", with: "  defaults:\n    - load-server-state-from-file global\n")
+      try await world.startProxyAndAgent(text)
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      let output = try #require(world.synapse?.haproxy)
+      try await eventually("the file has it") { world.file().contains("server one_") }
+      #expect(output.sockets.first?.addedServers == 1)
+      let reloads = world.reloads
+      try await eventually("it is reloaded") {
+        output.minute()
+        return world.reloads == reloads + 1
+      }
+      try await eventually("nothing is left to fold") { output.sockets.first?.addedServers == 0 }
+      #expect(output.history.records.last?.reason == "servers added at run time become the file's")
+      #expect(String(decoding: try Files.read(state, limit: 1 << 20), as: UTF8.self).contains("one_127.0.0.1"))
+      #expect(await world.servingTasks() == ["one"])
+      output.minute()
+      #expect(output.foldDue == nil)
+    }
+  }
+
+  @Test func statusAndMetricsAreServed() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("<one>", port: world.startTask("one"), at: "/svc/web")
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      let server = StatusServer(metrics: world.metrics) { [weak synapse = world.synapse] in
+        synapse?.statusReport(now: 1) ?? .null
+      }
+      let endpoint = Endpoint.unix(path: world.proxy.path + "/status.sock")
+      server.listen(on: [endpoint], logger: world.journal.logger)
+      func ask(_ target: String, _ method: String = "GET") async throws -> (status: Int, text: String) {
+        let request = HTTPRequest(method: method, endpoint: endpoint, target: target)
+        let response = try await HTTPClient.send(request, deadline: .seconds(20))
+        return (response.status, String(decoding: response.body, as: UTF8.self))
+      }
+      let report = try #require(JSONValue(Array(try await ask("/status").text.utf8)))
+      #expect(report["haproxy"]?["reloads"]?.array?.count == 1)
+      #expect(report["haproxy"]?["sockets"]?.array?.first?["pid"]?.int != nil)
+      #expect(try await ask("/metrics").text.contains("synapse_haproxy_reloads_total{result=\"good\"} 1"))
+      let page = try await ask("/")
+      #expect(page.status == 200 && page.text.contains("one_127.0.0.1") && !page.text.contains("<one>"))
+      #expect(try await ask("/nothing").status == 404)
+      #expect(try await ask("/status", "POST").status == 405)
+      server.close()
+      #expect(!Files.exists(world.proxy.path + "/status.sock"))
+    }
+  }
+}
