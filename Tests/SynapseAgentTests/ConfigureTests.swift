@@ -226,4 +226,14 @@ import YAMLConfig
       #expect(BindAddress.problem(fine) == nil)
     }
   }
+
+  @Test func thePackagedOptions() throws {
+    let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    let path = "/\(root)/packaging/etc/synapse/synapse-tools.conf.json"
+    let node = try YAMLDocument.parse(Files.read(path, limit: 1 << 16), file: path)
+    let options = try ToolOptionsReader(node, luaDirectory: ScriptFiles.defaultDirectory()).read()
+    #expect(options.bindAddress == "169.254.255.254")
+    #expect(options.warnings.isEmpty)
+    #expect(Files.kind(ScriptFiles.path(in: options.luaDirectory, "log_requests.lua")) == .file)
+  }
 }

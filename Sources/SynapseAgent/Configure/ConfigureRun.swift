@@ -25,7 +25,9 @@ public struct ConfigureOptions: Sendable {
     case none
   }
 
+  /// What becomes of the new configuration.
   public var mode = Mode.write
+  /// How synapse is told.
   public var reload = Reload.auto
   /// One file per location type, and `services/location_types.json`.
   public var locationDirectory = "/nail/etc"
