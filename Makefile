@@ -31,7 +31,7 @@ TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT)
 SHELL_SCRIPTS := scripts/install-dependencies .ci/run
-PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench *.py) $(addprefix Tests/Conformance/,run *.py)
+PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench soak *.py) $(addprefix Tests/Conformance/,run *.py)
 
 .PHONY: help dependencies build check test unit conformance demo bench test-tsan test-asan fuzz format clean
 
@@ -63,7 +63,11 @@ check: dependencies
 test: check
 	@swift build --build-tests $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
-	$(TEST) --skip-build
+	# Of a failed run the failures once more at the end: who sees the last lines only is to know what it was.
+	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then
+	  echo; grep -a '^✘' .build/test.log | cut -c 1-1000
+	  exit 1
+	fi
 
 # The tests alone, without the checks and the recorded cases.
 unit: dependencies

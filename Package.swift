@@ -60,12 +60,13 @@ let package = Package(
     room(
       "SynapseAgent",
       [
-        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig",
-        logging,
+        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "YAMLConfig", logging,
       ]),
 
     .executableTarget(
-      name: "nerve", dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", logging, arguments],
+      name: "nerve",
+      dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", "SmartStack", logging, arguments],
       swiftSettings: strict),
     .executableTarget(
       name: "synapse", dependencies: ["SynapseAgent", "Reactor", logging, arguments], swiftSettings: strict),
@@ -85,12 +86,14 @@ let package = Package(
     tests("HAProxyRuntime", ["Reactor", "SmartStack"]),
     tests("AgentRuntime", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
-    tests("NerveAgent", ["AgentRuntime", "Hacheck", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+    tests(
+      "NerveAgent",
+      ["AgentRuntime", "Hacheck", "Topology", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "SynapseAgent",
       [
-        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig",
-        logging,
+        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "YAMLConfig", logging,
       ]),
   ]
 )

@@ -6,6 +6,7 @@ process in it ends too. Works as root and, where the kernel allows user namespac
 import ctypes
 import os
 import re
+import selectors
 import shutil
 import signal
 import socket
@@ -381,3 +382,40 @@ def in_rotation(servers_state):
         if len(fields) > 6 and fields[0].isdigit() and fields[5] == "2" and fields[6] == "0":
             found.append(fields[3])
     return sorted(found)
+
+
+# --- services that fail on demand -----------------------------------------------------------------------------------
+
+class StatusServer:
+    """Answers HTTP on several ports: 200, or 503 where it was told to fail. One thread."""
+
+    def __init__(self, address, count):
+        self.failing, self.stopping = set(), False
+        self.sockets = {}
+        for _ in range(count):
+            listener = socket.create_server((address, 0), backlog=128)
+            self.sockets[listener.getsockname()[1]] = listener
+        self.ports = list(self.sockets)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        selector = selectors.DefaultSelector()
+        for port, listener in self.sockets.items():
+            selector.register(listener, selectors.EVENT_READ, port)
+        while not self.stopping:
+            for key, _ in selector.select(0.2):
+                connection, _ = key.fileobj.accept()
+                with connection:
+                    connection.recv(65536)
+                    status = "503 Service Unavailable" if key.data in self.failing else "200 OK"
+                    connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+
+    def fail(self, port):
+        """From now on; returns CLOCK_MONOTONIC."""
+        self.failing.add(port)
+        return time.monotonic()
+
+    def close(self):
+        self.stopping = True
+        for listener in self.sockets.values():
+            listener.close()

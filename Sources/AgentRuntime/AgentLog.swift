@@ -10,15 +10,14 @@ public enum LogFormat: String, Sendable, CaseIterable {
   case json
 }
 
-/// The agents' log: one line per event, to standard error, in one write.
+/// The agents' log: one line per event, to standard error, in one write. A reader that stalls costs lines, never time.
 public enum AgentLog {
   /// Sends every `Logger` of the process here; call it once, before the first logger is made.
   public static func bootstrap(agent: String, format: LogFormat, level: Logger.Level) {
+    let output = LogOutput(descriptor: STDERR_FILENO)
     LoggingSystem.bootstrap { _ in
       LineLogHandler(agent: agent, format: format, level: level) { line in
-        // A line is one write(2), so that lines of several threads do not mix. There is nowhere to report
-        // that standard error is gone.
-        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        output.write(line) { LineLogHandler.dropped($0, agent: agent, format: format) }
       }
     }
   }
@@ -51,19 +50,29 @@ struct LineLogHandler: LogHandler {
 
   func log(event: LogEvent) {
     let values = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+    output(line(event.level, "\(event.message)", values.map { ($0.key, "\($0.value)") }))
+  }
+
+  private func line(_ level: Logger.Level, _ message: String, _ values: [(key: String, value: String)]) -> [UInt8] {
     let time = LineLogHandler.iso8601(now())
     var line: String
     switch format {
     case .text:
-      line = "\(time) \(event.level) \(agent): \(LogText.oneLine("\(event.message)"))"
-      for (key, value) in values { line += " \(key)=\(LogText.value("\(value)"))" }
+      line = "\(time) \(level) \(agent): \(LogText.oneLine(message))"
+      for (key, value) in values { line += " \(key)=\(LogText.value(value))" }
     case .json:
-      line = "{\"time\":\"\(time)\",\"level\":\"\(event.level)\",\"agent\":\(LogText.json(agent))"
-      line += ",\"message\":\(LogText.json("\(event.message)"))"
-      for (key, value) in values { line += ",\(LogText.json(key)):\(LogText.json("\(value)"))" }
+      line = "{\"time\":\"\(time)\",\"level\":\"\(level)\",\"agent\":\(LogText.json(agent))"
+      line += ",\"message\":\(LogText.json(message))"
+      for (key, value) in values { line += ",\(LogText.json(key)):\(LogText.json(value))" }
       line += "}"
     }
-    output(Array((line + "\n").utf8))
+    return Array((line + "\n").utf8)
+  }
+
+  /// The line that says how many were lost before it.
+  static func dropped(_ count: Int, agent: String, format: LogFormat) -> [UInt8] {
+    let handler = LineLogHandler(agent: agent, format: format, level: .warning) { _ in }
+    return handler.line(.warning, "log lines were dropped: the reader did not keep up", [("count", "\(count)")])
   }
 
   private static func iso8601(_ time: timespec) -> String {

@@ -36,6 +36,16 @@ public final class InstanceLock {
 
   deinit { close(descriptor) }
 
+  /// The process that wrote a lock file, if it still runs and is called `program`; nil if not, or if there is no such
+  /// file. Does not touch the lock: an agent that starts at the same moment must get it.
+  public static func owner(path: String, program: String) -> Int32? {
+    guard let bytes = try? Files.read(path, limit: 64),
+      let pid = Int32(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }), pid > 1,
+      let name = try? Files.read("/proc/\(pid)/comm", limit: 64)
+    else { return nil }
+    return String(decoding: name, as: UTF8.self).filter { !$0.isNewline } == program ? pid : nil
+  }
+
   private static func owner(_ descriptor: Int32) -> Int? {
     var buffer = [UInt8](repeating: 0, count: 16)
     let count = pread(descriptor, &buffer, buffer.count, 0)

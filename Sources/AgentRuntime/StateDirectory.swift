@@ -12,10 +12,7 @@ public struct StateDirectory: Sendable {
 
   /// Makes the directory (0750) if need be and tries whether it can be written.
   public init(configured: String?, agent: String, environment: [String: String] = AgentProcess.environment) {
-    // RUNTIME_DIRECTORY may list several, separated by colons; the first is ours.
-    let given = environment["RUNTIME_DIRECTORY"]?.split(separator: ":").first.map(String.init)
-    let path = configured ?? given ?? "/run/\(agent)"
-    self.path = path
+    path = StateDirectory.path(configured, agent, environment)
     do throws(FileError) {
       try Files.makeDirectory(path, mode: 0o750)
       guard access(path, W_OK | X_OK) == 0 else { throw FileError("write to", path, code: errno) }
@@ -25,10 +22,26 @@ public struct StateDirectory: Sendable {
     }
   }
 
+  /// The directory of an agent that runs already, to look for things in it.
+  public init(existing configured: String?, agent: String, environment: [String: String] = AgentProcess.environment) {
+    path = StateDirectory.path(configured, agent, environment)
+    problem = nil
+  }
+
+  private static func path(_ configured: String?, _ agent: String, _ environment: [String: String]) -> String {
+    // RUNTIME_DIRECTORY may list several, separated by colons; the first is ours.
+    let given = environment["RUNTIME_DIRECTORY"]?.split(separator: ":").first.map(String.init)
+    return configured ?? given ?? "/run/\(agent)"
+  }
+
   /// The path of a file called `name` in it; bytes that have a meaning in paths are replaced. nil if nothing
   /// can be kept.
   public func path(for name: String) -> String? {
-    guard problem == nil else { return nil }
+    problem == nil ? StateDirectory.fileName(name, in: path) : nil
+  }
+
+  /// The same for a directory of another agent.
+  public static func fileName(_ name: String, in directory: String) -> String {
     var safe = ""
     for byte in name.utf8 {
       let isPlain =
@@ -36,6 +49,6 @@ public struct StateDirectory: Sendable {
         || byte == 0x2E && !safe.isEmpty
       safe += isPlain ? String(UnicodeScalar(byte)) : "%" + String(byte, radix: 16)
     }
-    return path + "/" + safe
+    return directory + "/" + safe
   }
 }

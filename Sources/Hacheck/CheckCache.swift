@@ -61,17 +61,19 @@ struct CheckOutcome: Equatable, Sendable {
   private var answers: LRUTable<CheckKey, Answer>
   private var flights: [CheckKey: [@LoopActor (CheckOutcome) -> Void]] = [:]
 
-  /// Bodies kept at most, in all.
-  static let bodyBudget = 16 << 20
+  /// Bytes of bodies and keys kept at most, in all.
+  static let budget = 16 << 20
 
   private(set) var statistics = Statistics()
 
   init(lifetime: Duration, capacity: Int, clock: LoopClock) {
     self.lifetime = lifetime
     self.clock = clock
-    answers = LRUTable(capacity: capacity, budget: CheckCache.bodyBudget)
+    answers = LRUTable(capacity: capacity, budget: CheckCache.budget)
   }
 
+  /// Bytes of the bodies and keys kept.
+  var cost: Int { answers.cost }
   /// Answers kept.
   var count: Int { answers.count }
   /// Checks under way or waiting for a slot.
@@ -115,7 +117,9 @@ struct CheckOutcome: Equatable, Sendable {
 
   private func land(_ key: CheckKey, _ outcome: CheckOutcome, expiry: LoopClock.Instant) {
     if lifetime > .zero, expiry > clock.now {
-      answers.set(key, Answer(outcome: outcome, expiry: expiry), cost: outcome.body.count)
+      answers.set(
+        key, Answer(outcome: outcome, expiry: expiry),
+        cost: outcome.body.count + key.path.utf8.count + key.service.utf8.count)
     }
     for waiter in flights.removeValue(forKey: key) ?? [] { waiter(outcome) }
   }

@@ -20,8 +20,10 @@ internal import SmartStack
   let own: OwnAddresses
   private let configuration: HacheckConfiguration
   private let clock: LoopClock
-  private let mysql: MySQLCredentials?
+  private let accounts: ProbeAccounts
   private let durations: [CheckProtocol: Histogram]
+  private let waits: Histogram
+  private let refusals: Counter
 
   /// Sent as `User-Agent`, unless the configuration has the asker's copied.
   private static let userAgent = "smartstack-hacheck"
@@ -34,7 +36,7 @@ internal import SmartStack
   init(configuration: HacheckConfiguration, clock: LoopClock, logger: Logger, metrics: Metrics) {
     self.configuration = configuration
     self.clock = clock
-    mysql = MySQLCredentials(configuration)
+    accounts = ProbeAccounts(configuration)
     spool = Spool(root: configuration.spoolRoot, clock: clock, logger: logger)
     cache = CheckCache(lifetime: configuration.cacheTime, capacity: configuration.cacheSize, clock: clock)
     slots = CheckSlots(perTarget: configuration.checksPerTarget, inAll: configuration.checksInAll, clock: clock)
@@ -42,8 +44,15 @@ internal import SmartStack
     durations = Dictionary(
       uniqueKeysWithValues: CheckProtocol.allCases.map { kind in
         let help = "How long live checks took, waiting for a slot not included."
-        return (kind, metrics.histogram("hacheck_check_seconds", ["protocol": kind.rawValue], help: help))
+        return (kind, metrics.histogram("hacheck_check_duration_seconds", ["protocol": kind.rawValue], help: help))
       })
+    waits = metrics.histogram(
+      "hacheck_check_wait_seconds", help: "How long live checks waited for a slot, those included that waited in vain.")
+    refusals = metrics.counter("hacheck_checks_refused_total", help: "Live checks that found no slot in time.")
+    metrics.onRender { [weak cache] metrics in
+      metrics.gauge("hacheck_cache_bytes", help: "Bytes of bodies and keys of the answers kept.").value =
+        Double(cache?.cost ?? 0)
+    }
   }
 
   // MARK: Questions
@@ -113,7 +122,7 @@ internal import SmartStack
     return LiveCheck(
       protocol: question.check.protocol, endpoint: endpoint, target: "/" + question.check.query,
       headers: isHTTP ? outgoing(question.check.service, endpoint, headers) : [],
-      bodyLimit: configuration.bodyLimit, mysql: mysql)
+      bodyLimit: configuration.bodyLimit, accounts: accounts)
   }
 
   private func outgoing(_ service: String, _ endpoint: Endpoint, _ headers: RequestHeaders) -> [HTTPHeader] {
@@ -138,7 +147,10 @@ internal import SmartStack
     if live.port == 0 { return CheckOutcome(code: 599, "port 0 cannot be asked; the port was to come from a header") }
     let limit = configuration.healthcheckTimeout
     let asked = clock.now
-    guard await slots.acquire(live.endpoint, within: limit) else {
+    let isAdmitted = await slots.acquire(live.endpoint, within: limit)
+    waits.observe(clock.now - asked)
+    guard isAdmitted else {
+      refusals.increment()
       return CheckOutcome(
         code: 599, "no answer: \(configuration.checksPerTarget) other checks of \(live.endpoint) are under way")
     }

@@ -1,6 +1,6 @@
 /// What a check speaks to the service it asks.
 public enum CheckProtocol: String, Sendable, Hashable, CaseIterable {
-  case http, https, tcp, smtp, mysql
+  case http, https, tcp, smtp, mysql, redis
   /// No live check: only the operators' marks are looked at.
   case spool
 }

@@ -2,7 +2,8 @@ internal import Reactor
 
 /// Bounds the live checks under way: so many per host and port, and a generous number in all.
 ///
-/// A hung service fills its own slots only; the others' checks do not wait for it.
+/// A hung service fills its own slots only; the others' checks do not wait for it. Only when hung services fill all
+/// slots do others wait, and then each target in turn.
 @LoopActor final class CheckSlots {
   private struct Waiting {
     let number: Int

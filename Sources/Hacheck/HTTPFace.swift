@@ -12,6 +12,8 @@ internal import SmartStack
   private let logger: Logger
   private let metrics: Metrics
   private let requests: RequestCounters
+  private let gate: ChangeGate
+  private let pages: PageDesk
   private var seen: SeenServices
   private var targets: LRUTable<String, RequestTarget>
   private let start: LoopClock.Instant
@@ -35,9 +37,24 @@ internal import SmartStack
     self.logger = logger
     self.metrics = metrics
     requests = RequestCounters(metrics)
-    seen = SeenServices(capacity: configuration.seenServicesSize)
+    seen = SeenServices(
+      capacity: configuration.seenServicesSize, lifetime: configuration.seenServicesTime.seconds)
+    gate = ChangeGate(configuration: configuration, own: engine.own)
+    pages = PageDesk(
+      engine: engine, gate: gate, clock: clock, logger: logger, requests: requests, hostName: ChangeGate.hostName())
     targets = LRUTable(capacity: HTTPFace.rememberedTargets)
     start = clock.now
+  }
+
+  /// Forgets services that nobody has asked for in a long time.
+  func sweep() { seen.sweep(now: clock.unixTime) }
+
+  /// Adds what only the face knows to `metrics`.
+  func publish(_ metrics: Metrics) {
+    metrics.onRender { [weak self] metrics in
+      metrics.gauge("hacheck_seen_services", help: "Services in /recent and on the page.").value =
+        Double(self?.seen.count ?? 0)
+    }
   }
 
   // MARK: Routes
@@ -55,7 +72,9 @@ internal import SmartStack
     case .statusCount: page(exchange, "status") { self.seen.accessCounts() }
     case .metrics: page(exchange, "metrics", HTTPFace.prometheus) { self.metrics.render() }
     case .recent(let query): recent(exchange, query)
-    case .unknown:
+    case .health: health(exchange)
+    case .root(let query) where PageDesk.isWanted(exchange): pages.handle(exchange, query: query, seen: seen)
+    case .root, .unknown:
       answer(
         exchange, "unknown", 404,
         "nothing is here; try /http/SERVICE/PORT/PATH, /https/…, /tcp/SERVICE/PORT, /spool/SERVICE/PORT, /recent, /status"
@@ -95,6 +114,10 @@ internal import SmartStack
   // MARK: Checks
 
   private func get(_ check: RequestTarget.Check, _ exchange: HTTPExchange) {
+    if RequestOrigin.isForeignSubresource(exchange) {
+      let sentence = "another site's page may not make hacheck ask services"
+      return answer(exchange, check.protocol.route, 403, sentence)
+    }
     let headers = RequestHeaders.exchange(exchange)
     let question: CheckEngine.Question
     do {
@@ -150,7 +173,7 @@ internal import SmartStack
 
   private func post(_ check: RequestTarget.Check, _ exchange: HTTPExchange) {
     do throws(PostRefusal) {
-      try mayChange(exchange)
+      if let refusal = gate.refusal(exchange) { throw refusal }
       let scope = SpoolScope(service: check.service, port: check.port == 0 ? nil : check.port)
       guard SpoolDirectory.isName(scope.description) else {
         throw PostRefusal(status: 400, sentence: "\(scope) cannot be marked: it would be no file of the spool")
@@ -159,16 +182,6 @@ internal import SmartStack
       Task.immediate { @LoopActor in await obey(order, scope, exchange) }
     } catch {
       answer(exchange, "post", error.status, error.sentence)
-    }
-  }
-
-  private func mayChange(_ exchange: HTTPExchange) throws(PostRefusal) {
-    guard configuration.allowsSpoolChanges else {
-      throw PostRefusal(status: 403, sentence: "remote spool changes are not enabled")
-    }
-    guard let networks = configuration.spoolChangeNetworks, let peer = IPAddress(exchange.peer) else { return }
-    guard networks.contains(where: { $0.contains(peer) }) else {
-      throw PostRefusal(status: 403, sentence: "\(peer) may not change the spool; spool_change_networks says who may")
     }
   }
 
@@ -188,6 +201,18 @@ internal import SmartStack
   }
 
   // MARK: Pages
+
+  /// 200 as long as the operators' marks are followed; a load balancer's HEAD is answered, too.
+  private func health(_ exchange: HTTPExchange) {
+    guard exchange.method == "GET" || exchange.method == "HEAD" else {
+      return refuseMethod(exchange, allowed: "GET, HEAD")
+    }
+    if let problem = engine.spool.problem {
+      answer(exchange, "healthz", 503, "the spool is not followed: \(problem)")
+    } else {
+      answer(exchange, "healthz", 200, "ok")
+    }
+  }
 
   private func recent(_ exchange: HTTPExchange, _ query: String) {
     guard exchange.method == "GET" else { return refuseMethod(exchange, allowed: "GET") }
@@ -222,6 +247,7 @@ extension CheckProtocol {
     case .tcp: "tcp"
     case .smtp: "smtp"
     case .mysql: "mysql"
+    case .redis: "redis"
     case .spool: "spool"
     }
   }

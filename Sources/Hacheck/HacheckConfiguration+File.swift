@@ -11,9 +11,13 @@ extension HacheckConfiguration {
     let document = try YAMLDocument(bytes, file: file)
     let section = try document.root.section()
     try readChecks(section)
+    try readAccounts(section)
     try readNetworks(section)
     try readSizes(section)
+    try readListening(section)
     if let path = try section.optionalString("log_path") { logPath = path }
+    user = try section.optionalString("user") ?? user
+    group = try section.optionalString("group") ?? group
     descriptorLimit = try HacheckConfiguration.descriptorLimit(section) ?? descriptorLimit
     return document.warnings + section.unknownKeys()
   }
@@ -33,17 +37,38 @@ extension HacheckConfiguration {
     cacheTime = try section.duration("cache_time", default: cacheTime)
     healthcheckTimeout = try section.duration("healthcheck_timeout", in: 0.001...86_400, default: healthcheckTimeout)
     serviceNameHeader = try section.optionalString("service_name_header") ?? serviceNameHeader
-    mysqlUsername = try section.optionalString("mysql_username") ?? mysqlUsername
-    mysqlPassword = try section.optionalString("mysql_password") ?? mysqlPassword
     if let nodes = section.node("http_headers_to_copy") { headersToCopy = try nodes.items().strings() }
     if let name = (headersToCopy + [serviceNameHeader].compactMap { $0 }).first(where: { !$0.isHeaderName }) {
       throw section.error("http_headers_to_copy", "\(name.quotedForPeople) cannot be the name of a header")
     }
   }
 
+  private mutating func readAccounts(_ section: ConfigSection) throws(ConfigError) {
+    mysqlUsername = try section.optionalString("mysql_username") ?? mysqlUsername
+    mysqlPassword = try section.optionalString("mysql_password") ?? mysqlPassword
+    redisUsername = try section.optionalString("redis_username") ?? redisUsername
+    redisPassword = try section.optionalString("redis_password") ?? redisPassword
+    smtpHello = try section.optionalString("smtp_hello") ?? smtpHello
+    if let name = smtpHello, name.isEmpty || !name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
+      throw section.error("smtp_hello", "\(name.quotedForPeople) is no host name")
+    }
+    switch try section.optionalString("mysql_server_public_key") {
+    case nil: break
+    case "none"?: mysqlServerKey = .unknown
+    case "retrieve"?: mysqlServerKey = .retrieved
+    case let path?:
+      do {
+        mysqlServerKey = .known(try Files.read(path, limit: 1 << 16))
+      } catch {
+        throw section.error("mysql_server_public_key", "\(error); write none, retrieve, or the path of a PEM file")
+      }
+    }
+  }
+
   private mutating func readNetworks(_ section: ConfigSection) throws(ConfigError) {
     allowsSpoolChanges = try section.bool("allow_remote_spool_changes", default: allowsSpoolChanges)
-    if let node = section.node("spool_change_networks") { spoolChangeNetworks = try node.items().ranges() }
+    if let node = section.node("spool_change_networks") { spoolChangeNetworks = try node.items().clients() }
+    if let nodes = section.node("page_hosts") { pageHosts = try nodes.items().strings() }
     if let node = section.node("check_networks") { checkNetworks = try node.items().ranges() }
   }
 
@@ -52,7 +77,22 @@ extension HacheckConfiguration {
     checksInAll = try section.int("max_checks", in: 1...1_000_000, default: checksInAll)
     cacheSize = try section.int("cache_size", in: 1...10_000_000, default: cacheSize)
     seenServicesSize = try section.int("seen_services_size", in: 1...10_000_000, default: seenServicesSize)
+    seenServicesTime = try section.duration("seen_services_time", default: seenServicesTime)
     bodyLimit = try section.int("max_body_bytes", in: 0...(64 << 20), default: bodyLimit)
+  }
+
+  private mutating func readListening(_ section: ConfigSection) throws(ConfigError) {
+    unixSocket = try section.optionalString("unix_socket") ?? unixSocket
+    if let text = try section.optionalString("unix_socket_mode") {
+      // YAML 1.1 reads 0660 as an octal number; as text it arrives here as it was written.
+      let digits = text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
+      guard let mode = UInt32(digits, radix: 8), mode <= 0o777 else {
+        throw section.error("unix_socket_mode", "\(text.quotedForPeople) is no mode; write \"0660\"")
+      }
+      unixSocketMode = mode
+    }
+    maxConnections = try section.int("max_connections", in: 1...1_000_000, default: maxConnections)
+    requestTimeout = try section.duration("request_timeout", in: 0.1...3600, default: requestTimeout)
   }
 
   private static func descriptorLimit(_ section: ConfigSection) throws(ConfigError) -> DescriptorLimit? {
@@ -67,6 +107,22 @@ extension [YAMLNode] {
     var texts: [String] = []
     for node in self { texts.append(try node.string()) }
     return texts
+  }
+
+  fileprivate func clients() throws(ConfigError) -> [HacheckConfiguration.ClientRange] {
+    var clients: [HacheckConfiguration.ClientRange] = []
+    for node in self {
+      let text = try node.string()
+      if text == "this-machine" {
+        clients.append(.thisMachine)
+      } else if let range = AddressRange(text) {
+        clients.append(.network(range))
+      } else {
+        throw node.error(
+          "\(text.quotedForPeople) is no network; write 10.0.0.0/8, fd00::/8, a single address, or this-machine")
+      }
+    }
+    return clients
   }
 
   fileprivate func ranges() throws(ConfigError) -> [AddressRange] {

@@ -8,6 +8,8 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
   case portTaken(address: String, port: Int)
   /// The address cannot be listened on.
   case cannotListen(address: String, port: Int, reason: String)
+  /// The Unix socket cannot be listened on.
+  case cannotListenAt(path: String, reason: String)
   /// The spool cannot be read or watched.
   case spoolUnusable(path: String, reason: String)
 
@@ -17,6 +19,7 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
     case .portTaken(let address, let port):
       "cannot listen on \(address) port \(port): another program does (an old hacheck?)"
     case .cannotListen(let address, let port, let reason): "cannot listen on \(address) port \(port): \(reason)"
+    case .cannotListenAt(let path, let reason): "cannot listen on the Unix socket \(path): \(reason)"
     case .spoolUnusable(let path, let reason): "cannot use the spool \(path): \(reason)"
     }
   }
@@ -26,6 +29,9 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
     case ListenError.addressInUse(.tcp(_, let port)): self = .portTaken(address: address, port: port)
     case ListenError.failed(.tcp(_, let port), let reason):
       self = .cannotListen(address: address, port: port, reason: reason)
+    case ListenError.addressInUse(.unix(let path)):
+      self = .cannotListenAt(path: path, reason: "another program does, or something else is there")
+    case ListenError.failed(.unix(let path), let reason): self = .cannotListenAt(path: path, reason: reason)
     default: self = .cannotListen(address: address, port: 0, reason: "\(error)")
     }
   }
@@ -53,6 +59,21 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
     face = HTTPFace(
       engine: engine, configuration: configuration, clock: clock, logger: logger, metrics: metrics)
     publish(metrics)
+    face.publish(metrics)
+    ProcessMetrics.publish(in: metrics)
+    makeRoom(logger)
+  }
+
+  /// A check and its asker take a descriptor each; what else the process has open is little. The operator's own
+  /// limit stands.
+  private func makeRoom(_ logger: Logger) {
+    guard configuration.descriptorLimit == nil else { return }
+    let wanted = 2 * configuration.checksInAll + 1024
+    let limit = DescriptorLimit.raise(to: wanted)
+    if limit < wanted {
+      logger.warning(
+        "few descriptors for max_checks", [.reason: "the hard limit is \(limit), \(wanted) would do for all of them"])
+    }
   }
 
   /// The address that this host's name resolves to, for ``HacheckConfiguration/hostAddress``; nil if it
@@ -67,7 +88,9 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
   public func open() throws(HacheckError) {
     try engine.spool.open()
     sweeper = Ticker(every: HacheckService.sweepInterval, phase: HacheckService.sweepInterval, clock: clock) {
-      [weak self] _ in self?.engine.cache.sweep()
+      [weak self] _ in
+      self?.engine.cache.sweep()
+      self?.face.sweep()
     }
     guard configuration.hostAddress == nil else { return }
     Task { @LoopActor in engine.own.setHost(await OwnAddresses.resolveHost()) }
@@ -79,7 +102,7 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
   /// - Throws: ``HacheckError/portTaken(address:port:)``, worth another try later, or
   ///   ``HacheckError/cannotListen(address:port:reason:)``.
   @discardableResult public func listen(adopting descriptors: [Int32] = []) throws(HacheckError) -> [Int] {
-    let listener = HTTPListener { [weak self] exchange in self?.face.handle(exchange) }
+    let listener = HTTPListener(limits: limits) { [weak self] exchange in self?.face.handle(exchange) }
     do {
       for descriptor in descriptors { try listener.adopt(descriptor: descriptor) }
       var ports: [Int] = []
@@ -87,12 +110,23 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
         let bound = try listener.listen(on: .tcp(host: configuration.bindAddress, port: port))
         if case .tcp(_, let port) = bound { ports.append(port) }
       }
+      if let path = configuration.unixSocket, descriptors.isEmpty {
+        try listener.listen(on: .unix(path: path), mode: configuration.unixSocketMode)
+      }
       self.listener = listener
       return ports
     } catch {
       listener.close()
       throw HacheckError(error, address: configuration.bindAddress)
     }
+  }
+
+  private var limits: HTTPServerLimits {
+    // Half of the descriptors stay for live checks and files, whoever fills the port with connections.
+    let descriptors = ProcessStatistics.descriptorLimit
+    let most =
+      descriptors > 0 ? min(configuration.maxConnections, max(1, descriptors / 2)) : configuration.maxConnections
+    return HTTPServerLimits(maxConnections: most, requestTimeout: configuration.requestTimeout)
   }
 
   /// ``open()``, then ``listen(adopting:)``.
@@ -161,8 +195,10 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
       guard let engine = self?.engine else { return }
       let cache = engine.cache.statistics
       metrics.gauge("hacheck_cache_entries", help: "Answers kept.").value = Double(engine.cache.count)
-      metrics.gauge("hacheck_cache_hits", help: "Questions answered from the cache.").value = Double(cache.hits)
-      metrics.gauge("hacheck_cache_misses", help: "Questions that took a live check.").value = Double(cache.misses)
+      metrics.counter("hacheck_cache_hits_total", help: "Questions answered from the cache.").raise(
+        to: Double(cache.hits))
+      metrics.counter("hacheck_cache_misses_total", help: "Questions that took a live check.").raise(
+        to: Double(cache.misses))
       metrics.gauge("hacheck_checks_in_flight", help: "Live checks under way.").value = Double(engine.slots.busyCount)
       metrics.gauge("hacheck_checks_waiting", help: "Live checks waiting for a slot.").value =
         Double(engine.slots.waitingCount)

@@ -76,6 +76,11 @@ struct LRUTable<Key: Hashable, Value> {
     }
   }
 
+  /// Forgets the least recently used values as long as `isStale` says yes to them.
+  mutating func removeOldest(while isStale: (Value) -> Bool) {
+    while oldest >= 0, let slot = slots[oldest], isStale(slot.value) { removeSlot(oldest) }
+  }
+
   /// Everything, in no particular order.
   var entries: [(key: Key, value: Value)] { slots.compactMap { $0.map { ($0.key, $0.value) } } }
 

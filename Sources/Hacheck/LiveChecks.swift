@@ -8,8 +8,7 @@ struct LiveCheck: Sendable {
   var target: String
   var headers: [HTTPHeader]
   var bodyLimit: Int
-  /// Who asks MySQL; nil when the configuration does not say.
-  var mysql: MySQLCredentials?
+  var accounts: ProbeAccounts
 
   /// The port that is asked.
   var port: Int {
@@ -23,6 +22,7 @@ struct LiveCheck: Sendable {
     case .tcp: await runTCP(deadline: deadline, clock: clock)
     case .smtp: await runSMTP(deadline: deadline, clock: clock)
     case .mysql: await runMySQL(deadline: deadline)
+    case .redis: await runRedis(deadline: deadline, clock: clock)
     case .spool: CheckOutcome(code: 200, body: [])
     }
   }
@@ -54,58 +54,67 @@ struct LiveCheck: Sendable {
     }
   }
 
-  // MARK: SMTP (RFC 5321)
-
-  /// The longest line of a reply is 512 bytes (§ 4.5.3.1.5); some servers know no bounds.
-  private static let longestLine = 4096
-  private static let mostLines = 100
-
-  @LoopActor private func runSMTP(deadline: Duration, clock: LoopClock) async -> CheckOutcome {
-    let start = clock.now
-    do {
-      let stream = try await ByteStream.connect(to: endpoint, deadline: deadline)
-      defer { stream.close() }
-      _ = try await LiveCheck.readReply(stream)
-      try stream.write("QUIT\r\n")
-      let reply = try await LiveCheck.readReply(stream)
-      guard reply.hasPrefix("221") else {
-        return CheckOutcome(code: 503, "Got unexpected QUIT response \(reply.quotedForPeople)")
-      }
-      return CheckOutcome(code: 200, "Connected in \((clock.now - start).seconds.twoDecimals)s")
-    } catch StreamError.closed {
-      return CheckOutcome(code: 503, "Peer unexpectedly closed connection")
-    } catch {
-      return LiveCheck.failure(error, after: clock.now - start)
-    }
-  }
-
-  /// The last line of a reply; all but the last have a `-` after the code (§ 4.2.1).
-  @LoopActor private static func readReply(_ stream: ByteStream) async throws -> String {
-    for _ in 0..<mostLines {
-      let line = try await stream.readLine(limit: longestLine)
-      if line.utf8.dropFirst(3).first != UInt8(ascii: "-") { return line }
-    }
-    return "a reply of more than \(mostLines) lines"
-  }
-
-  // MARK: MySQL
-
-  @LoopActor private func runMySQL(deadline: Duration) async -> CheckOutcome {
-    guard let mysql else { return CheckOutcome(code: 500, "No MySQL username/pasword in config file") }
-    do {
-      let stream = try await ByteStream.connect(to: endpoint, deadline: deadline)
-      defer { stream.close() }
-      return try await MySQLCheck(stream: stream, credentials: mysql).run()
-    } catch StreamError.timedOut {
-      return CheckOutcome(code: 503, "MySQL timed out after \(deadline.seconds.twoDecimals)s")
-    } catch {
-      return CheckOutcome(code: 503, "MySQL: \(error)")
-    }
-  }
-
   private static func failure(_ error: any Error, after elapsed: Duration) -> CheckOutcome {
     let time = elapsed.seconds.twoDecimals
     if case StreamError.timedOut = error { return CheckOutcome(code: 503, "Connection timed out after \(time)s") }
     return CheckOutcome(code: 503, "Unexpected error \(error) after \(time)s")
+  }
+
+  // MARK: Conversations
+
+  @LoopActor private func runSMTP(deadline: Duration, clock: LoopClock) async -> CheckOutcome {
+    let start = clock.now
+    let result = await SMTPProbe.check(endpoint, hello: accounts.smtpHello, deadline: deadline)
+    return LiveCheck.outcome(result, after: clock.now - start)
+  }
+
+  @LoopActor private func runRedis(deadline: Duration, clock: LoopClock) async -> CheckOutcome {
+    let start = clock.now
+    let result = await RedisProbe.check(endpoint, credentials: accounts.redis, deadline: deadline)
+    if case .refused(let words) = result { return CheckOutcome(code: 503, "Redis said \(words)") }
+    return LiveCheck.outcome(result, after: clock.now - start)
+  }
+
+  /// In the words of the original's checks.
+  private static func outcome(_ result: ProbeResult, after elapsed: Duration) -> CheckOutcome {
+    switch result {
+    case .healthy: CheckOutcome(code: 200, "Connected in \(elapsed.seconds.twoDecimals)s")
+    case .unreachable(.closed): CheckOutcome(code: 503, "Peer unexpectedly closed connection")
+    case .unreachable(let error): failure(error, after: elapsed)
+    case .refused(let sentence), .notUnderstood(let sentence): CheckOutcome(code: 503, sentence)
+    case .cancelled: CheckOutcome(code: 503, "The check was cancelled")
+    }
+  }
+
+  @LoopActor private func runMySQL(deadline: Duration) async -> CheckOutcome {
+    guard let login = accounts.mysql else {
+      return CheckOutcome(code: 500, "No MySQL username/pasword in config file")
+    }
+    return switch await MySQLProbe.check(endpoint, login, deadline: deadline) {
+    case .healthy: CheckOutcome(code: 200, "MySQL connect response: OK")
+    case .refused(let words): CheckOutcome(code: 500, "MySQL sez \(words)")
+    case .unreachable(.timedOut): CheckOutcome(code: 503, "MySQL timed out after \(deadline.seconds.twoDecimals)s")
+    case let result: CheckOutcome(code: 503, "MySQL: \(result)")
+    }
+  }
+}
+
+/// As whom the checks introduce themselves.
+struct ProbeAccounts: Sendable {
+  /// nil when the configuration does not say.
+  var mysql: MySQLProbe.Login?
+  var redis: RedisProbe.Credentials?
+  var smtpHello: String?
+
+  init(_ configuration: HacheckConfiguration) {
+    if let username = configuration.mysqlUsername, let password = configuration.mysqlPassword {
+      var login = MySQLProbe.Login(username: username, password: password)
+      login.serverKey = configuration.mysqlServerKey
+      mysql = login
+    }
+    redis = configuration.redisPassword.map {
+      RedisProbe.Credentials(username: configuration.redisUsername, password: $0)
+    }
+    smtpHello = configuration.smtpHello
   }
 }

@@ -5,6 +5,9 @@ enum RequestTarget: Equatable {
   case statusCount
   case metrics
   case recent(query: String)
+  case health
+  /// `/` itself: the page for browsers.
+  case root(query: String)
   /// Nothing lives there.
   case unknown
   /// Something would live there, but for a value that cannot be; the sentence says which.
@@ -40,6 +43,8 @@ enum RequestTarget: Equatable {
     case "/status": self = .status
     case "/status/count": self = .statusCount
     case "/metrics": self = .metrics
+    case "/healthz": self = .health
+    case "/": self = .root(query: String(query ?? ""))
     case "/recent": self = .recent(query: String(query ?? ""))
     default: self = RequestTarget.check(path)
     }
@@ -75,7 +80,8 @@ enum RequestTarget: Equatable {
     return .check(Check(protocol: kind, service: String(service), port: port, query: String(query)))
   }
 
-  private static func isServiceByte(_ byte: UInt8) -> Bool {
+  /// Whether a byte may stand in a service's name.
+  static func isServiceByte(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
       UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):

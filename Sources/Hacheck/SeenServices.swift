@@ -22,8 +22,19 @@ struct SeenServices {
 
   private var records: LRUTable<String, Record>
 
-  /// - Parameter capacity: services kept; the least recently asked for go first.
-  init(capacity: Int) { records = LRUTable(capacity: capacity) }
+  /// Seconds after its last question that a service is forgotten.
+  private let lifetime: Double
+
+  /// - Parameters:
+  ///   - capacity: services kept; the least recently asked for go first.
+  ///   - lifetime: seconds after its last question that a service is forgotten by ``sweep(now:)``.
+  init(capacity: Int, lifetime: Double = .infinity) {
+    records = LRUTable(capacity: capacity)
+    self.lifetime = lifetime
+  }
+
+  /// What is known of each service, in no particular order.
+  var services: [Record] { records.entries.map(\.value) }
 
   /// How many services are known.
   var count: Int { records.count }
@@ -39,10 +50,16 @@ struct SeenServices {
       record = Record(name: service, asked: time)
       records.set(service, record)
     }
-    let isKnown = record.counts.count < SeenServices.mostPeers || record.counts[peer] != nil
-    record.counts[isKnown ? peer : "other", default: 0] += 1
+    if let known = record.counts.index(forKey: peer) {
+      record.counts.values[known] += 1
+    } else {
+      record.counts[record.counts.count < SeenServices.mostPeers ? peer : "other", default: 0] += 1
+    }
     return record
   }
+
+  /// Forgets services past their lifetime. Costs what it removes: the table is in the order of the questions.
+  mutating func sweep(now: Double) { records.removeOldest { now - $0.asked > lifetime } }
 
   /// Notes what a question was answered; `code` is 599 for a service that could not be asked.
   static func answer(_ record: Record, code: Int, peer: String, time: Double) {
@@ -51,23 +68,51 @@ struct SeenServices {
 
   /// The services asked for in the last `threshold` seconds, as `/recent` tells them.
   func recent(threshold: Double, now: Double, shownThreshold: String) -> String {
-    let items = records.entries.map(\.value).filter { now - $0.asked <= threshold }.sorted { $0.name < $1.name }.map {
-      record in
-      let last =
-        record.last.map { last in
-          "{\"code\": \(last.code), \"remote_ip\": \(JSONText.asciiQuoted(last.peer)), \"ts\": \(last.time)}"
-        } ?? "null"
-      return "[\(JSONText.asciiQuoted(record.name)), \(last)]"
+    var text = "{\"seen_services\": ["
+    var separator = ""
+    // Appended to one text: this is done on the loop, and others wait for it.
+    for record in sorted where now - record.asked <= threshold {
+      text += separator
+      text += "["
+      text += JSONText.asciiQuoted(record.name)
+      if let last = record.last {
+        text += ", {\"code\": "
+        text += String(last.code)
+        text += ", \"remote_ip\": "
+        text += JSONText.asciiQuoted(last.peer)
+        text += ", \"ts\": "
+        text += last.time.description
+        text += "}]"
+      } else {
+        text += ", null]"
+      }
+      separator = ", "
     }
-    return "{\"seen_services\": [\(items.joined(separator: ", "))], \"threshold_seconds\": \(shownThreshold)}"
+    text += "], \"threshold_seconds\": "
+    return text + shownThreshold + "}"
   }
 
   /// How often each service was asked for by whom, as `/status/count` tells it.
   func accessCounts() -> String {
-    let items = records.entries.map { name, record in
-      let counts = record.counts.sorted { $0.key < $1.key }.map { "\(JSONText.asciiQuoted($0)): \($1)" }
-      return "\(JSONText.asciiQuoted(name)): {\(counts.joined(separator: ", "))}"
+    var text = "{\"service_access_counts\": {"
+    var separator = ""
+    for record in sorted {
+      text += separator
+      text += JSONText.asciiQuoted(record.name)
+      text += ": {"
+      var inner = ""
+      for (peer, count) in record.counts.sorted(by: { $0.key < $1.key }) {
+        text += inner
+        text += JSONText.asciiQuoted(peer)
+        text += ": "
+        text += String(count)
+        inner = ", "
+      }
+      text += "}"
+      separator = ", "
     }
-    return "{\"service_access_counts\": {\(items.sorted().joined(separator: ", "))}}"
+    return text + "}}"
   }
+
+  private var sorted: [Record] { records.entries.map(\.value).sorted { $0.name < $1.name } }
 }

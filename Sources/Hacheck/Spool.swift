@@ -14,6 +14,8 @@ internal import SmartStack
   private var marks: [String: SpoolMark] = [:]
   private var watch: FileWatch?
   private var expiry: LoopTimer?
+  /// What ``expiry`` waits for, in seconds since 1970. The mark may be lifted by then; the timer finds that out.
+  private var armedFor: Double?
   private var observers: [Int: @LoopActor (Set<SpoolScope>) -> Void] = [:]
   private var nextObserver = 0
   /// The marks found at the start are old news.
@@ -39,9 +41,11 @@ internal import SmartStack
       watch = try FileWatch(path: directory.root) { [weak self] names in self?.filesChanged(names) }
       try reload()
       hasStarted = true
+      problem = nil
       logger.info("spool read", [.path: directory.root, .count: marks.count])
     } catch {
       close()
+      problem = "\(error)"
       throw .spoolUnusable(path: directory.root, reason: "\(error)")
     }
   }
@@ -51,10 +55,17 @@ internal import SmartStack
     watch?.cancel()
     watch = nil
     expiry?.cancel()
-    expiry = nil
+    (expiry, armedFor) = (nil, nil)
+    problem = "it was closed"
   }
 
   // MARK: Questions
+
+  /// Why the folder is not followed; nil as long as it is.
+  private(set) var problem: String? = "it was not opened yet"
+
+  /// All marks by the names of their files; some may be over and not lifted yet.
+  var allMarks: [String: SpoolMark] { marks }
 
   /// How many marks there are.
   var count: Int { marks.count }
@@ -129,28 +140,39 @@ internal import SmartStack
     }
     do {
       try reload()
+      if problem != nil { logger.notice("spool is read again", [.path: directory.root]) }
+      problem = nil
     } catch {
+      problem = "\(error)"
       logger.error("spool cannot be read, the known marks stay", [.path: directory.root, .reason: error])
     }
   }
 
   private func reload() throws(FileError) {
-    refresh(try directory.names() + marks.keys)
+    let names = try directory.names()
+    if marks.isEmpty {
+      marks.reserveCapacity(names.count)
+      refresh(names)
+    } else {
+      refresh(Set(names).union(marks.keys))
+    }
   }
 
   /// Reads these marks anew, and tells the observers what differs.
-  private func refresh(_ names: [String]) {
+  private func refresh(_ names: some Collection<String>) {
     var changed: Set<SpoolScope> = []
+    var soonest: Double?
     for name in names where SpoolDirectory.isName(name) {
       let known = marks[name]
       let found = read(name, else: known)
       guard found != known else { continue }
       marks[name] = found
-      changed.insert(SpoolScope(fileName: name))
+      if let end = found?.expiration { soonest = min(soonest ?? end, end) }
+      changed.insert(found?.scope ?? SpoolScope(fileName: name))
       if hasStarted { log(name, found) }
     }
     guard !changed.isEmpty else { return }
-    armExpiry()
+    if let soonest { armExpiry(soonest) }
     for observer in observers.values { observer(changed) }
   }
 
@@ -177,10 +199,11 @@ internal import SmartStack
 
   // MARK: Expiry
 
-  private func armExpiry() {
+  /// Makes sure that the timer fires at `next` or before.
+  private func armExpiry(_ next: Double) {
+    if expiry != nil, let armedFor, armedFor <= next { return }
     expiry?.cancel()
-    expiry = nil
-    guard let next = marks.values.lazy.compactMap(\.expiration).min() else { return }
+    armedFor = next
     // A mark is over only after its second has passed, and timers are not finer than this anyway.
     let wait = Duration.seconds(max(0, min(next - clock.unixTime, Spool.longestTimer.seconds))) + .milliseconds(1)
     expiry = clock.schedule(after: wait) { [weak self] in self?.expire() }
@@ -188,8 +211,9 @@ internal import SmartStack
 
   private func expire() {
     let now = clock.unixTime
+    (expiry, armedFor) = (nil, nil)
     refresh(marks.filter { $0.value.hasExpired(at: now) }.map(\.key))
-    armExpiry()
+    if let next = marks.values.lazy.compactMap(\.expiration).min() { armExpiry(next) }
   }
 
   // MARK: Observers

@@ -17,7 +17,7 @@ struct SpoolDirectory: Sendable {
 
   /// The names of all marks, in order.
   func names() throws(FileError) -> [String] {
-    try Files.list(root).filter(SpoolDirectory.isName).sorted()
+    try Files.list(root).filter(SpoolDirectory.isName)
   }
 
   /// Reads one mark; nil if there is none. A directory of that name is none.
@@ -72,7 +72,7 @@ struct SpoolDirectory: Sendable {
   /// Whether `name` can be a mark: no path out of the folder, and nothing that ends in `~`, as files under
   /// construction (``AtomicFile``) and editors' copies do; no service can be called so over HTTP.
   static func isName(_ name: String) -> Bool {
-    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255 && name.last != "~"
+    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255 && !name.hasSuffix("~")
       && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
   }
 

@@ -26,10 +26,10 @@ public enum SpoolScope: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Reads a file's name. What has no number after its last colon counts as a service of that name.
+  /// Reads a file's name. What has no plain number after its last colon counts as a service of that name.
   init(fileName: String) {
-    let (head, tail) = fileName[...].cutAtLast(":")
-    guard let tail, let port = Int(tail), port >= 0, !head.isEmpty else {
+    let (head, tail) = fileName[...].cutAtLast(UInt8(ascii: ":"))
+    guard let tail, let port = Int(tail), port >= 0, "\(port)" == tail, !head.isEmpty else {
       self = SpoolScope(service: fileName, port: nil)
       return
     }
@@ -83,8 +83,8 @@ public struct SpoolMark: Hashable, Sendable {
 
 extension Substring {
   /// What stands before the last `separator`, and what stands after it; nil when there is none.
-  func cutAtLast(_ separator: Character) -> (before: Substring, after: Substring?) {
-    guard let index = lastIndex(of: separator) else { return (self, nil) }
-    return (self[..<index], self[self.index(after: index)...])
+  func cutAtLast(_ separator: UInt8) -> (before: Substring, after: Substring?) {
+    guard let index = utf8.lastIndex(of: separator) else { return (self, nil) }
+    return (self[..<index], self[utf8.index(after: index)...])
   }
 }

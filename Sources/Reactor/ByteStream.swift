@@ -36,22 +36,33 @@ internal import Glibc
   ///
   /// Several addresses of a name are tried in turn. `deadline` covers all of it and stays in force for what
   /// follows, until ``setDeadline(after:)``.
+  /// - Parameters:
+  ///   - opening: the look-up and the connection may not take longer; nil leaves them to the deadline.
+  ///   - handshake: the same for the handshake.
   /// - Throws: ``StreamError``, or `CancellationError`.
   public static func connect(
-    to endpoint: Endpoint, tls: TLSOptions? = nil, deadline: Duration
+    to endpoint: Endpoint, tls: TLSOptions? = nil, deadline: Duration, opening: Duration? = nil,
+    handshake: Duration? = nil
   ) async throws -> ByteStream {
     let clock = LoopClock.system
     let end = clock.now + deadline
-    let addresses = try await AddressResolver.addresses(of: endpoint, deadline: deadline)
+    let opening = min(opening ?? deadline, deadline)
+    let openEnd = clock.now + opening
+    let addresses = try await AddressResolver.addresses(of: endpoint, deadline: opening)
     let descriptor: Int32
     do {
-      descriptor = try await Connector.connect(addresses, to: endpoint, deadline: end - clock.now)
+      descriptor = try await Connector.connect(addresses, to: endpoint, deadline: openEnd - clock.now)
     } catch StreamError.timedOut {
-      throw StreamError.timedOut(endpoint, after: deadline)
+      throw StreamError.timedOut(endpoint, after: opening)
     }
     let stream = try ByteStream(descriptor, endpoint, tls)
+    if tls != nil {
+      let left = end - clock.now
+      let limit = min(handshake ?? left, left)
+      stream.startDeadline(until: clock.now + limit, stated: handshake.map { min($0, deadline) } ?? deadline)
+      try await stream.awaitHandshake()
+    }
     stream.startDeadline(until: end, stated: deadline)
-    if tls != nil { try await stream.awaitHandshake() }
     return stream
   }
 
@@ -92,11 +103,13 @@ internal import Glibc
   public func setDeadline(after limit: Duration?) {
     deadlineTimer?.cancel()
     deadlineTimer = nil
-    guard let limit, bufferevent != nil else { return }
-    startDeadline(until: LoopClock.system.now + limit, stated: limit)
+    if let limit { startDeadline(until: LoopClock.system.now + limit, stated: limit) }
   }
 
-  private func startDeadline(until end: LoopClock.Instant, stated limit: Duration) {
+  /// The same with a moment, and with the time that the error is to name.
+  func startDeadline(until end: LoopClock.Instant, stated limit: Duration) {
+    deadlineTimer?.cancel()
+    guard bufferevent != nil else { return }
     deadlineTimer = LoopClock.system.schedule(after: end - LoopClock.system.now) { [weak self] in
       guard let self else { return }
       self.end(with: .timedOut(self.endpoint, after: limit))

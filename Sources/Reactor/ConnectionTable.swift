@@ -26,6 +26,41 @@ struct ConnectionTable {
   /// Says that a connection has a request; whether it is its first.
   mutating func markUsed(_ bufferevent: OpaquePointer) -> Bool { fresh.remove(bufferevent) != nil }
 
+  /// Says that a request has arrived whole; `isAnswered` whether its answer is written already.
+  func requestCame(_ bufferevent: OpaquePointer, isAnswered: Bool) {
+    guard let connection = guards[bufferevent] else { return }
+    if let begun = connection.begun { connection.quietSince = begun }
+    connection.begun = nil
+    connection.isAnswering = !isAnswered
+  }
+
+  /// Says that a request's answer was written after its handler had returned.
+  func answered(_ bufferevent: OpaquePointer) {
+    guard let connection = guards[bufferevent] else { return }
+    connection.isAnswering = false
+    // What came meanwhile belongs to the next request, whose time runs from here.
+    if connection.begun != nil { connection.begun = .now }
+  }
+
+  /// Cuts the connections whose request began before `limit` and is not complete.
+  /// - Returns: how many.
+  func cutSlow(begunBefore limit: LoopClock.Instant) -> Int {
+    let slow = guards.values.filter { $0.isWaiting && $0.begun.map { $0 < limit } == true }
+    for connection in slow { connection.cutAsSlow() }
+    return slow.count
+  }
+
+  /// Makes room: cuts a share of the connections, those that have waited longest for a request or for the rest
+  /// of one. Connections with an answer under way, and those quiet since `limit` or later, stay.
+  /// - Returns: how many.
+  func cutQuiet(since limit: LoopClock.Instant) -> Int {
+    let quiet = guards.values.filter { $0.isWaiting && $0.waitsSince < limit }.sorted { $0.waitsSince < $1.waitsSince }
+    // A share, so that the sorting is paid by many newcomers, not by each.
+    let victims = quiet.prefix(max(1, guards.count / 16))
+    for connection in victims { connection.cut() }
+    return victims.count
+  }
+
   mutating func remove(_ bufferevent: OpaquePointer) {
     fresh.remove(bufferevent)
     guard let inputGuard = guards.removeValue(forKey: bufferevent) else { return }
@@ -58,11 +93,40 @@ struct ConnectionTable {
 private final class InputGuard {
   let bufferevent: OpaquePointer
   let limit: Int
+  /// When the first byte of a request came that is not complete yet; nil between requests.
+  var begun: LoopClock.Instant?
+  /// When the connection came, or its last complete request began.
+  var quietSince = LoopClock.Instant.now
+  /// Whether a request waits for its answer; what comes meanwhile has no time limit.
+  var isAnswering = false
+  private var isCut = false
+
+  /// Whether the client is waited for.
+  var isWaiting: Bool { !isAnswering && !isCut }
+  /// Since when there is nothing but waiting for the client.
+  var waitsSince: LoopClock.Instant { begun ?? quietSince }
 
   init(_ bufferevent: OpaquePointer, limit: Int) {
     self.bufferevent = bufferevent
     self.limit = limit
     evbuffer_add_cb(bufferevent_get_input(bufferevent), onInput, Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  /// Ends the connection: evhttp sees an end of input and cleans up.
+  func cut() {
+    isCut = true
+    shutdown(bufferevent_getfd(bufferevent), Int32(SHUT_RDWR))
+  }
+
+  /// The same with a word before it, unless an answer is still being written.
+  func cutAsSlow() {
+    defer { cut() }
+    guard evbuffer_get_length(bufferevent_get_output(bufferevent)) == 0 else { return }
+    let text = "the request was not complete in time\n"
+    let answer =
+      "HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
+      + "Content-Length: \(text.utf8.count)\r\n\r\n\(text)"
+    _ = send(bufferevent_getfd(bufferevent), answer, answer.utf8.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
   }
 
   /// To be called before the bufferevent's reference is given back.
@@ -76,6 +140,7 @@ private func onInput(
 ) {
   guard let context else { return }
   let inputGuard = Unmanaged<InputGuard>.fromOpaque(context).takeUnretainedValue()
+  if let change, change.pointee.n_added > 0, inputGuard.begun == nil { inputGuard.begun = .now }
   guard evbuffer_get_length(buffer) > inputGuard.limit else { return }
   let descriptor = bufferevent_getfd(inputGuard.bufferevent)
   // A reset when the socket is closed: a peer whose window is full would not see a mere end.

@@ -37,7 +37,7 @@ internal import Glibc
     name = Files.name(of: path)
     self.onChange = onChange
     descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
-    guard descriptor >= 0 else { throw FileError("watch", path, code: errno) }
+    guard descriptor >= 0 else { throw FileWatch.refusal(path, errno) }
     if let problem = arm() {
       Glibc.close(descriptor)
       isCancelled = true
@@ -47,6 +47,14 @@ internal import Glibc
   }
 
   isolated deinit { cancel() }
+
+  /// The system's text for EMFILE names only one of the two limits that it may stand for.
+  private static func refusal(_ path: String, _ code: Int32) -> FileError {
+    guard code == EMFILE else { return FileError("watch", path, code: code) }
+    return FileError(
+      "watch", path, code: code,
+      reason: "too many watches of this user's programs (sysctl fs.inotify.max_user_instances), or too many open files")
+  }
 
   /// Stops for good.
   public func cancel() {
@@ -89,12 +97,13 @@ internal import Glibc
   }
 
   private struct Changes {
-    var names: [String] = []
+    private(set) var names: [String] = []
+    private var known: Set<String> = []
     var isEverything = false
     var mustRearm = false
 
     mutating func add(_ name: String) {
-      if !names.contains(name) { names.append(name) }
+      if known.insert(name).inserted { names.append(name) }
     }
   }
 

@@ -46,9 +46,13 @@ public enum Files {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
     defer { close(descriptor) }
+    var status = stat()
+    let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     var bytes: [UInt8] = []
     while true {
-      let room = min(64 << 10, limit - bytes.count + 1)
+      // One byte more than the file has, so that one call reads it and finds its end.
+      let wanted = isFile && bytes.isEmpty ? max(512, min(Int(status.st_size), 64 << 10) + 1) : 64 << 10
+      let room = min(wanted, limit - bytes.count + 1)
       var code: Int32 = 0
       let piece = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
         let result = Glibc.read(descriptor, buffer.baseAddress, room)
@@ -57,9 +61,9 @@ public enum Files {
       }
       if code == EINTR { continue }
       guard code == 0 else { throw FileError("read", path, code: code) }
-      bytes += piece
-      if piece.isEmpty { return bytes }
+      if bytes.isEmpty { bytes = piece } else { bytes += piece }
       guard bytes.count <= limit else { throw FileError("read", path, reason: "it is longer than \(limit) bytes") }
+      if piece.isEmpty || isFile && piece.count < room { return bytes }
     }
   }
 

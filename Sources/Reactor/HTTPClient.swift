@@ -5,30 +5,40 @@
   /// Sends `request` and reads the whole answer.
   /// - Parameters:
   ///   - deadline: for everything, from the name's look-up to the body's last byte.
+  ///   - timeouts: for single steps within the deadline.
   ///   - limits: what the answer may cost.
   /// - Throws: ``StreamError``, ``HTTPClientError``, or `CancellationError`.
   public static func send(
-    _ request: HTTPRequest, deadline: Duration, limits: HTTPClientLimits = HTTPClientLimits()
+    _ request: HTTPRequest, deadline: Duration, timeouts: HTTPTimeouts = HTTPTimeouts(),
+    limits: HTTPClientLimits = HTTPClientLimits()
   ) async throws -> HTTPResponse {
-    try await send(request.prepared(), deadline: deadline, limits: limits)
+    try await send(request.prepared(), deadline: deadline, timeouts: timeouts, limits: limits)
   }
 
   /// The same with a request that is sent again and again.
   /// - Throws: ``StreamError``, ``HTTPClientError``, or `CancellationError`.
   public static func send(
-    _ prepared: PreparedHTTPRequest, deadline: Duration, limits: HTTPClientLimits = HTTPClientLimits()
+    _ prepared: PreparedHTTPRequest, deadline: Duration, timeouts: HTTPTimeouts = HTTPTimeouts(),
+    limits: HTTPClientLimits = HTTPClientLimits()
   ) async throws -> HTTPResponse {
     let request = prepared.request
     if let address = prepared.address {
       let exchange = PlainExchange(
-        prepared.bytes, to: request.endpoint, isHead: request.method == "HEAD", deadline: deadline, limits: limits)
+        prepared.bytes, to: request.endpoint, isHead: request.method == "HEAD", deadline: deadline, timeouts: timeouts,
+        limits: limits)
       return try await exchange.run(at: address)
     }
-    let stream = try await ByteStream.connect(to: request.endpoint, tls: request.tls, deadline: deadline)
+    let end = LoopClock.system.now + deadline
+    let stream = try await ByteStream.connect(
+      to: request.endpoint, tls: request.tls, deadline: deadline, opening: timeouts.open, handshake: timeouts.handshake)
     defer { stream.close() }
     try stream.write(prepared.bytes)
     var reader = HTTPResponseReader(limits: limits, isHead: request.method == "HEAD")
     while !reader.isComplete {
+      if let silence = timeouts.read {
+        let until = LoopClock.system.now + silence
+        stream.startDeadline(until: min(until, end), stated: until < end ? silence : deadline)
+      }
       let piece = try await stream.read(upTo: 16 << 10)
       if piece.isEmpty {
         guard reader.finish() else { throw StreamError.closed(request.endpoint) }

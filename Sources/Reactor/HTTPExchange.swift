@@ -42,10 +42,12 @@ internal import Glibc
   }
 
   /// Called by the listener after the handler; from here on the client may vanish at any time.
-  func handlerReturned(to listener: HTTPListener) {
-    guard let request else { return }
+  /// - Returns: whether the request waits for its answer.
+  func handlerReturned(to listener: HTTPListener) -> Bool {
+    guard let request else { return false }
     self.request = nil
     pending = PendingRequest(request, listener)
+    return true
   }
 
   // MARK: The request
@@ -139,7 +141,7 @@ internal import Glibc
     guard let request else { return nil }
     if let connection = evhttp_request_get_connection(request) {
       evhttp_connection_set_closecb(connection, nil, nil)
-      listener?.watch(connection)
+      listener?.answered(connection)
     }
     end()
     return request

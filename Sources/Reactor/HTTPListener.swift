@@ -16,6 +16,7 @@ internal import Glibc
   private var connections = ConnectionTable()
   private var retryTimer: LoopTimer?
   private var sweepTimer: LoopTimer?
+  private var slowTimer: LoopTimer?
   /// Requests whose answer is still to come.
   var pendingCount = 0
   private var isHandling = false
@@ -56,11 +57,12 @@ internal import Glibc
   ///
   /// A socket file that nobody listens on any more is replaced; ``close()`` removes it again. A host name
   /// is looked up on the spot: give an address.
+  /// - Parameter mode: of the socket's file, whatever the umask; nil leaves it to the umask.
   /// - Returns: the bound endpoint, with the real port where 0 was asked for.
   /// - Throws: ``ListenError``.
   @discardableResult
-  public func listen(on endpoint: Endpoint) throws -> Endpoint {
-    let descriptor = try ListeningSocket.open(endpoint)
+  public func listen(on endpoint: Endpoint, mode: UInt32? = nil) throws -> Endpoint {
+    let descriptor = try ListeningSocket.open(endpoint, mode: mode)
     if case .unix(let path) = endpoint {
       try serve(descriptor, path: path)
       return endpoint
@@ -99,6 +101,7 @@ internal import Glibc
     isClosed = true
     retryTimer?.cancel()
     sweepTimer?.cancel()
+    slowTimer?.cancel()
     AcceptFailures.listeners[server] = nil
     for socket in sockets {
       evhttp_del_accept_socket(server, socket.bound)
@@ -137,11 +140,19 @@ internal import Glibc
 
   fileprivate func handle(_ request: OpaquePointer) {
     if connections.hasFresh { watchConnection(of: request) }
+    let bufferevent = evhttp_request_get_connection(request).flatMap { evhttp_connection_get_bufferevent($0) }
     let exchange = HTTPExchange(request, isLast: isRetiring)
     isHandling = true
     handler(exchange)
     isHandling = false
-    exchange.handlerReturned(to: self)
+    let isAnswered = !exchange.handlerReturned(to: self)
+    if let bufferevent { connections.requestCame(bufferevent, isAnswered: isAnswered) }
+  }
+
+  /// A request was answered after its handler had returned.
+  func answered(_ connection: OpaquePointer) {
+    watch(connection)
+    if let bufferevent = evhttp_connection_get_bufferevent(connection) { connections.answered(bufferevent) }
   }
 
   // MARK: Connections
@@ -154,7 +165,7 @@ internal import Glibc
     watch(connection)
   }
 
-  func watch(_ connection: OpaquePointer) {
+  private func watch(_ connection: OpaquePointer) {
     evhttp_connection_set_closecb(connection, onConnectionClose, Unmanaged.passUnretained(self).toOpaque())
   }
 
@@ -163,11 +174,12 @@ internal import Glibc
     // libevent, and the next descriptor of that number, a listener's say, never hears of anything again.
     let connection = bufferevent_socket_new(EventLoop.shared.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
     guard let connection else { return nil }
-    if connections.count + 1 >= limits.maxConnections { connections.sweep() }
+    if connections.count + 1 >= limits.maxConnections { makeRoom() }
     // evhttp collects a whole body in the input buffer before it looks, so there must be room for one.
     connections.add(connection, inputLimit: limits.maxHeadBytes + limits.maxBodyBytes + (32 << 10))
     if connections.count >= limits.maxConnections { pauseAccepting() }
     sweepSoon()
+    cutSlowLater()
     return connection
   }
 
@@ -186,14 +198,34 @@ internal import Glibc
     }
   }
 
+  /// How long a connection must have been quiet to make room for others.
+  private static let quietTime = Duration.seconds(1)
+
+  private func makeRoom() {
+    connections.sweep()
+    guard connections.count + 1 >= limits.maxConnections else { return }
+    if connections.cutQuiet(since: .now - HTTPListener.quietTime) > 0 { sweepSoon() }
+  }
+
+  /// Looks after the requests that never get complete, as long as there are connections.
+  private func cutSlowLater() {
+    guard slowTimer == nil else { return }
+    slowTimer = LoopClock.system.schedule(after: limits.requestTimeout / 4) { [weak self] in
+      guard let self, !self.isClosed else { return }
+      self.slowTimer = nil
+      _ = self.connections.cutSlow(begunBefore: .now - self.limits.requestTimeout)
+      if self.connections.count > 0 { self.cutSlowLater() }
+    }
+  }
+
   /// Stops accepting for a moment, at the connection limit and when the process is out of descriptors.
   fileprivate func pauseAccepting() {
     setAccepting(false)
     retryTimer?.cancel()
     retryTimer = LoopClock.system.schedule(after: .milliseconds(20)) { [weak self] in
       guard let self, !self.isClosed else { return }
-      self.connections.sweep()
       if self.isRetiring { return }
+      self.makeRoom()
       if self.connections.count < self.limits.maxConnections { self.setAccepting(true) } else { self.pauseAccepting() }
     }
   }

@@ -85,6 +85,23 @@ public struct HTTPClientLimits: Sendable {
   }
 }
 
+/// How long single steps of a request may take, besides the deadline for all of it; nil leaves a step to the deadline.
+public struct HTTPTimeouts: Equatable, Sendable {
+  /// Looking the name up and connecting.
+  public var open: Duration?
+  /// The TLS handshake.
+  public var handshake: Duration?
+  /// The longest silence while there is something of the answer to come.
+  public var read: Duration?
+
+  /// See the properties.
+  public init(open: Duration? = nil, handshake: Duration? = nil, read: Duration? = nil) {
+    self.open = open
+    self.handshake = handshake
+    self.read = read
+  }
+}
+
 /// What ``HTTPClient`` throws besides ``StreamError``.
 public enum HTTPClientError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The peer does not speak HTTP/1.

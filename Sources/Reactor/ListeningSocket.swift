@@ -4,7 +4,8 @@ internal import Glibc
 /// Opens and checks listening sockets.
 enum ListeningSocket {
   /// A bound, listening, non-blocking, close-on-exec socket.
-  static func open(_ endpoint: Endpoint) throws(ListenError) -> Int32 {
+  /// - Parameter mode: of a Unix socket's file; nil leaves it to the umask.
+  static func open(_ endpoint: Endpoint, mode: UInt32? = nil) throws(ListenError) -> Int32 {
     let address = try address(of: endpoint)
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, type, 0)
@@ -14,12 +15,20 @@ enum ListeningSocket {
     } else {
       Connector.setOption(descriptor, SOL_SOCKET, SO_REUSEADDR)
     }
-    if address.withPointer({ bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, SOMAXCONN) == 0 {
+    // The mode is set before anybody could connect: until listen() connections are refused.
+    if address.withPointer({ bind(descriptor, $0, $1) }) == 0, setMode(mode, of: endpoint),
+      Glibc.listen(descriptor, SOMAXCONN) == 0
+    {
       return descriptor
     }
     let code = errno
     close(descriptor)
     throw code == EADDRINUSE ? .addressInUse(endpoint) : .failed(endpoint, reason: errorText(code))
+  }
+
+  private static func setMode(_ mode: UInt32?, of endpoint: Endpoint) -> Bool {
+    guard let mode, case .unix(let path) = endpoint else { return true }
+    return chmod(path, mode) == 0
   }
 
   /// Makes a descriptor from elsewhere non-blocking and close-on-exec, if it is a listening stream socket.

@@ -14,6 +14,9 @@ internal import Glibc
   private let endpoint: Endpoint
   private let limits: HTTPClientLimits
   private let deadline: Duration
+  private let timeouts: HTTPTimeouts
+  /// What the step under way may take in all, for the error.
+  private var stepLimit: Duration
   private let end: LoopClock.Instant
   private let waiter = Waiter<HTTPResponse>()
   private var reader: HTTPResponseReader
@@ -26,10 +29,16 @@ internal import Glibc
   /// - Parameters:
   ///   - bytes: the request as sent.
   ///   - deadline: for all of it.
-  init(_ bytes: [UInt8], to endpoint: Endpoint, isHead: Bool, deadline: Duration, limits: HTTPClientLimits) {
+  ///   - timeouts: for single steps.
+  init(
+    _ bytes: [UInt8], to endpoint: Endpoint, isHead: Bool, deadline: Duration, timeouts: HTTPTimeouts,
+    limits: HTTPClientLimits
+  ) {
     self.endpoint = endpoint
     self.limits = limits
     self.deadline = deadline
+    self.timeouts = timeouts
+    stepLimit = deadline
     end = LoopClock.system.now + deadline
     reader = HTTPResponseReader(limits: limits, isHead: isHead)
     unsent = bytes[...]
@@ -94,8 +103,14 @@ internal import Glibc
 
   /// One event at a time, for one round: libevent takes it out of epoll before it calls.
   private func wait(for what: Int32) {
-    let left = end - LoopClock.system.now
-    guard left > .zero else { return finish(StreamError.timedOut(endpoint, after: deadline)) }
+    var left = end - LoopClock.system.now
+    stepLimit = deadline
+    // Until the connection is there all waiting is one step; of the answer every wait is a step of its own.
+    if let limit = isConnected ? timeouts.read : timeouts.open {
+      let stepLeft = isConnected ? limit : left - deadline + limit
+      if stepLeft < left { (left, stepLimit) = (stepLeft, limit) }
+    }
+    guard left > .zero else { return finish(StreamError.timedOut(endpoint, after: stepLimit)) }
     if let event { event_free(event) }
     let context = Unmanaged.passUnretained(self).toOpaque()
     event = event_new(EventLoop.shared.base, descriptor, Int16(what), onReady, context)
@@ -104,7 +119,7 @@ internal import Glibc
   }
 
   fileprivate func fire(_ what: Int16) {
-    if Int32(what) & EV_TIMEOUT != 0 { return finish(StreamError.timedOut(endpoint, after: deadline)) }
+    if Int32(what) & EV_TIMEOUT != 0 { return finish(StreamError.timedOut(endpoint, after: stepLimit)) }
     if Int32(what) & EV_WRITE != 0 { sendRest() } else { receive() }
   }
 

@@ -33,56 +33,65 @@ extension JSONValue: CustomStringConvertible {
   public var description: String { text(.pythonSorted) }
 
   /// The value as text, without a line break at the end.
-  public func text(_ style: JSONStyle = .python) -> String {
-    var out = ""
-    write(style, level: 0, to: &out)
+  /// - Parameter level: how deep in a larger text it is to stand; its first line is not indented.
+  public func text(_ style: JSONStyle = .python, level: Int = 0) -> String {
+    String(decoding: bytes(style, level: level), as: UTF8.self)
+  }
+
+  /// The same as the bytes of a file.
+  public func bytes(_ style: JSONStyle = .python, level: Int = 0) -> [UInt8] {
+    var out: [UInt8] = []
+    write(style, level: level, to: &out)
     return out
   }
 
-  private func write(_ style: JSONStyle, level: Int, to out: inout String) {
+  /// Appends the text as bytes; see ``text(_:level:)``.
+  public func write(_ style: JSONStyle, level: Int = 0, to out: inout [UInt8]) {
     switch self {
-    case .null: out += "null"
-    case .bool(let value): out += value ? "true" : "false"
-    case .number(let text): out += text
-    case .string(let text): out += JSONText.asciiQuoted(text)
+    case .null: out += "null".utf8
+    case .bool(let value): out += (value ? "true" : "false").utf8
+    case .number(let text): out += text.utf8
+    case .string(let text): JSONText.appendASCIIQuoted(text, to: &out)
     case .array(let items):
       guard !items.isEmpty else {
-        out += "[]"
+        out += "[]".utf8
         return
       }
-      out += "["
+      out.append(UInt8(ascii: "["))
       for (index, item) in items.enumerated() {
         style.breakLine(isFirst: index == 0, level: level + 1, in: &out)
         item.write(style, level: level + 1, to: &out)
       }
       style.endLine(level: level, in: &out)
-      out += "]"
+      out.append(UInt8(ascii: "]"))
     case .object(let object):
       guard !object.isEmpty else {
-        out += "{}"
+        out += "{}".utf8
         return
       }
       let keys = style.sortsKeys ? object.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) } : object.keys
-      out += "{"
+      out.append(UInt8(ascii: "{"))
       for (index, key) in keys.enumerated() {
         style.breakLine(isFirst: index == 0, level: level + 1, in: &out)
-        out += JSONText.asciiQuoted(key) + style.keySeparator
+        JSONText.appendASCIIQuoted(key, to: &out)
+        out += style.keySeparator.utf8
         object[key]?.write(style, level: level + 1, to: &out)
       }
       style.endLine(level: level, in: &out)
-      out += "}"
+      out.append(UInt8(ascii: "}"))
     }
   }
 }
 
 extension JSONStyle {
-  fileprivate func breakLine(isFirst: Bool, level: Int, in out: inout String) {
-    if !isFirst { out += itemSeparator }
+  fileprivate func breakLine(isFirst: Bool, level: Int, in out: inout [UInt8]) {
+    if !isFirst { out += itemSeparator.utf8 }
     endLine(level: level, in: &out)
   }
 
-  fileprivate func endLine(level: Int, in out: inout String) {
+  fileprivate func endLine(level: Int, in out: inout [UInt8]) {
     guard let indent else { return }
-    out += "\n" + String(repeating: " ", count: indent * level)
+    out.append(UInt8(ascii: "\n"))
+    out.append(contentsOf: repeatElement(UInt8(ascii: " "), count: indent * level))
   }
 }

@@ -25,24 +25,37 @@ public enum JSONText {
 
   /// `text` as a JSON string in ASCII: all but its printable characters is escaped, as Python writes it.
   public static func asciiQuoted(_ text: String) -> String {
-    if text.utf8.allSatisfy({ (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
-      return "\"" + text + "\""
+    var out: [UInt8] = []
+    appendASCIIQuoted(text, to: &out)
+    return String(decoding: out, as: UTF8.self)
+  }
+
+  /// The same at the end of a larger text.
+  static func appendASCIIQuoted(_ text: String, to out: inout [UInt8]) {
+    out.append(UInt8(ascii: "\""))
+    let isPlain = text.utf8.allSatisfy {
+      (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
     }
-    var out = "\""
-    for unit in text.utf16 {
-      switch unit {
-      case 0x22: out += "\\\""
-      case 0x5C: out += "\\\\"
-      case 0x0A: out += "\\n"
-      case 0x0D: out += "\\r"
-      case 0x09: out += "\\t"
-      case 0x08: out += "\\b"
-      case 0x0C: out += "\\f"
-      case 0x20...0x7E: out.unicodeScalars.append(Unicode.Scalar(UInt8(unit)))
-      default: out += "\\u" + String(UInt32(unit) + 0x10000, radix: 16).dropFirst()
-      }
+    if isPlain {
+      out += text.utf8
+    } else {
+      for unit in text.utf16 { appendEscaped(unit, to: &out) }
     }
-    return out + "\""
+    out.append(UInt8(ascii: "\""))
+  }
+
+  private static func appendEscaped(_ unit: UInt16, to out: inout [UInt8]) {
+    switch unit {
+    case 0x22: out += "\\\"".utf8
+    case 0x5C: out += "\\\\".utf8
+    case 0x0A: out += "\\n".utf8
+    case 0x0D: out += "\\r".utf8
+    case 0x09: out += "\\t".utf8
+    case 0x08: out += "\\b".utf8
+    case 0x0C: out += "\\f".utf8
+    case 0x20...0x7E: out.append(UInt8(unit))
+    default: out += "\\u\(String(UInt32(unit) + 0x10000, radix: 16).dropFirst())".utf8
+    }
   }
 
   /// `value` as a JSON number; nil for infinities and NaN, which JSON cannot say.

@@ -10,7 +10,9 @@ struct AgentCommand: AsyncParsableCommand {
     commandName: "nerve", abstract: "Check the services of this host and register the healthy ones.",
     discussion: """
       SIGHUP reloads the configuration; SIGTERM takes every registration back and ends. Called as hacheck, haup, \
-      hadown, hastatus, halist or hashowdowned, or with that word first, it is that program.
+      hadown, hastatus, halist, hashowdowned or configure_nerve, or with that word first, it is that program. \
+      `nerve status` and `nerve validate` tell about a running agent and about configurations; SIGUSR2 replaces the \
+      running program by the installed one.
       """,
     version: "nerve \(Nerve.version)")
 
@@ -52,6 +54,6 @@ struct AgentCommand: AsyncParsableCommand {
   }
 }
 
-private func environment(_ name: String) -> String? {
+func environment(_ name: String) -> String? {
   getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
 }

@@ -31,8 +31,15 @@ internal import Reactor
         AgentLog.bootstrap(agent: "hacheck", format: .text, level: level)
       }
     }
+    switch name {
+    case "configure_nerve", "configure": return await run(ConfigureCommand.self, arguments)
+    case "status": return await run(StatusCommand.self, arguments)
+    case "validate": return await run(ValidateCommand.self, arguments)
+    default: break
+    }
     guard HacheckTools.names.contains(name) else { return nil }
-    let outcome = await HacheckTools.run(name: name, arguments: arguments, environment: environment())
+    let outcome = await HacheckTools.run(
+      name: name, arguments: arguments, environment: environment(), isTerminal: isatty(STDOUT_FILENO) == 1)
     writeOut(outcome.output, to: STDOUT_FILENO)
     writeOut(outcome.errorOutput, to: STDERR_FILENO)
     return outcome.exitCode
@@ -45,27 +52,32 @@ internal import Reactor
     return values
   }
 
-  /// Runs the agent. Usage errors exit with 2, as the original programs' do; other failures with 1.
   private static func runAgent(_ arguments: [String]) async -> Never {
+    exit(await run(AgentCommand.self, arguments))
+  }
+
+  /// Runs a command.
+  /// - Returns: its exit status. Usage errors are 2, as the original programs' are; other failures 1.
+  private static func run<Command: AsyncParsableCommand>(_ type: Command.Type, _ arguments: [String]) async -> Int32 {
     do {
-      let command = try AgentCommand.parse(arguments)
+      var command = try Command.parse(arguments)
       do {
         try await command.run()
-        exit(0)
+        return 0
       } catch let code as ExitCode {
-        exit(code.rawValue)
+        return code.rawValue
       } catch {
         writeOut("nerve: \(error)\n", to: STDERR_FILENO)
-        exit(1)
+        return 1
       }
     } catch {
-      let text = AgentCommand.fullMessage(for: error)
-      guard AgentCommand.exitCode(for: error) != .success else {
+      let text = Command.fullMessage(for: error)
+      guard Command.exitCode(for: error) != .success else {
         print(text)
-        exit(0)
+        return 0
       }
       writeOut(text + "\n", to: STDERR_FILENO)
-      exit(2)
+      return 2
     }
   }
 }

@@ -4,23 +4,36 @@ internal import Logging
 internal import Reactor
 internal import SynapseAgent
 
+/// `synapse` is two programs: the name it is called by, or its first word, says which.
 @main enum Main {
   /// Everything runs on the event loop; the main thread only waits. An `async` main would bring libdispatch's threads
   /// along, whose watchdog ends the process where /proc shows another process namespace.
   static func main() {
-    Task { @LoopActor in await run(Array(CommandLine.arguments.dropFirst())) }
+    Task { @LoopActor in await start() }
     while true { pause() }
   }
 
-  @LoopActor private static func run(_ words: [String]) async -> Never {
+  @LoopActor private static func start() async -> Never {
+    let called = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+    let words = Array(CommandLine.arguments.dropFirst())
+    if ConfigureSynapse.names.contains(called) { await run(ConfigureCommand.self, words) }
+    if let word = words.first, ConfigureSynapse.names.contains(word) {
+      await run(ConfigureCommand.self, Array(words.dropFirst()))
+    }
+    await run(Agent.self, words)
+  }
+
+  @LoopActor private static func run<Command: AsyncParsableCommand>(
+    _ type: Command.Type, _ words: [String]
+  ) async -> Never {
     do {
-      var command = try Agent.parseAsRoot(words)
-      if var agent = command as? Agent { try await agent.run() } else { try command.run() }
+      var command = try Command.parseAsRoot(words)
+      if var asynchronous = command as? Command { try await asynchronous.run() } else { try command.run() }
       exit(0)
     } catch {
       // The originals' status for wrong usage is 2, the library's is 64.
-      guard Agent.exitCode(for: error) == .validationFailure else { Agent.exit(withError: error) }
-      let message = Array((Agent.fullMessage(for: error) + "\n").utf8)
+      guard Command.exitCode(for: error) == .validationFailure else { Command.exit(withError: error) }
+      let message = Array((Command.fullMessage(for: error) + "\n").utf8)
       _ = message.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
       exit(2)
     }

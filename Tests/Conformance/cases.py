@@ -7,7 +7,10 @@ import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "..", "Golden")
-KINDS = ("hacheck-contract", "hacheck-cli", "hacheck-startup", "nerve", "synapse")
+KINDS = (
+    "hacheck-contract", "hacheck-cli", "hacheck-startup", "nerve", "synapse", "configure_nerve", "local_services",
+    "configure_synapse",
+)
 
 
 class Mismatch(Exception):

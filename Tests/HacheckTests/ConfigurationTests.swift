@@ -1,3 +1,5 @@
+import Reactor
+import TestSupport
 import Testing
 import YAMLConfig
 
@@ -25,13 +27,25 @@ import YAMLConfig
       mysql_password: p
       rlimit_nofile: max
       allow_remote_spool_changes: yes
-      spool_change_networks: [10.0.0.0/8, "::1"]
+      spool_change_networks: [10.0.0.0/8, "::1", this-machine]
       check_networks:
         - 172.16.0.0/12
       http_headers_to_copy: [Host, X-Foo]
+      page_hosts: [hacheck.example]
+      unix_socket: /run/hacheck.sock
+      unix_socket_mode: "0666"
+      max_connections: 77
+      request_timeout: 5
+      user: nobody
+      group: nogroup
       cache_size: 11
       seen_services_size: 12
       max_body_bytes: 13
+      seen_services_time: 14
+      mysql_server_public_key: retrieve
+      redis_username: probe
+      redis_password: secret
+      smtp_hello: probe.test
       """)
     var expected = HacheckConfiguration()
     expected.cacheTime = .seconds(1)
@@ -43,10 +57,19 @@ import YAMLConfig
     (expected.mysqlUsername, expected.mysqlPassword) = ("u", "p")
     expected.descriptorLimit = .maximum
     expected.allowsSpoolChanges = true
-    expected.spoolChangeNetworks = ["10.0.0.0/8", "::1"].compactMap { AddressRange($0) }
+    expected.spoolChangeNetworks =
+      ["10.0.0.0/8", "::1"].compactMap { AddressRange($0).map { .network($0) } } + [.thisMachine]
+    expected.pageHosts = ["hacheck.example"]
+    (expected.unixSocket, expected.unixSocketMode) = ("/run/hacheck.sock", 0o666)
+    (expected.maxConnections, expected.requestTimeout) = (77, .seconds(5))
+    (expected.user, expected.group) = ("nobody", "nogroup")
     expected.checkNetworks = ["172.16.0.0/12"].compactMap { AddressRange($0) }
     expected.headersToCopy = ["Host", "X-Foo"]
     (expected.cacheSize, expected.seenServicesSize, expected.bodyLimit) = (11, 12, 13)
+    expected.seenServicesTime = .seconds(14)
+    expected.mysqlServerKey = .retrieved
+    (expected.redisUsername, expected.redisPassword) = ("probe", "secret")
+    expected.smtpHello = "probe.test"
     #expect(found == expected)
     #expect(warnings.isEmpty)
   }
@@ -60,6 +83,21 @@ import YAMLConfig
     let found = try read("cache_time: \"5\"\nrlimit_nofile: \"1024\"").configuration
     #expect(found.cacheTime == .seconds(5))
     #expect(found.descriptorLimit == .count(1024))
+  }
+
+  @Test func aServersKeyIsReadFromItsFile() throws {
+    let folder = TemporaryDirectory()
+    try AtomicFile.write(Array("PEM".utf8), to: "\(folder.path)/key.pem", mode: 0o600, sync: false)
+    let found = try read("mysql_server_public_key: \(folder.path)/key.pem").configuration
+    #expect(found.mysqlServerKey == .known(Array("PEM".utf8)))
+    #expect(try read("mysql_server_public_key: none").configuration.mysqlServerKey == .unknown)
+    let error = #expect(throws: ConfigError.self) { try read("mysql_server_public_key: \(folder.path)/gone") }
+    #expect(error?.description.contains("write none, retrieve, or the path of a PEM file") == true)
+    #expect(throws: ConfigError.self) { try read("smtp_hello: \"a b\"") }
+  }
+
+  @Test(arguments: ["0640", "\"0640\"", "\"640\"", "0o640"]) func modesAreOctal(_ text: String) throws {
+    #expect(try read("unix_socket_mode: \(text)").configuration.unixSocketMode == 0o640)
   }
 
   @Test func unknownKeysAreWarnings() throws {
@@ -78,6 +116,16 @@ import YAMLConfig
     ("http_headers_to_copy: [\"X Foo\"]", "hacheck.yaml:1:23: http_headers_to_copy: `X Foo` cannot be the name"),
     ("http_headers_to_copy: Host", "hacheck.yaml:1:23: http_headers_to_copy: expected a list"),
     ("rlimit_nofile: many", "hacheck.yaml:1:16: rlimit_nofile: expected an integer"),
+    (
+      "spool_change_networks: [here]",
+      "hacheck.yaml:1:25: spool_change_networks[0]: `here` is no network; write 10.0.0.0/8, fd00::/8, a single address, "
+        + "or this-machine"
+    ),
+    ("unix_socket_mode: \"0999\"", "hacheck.yaml:1:19: unix_socket_mode: `0999` is no mode"),
+    ("unix_socket_mode: \"7777\"", "hacheck.yaml:1:19: unix_socket_mode: `7777` is no mode"),
+    ("max_connections: 0", "hacheck.yaml:1:18: max_connections: 0 is outside"),
+    ("request_timeout: 0", "hacheck.yaml:1:18: request_timeout: 0"),
+    ("page_hosts: name", "hacheck.yaml:1:13: page_hosts: expected a list"),
     ("max_clients: 0", "hacheck.yaml:1:14: max_clients: 0 is outside"),
     ("{a: 1\n", "hacheck.yaml:"),
   ]

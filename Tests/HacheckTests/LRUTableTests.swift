@@ -55,6 +55,16 @@ import Testing
     table.removeAll { _ in true }
     #expect(table.count == 0)
   }
+
+  @Test func theOldestGoWhileTheyAreStale() {
+    var table = LRUTable<String, Int>(capacity: 10)
+    for (number, name) in ["a", "b", "c", "d"].enumerated() { table.set(name, number) }
+    _ = table.use("a")
+    table.removeOldest { $0 < 3 }
+    #expect(table.entries.map(\.key).sorted() == ["a", "d"], "a was used after d was set")
+    table.removeOldest { _ in true }
+    #expect(table.count == 0)
+  }
 }
 
 /// The same numbers for the same seed (SplitMix64).

@@ -58,7 +58,7 @@ import Testing
     #expect(answer.text == "xxxxxxxxxx")
   }
 
-  @Test(arguments: ["http", "https", "tcp", "smtp"])
+  @Test(arguments: ["http", "https", "tcp", "smtp", "redis"])
   @LoopActor func aRefusedConnectionIsAnsweredAtOnce(_ kind: String) async throws {
     // The deadline is far away: an answer that waited for it would never come.
     let hacheck = try ServiceFixture { $0.healthcheckTimeout = .seconds(3600) }
@@ -89,65 +89,6 @@ import Testing
     let answer = try await hacheck.get("/tcp/svc.main/\(listening.port)")
     #expect(answer.status == 200)
     #expect(answer.text.wholeMatch(of: /Connected in [0-9]+\.[0-9][0-9]s/) != nil)
-  }
-
-  static let dialogues: [(greeting: String, reply: String, status: Int, text: String)] = [
-    ("220 hi\r\n", "221 bye\r\n", 200, "Connected in "),
-    ("220-one\r\n220 two\r\n", "221 bye\r\n", 200, "Connected in "),
-    ("220 x\r\n", "221-bye\r\n221 bye\r\n", 200, "Connected in "),
-    ("220 x\r\n", "500 what\r\n", 503, "Got unexpected QUIT response `500 what`"),
-    ("220 x\r\n", "\r\n", 503, "Got unexpected QUIT response ``"),
-    ("220 x\r\n", "", 503, "Peer unexpectedly closed connection"),
-  ]
-
-  @Test(arguments: dialogues)
-  @LoopActor func smtpIsAskedToQuit(_ c: (greeting: String, reply: String, status: Int, text: String)) async throws {
-    let server = ScriptedServer([.send(c.greeting), .receive, .send(c.reply)])
-    defer { server.stop() }
-    let answer = try await ServiceFixture().get("/smtp/mail/\(server.port)/status")
-    #expect(answer.status == c.status)
-    #expect(answer.text.hasPrefix(c.text), "\(answer.text)")
-  }
-
-  /// A greeting of version 10 with the salt `abcdefghijklmnopqrst`.
-  private static let greeting =
-    "\u{49}\0\0\0\n5.5.5\0\u{1}\0\0\0abcdefgh\0" + String(repeating: "\u{1}", count: 18)
-    + "ijklmnopqrst\0mysql_native_password\0"
-
-  static let logins: [(script: [ScriptedServer.Step], status: Int, text: String)] = [
-    (
-      [.send(greeting), .receive, .send("\u{7}\0\0\u{2}\0\0\0\u{2}\0\0\0"), .receive], 200, "MySQL connect response: OK"
-    ),
-    ([.send("\u{2}\0\0\0\u{9}\u{9}")], 503, "the greeting is not MySQL's"),
-    ([.send("")], 503, "MySQL: "),
-    ([.send("\u{7f}\u{7f}\u{7f}\0")], 503, "MySQL: "),
-  ]
-
-  @Test(arguments: logins)
-  @LoopActor func mysqlIsLoggedInTo(_ c: (script: [ScriptedServer.Step], status: Int, text: String)) async throws {
-    let server = ScriptedServer(c.script)
-    defer { server.stop() }
-    let hacheck = try ServiceFixture { ($0.mysqlUsername, $0.mysqlPassword) = ("u", "p") }
-    let answer = try await hacheck.get("/mysql/db/\(server.port)")
-    #expect(answer.status == c.status)
-    #expect(answer.text.hasPrefix(c.text), "\(answer.text)")
-  }
-
-  @Test @LoopActor func mysqlNeedsAnAccount() async throws {
-    let answer = try await ServiceFixture().get("/mysql/db/3306")
-    #expect(answer.status == 500)
-    #expect(answer.text == "No MySQL username/pasword in config file")
-  }
-
-  @Test func passwordsAreScrambled() {
-    func hex(_ bytes: [UInt8]) -> String { bytes.map { String(UInt16($0) + 256, radix: 16).dropFirst() }.joined() }
-    #expect(hex(SHA1.hash([])) == "da39a3ee5e6b4b0d3255bfef95601890afd80709")
-    #expect(hex(SHA1.hash(Array("abc".utf8))) == "a9993e364706816aba3e25717850c26c9cd0d89d")
-    #expect(hex(SHA1.hash([UInt8](repeating: 0x61, count: 1000))) == "291e9a6c66994949b57ba5e650361e98fc36b1ba")
-    #expect(
-      hex(MySQLPacket.scramble("p", salt: Array("abcdefghijklmnopqrst".utf8)))
-        == "92982f1d0d47ce13bc946175aeedd35f1a514d3d")
-    #expect(MySQLPacket.scramble("", salt: []).isEmpty)
   }
 
   @Test(arguments: [
@@ -316,14 +257,14 @@ import Testing
     #expect(try await closed.post("/spool/svc.main/8080/status", "status=down&reason=x").status == 403)
     let elsewhere = try ServiceFixture {
       $0.allowsSpoolChanges = true
-      $0.spoolChangeNetworks = AddressRange("10.0.0.0/8").map { [$0] }
+      $0.spoolChangeNetworks = AddressRange("10.0.0.0/8").map { [.network($0)] }
     }
     let refused = try await elsewhere.post("/spool/svc.main/8080/status", "status=down&reason=x")
     #expect(refused.status == 403)
     #expect(refused.text.contains("spool_change_networks"))
     let here = try ServiceFixture {
       $0.allowsSpoolChanges = true
-      $0.spoolChangeNetworks = AddressRange("127.0.0.0/8").map { [$0] }
+      $0.spoolChangeNetworks = AddressRange("127.0.0.0/8").map { [.network($0)] }
     }
     #expect(try await here.post("/spool/svc.main/8080/status", "status=down&reason=x").status == 200)
   }

@@ -1,4 +1,5 @@
 import Glibc
+import SmartStack
 import TestSupport
 import Testing
 
@@ -95,6 +96,29 @@ import Testing
       output: "DOWN\tinf\tall\tx\nDOWN\tinf\tb:10.0.0.1:80\tx\nDOWN\t4102444800.000000\tb::80\tmaint\n"),
     Case(
       line: "hashowdowned x", code: 2, error: usage("hashowdowned", "Unexpected args for action status_downed: ['x']")),
+    Case(
+      line: "hastatus --json a b", before: ["b": x], code: 1,
+      output: """
+        [
+        {"service": "a", "state": "up", "mark": null},
+        {"service": "b", "state": "down", "mark": {"name": "b", "service": "b", "host": null, "port": null, \
+        "reason": "x", "creation": 1000.5, "expiration": null}}
+        ]
+
+        """),
+    Case(line: "hashowdowned --json", output: "[]\n"),
+    Case(
+      line: "hashowdowned --json", before: ["all": "a \"b\"\n", "b:10.0.0.1:80": maint],
+      output: #"""
+        [
+        {"name": "all", "service": null, "host": null, "port": null, "reason": "a \"b\"\n", "creation": null, \#
+        "expiration": null},
+        {"name": "b:10.0.0.1:80", "service": "b", "host": "10.0.0.1", "port": 80, "reason": "maint", \#
+        "creation": 1000.5, "expiration": 4102444800.0}
+        ]
+
+        """#),
+    Case(line: "hadown --json x", code: 2, error: usage("hadown", "--json: action down prints nothing")),
     Case(line: "halist -p none", code: 2, error: usage("halist", "option -p: none is no port")),
   ]
 
@@ -146,6 +170,11 @@ import Testing
     #expect(lines.count == 2)
     #expect(lines[0].hasPrefix(#"a.main last_response={"code": 200, "remote_ip": "127.0.0.1", "ts": "#))
     #expect(lines[1].hasPrefix("b.main "))
+    let json = await HacheckTools.run(name: "halist", arguments: ["--json", "-p", "\(hacheck.port)"], environment: [:])
+    let items = try #require(JSONValue(Array(json.output.utf8)))
+    guard case .array(let objects) = items else { return #expect(Bool(false), "\(json.output)") }
+    #expect(objects.map { $0["service"] } == [.string("a.main"), .string("b.main")])
+    #expect(objects.first?["last_response"]?["code"]?.double == 200)
     let nobody = await HacheckTools.run(
       name: "halist", arguments: ["-p", "\(ScriptedServer.refusing.port)"], environment: [:])
     #expect(nobody.exitCode == 1)

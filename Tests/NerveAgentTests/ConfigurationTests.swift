@@ -15,6 +15,7 @@ import ZooKeeper
       serviceText(
         #"""
         "reporter_type": "zookeeper", "check_interval": 2.0, "check_mocked": false, "zk_cluster_name": "x",
+        "max_repeated_report_failures": 10,
         "node_type": "persistent", "ttl_seconds": 30,
         "rate_limiting": {"average_rate": 2, "max_burst": 5, "shadow_mode": false},
         "checks": [
@@ -26,8 +27,8 @@ import ZooKeeper
     #expect(configuration.warnings.isEmpty)
     let service = try #require(configuration.services.first)
     #expect(service.interval == .seconds(2))
-    #expect(service.registry.registration.mode == .persistent)
-    #expect(service.registry.renewal == .seconds(30))
+    #expect(service.registry.zooKeeper?.registration.mode == .persistent)
+    #expect(service.registry.zooKeeper?.renewal == .seconds(30))
     #expect(service.rateLimit == RateLimit(averageRate: 2, maxBurst: 5, isShadow: false))
     #expect(service.checks.map(\.name) == ["http-127.0.0.1:6666/status", "web tcp-10.0.0.5:3000", "never"])
     #expect(service.checks.map(\.rise) == [2, 1, 1])
@@ -74,7 +75,7 @@ import ZooKeeper
   @Test func oneSessionPerEnsembleHoweverItIsWritten() throws {
     func ensemble(_ hosts: String) throws -> String? {
       let text = serviceText("").replacing(#"["127.0.0.1:2181"]"#, with: hosts)
-      return try load(text).services.first?.registry.ensemble
+      return try load(text).services.first?.registry.zooKeeper?.ensemble
     }
     #expect(try ensemble(#"["b:2181", "a:2182", "b:2181"]"#) == "a:2182,b:2181")
     #expect(try ensemble(#"["b", "a:2182"]"#) == "a:2182,b:2181")
@@ -84,7 +85,7 @@ import ZooKeeper
 
   @Test func theTrailingSlashOfAPathIsDropped() throws {
     let service = try #require(try load(serviceText("").replacing("/nerve/web", with: "/nerve/web/")).services.first)
-    #expect(service.registry.directory == "/nerve/web")
+    #expect(service.registry.zooKeeper?.directory == "/nerve/web")
   }
 
   @Test func servicesInFilesOfTheirOwn() throws {
@@ -166,7 +167,7 @@ import ZooKeeper
     (#""port": 0"#, "services.web.port: 0 is outside 1...65535"),
     (#""port": null"#, "services.web.port: is null, and a value is needed"),
     (#""host": """#, "services.web.host: an address or a name is needed"),
-    (#""reporter_type": "smoke""#, "services.web.reporter_type: 'smoke' is not one of zookeeper"),
+    (#""reporter_type": "smoke""#, "services.web.reporter_type: 'smoke' is not one of zookeeper, etcd, file"),
     (
       #""node_type": "ephemeral-ish""#,
       "services.web.node_type: 'ephemeral-ish' is not one of ephemeral, ephemeral_sequential, persistent, "
@@ -185,7 +186,10 @@ import ZooKeeper
       "services.web.rate_limiting.average_rate: -1 is outside 0.0...1000000000.0"
     ),
     (#""checks": {"type": "tcp"}"#, "services.web.checks: expected a list, found a mapping"),
-    (#""checks": [{"type": "redis"}]"#, "services.web.checks[0].type: 'redis' is not one of http, noop, tcp"),
+    (
+      #""checks": [{"type": "smoke"}]"#,
+      "services.web.checks[0].type: 'smoke' is not one of exec, http, mysql, noop, rabbitmq, redis, tcp"
+    ),
     (#""checks": [{}]"#, "services.web.checks[0]: the key 'type' is missing"),
     (#""checks": [{"type": "http"}]"#, "services.web.checks[0]: the key 'uri' is missing"),
     (

@@ -147,7 +147,7 @@ import ZooKeeper
   @Test("payloads", arguments: cases) func payload(_ c: Case) throws {
     let configuration = try load(serviceText(c.more))
     #expect(configuration.problems.map(\.description) == [])
-    let registration = try #require(configuration.services.first).registry.registration
+    let registration = try #require(configuration.services.first?.registry.zooKeeper?.registration)
     #expect(String(decoding: registration.data, as: UTF8.self) == c.json)
     #expect(registration.name == c.node)
     #expect(registration.mode == .ephemeralSequential)
@@ -157,13 +157,14 @@ import ZooKeeper
     let text = serviceText("").replacing("\"port\": 3000", with: "\"port\": \"3000\"")
     let service = try #require(try load(text).services.first)
     #expect(service.port == 3000)
-    #expect(String(decoding: service.registry.registration.data, as: UTF8.self).contains(#""port":"3000""#))
+    let registration = try #require(service.registry.zooKeeper?.registration)
+    #expect(String(decoding: registration.data, as: UTF8.self).contains(#""port":"3000""#))
   }
 
   @Test func tooLongForAName() throws {
     let long = String(repeating: "x", count: 50_000)
     let service = try #require(
       try load(serviceText(#""use_path_encoding": true, "labels": {"l": "\#(long)"}"#)).services.first)
-    #expect(service.registry.registration.name == "host1_")
+    #expect(service.registry.zooKeeper?.registration.name == "host1_")
   }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import SmartStack
 import TestSupport
 import Testing
 
@@ -53,12 +54,59 @@ import Testing
     }
   }
 
+  @Test func theRunningOneTellsWhatItDoes() async throws {
+    try await withProgram { world, nerve, observer in
+      let table = try await tool(["status", "-c", world.configurationPath])
+      #expect(table.status == .exited(0))
+      let text = String(decoding: table.output, as: UTF8.self)
+      #expect(text.contains("pid \(nerve.pid): 1 of 1 services up, ZooKeeper connected\n"))
+      #expect(text.contains("/nerve/web/host1_0000000000"))
+      #expect(try await world.post("web.main/0", "status=down&reason=test&expiration=9999999999") == 200)
+      try await observer.sees(0, "drained")
+      let json = try await tool(["status", "--json", "-c", world.configurationPath])
+      #expect(json.status == .exited(1))
+      let service = try #require(JSONValue(json.output)?["services"]?.array?.first)
+      #expect(service["drained"] == true && service["state"] == "down" && service["place"] == nil)
+      await nerve.kill()
+      let silence = try await tool(["status", "-c", world.configurationPath])
+      #expect(silence.status == .exited(2))
+      #expect(String(decoding: silence.errorOutput, as: UTF8.self).contains("no agent answers at"))
+    }
+  }
+
+  @Test func aChangedFileNeedsNoSignalIfThatIsWanted() async throws {
+    try await withProgram(more: #", "reload_on_change": true"#) { world, _, _ in
+      let other = try await world.observe("/nerve/other")
+      let task = try world.target()
+      world.configure(
+        world.service("other", check: world.http(task)), more: #", "reload_on_change": true"#)
+      try await other.sees(1, "the new service")
+    }
+  }
+
+  @Test func validateNamesWhatIsWrong() async throws {
+    let directory = TemporaryDirectory()
+    let (good, bad) = (directory.path + "/good.json", directory.path + "/bad.json")
+    writeFile(good, serviceText("\"checks\": []"))
+    writeFile(bad, "{\"instance_id\": \"host1\", \"services\": {\"web\": {}}}")
+    let result = try await tool(["validate", good, bad])
+    #expect(result.status == .exited(1))
+    #expect(String(decoding: result.output, as: UTF8.self) == "\(good) is valid\n")
+    #expect(String(decoding: result.errorOutput, as: UTF8.self).contains("bad.json:1:"))
+  }
+
+  private func tool(_ arguments: [String]) async throws -> ChildResult {
+    try await ChildProcess.run(AgentProgram.path(of: "nerve"), arguments, deadline: .seconds(30))
+  }
+
   /// A nerve with one registered service, checked through its hacheck.
-  private func withProgram(_ body: @LoopActor (AgentWorld, AgentProgram, Observer) async throws -> Void) async throws {
+  private func withProgram(
+    more: String = "", _ body: @LoopActor (AgentWorld, AgentProgram, Observer) async throws -> Void
+  ) async throws {
     try await withWorld { world in
       let task = try world.target()
       // Past any round of the tests: a check passing once more is not what keeps the registration.
-      world.configure(world.service("web", check: world.throughHacheck(task), interval: 60))
+      world.configure(world.service("web", check: world.throughHacheck(task), interval: 60), more: more)
       let nerve = AgentProgram(
         "nerve", ["-c", world.configurationPath, "--log-level", "debug"], logPath: world.directory.path + "/nerve.log")
       try nerve.start()

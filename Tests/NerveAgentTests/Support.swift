@@ -41,11 +41,12 @@ func service(
   let payload = RegistrationPayload(host: "10.0.0.5", port: "3000", name: "host1", weight: weight)
   return ServiceConfiguration(
     key: name, name: name, host: "10.0.0.5", port: 3000,
-    registry: ZooKeeperTarget(
-      ensemble: ensemble,
-      registration: Registration(
-        directory: "/nerve/\(name)", name: payload.nodeName(pathEncoded: false), data: Array(payload.json.utf8),
-        mode: mode)),
+    registry: .zooKeeper(
+      ZooKeeperTarget(
+        ensemble: ensemble,
+        registration: Registration(
+          directory: "/nerve/\(name)", name: payload.nodeName(pathEncoded: false), data: Array(payload.json.utf8),
+          mode: mode))),
     checks: checks, interval: interval, isMocked: false, rateLimit: rateLimit)
 }
 

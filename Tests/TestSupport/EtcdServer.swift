@@ -46,14 +46,17 @@ public import Reactor
     }
   }
 
-  private func isHealthy() async -> Bool {
+  private func isHealthy(within patience: Duration = .seconds(5)) async -> Bool {
     let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/health")
-    guard let answer = try? await HTTPClient.send(request, deadline: .seconds(5)) else { return false }
+    guard let answer = try? await HTTPClient.send(request, deadline: patience) else { return false }
     return answer.status == 200 && String(decoding: answer.body, as: UTF8.self).contains("\"true\"")
   }
 
-  /// Stands still, with its connections open.
-  public func pause() { child?.signal(SIGSTOP) }
+  /// Stands still, with its connections open; returns when that has taken effect.
+  public func pause() async throws {
+    child?.signal(SIGSTOP)
+    try await eventually("etcd is silent") { await !self.isHealthy(within: .milliseconds(200)) }
+  }
 
   /// Goes on after ``pause()``.
   public func resume() { child?.signal(SIGCONT) }

@@ -88,6 +88,9 @@ public struct LoopbackConnection: Sendable {
   /// Waits until the peer has closed, ignoring what it sends.
   public func waitForClose() { while !receive().isEmpty {} }
 
+  /// Says that nothing more will be sent; the peer may go on.
+  public func endOutput() { shutdown(descriptor, Int32(SHUT_WR)) }
+
   /// Makes the coming close a reset.
   public func resetOnClose() {
     var option = linger(l_onoff: 1, l_linger: 0)

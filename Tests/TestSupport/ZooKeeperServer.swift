@@ -22,16 +22,20 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   public private(set) var pid: pid_t = 0
 
   private let directory = TemporaryDirectory()
+  private let isMember: Bool
 
   /// - Parameters:
   ///   - tick: sessions are given between 2 and 20 of them, unless the next two say otherwise. A session
   ///     ends with the first tick after its timeout.
   ///   - minSessionTimeout: the shortest session a client gets.
   ///   - maxSessionTimeout: the longest one.
+  ///   - member: its number in an ensemble, and the ensemble's lines of the configuration; nil stands alone.
   public init(
-    tick: Duration = .milliseconds(200), minSessionTimeout: Duration? = nil, maxSessionTimeout: Duration? = nil
+    tick: Duration = .milliseconds(200), minSessionTimeout: Duration? = nil, maxSessionTimeout: Duration? = nil,
+    member: (id: Int, lines: [String])? = nil
   ) throws {
     port = try freePort()
+    isMember = member != nil
     var lines = [
       "tickTime=\(tick.wholeMilliseconds)", "dataDir=\(directory.path)/data", "clientPort=\(port)",
       "clientPortAddress=127.0.0.1", "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*",
@@ -40,7 +44,8 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     if let minSessionTimeout { lines.append("minSessionTimeout=\(minSessionTimeout.wholeMilliseconds)") }
     if let maxSessionTimeout { lines.append("maxSessionTimeout=\(maxSessionTimeout.wholeMilliseconds)") }
     mkdir(directory.path + "/data", 0o700)
-    try write(lines, to: "zoo.cfg")
+    if let member { try write(["\(member.id)"], to: "data/myid") }
+    try write(lines + (member?.lines ?? []), to: "zoo.cfg")
     try write(
       [
         "log4j.rootLogger=WARN, F", "log4j.appender.F=org.apache.log4j.FileAppender",
@@ -67,19 +72,31 @@ public struct ServerTrouble: Error, CustomStringConvertible {
 
   /// Starts the server and returns when it answers; the first time with no data, later with what it had.
   public func start() async throws {
+    try launch()
+    try await isServing()
+  }
+
+  /// Starts the server; a member of an ensemble answers when there are enough of them.
+  public func launch() throws {
     precondition(pid == 0, "this server is running")
+    let main = isMember ? "quorum.QuorumPeerMain" : "ZooKeeperServerMain"
     pid = try spawn([
       "/usr/bin/setpriv", "--pdeathsig", "KILL", "java", "-Xmx256m", "-Xshare:auto", "-XX:TieredStopAtLevel=1",
       "-XX:+UseSerialGC", "-Dzookeeper.forceSync=no", "-Dzookeeper.jmx.log4j.disable=true",
       "-Dlog4j.configuration=file:\(directory.path)/log4j.properties", "-cp",
-      "\(directory.path):/usr/share/java/zookeeper.jar", "org.apache.zookeeper.server.ZooKeeperServerMain",
+      "\(directory.path):/usr/share/java/zookeeper.jar", "org.apache.zookeeper.server.\(main)",
       "\(directory.path)/zoo.cfg",
     ])
+  }
+
+  /// Returns when the server serves clients.
+  public func isServing() async throws {
     do {
       try await eventually("ZooKeeper answers on port \(port)", within: .seconds(60)) { [self] in
         try failIfEnded()
         // A server that is just starting may accept and say nothing: ask again rather than wait for it.
-        return await fourLetters("ruok", patience: .milliseconds(100)) == "imok"
+        if !isMember { return await fourLetters("ruok", patience: .milliseconds(100)) == "imok" }
+        return await fourLetters("srvr", patience: .milliseconds(100)).contains("Mode: ")
       }
     } catch let timeout as ConditionTimeout {
       throw ServerTrouble(description: "\(timeout); its output: \(output)")

@@ -41,13 +41,15 @@ public enum HacheckProgram {
     }
     do {
       var (configuration, warnings) = try configuration(options)
+      let privileges = try Privileges(user: configuration.user, group: configuration.group)
       try setDescriptorLimit(configuration.descriptorLimit)
       try leadStandardError(to: configuration.logPath)
+      try handOver(configuration, to: privileges)
       startLog(options["verbose"] == nil ? .warning : .debug)
       let logger = Logger(label: "hacheck")
       for warning in warnings { logger.warning("configuration", [.reason: warning]) }
       configuration.hostAddress = OwnAddresses.resolveHostBlocking()
-      try await serve(configuration, logger)
+      try await serve(configuration, privileges, logger)
       return 0
     } catch {
       write("hacheck: \(error)\n", to: STDERR_FILENO)
@@ -72,13 +74,26 @@ public enum HacheckProgram {
     return (configuration, warnings)
   }
 
-  @LoopActor private static func serve(_ configuration: HacheckConfiguration, _ logger: Logger) async throws {
+  @LoopActor private static func serve(
+    _ configuration: HacheckConfiguration, _ privileges: Privileges?, _ logger: Logger
+  ) async throws {
     let service = HacheckService(configuration: configuration, logger: logger, metrics: Metrics())
-    try service.start()
+    // Ports below 1024 are root's to open; the spool is read as whoever goes on, so that a folder that the account
+    // may not read is noticed now. No request is answered before both are done: the loop runs this first.
+    try service.listen()
     defer { service.stop() }
+    if let path = configuration.unixSocket { try privileges?.own(path) }
+    try privileges?.take()
+    try service.open()
     var reopening: SignalSource?
     if configuration.logPath != "stderr", configuration.logPath != "stdout" {
-      reopening = SignalSource(SIGHUP) { try? leadStandardError(to: configuration.logPath) }
+      reopening = SignalSource(SIGHUP) {
+        do {
+          try leadStandardError(to: configuration.logPath)
+        } catch {
+          logger.error("log cannot be opened anew, the old file goes on", [.reason: "\(error)"])
+        }
+      }
     }
     defer { reopening?.cancel() }
     await firstSignal([SIGTERM, SIGINT, SIGQUIT])
@@ -99,6 +114,14 @@ public enum HacheckProgram {
   }
 
   // MARK: The process
+
+  /// Makes the spool while root still can, and gives it and the log to the account.
+  private static func handOver(_ configuration: HacheckConfiguration, to privileges: Privileges?) throws {
+    guard let privileges else { return }
+    try SpoolDirectory(root: configuration.spoolRoot).prepare(forWriting: false)
+    try privileges.own(configuration.spoolRoot)
+    if configuration.logPath.hasPrefix("/") { try privileges.own(configuration.logPath) }
+  }
 
   private static func setDescriptorLimit(_ wanted: HacheckConfiguration.DescriptorLimit?) throws {
     guard let wanted else { return }

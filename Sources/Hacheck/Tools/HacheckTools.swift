@@ -24,7 +24,10 @@ public enum HacheckTools {
   ///   - name: one of ``names``.
   ///   - arguments: without the command's name.
   ///   - environment: `SUDO_USER` and `SSH_USER` say who marks something down.
-  public static func run(name: String, arguments: [String], environment: [String: String]) async -> Outcome {
+  ///   - isTerminal: whether a person reads the output: `hashowdowned` then tells times in words.
+  public static func run(
+    name: String, arguments: [String], environment: [String: String], isTerminal: Bool = false
+  ) async -> Outcome {
     let command: ToolCommand
     do {
       command = try ToolCommand(name, arguments)
@@ -41,7 +44,7 @@ public enum HacheckTools {
       case .up: return try command.up()
       case .down: return try command.down(by: ToolCommand.person(environment), now: now())
       case .status: return try command.status(now: now())
-      case .statusDowned: return try command.showDowned(now: now())
+      case .statusDowned: return try command.showDowned(now: now(), inWords: isTerminal)
       case .list: return try await command.list()
       }
     } catch {
@@ -72,6 +75,7 @@ struct ToolCommand {
   private let reason: String
   private let expiration: Double?
   private let agentPort: Int
+  private let wantsJSON: Bool
 
   /// Who must say why, in person: a file of account names with comments.
   private static let nonhumansPath = "/etc/nonhumans"
@@ -87,6 +91,7 @@ struct ToolCommand {
     CommandLineOptions.Option("P", "service-port", .integer, "Port to check/set status for"),
     CommandLineOptions.Option("H", "service-host", .text, "Service host to check/set status for"),
     CommandLineOptions.Option("p", "port", .text, "Port that the hacheck daemon is running on (default 3333)"),
+    CommandLineOptions.Option(nil, "json", .flag, "Print JSON (hastatus, hashowdowned, halist)"),
   ]
 
   static func usage(_ name: String) -> String { "\(name) [options] service_name(s)" }
@@ -109,6 +114,7 @@ struct ToolCommand {
     host = options["service-host"].flatMap { $0.isEmpty ? nil : $0 }
     port = options.integer("service-port")
     reason = options["reason"] ?? ""
+    wantsJSON = options["json"] != nil
     expiration = options["expiration"].flatMap { Double(decimal: $0) }
     guard let agentPort = Int(options["port"] ?? "3333"), (1...65535).contains(agentPort) else {
       throw .wrong("option -p: \(options["port"] ?? "") is no port")
@@ -118,6 +124,9 @@ struct ToolCommand {
   }
 
   private func validate() throws(CommandLineOptions.Problem) {
+    if wantsJSON, action == .up || action == .down {
+      throw .wrong("--json: action \(action.rawValue) prints nothing")
+    }
     let takesServices = action == .up || action == .down || action == .status
     guard takesServices else {
       if services.isEmpty { return }
@@ -182,16 +191,16 @@ struct ToolCommand {
 
   func status(now: Double) throws -> HacheckTools.Outcome {
     try directory.prepare(forWriting: false)
-    var outcome = HacheckTools.Outcome()
-    for service in services {
-      guard let (mark, hint) = try markInForce(service, now: now) else {
-        outcome.output += "UP\t\(service)\n"
-        continue
-      }
-      outcome.exitCode = 1
-      outcome.output += ToolCommand.line(mark, shown: ToolCommand.shown(scope(service)), hint: hint)
-    }
-    return outcome
+    let found = try services.map { ($0, try markInForce($0, now: now)) }
+    let exitCode: Int32 = found.contains { $0.1 != nil } ? 1 : 0
+    let output =
+      wantsJSON
+      ? ToolJSON.list(found.map { ToolJSON.status($0.0, $0.1?.mark) })
+      : found.map { service, found in
+        guard let (mark, hint) = found else { return "UP\t\(service)\n" }
+        return ToolCommand.line(mark, shown: ToolCommand.shown(scope(service)), hint: hint)
+      }.joined()
+    return HacheckTools.Outcome(exitCode: exitCode, output: output)
   }
 
   /// The instance's own mark, else the service's, else the one on everything, with the words that tell.
@@ -205,14 +214,15 @@ struct ToolCommand {
     return nil
   }
 
-  func showDowned(now: Double) throws -> HacheckTools.Outcome {
+  func showDowned(now: Double, inWords: Bool) throws -> HacheckTools.Outcome {
     try directory.prepare(forWriting: false)
-    var outcome = HacheckTools.Outcome()
-    for name in try directory.names() {
-      guard let mark = try mark(name, now: now) else { continue }
-      outcome.output += ToolCommand.line(mark, shown: ToolCommand.shown(mark.scope), hint: "")
+    let marks = try directory.names().compactMap { try mark($0, now: now) }
+    if wantsJSON { return HacheckTools.Outcome(output: ToolJSON.list(marks.map(ToolJSON.mark))) }
+    let lines = marks.map { mark in
+      let end = inWords ? ToolCommand.endInWords(mark, now: now) : ToolCommand.end(mark)
+      return "DOWN\t\(end)\t\(ToolCommand.shown(mark.scope))\t\(mark.reason)\n"
     }
-    return outcome
+    return HacheckTools.Outcome(output: lines.joined())
   }
 
   private func mark(_ name: String, now: Double) throws(FileError) -> SpoolMark? {
@@ -228,7 +238,13 @@ struct ToolCommand {
   }
 
   private static func line(_ mark: SpoolMark, shown: String, hint: String) -> String {
-    "DOWN\t\(mark.expiration?.sixDecimals ?? "inf")\t\(shown)\t\(mark.reason)\(hint)\n"
+    "DOWN\t\(end(mark))\t\(shown)\t\(mark.reason)\(hint)\n"
+  }
+
+  private static func end(_ mark: SpoolMark) -> String { mark.expiration?.sixDecimals ?? "inf" }
+
+  private static func endInWords(_ mark: SpoolMark, now: Double) -> String {
+    mark.expiration.map { "\(TimeWords.length(seconds: $0 - now)) left" } ?? "no end"
   }
 
   // MARK: halist
@@ -240,15 +256,17 @@ struct ToolCommand {
     guard response.status == 200, let answer = JSONValue(response.body, dialect: .python),
       case .array(let items) = answer["seen_services"]
     else { throw ToolFailure(description: "port \(agentPort) answers, but not as hacheck does") }
-    return HacheckTools.Outcome(
-      output: items.compactMap(ToolCommand.listed).sorted { $0.name < $1.name }.map(\.line).joined())
+    let listed = items.compactMap(ToolCommand.listed).sorted { $0.name < $1.name }
+    if wantsJSON { return HacheckTools.Outcome(output: ToolJSON.list(listed.map { ToolJSON.seen($0.name, $0.last) })) }
+    let lines = listed.map { name, last in last.map { "\(name) last_response=\($0)\n" } ?? "\(name)\n" }
+    return HacheckTools.Outcome(output: lines.joined())
   }
 
-  private static func listed(_ item: JSONValue) -> (name: String, line: String)? {
+  private static func listed(_ item: JSONValue) -> (name: String, last: JSONValue?)? {
     switch item {
-    case .string(let name): (name, "\(name)\n")
+    case .string(let name): (name, nil)
     case .array(let pair):
-      if pair.count == 2, case .string(let name) = pair[0] { (name, "\(name) last_response=\(pair[1])\n") } else { nil }
+      if pair.count == 2, case .string(let name) = pair[0] { (name, pair[1]) } else { nil }
     default: nil
     }
   }

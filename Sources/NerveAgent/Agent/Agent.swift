@@ -55,7 +55,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// The agent's metrics; hacheck's are in it too.
   public let metrics = Metrics()
 
-  private let options: AgentOptions
+  let options: AgentOptions
   let logger: Logger
   private let clock: LoopClock
   private let environment: RunnerEnvironment
@@ -66,11 +66,16 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   var hacheck: EmbeddedHacheck?
   private var spoolObservation: SpoolObservation?
   var ensembles: Ensembles?
+  var registries: Registries?
+  private let commandTurns = Turns(NerveConfiguration.defaultCommandLimit)
   var services: ServiceSet?
   private var heartbeat: Heartbeat?
   /// What the program before this one in this process left.
   private var inherited: Succession?
   var isBeingReplaced = false
+  private var statusSocket: StatusSocket?
+  private var watches: [FileWatch] = []
+  private var reloadTimer: LoopTimer?
 
   /// An agent that does nothing yet.
   public init(options: AgentOptions, logger: Logger, clock: LoopClock = .system) {
@@ -91,7 +96,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     }
   }
 
-  nonisolated private static func loader(_ options: AgentOptions) -> NerveConfigurationLoader {
+  nonisolated static func loader(_ options: AgentOptions) -> NerveConfigurationLoader {
     NerveConfigurationLoader(path: options.configuration, instanceID: options.instanceID)
   }
 
@@ -127,6 +132,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     prepareServices(configuration, state)
     put(configuration)
     inherited = nil
+    listenForStatus(configuration, state)
     environment.original.started()
   }
 
@@ -164,29 +170,35 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     let ensembles = Ensembles(
       sessionTimeout: options.sessionTimeout, store: store, inherited: inherited?.sessions ?? [:], clock: clock,
       logger: logger, metrics: metrics)
-    let (environment, hacheck, clock) = (environment, hacheck, clock)
+    let registries = Registries(instanceID: configuration.instanceID, ensembles: ensembles, environment: environment)
+    let (environment, hacheck, clock, commandTurns) = (environment, hacheck, clock, commandTurns)
     let services = ServiceSet(
       environment: environment,
       factory: ServiceSet.Factory(
-        checks: { CheckFactory(embedded: hacheck, clock: clock).checks(of: $0) },
-        reporter: { service in
-          ZooKeeperReporter(
-            service: service.name, target: service.registry,
-            ensemble: ensembles.join(service.registry, original: environment.original), environment: environment)
-        },
-        ended: { await ensembles.leave($0.registry) }),
+        checks: { CheckFactory(embedded: hacheck, turns: commandTurns, clock: clock).checks(of: $0) },
+        reporter: { registries.reporter(for: $0) }, ended: { await registries.ended($0) }),
       drains: drains)
-    services.onAllReported = { [weak self] in self?.dropLeftovers() }
+    services.onAllReported = { [weak self] in self?.allReported() }
     services.remembered = { [weak self] in self?.inherited?.memories(of: $0) }
-    (self.ensembles, self.services) = (ensembles, services)
+    (self.ensembles, self.registries, self.services) = (ensembles, registries, services)
+  }
+
+  private func listenForStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
+    guard let path = Agent.socketPath(configuration, in: state) else { return }
+    do {
+      statusSocket = try StatusSocket(path: path) { [weak self] in self?.status() ?? .null }
+    } catch {
+      logger.warning("nerve status will get no answer", [.path: path, .reason: "\(error)"])
+    }
+  }
+
+  private func allReported() {
+    dropLeftovers()
+    clock.schedule(after: .seconds(5)) { Heap.trim() }
   }
 
   private func dropLeftovers() {
-    guard let ensembles, let services else { return }
-    let directories = Dictionary(
-      grouping: services.running.values.map(\.registry), by: \.ensemble
-    ).mapValues { Set($0.map(\.directory)) }
-    ensembles.dropLeftovers(in: directories)
+    if let services { registries?.dropLeftovers(of: Array(services.running.values)) }
   }
 
   // MARK: Configuration
@@ -205,6 +217,26 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       environment.meters.refusedReloads.increment()
       logger.error("configuration refused, the one before stays in force", [.reason: "\(error)"])
     }
+  }
+
+  /// `reload_on_change`: a change of the file or of `service_conf_dir` is as good as a SIGHUP.
+  private func watchFiles(_ configuration: NerveConfiguration) {
+    let paths = configuration.reloadsOnChange ? [options.configuration] + configuration.serviceDirectories : []
+    for watch in watches { watch.cancel() }
+    watches = paths.compactMap { path in
+      do {
+        return try FileWatch(path: path) { [weak self] _ in self?.reloadSoon() }
+      } catch {
+        logger.warning("changes of the configuration will not be noticed", [.path: path, .reason: "\(error)"])
+        return nil
+      }
+    }
+  }
+
+  /// Files that belong together are often written one after the other.
+  private func reloadSoon() {
+    if reloadTimer?.isPending == true { return }
+    reloadTimer = clock.schedule(after: .milliseconds(100)) { [weak self] in self?.reloadAsService() }
   }
 
   private func reloadAsService() {
@@ -235,6 +267,12 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         }
       }
     }
+    commandTurns.limit = configuration.commandLimit
+    if current?.reloadsOnChange != configuration.reloadsOnChange
+      || current?.serviceDirectories != configuration.serviceDirectories
+    {
+      watchFiles(configuration)
+    }
     let plan = services?.apply(configuration)
     current = configuration
     logger.notice("configuration in force", [.path: options.configuration, .count: configuration.services.count])
@@ -250,8 +288,10 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   func stop() async {
     logger.notice("stopping", [.count: services?.running.count ?? 0])
     heartbeat?.stop()
+    statusSocket?.close()
+    for watch in watches { watch.cancel() }
     await services?.stop(within: Agent.stopLimit)
-    await ensembles?.closeAll()
+    await registries?.closeAll()
     spoolObservation?.cancel()
     hacheck?.stop()
     environment.original.stopped()
@@ -262,8 +302,10 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// Leaves every registration where it is, for a successor that carries the sessions on.
   func abandon() async {
     heartbeat?.stop()
+    statusSocket?.close()
+    for watch in watches { watch.cancel() }
     services?.leave()
-    await ensembles?.abandonAll()
+    await registries?.abandonAll()
     spoolObservation?.cancel()
     hacheck?.stop()
     lock = nil
@@ -277,8 +319,8 @@ extension Agent {
   func runner(_ name: String) -> ServiceRunner? { services?.runners[name] }
   /// Whether hacheck's port is ours.
   var isHacheckListening: Bool { hacheck?.isListening ?? false }
-  /// Whether every ensemble answers.
-  var isConnected: Bool { ensembles?.areConnected ?? false }
+  /// Whether every registry answers.
+  var isConnected: Bool { registries?.areConnected ?? false }
   /// The session with the only ensemble.
   var session: SavedSession? { ensembles?.sessions.values.first }
 }

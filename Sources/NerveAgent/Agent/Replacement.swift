@@ -54,7 +54,7 @@ extension Agent {
       succession.leave(listeners: listeners.descriptors, at: listeners.place)
     }
     services?.leave()
-    await ensembles?.abandonAll()
+    await registries?.abandonAll()
     do {
       try succession.handover.replaceProcess(by: path)
     } catch {

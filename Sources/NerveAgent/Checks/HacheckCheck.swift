@@ -40,37 +40,13 @@ internal import SmartStack
       guard !result.passed, embedded.takeOver() else { return result }
     }
     let started = clock.now
-    let race = AnswerRace()
+    let race = DeadlineRace<CheckAnswer>()
     let (service, request) = (embedded.service, request)
     Task.immediate { @LoopActor in race.finish(await service.check(request)) }
-    let answer = await race.answer(within: deadline, clock: clock)
+    let answer = await race.value(within: deadline, clock: clock)
     let elapsed = clock.now - started
     guard let answer else { return CheckResult(passed: false, detail: "no answer in time", elapsed: elapsed) }
     let (passed, detail) = HTTPCheck.judge(status: answer.status, body: answer.body, expect: expect)
     return CheckResult(passed: passed, detail: detail, elapsed: elapsed)
-  }
-}
-
-/// An answer or a deadline, whichever comes first. An answer that is there at once (cached, or a mark)
-/// costs no timer.
-@LoopActor private final class AnswerRace {
-  private var answer: CheckAnswer?
-  private var isDecided = false
-  private var continuation: CheckedContinuation<Void, Never>?
-
-  func finish(_ answer: CheckAnswer?) {
-    guard !isDecided else { return }
-    isDecided = true
-    self.answer = answer
-    continuation?.resume()
-    continuation = nil
-  }
-
-  func answer(within deadline: Duration, clock: LoopClock) async -> CheckAnswer? {
-    if isDecided { return answer }
-    let timer = clock.schedule(after: deadline) { [weak self] in self?.finish(nil) }
-    await withCheckedContinuation { continuation = $0 }
-    timer.cancel()
-    return answer
   }
 }

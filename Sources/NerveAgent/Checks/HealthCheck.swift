@@ -68,7 +68,7 @@ internal import SmartStack
   func probe(deadline: Duration) async -> CheckResult {
     let started = clock.now
     do {
-      let response = try await HTTPClient.send(request.get(), deadline: deadline)
+      let response = try await HTTPClient.send(request.get(), deadline: deadline, timeouts: settings.timeouts)
       let (passed, detail) = HTTPCheck.judge(
         status: response.status, body: response.body, expect: settings.expect)
       return CheckResult(passed: passed, detail: detail, elapsed: clock.now - started)

@@ -6,6 +6,8 @@ internal import YAMLConfig
 /// Everything `nerve.conf.json` says, checked. One bad service does not spoil the others: it is left out
 /// and named in ``problems``.
 struct NerveConfiguration: Sendable {
+  static let defaultCommandLimit = 16
+
   /// The name this host registers under.
   var instanceID: String
   /// The services that are in order, by name.
@@ -18,6 +20,12 @@ struct NerveConfiguration: Sendable {
   var hacheck: HacheckConfiguration?
   /// `state_dir`, as written.
   var stateDirectory: String?
+  /// `max_exec_checks`: commands of exec checks that run at one time.
+  var commandLimit = NerveConfiguration.defaultCommandLimit
+  /// `reload_on_change`: whether a change of the files is noticed without a SIGHUP.
+  var reloadsOnChange = false
+  /// `service_conf_dir`, if it is set.
+  var serviceDirectories: [String] = []
   /// What is wrong with services, files and sections that were left out.
   var problems: [ConfigError] = []
   /// The keys of the services in ``problems``: a reload leaves what runs under them alone.
@@ -42,8 +50,10 @@ struct NerveConfigurationLoader: Sendable {
   /// Reads everything anew.
   /// - Throws: ``ConfigError`` when the file as a whole is of no use: unreadable, no mapping, without
   ///   `instance_id`, with a top-level key of the wrong kind.
-  func load() throws(ConfigError) -> NerveConfiguration {
-    let document = try ConfigurationFiles.read(path)
+  func load() throws(ConfigError) -> NerveConfiguration { try load(ConfigurationFiles.read(path)) }
+
+  /// The same of a document that was read already.
+  func load(_ document: YAMLDocument) throws(ConfigError) -> NerveConfiguration {
     let section = try ConfigSection(document.root)
     var configuration = NerveConfiguration(instanceID: try instance(section))
     configuration.warnings = document.warnings
@@ -51,10 +61,14 @@ struct NerveConfigurationLoader: Sendable {
     configuration.stateDirectory = try section.optionalString("state_dir")
     configuration.statsD = try NerveConfigurationLoader.statsD(section)
     configuration.hacheck = try HacheckSection.read(section, warnings: &configuration.warnings)
+    configuration.commandLimit = try section.int(
+      "max_exec_checks", in: 1...10_000, default: NerveConfiguration.defaultCommandLimit)
     // Reporters never give up, so the bound on their failures has nothing to do.
     section.acknowledge("max_repeated_report_failures")
 
     var sources = try section.entries("services").map { ServiceSource(key: $0.name, node: .success($0.value)) }
+    configuration.reloadsOnChange = try section.optionalBool("reload_on_change") ?? false
+    configuration.serviceDirectories = try section.optionalString("service_conf_dir").map { [$0] } ?? []
     let found = try ConfigurationFiles.services(of: section)
     let overridden = Set(found.map(\.service))
     sources = sources.filter { !overridden.contains($0.key) }

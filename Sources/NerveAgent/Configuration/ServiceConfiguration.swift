@@ -1,5 +1,4 @@
-internal import SmartStack
-internal import ZooKeeper
+internal import Reactor
 
 /// One service as the configuration describes it, checked and complete.
 ///
@@ -12,39 +11,13 @@ struct ServiceConfiguration: Hashable, Sendable {
   var host: String
   /// 1...65535.
   var port: Int
-  var registry: ZooKeeperTarget
+  var registry: RegistryConfiguration
   var checks: [CheckConfiguration]
   /// From one check to the next.
   var interval: Duration
   /// `check_mocked`: nothing is checked, the service counts as up.
   var isMocked: Bool
   var rateLimit: RateLimit?
-}
-
-/// Where and as what a service is registered in ZooKeeper.
-struct ZooKeeperTarget: Hashable, Sendable {
-  /// `host:port,host:port[/chroot]`, hosts sorted: one session per distinct text.
-  var ensemble: String
-  var registration: Registration
-  /// `ttl_seconds`: how often a persistent node is written again, so that its mtime tells that we live.
-  var renewal: Duration?
-}
-
-extension ZooKeeperTarget {
-  /// Where the registrations of the service are.
-  var directory: String { registration.directory }
-  /// Whether the registration goes with our session for certain. A node of a fixed name may be somebody
-  /// else's that was there before and was taken over.
-  var goesWithSession: Bool { registration.mode == .ephemeralSequential }
-
-  /// The ensemble's short name in the original's metric tags: the first host's first label without the
-  /// digits at its end.
-  var cluster: String {
-    let host = ensemble.split(separator: ",").first.map(String.init) ?? ensemble
-    let label = host.split(separator: ".").first.map(String.init) ?? host
-    guard let last = label.lastIndex(where: { !("0"..."9").contains($0) }) else { return host }
-    return String(label[...last])
-  }
 }
 
 /// `rate_limiting`: how often a service's state may be reported.
@@ -70,6 +43,10 @@ struct CheckConfiguration: Hashable, Sendable {
   enum Kind: Hashable, Sendable {
     case http(HTTPCheckSettings)
     case tcp(host: String, port: Int, timeout: Duration)
+    case exec(ExecCheckSettings)
+    case rabbitMQ(RabbitMQCheckSettings)
+    case redis(RedisCheckSettings)
+    case mysql(MySQLCheckSettings)
     case noop
   }
 
@@ -78,6 +55,10 @@ struct CheckConfiguration: Hashable, Sendable {
     switch kind {
     case .http(let settings): settings.deadline
     case .tcp(_, _, let timeout): timeout
+    case .exec(let settings): settings.timeout
+    case .rabbitMQ(let settings): settings.timeout
+    case .redis(let settings): settings.timeout
+    case .mysql(let settings): settings.timeout
     case .noop: .zero
     }
   }
@@ -102,6 +83,10 @@ struct HTTPCheckSettings: Hashable, Sendable {
   struct Header: Hashable, Sendable {
     var name: String
     var value: String
+  }
+
+  var timeouts: HTTPTimeouts {
+    HTTPTimeouts(open: openTimeout, handshake: usesTLS ? handshakeTimeout : nil, read: readTimeout)
   }
 
   /// Connecting, the handshake and the answer together.

@@ -26,6 +26,7 @@ internal import ZooKeeper
     self.ensemble = ensemble
     self.environment = environment
     asked = environment.clock.now
+    if let bytes = target.encodedBytes { environment.original.encoded(target, bytes: bytes) }
   }
 
   var isReachable: Bool { if case .connected = ensemble.client.state { true } else { false } }
@@ -145,6 +146,6 @@ internal import ZooKeeper
   private func renew() {
     guard path != nil else { return }
     claim?.touch()
-    environment.original.renewed(target)
+    environment.original.renewed(target, success: isReachable)
   }
 }

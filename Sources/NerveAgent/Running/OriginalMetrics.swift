@@ -79,7 +79,15 @@ internal import SmartStack
     statsD?.timing("nerve.reporter.zk.delete.elapsed_time", elapsed, tags: ["zk_cluster:\(target.cluster)"])
   }
 
-  func renewed(_ target: ZooKeeperTarget) {
-    statsD?.increment("nerve.reporter.zk.ttl.renew", tags: ["zk_cluster:\(target.cluster)", "result:success"])
+  func renewed(_ target: ZooKeeperTarget, success: Bool) {
+    let result = success ? ["result:success"] : ["result:fail", "reason:connection_error"]
+    statsD?.increment("nerve.reporter.zk.ttl.renew", tags: ["zk_cluster:\(target.cluster)"] + result)
+  }
+
+  /// The length of a payload that is to become part of the node's name.
+  func encoded(_ target: ZooKeeperTarget, bytes: Int) {
+    statsD?.gauge(
+      "nerve.reporter.zk.child.bytes", Double(bytes),
+      tags: ["zk_cluster:\(target.cluster)", "zk_path:\(target.directory)"])
   }
 }

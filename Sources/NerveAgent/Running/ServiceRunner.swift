@@ -13,6 +13,8 @@ internal import SmartStack
   let reporter: any Reporter
   /// The verdict last given to the reporter (or held back by the rate limit, if that is enforced).
   private(set) var reported: Verdict?
+  /// When ``reported`` became what it is, in seconds since 1970.
+  private(set) var since: Double?
   /// Called once, when the service knows its first verdict, reported or held back.
   var onVerdict: @LoopActor () -> Void = {}
   /// The last result of each check.
@@ -172,6 +174,7 @@ internal import SmartStack
     if !board.isDrained, !isAllowed(verdict) { return }
     let isFirst = reported == nil
     reported = verdict
+    since = environment.clock.unixTime
     let words: Logger.Message = verdict == .up ? "service is up" : "service is down"
     logger.log(
       isFirst && verdict == .up ? .info : .notice, words, [.service: configuration.name, .reason: reason])

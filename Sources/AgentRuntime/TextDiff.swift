@@ -1,0 +1,121 @@
+/// The difference between two texts, line by line, for operators to read.
+public enum TextDiff {
+  /// Beyond this many differing lines in the middle, the old ones are shown as removed and the new ones as added: to
+  /// find the shortest difference takes time in proportion to the product of the two.
+  static let mostLines = 4_000
+
+  private enum Line {
+    case same(Substring)
+    case removed(Substring)
+    case added(Substring)
+
+    var text: String {
+      switch self {
+      case .same(let text): " \(text)"
+      case .removed(let text): "-\(text)"
+      case .added(let text): "+\(text)"
+      }
+    }
+
+    var isSame: Bool { if case .same = self { true } else { false } }
+    var isInOld: Bool { if case .added = self { false } else { true } }
+    var isInNew: Bool { if case .removed = self { false } else { true } }
+  }
+
+  /// In the unified format, with three lines around each change; empty when the texts have the same lines.
+  /// - Parameters:
+  ///   - old: nil for a file that is not there.
+  ///   - names: how the two are called at the top.
+  ///   - inColor: red, green and cyan, for a terminal.
+  public static func unified(
+    _ old: String?, _ new: String, names: (old: String, new: String), inColor: Bool = false
+  ) -> String {
+    let lines = compare(TextDiff.lines(old ?? ""), TextDiff.lines(new))
+    guard lines.contains(where: { !$0.isSame }) else { return "" }
+    var out = paint("--- \(old == nil ? "/dev/null" : names.old)\n+++ \(names.new)\n", 1, inColor)
+    for hunk in hunks(lines) {
+      let before = lines[..<hunk.lowerBound]
+      let inside = lines[hunk]
+      let starts = (before.count(where: \.isInOld), before.count(where: \.isInNew))
+      let counts = (inside.count(where: \.isInOld), inside.count(where: \.isInNew))
+      out += paint("@@ -\(range(starts.0, counts.0)) +\(range(starts.1, counts.1)) @@", 36, inColor) + "\n"
+      for line in inside {
+        switch line {
+        case .same: out += line.text + "\n"
+        case .removed: out += paint(line.text, 31, inColor) + "\n"
+        case .added: out += paint(line.text, 32, inColor) + "\n"
+        }
+      }
+    }
+    return out
+  }
+
+  private static func lines(_ text: String) -> [Substring] {
+    var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    if lines.last?.isEmpty == true { lines.removeLast() }
+    return lines
+  }
+
+  private static func range(_ before: Int, _ count: Int) -> String {
+    let start = count == 0 ? before : before + 1
+    return count == 1 ? "\(start)" : "\(start),\(count)"
+  }
+
+  private static func compare(_ old: [Substring], _ new: [Substring]) -> [Line] {
+    let head = zip(old, new).prefix { $0 == $1 }.count
+    let tail = zip(old[head...].reversed(), new[head...].reversed()).prefix { $0 == $1 }.count
+    let (oldMiddle, newMiddle) = (old[head..<(old.count - tail)], new[head..<(new.count - tail)])
+    var lines = old[..<head].map(Line.same)
+    if oldMiddle.count + newMiddle.count > mostLines {
+      lines += oldMiddle.map(Line.removed) + newMiddle.map(Line.added)
+    } else {
+      lines += merge(Array(oldMiddle), Array(newMiddle))
+    }
+    return lines + old[(old.count - tail)...].map(Line.same)
+  }
+
+  private static func merge(_ old: [Substring], _ new: [Substring]) -> [Line] {
+    var removed: Set<Int> = []
+    var added: Set<Int> = []
+    for change in new.difference(from: old) {
+      switch change {
+      case .remove(let offset, _, _): removed.insert(offset)
+      case .insert(let offset, _, _): added.insert(offset)
+      }
+    }
+    var lines: [Line] = []
+    var (i, j) = (0, 0)
+    while i < old.count || j < new.count {
+      if i < old.count, removed.contains(i) {
+        lines.append(.removed(old[i]))
+        i += 1
+      } else if j < new.count, added.contains(j) {
+        lines.append(.added(new[j]))
+        j += 1
+      } else {
+        lines.append(.same(old[i]))
+        i += 1
+        j += 1
+      }
+    }
+    return lines
+  }
+
+  /// The parts to be shown: three lines around each change, overlapping ones as one.
+  private static func hunks(_ lines: [Line]) -> [Range<Int>] {
+    var hunks: [Range<Int>] = []
+    for index in lines.indices where !lines[index].isSame {
+      let around = max(0, index - 3)..<min(lines.count, index + 4)
+      if let last = hunks.last, last.upperBound >= around.lowerBound {
+        hunks[hunks.count - 1] = last.lowerBound..<around.upperBound
+      } else {
+        hunks.append(around)
+      }
+    }
+    return hunks
+  }
+
+  private static func paint(_ text: String, _ code: Int, _ inColor: Bool) -> String {
+    inColor ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+  }
+}

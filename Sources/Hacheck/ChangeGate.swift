@@ -1,0 +1,120 @@
+internal import Glibc
+internal import Reactor
+
+/// Who may change the spool over HTTP: by address, and, for browsers, by the page that the form stood on.
+@LoopActor struct ChangeGate {
+  private let configuration: HacheckConfiguration
+  private let own: OwnAddresses
+  private let hostNames: Set<String>
+
+  init(configuration: HacheckConfiguration, own: OwnAddresses) {
+    self.configuration = configuration
+    self.own = own
+    hostNames = Set((["localhost", ChangeGate.hostName()] + configuration.pageHosts).map { $0.lowercased() })
+  }
+
+  /// The name this machine has by itself.
+  static func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "" }
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Why the client may not change the spool; nil if it may.
+  func refusal(_ exchange: HTTPExchange) -> PostRefusal? {
+    refusal(ofPeer: exchange.peer)
+      ?? ChangeGate.foreignSite(RequestOrigin(exchange), hostNames: hostNames).map {
+        PostRefusal(status: 403, sentence: $0)
+      }
+  }
+
+  // MARK: By address
+
+  /// The same, by the client's address alone.
+  func refusal(ofPeer peer: String) -> PostRefusal? {
+    guard configuration.allowsSpoolChanges else {
+      return PostRefusal(status: 403, sentence: "remote spool changes are not enabled")
+    }
+    // Who may open the Unix socket is said by the mode of its file.
+    guard let clients = configuration.spoolChangeNetworks, peer != "unix" else { return nil }
+    guard let address = IPAddress(peer) else {
+      return PostRefusal(status: 403, sentence: "a client without an address may not change the spool")
+    }
+    let isAllowed = clients.contains { client in
+      switch client {
+      case .thisMachine: own.contains(address)
+      case .network(let range): range.contains(address)
+      }
+    }
+    if isAllowed { return nil }
+    return PostRefusal(
+      status: 403, sentence: "\(address) may not change the spool; spool_change_networks says who may")
+  }
+
+  // MARK: By site
+
+  /// Why a browser's request is not obeyed: it comes from another site's page, or under a name that is not this
+  /// machine's (an attacker's name may lead to our address). Programs send none of these headers and pass.
+  nonisolated static func foreignSite(_ origin: RequestOrigin, hostNames: Set<String>) -> String? {
+    guard origin.isBrowser else { return nil }
+    if let site = origin.site, site != "same-origin", site != "none" {
+      return "this request comes from another site's page; only hacheck's own page and programs are obeyed"
+    }
+    guard let host = origin.host?.lowercased(), !host.isEmpty else { return "a browser's request needs a Host header" }
+    for (header, value) in [("Origin", origin.origin), ("Referer", origin.referer)] {
+      guard let value, authority(of: value) != host else { continue }
+      return "\(header) \(value.quotedForPeople) is another site than \(host.quotedForPeople); "
+        + "only hacheck's own page and programs are obeyed"
+    }
+    let name = bareName(of: host)
+    guard IPAddress(name) != nil || hostNames.contains(name) else {
+      return "browsers may change marks at an address or at this machine's name; "
+        + "\(name.quotedForPeople) is neither, and page_hosts does not name it"
+    }
+    return nil
+  }
+
+  /// `http://host:6666/x` → `host:6666`; nil for `null` and everything else that is no such address.
+  private nonisolated static func authority(of url: String) -> String? {
+    let (scheme, rest) = url.lowercased()[...].cut(at: ":")
+    guard scheme == "http" || scheme == "https", let rest, rest.hasPrefix("//") else { return nil }
+    return String(rest.dropFirst(2).prefix { $0 != "/" && $0 != "?" && $0 != "#" })
+  }
+
+  /// A Host header without port and brackets.
+  private nonisolated static func bareName(of host: String) -> String {
+    if host.hasPrefix("["), let end = host.firstIndex(of: "]") { return String(host[..<end].dropFirst()) }
+    return String(host[...].cut(at: ":").before)
+  }
+}
+
+/// What a browser says about the page that a request comes from.
+struct RequestOrigin: Equatable {
+  /// `Sec-Fetch-Site`.
+  var site: String?
+  /// `Origin`.
+  var origin: String?
+  /// `Referer`.
+  var referer: String?
+  /// `Host`.
+  var host: String?
+
+  /// Whether the request is a browser's.
+  var isBrowser: Bool { site != nil || origin != nil || referer != nil }
+
+  init(site: String? = nil, origin: String? = nil, referer: String? = nil, host: String? = nil) {
+    (self.site, self.origin, self.referer, self.host) = (site, origin, referer, host)
+  }
+
+  /// Whether another site's page wants something from hacheck without the user's seeing it: an image, a frame, a
+  /// script's request. A link that the user follows is none.
+  @LoopActor static func isForeignSubresource(_ exchange: HTTPExchange) -> Bool {
+    exchange.header("Sec-Fetch-Site") == "cross-site" && exchange.header("Sec-Fetch-Dest") != "document"
+  }
+
+  @LoopActor init(_ exchange: HTTPExchange) {
+    self.init(
+      site: exchange.header("Sec-Fetch-Site"), origin: exchange.header("Origin"), referer: exchange.header("Referer"),
+      host: exchange.header("Host"))
+  }
+}

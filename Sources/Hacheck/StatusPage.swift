@@ -1,0 +1,214 @@
+/// hacheck's page for people: what is marked down, what was asked for, and, for those who may, the buttons to change it.
+///
+/// One document without scripts and without anything from elsewhere. All that strangers wrote goes through
+/// `htmlEscaped`, and `bdi` keeps right-to-left text from reordering what stands around it.
+struct StatusPage {
+  /// One service that was asked for.
+  struct Service: Equatable {
+    var name: String
+    /// When it was last asked for, in seconds since 1970.
+    var asked: Double
+    /// What was answered last: 599 for a service that could not be asked; nil while the first question is open.
+    var code: Int?
+    var peer: String?
+    /// Whether all of it is marked down, by a mark of its own or by one on everything.
+    var isMarked: Bool
+    /// How many marks there are on single instances of it.
+    var markedInstances: Int
+  }
+
+  /// A list that may be cut.
+  struct Shown<Row> {
+    var rows: [Row]
+    /// How many there are in all.
+    var total: Int
+  }
+
+  /// A sentence above everything else.
+  struct Notice: Equatable {
+    var text: String
+    var isError: Bool
+  }
+
+  var host: String
+  var now: Double
+  var services: Shown<Service>
+  var marks: Shown<SpoolMark>
+  /// The text that names were searched for; empty for all.
+  var search: String
+  var mayChange: Bool
+  var notice: Notice?
+  /// Random; ties the style to this document (`Content-Security-Policy`).
+  var nonce: String
+
+  /// The whole document.
+  func render() -> String {
+    """
+    <!doctype html>
+    <html lang="en">
+    <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
+    <title>hacheck on \(host.htmlEscaped)</title>
+    <style nonce="\(nonce)">\(StatusPage.style)</style>
+    </head>
+    <body>
+    <header>
+    <h1>hacheck <small>on <bdi>\(host.htmlEscaped)</bdi></small></h1>
+    <p class="quiet">As of \(shownDate(now)). <a href="/">Look again</a></p>
+    </header>
+    <main>
+    \(noticeText)\(marksSection)\(servicesSection)\(mayChange ? newMarkSection : "")
+    </main>
+    <footer class="quiet">For programs: <a href="/recent">/recent</a> <a href="/status">/status</a>
+    <a href="/status/count">/status/count</a> <a href="/metrics">/metrics</a> <a href="/healthz">/healthz</a></footer>
+    </body>
+    </html>
+
+    """
+  }
+
+  private var noticeText: String {
+    guard let notice else { return "" }
+    return "<p role=\"status\" class=\"notice\(notice.isError ? " bad" : "")\">\(notice.text.htmlEscaped)</p>\n"
+  }
+
+  // MARK: Marks
+
+  private var marksSection: String {
+    let title = "<h2>Marked down <span class=\"count\">\(marks.total)</span></h2>\n"
+    guard !marks.rows.isEmpty else {
+      let text = search.isEmpty ? "Nothing is marked down." : "No mark fits the search."
+      return "<section>\(title)<p class=\"quiet\">\(text)</p></section>\n"
+    }
+    let last = mayChange ? "<th></th>" : ""
+    return """
+      <section>\(title)<table>
+      <thead><tr><th>What</th><th>Reason</th><th>Since</th><th>Until</th>\(last)</tr></thead>
+      <tbody>
+      \(marks.rows.map(row).joined())</tbody>
+      </table>\(cutNote(marks.total, marks.rows.count))</section>
+
+      """
+  }
+
+  private func row(_ mark: SpoolMark) -> String {
+    let name = mark.scope.description.htmlEscaped
+    let shownName =
+      mark.scope == .everything ? "<strong>all</strong> <em>every service</em>" : "<strong>\(name)</strong>"
+    let reason =
+      mark.reason.isEmpty ? "<span class=\"quiet\">none given</span>" : "<bdi>\(mark.reason.htmlEscaped)</bdi>"
+    let since = mark.creation.map { time($0, "\(TimeWords.length(seconds: now - $0)) ago") } ?? "unknown"
+    let end =
+      mark.expiration.map { time($0, "\(TimeWords.length(seconds: $0 - now)) left") }
+      ?? "<span class=\"still\">restored by hand</span>"
+    let button =
+      mayChange
+      ? """
+      <td class="action"><form method="post" action="/"><input type="hidden" name="mark" value="\(name)">\
+      <button name="status" value="up">Restore<span class="unseen"> \(name)</span></button></form></td>
+      """ : ""
+    return """
+      <tr><th scope="row" data-label="What"><bdi>\(shownName)</bdi></th><td data-label="Reason">\(reason)</td>\
+      <td class="short" data-label="Since">\(since)</td><td class="short" data-label="Until">\(end)</td>\(button)</tr>
+
+      """
+  }
+
+  // MARK: Services
+
+  private var servicesSection: String {
+    let title = "<h2>Services asked for <span class=\"count\">\(services.total)</span></h2>\n"
+    let find = """
+      <form method="get" action="/" role="search" class="line"><label for="q">Search</label>\
+      <input id="q" type="search" name="q" value="\(search.htmlEscaped)" placeholder="part of a name"><button>Search</button></form>
+
+      """
+    guard !services.rows.isEmpty else {
+      let text = search.isEmpty ? "No service was asked for since the start." : "No service fits the search."
+      return "<section>\(title)\(search.isEmpty ? "" : find)<p class=\"quiet\">\(text)</p></section>\n"
+    }
+    let last = mayChange ? "<th></th>" : ""
+    return """
+      <section>\(title)\(find)<table>
+      <thead><tr><th>Service</th><th>Last answer</th><th>Asked</th><th>By</th>\(last)</tr></thead>
+      <tbody>
+      \(services.rows.map(row).joined())</tbody>
+      </table>\(cutNote(services.total, services.rows.count))</section>
+
+      """
+  }
+
+  private func row(_ service: Service) -> String {
+    let name = service.name.htmlEscaped
+    return """
+      <tr><th scope="row" data-label="Service"><bdi>\(name)</bdi></th>\
+      <td data-label="Last answer">\(StatusPage.badge(service))\(StatusPage.instances(service))</td>\
+      <td class="short" data-label="Asked">\(time(service.asked, "\(TimeWords.length(seconds: now - service.asked)) ago"))</td>\
+      <td class="short" data-label="By"><bdi>\((service.peer ?? "").htmlEscaped)</bdi></td>\(mayChange ? drainCell(service, name) : "")</tr>
+
+      """
+  }
+
+  private static func badge(_ service: Service) -> String {
+    if service.isMarked { return "<span class=\"badge drained\">marked down</span>" }
+    switch service.code {
+    case nil: return "<span class=\"badge\">asking</span>"
+    case .some(let code) where code <= 200:
+      return "<span class=\"badge up\">up</span> <span class=\"quiet\">\(code)</span>"
+    case 599: return "<span class=\"badge down\">no answer</span>"
+    case .some(let code): return "<span class=\"badge down\">down</span> <span class=\"quiet\">\(code)</span>"
+    }
+  }
+
+  private static func instances(_ service: Service) -> String {
+    switch service.markedInstances {
+    case 0: ""
+    case 1: " <span class=\"badge drained\">1 instance marked</span>"
+    case let count: " <span class=\"badge drained\">\(count) instances marked</span>"
+    }
+  }
+
+  private func drainCell(_ service: Service, _ name: String) -> String {
+    if service.isMarked { return "<td class=\"action\"></td>" }
+    return """
+      <td class="action"><details><summary>Drain<span class="unseen"> \(name)</span></summary>\
+      <form method="post" action="/"><input type="hidden" name="mark" value="\(name)">\(StatusPage.reasonAndEnd)\
+      <button name="status" value="down" class="danger">Mark \(name) down</button></form></details></td>
+      """
+  }
+
+  // MARK: A new mark
+
+  private var newMarkSection: String {
+    """
+    <section><h2>Mark something down</h2>
+    <form method="post" action="/" class="line"><label>What<input name="mark" required maxlength="255" \
+    placeholder="web.main:31001" autocomplete="off" spellcheck="false"></label>\(StatusPage.reasonAndEnd)\
+    <button name="status" value="down" class="danger">Mark down</button></form>
+    <p class="quiet">NAME is a whole service, NAME:PORT one instance on this machine, <code>all</code> everything.</p>
+    </section>
+
+    """
+  }
+
+  private static let reasonAndEnd = """
+    <label>Reason<input name="reason" required maxlength="500" autocomplete="off"></label>\
+    <label>For<select name="duration"><option value="600">10 minutes</option>\
+    <option value="3600" selected>1 hour</option><option value="14400">4 hours</option>\
+    <option value="86400">1 day</option><option value="">until restored by hand</option></select></label>
+    """
+
+  // MARK: Pieces
+
+  private func time(_ unixTime: Double, _ words: String) -> String {
+    "<time title=\"\(shownDate(unixTime))\">\(words)</time>"
+  }
+
+  private func shownDate(_ unixTime: Double) -> String { TimeWords.date(unixTime) ?? "\(unixTime)".htmlEscaped }
+
+  private func cutNote(_ total: Int, _ shown: Int) -> String {
+    shown == total ? "" : "<p class=\"quiet\">\(shown) of \(total) are shown; a search narrows them.</p>"
+  }
+}

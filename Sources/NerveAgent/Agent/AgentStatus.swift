@@ -1,0 +1,63 @@
+internal import AgentRuntime
+internal import Glibc
+internal import Reactor
+internal import SmartStack
+internal import YAMLConfig
+internal import ZooKeeper
+
+/// What `nerve status` tells.
+extension Agent {
+  /// The socket of an instance's agent in its state directory; nil when nothing can be kept there.
+  nonisolated static func socketPath(_ configuration: NerveConfiguration, in state: StateDirectory) -> String? {
+    state.path(for: "status-\(configuration.instanceID)")
+  }
+
+  /// Asks the running agent of a configuration.
+  /// - Throws: ``AgentError`` or `StatusError`.
+  public static func askStatus(_ options: AgentOptions) async throws -> StatusReport {
+    let configuration: NerveConfiguration
+    do {
+      configuration = try loader(options).load()
+    } catch {
+      throw AgentError.configuration(error.description)
+    }
+    let state = StateDirectory(existing: configuration.stateDirectory, agent: "nerve")
+    guard let path = socketPath(configuration, in: state) else {
+      throw AgentError.configuration("nothing can be kept in \(state.path): \(state.problem?.description ?? "")")
+    }
+    return StatusReport(try await StatusSocket.ask(path: path))
+  }
+
+  /// What there is to tell now.
+  func status() -> JSONValue {
+    var sessions = JSONObject()
+    for (ensemble, session) in ensembles?.sessions ?? [:] {
+      sessions[ensemble] = .string("0x" + String(session.id, radix: 16))
+    }
+    let runners = (services?.runners ?? [:]).sorted { $0.key < $1.key }
+    return [
+      "agent": "nerve", "version": .string(Nerve.version), "pid": .int(getpid()),
+      "configuration": .string(options.configuration), "connected": .bool(isConnected), "sessions": .object(sessions),
+      "hacheck": .bool(isHacheckListening), "services": .array(runners.map { Agent.status(of: $0.value) }),
+    ]
+  }
+
+  private static func status(of runner: ServiceRunner) -> JSONValue {
+    let configuration = runner.configuration
+    let checks = zip(configuration.checks, runner.lastResults).map { check, result -> JSONValue in
+      [
+        "name": .string(check.name), "passed": result.map { .bool($0.passed) } ?? .null,
+        "detail": .string(result?.detail ?? "has not answered yet"),
+        "elapsed": result.map { .double($0.elapsed / .seconds(1)) } ?? .null,
+      ]
+    }
+    var status: JSONObject = [
+      "name": .string(configuration.name), "host": .string(configuration.host), "port": .int(configuration.port),
+      "state": .string(runner.reported?.rawValue ?? "unknown"), "since": runner.since.map { .double($0) } ?? .null,
+      "drained": .bool(runner.isDrained), "registration": .string(runner.reporter.state.description),
+      "checks": .array(checks),
+    ]
+    if case .settled(.up, let place?) = runner.reporter.state { status["place"] = .string(place) }
+    return .object(status)
+  }
+}

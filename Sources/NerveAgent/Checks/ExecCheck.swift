@@ -1,0 +1,70 @@
+internal import Reactor
+internal import SmartStack
+
+/// Healthy when a command ends with status 0 in time. What it prints first says why, in the log.
+///
+/// One command per check at a time, and so many of all checks together: waiting for a turn does not count as failure.
+@LoopActor final class ExecCheck: HealthCheck {
+  /// More of what a command prints is dropped.
+  private static let outputLimit = 4096
+  /// Characters of its first line that go into the log.
+  private nonisolated static let excerpt = 200
+
+  let name: String
+  private let settings: ExecCheckSettings
+  private let environment: [String: String]
+  private let turns: Turns
+  private let clock: LoopClock
+  /// The last command; it may take some time to end after its deadline.
+  private var last: Task<Void, Never>?
+
+  /// - Parameters:
+  ///   - environment: what the command gets besides the settings' own variables.
+  ///   - turns: shared with all other commands.
+  init(
+    name: String, settings: ExecCheckSettings, environment: [String: String], turns: Turns, clock: LoopClock
+  ) {
+    self.name = name
+    self.settings = settings
+    self.environment = environment.merging(settings.variables) { $1 }
+    self.turns = turns
+    self.clock = clock
+  }
+
+  func probe(deadline: Duration) async -> CheckResult {
+    await last?.value
+    await turns.take()
+    let started = clock.now
+    let race = DeadlineRace<CheckResult>()
+    last = Task.immediate { @LoopActor [turns] in
+      race.finish(await run(within: deadline, since: started))
+      turns.give()
+    }
+    return await race.value(within: deadline, clock: clock)
+      ?? CheckResult(passed: false, detail: "no end after \(deadline)", elapsed: clock.now - started)
+  }
+
+  private func run(within deadline: Duration, since started: LoopClock.Instant) async -> CheckResult {
+    do {
+      let child = try await ChildProcess.run(
+        settings.command[0], Array(settings.command.dropFirst()), environment: environment, deadline: deadline,
+        outputLimit: ExecCheck.outputLimit)
+      let line = ExecCheck.firstLine(child.output) ?? ExecCheck.firstLine(child.errorOutput)
+      return CheckResult(
+        passed: child.status == .exited(0), detail: line.map { "\(child.status): \($0)" } ?? "\(child.status)",
+        elapsed: clock.now - started)
+    } catch {
+      return CheckResult(passed: false, detail: "\(error)", elapsed: clock.now - started)
+    }
+  }
+
+  /// The first line that is not blank, cut, and without what would disturb a terminal.
+  nonisolated static func firstLine(_ output: [UInt8]) -> String? {
+    for line in String(decoding: output, as: UTF8.self).split(whereSeparator: \.isNewline) {
+      var text = line.prefix(excerpt)
+      text.unicodeScalars.removeAll { $0.value < 0x20 || $0.value == 0x7f }
+      if text.contains(where: { !$0.isWhitespace }) { return String(text) }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,89 @@
+internal import SmartStack
+
+/// The tasks of Marathon that an agent's state lists.
+struct MesosState: Equatable, Sendable {
+  /// One executor with a running task.
+  struct Executor: Equatable, Sendable {
+    /// `<application id>.<uuid>`
+    var id: String
+    /// The first of its ports.
+    var port: Int?
+  }
+
+  /// In the state's order.
+  var executors: [Executor] = []
+  /// Tasks that are about to run: worth asking again soon.
+  var isStarting = false
+
+  private static let startingStates: Set = ["TASK_STAGING", "TASK_STARTING"]
+
+  /// Reads what `/state` or, through the operator API, `GET_STATE` answers; nil for anything else.
+  init?(_ bytes: [UInt8]) {
+    guard let root = JSONValue(bytes, dialect: .python), root.object != nil else { return nil }
+    if let state = root["get_state"] {
+      readOperatorState(state)
+    } else {
+      for framework in root["frameworks"]?.array ?? [] where MesosState.isMarathon(framework["name"]) {
+        readFramework(framework)
+      }
+    }
+  }
+
+  private static func isMarathon(_ name: JSONValue?) -> Bool { name?.string?.hasPrefix("marathon") == true }
+
+  // MARK: /state
+
+  private mutating func readFramework(_ framework: JSONValue) {
+    for executor in framework["executors"]?.array ?? [] {
+      let states = (executor["tasks"]?.array ?? []).compactMap { $0["state"]?.string }
+      if !MesosState.startingStates.isDisjoint(with: states) || executor["queued_tasks"]?.array?.isEmpty == false {
+        isStarting = true
+      }
+      guard states.contains("TASK_RUNNING"), let id = executor["id"]?.string else { continue }
+      let ports = executor["resources"]?["ports"]?.string
+      executors.append(Executor(id: id, port: ports.flatMap(MesosState.firstNumber)))
+    }
+  }
+
+  /// `[31062-31062, 31900-31900]` → 31062
+  static func firstNumber(_ text: String) -> Int? {
+    let digits = text.utf8.drop { !(0x30...0x39).contains($0) }.prefix { (0x30...0x39).contains($0) }
+    return Int(String(decoding: Array(digits), as: UTF8.self))
+  }
+
+  // MARK: Operator API
+
+  private mutating func readOperatorState(_ state: JSONValue) {
+    let frameworks = state["get_frameworks"]?["frameworks"]?.array ?? []
+    let marathon = Set(
+      frameworks.compactMap { framework -> String? in
+        let info = framework["framework_info"]
+        return MesosState.isMarathon(info?["name"]) ? info?["id"]?["value"]?.string : nil
+      })
+    var ports: [String: Int] = [:]
+    for executor in state["get_executors"]?["executors"]?.array ?? [] {
+      let info = executor["executor_info"]
+      guard let id = info?["executor_id"]?["value"]?.string else { continue }
+      ports[id] = MesosState.firstPort(info?["resources"])
+    }
+    var seen: Set<String> = []
+    for task in state["get_tasks"]?["launched_tasks"]?.array ?? [] {
+      guard let framework = task["framework_id"]?["value"]?.string, marathon.contains(framework) else { continue }
+      let taskState = task["state"]?.string ?? ""
+      if MesosState.startingStates.contains(taskState) { isStarting = true }
+      // A task that names no executor has one of its own, called like the task.
+      guard taskState == "TASK_RUNNING",
+        let id = task["executor_id"]?["value"]?.string ?? task["task_id"]?["value"]?.string,
+        seen.insert(id).inserted
+      else { continue }
+      executors.append(Executor(id: id, port: MesosState.firstPort(task["resources"]) ?? ports[id]))
+    }
+  }
+
+  private static func firstPort(_ resources: JSONValue?) -> Int? {
+    for resource in resources?.array ?? [] where resource["name"]?.string == "ports" {
+      if let begin = resource["ranges"]?["range"]?.array?.first?["begin"]?.int { return begin }
+    }
+    return nil
+  }
+}

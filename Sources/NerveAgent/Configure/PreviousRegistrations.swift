@@ -1,0 +1,37 @@
+internal import SmartStack
+
+/// The registrations of the file in force, as far as they can be taken over.
+struct PreviousRegistrations {
+  private let services: JSONObject
+
+  /// What is no such file, or not there, has none.
+  init(_ bytes: [UInt8]?) {
+    services = bytes.flatMap { JSONValue($0) }?["services"]?.object ?? [:]
+  }
+
+  /// How many are in an ensemble.
+  func count(in cluster: String) -> Int {
+    services.members.filter { $0.value["zk_cluster_name"]?.string == cluster }.count
+  }
+
+  /// The entries of a service that cannot be read at the moment: a half-written file must not deregister what runs.
+  func registrations(of left: LeftOut) -> [(key: String, value: JSONValue)] {
+    guard let service = left.service else { return [] }
+    let suffix = left.port.map { ".\($0)" }
+    return services.members.filter { key, value in
+      let isItsName = PreviousRegistrations.serviceName(value).map { $0 == service || $0.hasPrefix(service + ".") }
+      guard let suffix else { return isItsName == true }
+      guard isItsName == true || isItsName != nil && left.isUnderAnyName else { return false }
+      return key.hasSuffix(suffix) || key.hasSuffix(suffix + ".v2.new")
+    }
+  }
+
+  /// `/smartstack/global/web.main` → `web.main`
+  private static func serviceName(_ value: JSONValue) -> String? {
+    guard let path = value["zk_path"]?.string else { return nil }
+    for prefix in ["/smartstack/global/", "/envoy/global/"] where path.hasPrefix(prefix) {
+      return String(path.dropFirst(prefix.count))
+    }
+    return nil
+  }
+}

@@ -1,0 +1,90 @@
+internal import SmartStack
+
+/// What is read out of an answer of etcd's JSON gateway; whatever else it holds is skipped.
+struct EtcdReply: Equatable, Sendable {
+  /// A lease's number, in decimal.
+  var leaseID: String?
+  /// Seconds a lease has left; 0 or nil for one that is gone.
+  var lifetime: Int?
+  /// What was refused, and why.
+  var error: String?
+
+  /// Bytes that are no JSON give an empty reply.
+  init(_ body: [UInt8]) {
+    var cursor = JSONCursor(body)
+    _ = read(&cursor, depth: 3)
+  }
+
+  private mutating func read(_ cursor: inout JSONCursor, depth: Int) -> Bool {
+    guard depth > 0 else { return cursor.readCompact() != nil }
+    var found = self
+    let isWhole = cursor.readObject { name, cursor in
+      switch (name, cursor.peek()) {
+      // A stream's answers stand in `result`, its errors in an object `error` with a `message`.
+      case ("result", UInt8(ascii: "{")), ("error", UInt8(ascii: "{")): return found.read(&cursor, depth: depth - 1)
+      case ("error", UInt8(ascii: "\"")), ("message", UInt8(ascii: "\"")):
+        guard let text = cursor.readString() else { return false }
+        found.error = text
+        return true
+      case ("ID", _):
+        found.leaseID = EtcdReply.number(&cursor)
+        return found.leaseID != nil
+      case ("TTL", _):
+        found.lifetime = EtcdReply.number(&cursor).flatMap { Int($0) }
+        return found.lifetime != nil
+      default: return cursor.readCompact() != nil
+      }
+    }
+    self = found
+    return isWhole
+  }
+
+  /// 64-bit numbers are texts in this JSON.
+  private static func number(_ cursor: inout JSONCursor) -> String? {
+    if cursor.peek() == UInt8(ascii: "\"") { return cursor.readString().flatMap { Int64($0).map { String($0) } } }
+    if case .integer(let text) = cursor.readWord() { return Int64(text).map { String($0) } }
+    return nil
+  }
+}
+
+/// Requests to etcd's JSON gateway: keys and values are base64 text, 64-bit numbers are texts.
+enum EtcdMessage {
+  static func grant(lifetime: Int) -> String { "{\"TTL\":\"\(lifetime)\"}" }
+
+  static func lease(_ id: String) -> String { "{\"ID\":\"\(id)\"}" }
+
+  static func put(key: String, value: [UInt8], lease: String) -> String {
+    "{\"key\":\"\(Base64.text(Array(key.utf8)))\",\"value\":\"\(Base64.text(value))\",\"lease\":\"\(lease)\"}"
+  }
+
+  static func delete(key: String) -> String { "{\"key\":\"\(Base64.text(Array(key.utf8)))\"}" }
+}
+
+/// Requests to the HTTP interface of etcd 2.
+enum EtcdV2 {
+  static let formType = "application/x-www-form-urlencoded"
+
+  /// The address of a key, or of the root.
+  static func target(_ key: String) -> String { "/v2/keys" + escape(key, keeping: UInt8(ascii: "/")) }
+
+  static func put(_ value: [UInt8], lifetime: Int) -> String {
+    "value=\(escape(String(decoding: value, as: UTF8.self)))&ttl=\(lifetime)"
+  }
+
+  /// A longer life for a key that is there; its value stays, and nobody who watches it is woken.
+  static func refresh(lifetime: Int) -> String { "ttl=\(lifetime)&refresh=true&prevExist=true" }
+
+  private static let digits = Array("0123456789ABCDEF".utf8)
+
+  /// RFC 3986, section 2.1.
+  private static func escape(_ text: String, keeping kept: UInt8? = nil) -> String {
+    var out: [UInt8] = []
+    for byte in text.utf8 {
+      let isPlain =
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF)
+        || [UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~")].contains(byte) || byte == kept
+      out += isPlain ? [byte] : [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+    }
+    return String(decoding: out, as: UTF8.self)
+  }
+}

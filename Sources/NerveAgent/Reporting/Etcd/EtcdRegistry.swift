@@ -1,0 +1,229 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// One etcd and this agent's keys in it, which live as long as the agent says that it lives.
+///
+/// With v3 all keys hang on one lease that is kept alive; with v2 each key has a time to live that is renewed. When
+/// the etcd has let go of them (nobody could reach it for too long, or it has lost its data), all are written again.
+@LoopActor final class EtcdRegistry {
+  /// Requests under way at one time.
+  private static let width = 8
+  /// How long an agent that ends waits for the etcd to hear of it.
+  private static let farewell = Duration.seconds(2)
+
+  private let settings: EtcdSettings
+  private let client: EtcdClient
+  private let clock: LoopClock
+  private let logger: Logger
+  private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
+  private let turns = Turns(EtcdRegistry.width)
+  private var records = SharedRecords()
+  /// Which interface is spoken; nil until the etcd has been asked.
+  private var spoken: EtcdSettings.API?
+  private var lease: String?
+  private var granting: Task<String, any Error>?
+  private var renewal: LoopTimer?
+  private var misses = 0
+  private var isEnded = false
+
+  init(_ settings: EtcdSettings, clock: LoopClock, logger: Logger) {
+    self.settings = settings
+    self.clock = clock
+    self.logger = logger
+    client = EtcdClient(settings.endpoints)
+    spoken = settings.api == .auto ? nil : settings.api
+  }
+
+  isolated deinit { renewal?.cancel() }
+
+  /// Whether the last request was answered.
+  var isReachable: Bool { client.isReachable }
+
+  /// The record under `key`, shared by all who ask for it.
+  func record(_ key: String) -> KeptRecord {
+    records.join(key) {
+      KeptRecord(
+        place: key, clock: clock,
+        operations: KeptRecord.Operations(
+          put: { [weak self] in try await self?.put(key, $0) }, delete: { [weak self] in try await self?.delete(key) }))
+    }
+  }
+
+  /// A reporter of `key` is closed for good.
+  func ended(_ key: String) { records.leave(key) }
+
+  /// Takes every key back, by giving the lease up; returns when that is done, or has failed: then the keys go by
+  /// themselves at the end of their lives.
+  func close() async {
+    guard !isEnded else { return }
+    let keys = records.byPlace.filter { $0.value.isClaimed }.keys
+    abandon()
+    do {
+      if spoken == .v2 {
+        for key in keys { _ = try await client.send("DELETE", EtcdV2.target(key), patience: EtcdRegistry.farewell) }
+      } else if let lease {
+        _ = try await call("/v3/lease/revoke", EtcdMessage.lease(lease), patience: EtcdRegistry.farewell)
+      }
+    } catch {
+      logger.warning("etcd could not be told of the end; the keys go with their time", [.reason: "\(error)"])
+    }
+  }
+
+  /// Lets go of everything, and leaves the keys to a successor, or to their end.
+  func abandon() {
+    isEnded = true
+    renewal?.cancel()
+    records.abandonAll()
+  }
+
+  // MARK: Keys
+
+  private func put(_ key: String, _ data: [UInt8]) async throws {
+    await turns.take()
+    defer { turns.give() }
+    guard try await interface() == .v3 else {
+      let body = EtcdV2.put(data, lifetime: settings.lifetime)
+      let response = try await client.send("PUT", EtcdV2.target(key), type: EtcdV2.formType, body: body)
+      guard [200, 201].contains(response.status) else { throw refusal("PUT \(key)", response) }
+      if renewal == nil { keepAlive(after: period) }
+      return
+    }
+    let held = try await currentLease()
+    do {
+      _ = try await call("/v3/kv/put", EtcdMessage.put(key: key, value: data, lease: held))
+    } catch EtcdError.leaseNotFound {
+      leaseLost(held)
+      _ = try await call("/v3/kv/put", EtcdMessage.put(key: key, value: data, lease: try await currentLease()))
+    }
+  }
+
+  private func delete(_ key: String) async throws {
+    await turns.take()
+    defer { turns.give() }
+    guard try await interface() == .v2 else {
+      _ = try await call("/v3/kv/deleterange", EtcdMessage.delete(key: key))
+      return
+    }
+    let response = try await client.send("DELETE", EtcdV2.target(key))
+    guard [200, 404].contains(response.status) else { throw refusal("DELETE \(key)", response) }
+  }
+
+  // MARK: Lease
+
+  /// The lease, or a new one; many may ask at one time.
+  private func currentLease() async throws -> String {
+    if let lease { return lease }
+    if let granting { return try await granting.value }
+    let task = Task.immediate { @LoopActor in try await grant() }
+    granting = task
+    defer { if granting == task { granting = nil } }
+    return try await task.value
+  }
+
+  private func grant() async throws -> String {
+    guard !isEnded else { throw CancellationError() }
+    let reply = try await call("/v3/lease/grant", EtcdMessage.grant(lifetime: settings.lifetime))
+    guard let id = reply.leaseID, !isEnded else {
+      throw EtcdError.refused(request: "/v3/lease/grant", reason: "the answer has no lease in it")
+    }
+    lease = id
+    logger.info("lease granted", [.session: id, .delay: Duration.seconds(settings.lifetime)])
+    keepAlive(after: period)
+    return id
+  }
+
+  private func leaseLost(_ lost: String) {
+    guard lease == lost else { return }
+    lease = nil
+    logger.warning("lease expired; everything is registered again", [.session: lost])
+    for record in records.byPlace.values where record.isPresent { record.lost() }
+  }
+
+  // MARK: Keeping alive
+
+  /// Three attempts fit into a life.
+  private var period: Duration { .seconds(settings.lifetime) / 3 }
+
+  private func keepAlive(after delay: Duration) {
+    renewal?.cancel()
+    guard !isEnded else { return }
+    renewal = clock.schedule(after: delay) { [weak self] in
+      Task.immediate { @LoopActor in await self?.keepAlive() }
+    }
+  }
+
+  private func keepAlive() async {
+    do {
+      if spoken == .v2 { try await renewKeys() } else { try await renewLease() }
+      if misses > 0 { logger.notice("etcd answers again", [.attempt: misses]) }
+      misses = 0
+      // Without a lease the next registration asks for one, and goes on from there.
+      if spoken == .v2 || lease != nil { keepAlive(after: period) }
+    } catch {
+      if misses == 0 { logger.warning("etcd does not take our sign of life", [.reason: "\(error)"]) }
+      keepAlive(after: min(period, retrying.delay(attempt: misses)))
+      misses += 1
+    }
+  }
+
+  private func renewLease() async throws {
+    guard let held = lease else { return }
+    do {
+      let reply = try await call("/v3/lease/keepalive", EtcdMessage.lease(held))
+      if (reply.lifetime ?? 0) <= 0 { leaseLost(held) }
+    } catch EtcdError.leaseNotFound {
+      leaseLost(held)
+    }
+  }
+
+  private func renewKeys() async throws {
+    for (key, record) in records.byPlace where record.isPresent {
+      let body = EtcdV2.refresh(lifetime: settings.lifetime)
+      let response = try await client.send("PUT", EtcdV2.target(key), type: EtcdV2.formType, body: body)
+      switch response.status {
+      case 200: continue
+      case 404:
+        if record.isPresent {
+          logger.warning("key expired, it is registered again", [.path: key])
+          record.lost()
+        }
+      default: throw refusal("PUT \(key)", response)
+      }
+    }
+  }
+
+  // MARK: Talking
+
+  /// Which interface to speak: the original's wherever the server has it, since that is what its readers know.
+  private func interface() async throws -> EtcdSettings.API {
+    // After the goodbye nothing must be written any more: nobody would keep it alive, or take it back.
+    guard !isEnded else { throw CancellationError() }
+    if let spoken { return spoken }
+    let response = try await client.send("GET", EtcdV2.target("/"))
+    switch response.status {
+    case 200: spoken = .v2
+    case 404: spoken = .v3
+    default: throw refusal("GET /v2/keys/", response)
+    }
+    let decided = spoken ?? .v3
+    logger.info("etcd's interface", [.state: decided.rawValue])
+    return decided
+  }
+
+  private func call(
+    _ target: String, _ body: String, patience: Duration = EtcdClient.patience
+  ) async throws -> EtcdReply {
+    let response = try await client.send("POST", target, body: body, patience: patience)
+    let reply = EtcdReply(response.body)
+    if let error = reply.error, error.contains("lease not found") { throw EtcdError.leaseNotFound }
+    guard response.status == 200, reply.error == nil else { throw refusal(target, response) }
+    return reply
+  }
+
+  private func refusal(_ request: String, _ response: HTTPResponse) -> EtcdError {
+    let text = EtcdReply(response.body).error ?? String(decoding: response.body.prefix(200), as: UTF8.self)
+    let line = text.split(whereSeparator: \.isNewline).first ?? ""
+    return .refused(request: request, reason: "HTTP \(response.status) \(line)")
+  }
+}

@@ -1,0 +1,76 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// Registrations as JSON files in directories: one file per registration of this instance.
+///
+/// A file says what the service was when it was written. Unlike a znode it does not go when its host does; the next
+/// run of the instance takes over or removes what it finds.
+@LoopActor final class FileRegistry {
+  private let clock: LoopClock
+  private let logger: Logger
+  private var records = SharedRecords()
+
+  init(clock: LoopClock, logger: Logger) {
+    self.clock = clock
+    self.logger = logger
+  }
+
+  /// The file of `target`, shared by all who ask for it.
+  func record(_ target: FileTarget) -> KeptRecord {
+    records.join(target.path) {
+      KeptRecord(
+        place: target.path, clock: clock,
+        operations: KeptRecord.Operations(
+          put: { data in try await BlockingWork.run { try FileRegistry.write(data, to: target) } },
+          delete: { _ = try await BlockingWork.run { try Files.remove(target.path) } }))
+    }
+  }
+
+  /// A reporter of `target` is closed for good.
+  func ended(_ target: FileTarget) { records.leave(target.path) }
+
+  /// Removes from `directories` the files of `instance` that nobody wants: an earlier run's.
+  func dropLeftovers(of instance: String, in directories: Set<String>) async {
+    for directory in directories.sorted() {
+      do {
+        let ending = RegistrationFileName.ending(of: instance)
+        let names = try await BlockingWork.run { () -> [String] in
+          do {
+            return try Files.list(directory).filter { FileRegistry.isOurs($0, ending: ending) }
+          } catch let error as FileError where error.isMissing {
+            return []
+          }
+        }
+        for name in names {
+          let path = "\(directory)/\(name)"
+          if records.byPlace[path]?.isClaimed == true { continue }
+          if try await BlockingWork.run({ try Files.remove(path) }) {
+            logger.notice("file of an earlier run removed", [.path: path])
+          }
+        }
+      } catch {
+        logger.warning("files of earlier runs cannot be removed", [.path: directory, .reason: "\(error)"])
+      }
+    }
+  }
+
+  /// Leaves every file as it is.
+  func abandonAll() { records.abandonAll() }
+
+  /// A registration of the instance, or what a crash left of one in the making: `.SERVICE@INSTANCE.json.random~`.
+  private nonisolated static func isOurs(_ name: String, ending: String) -> Bool {
+    if name.hasSuffix(ending) { return true }
+    guard name.hasPrefix("."), name.hasSuffix("~"), let dot = name.lastIndex(of: ".") else { return false }
+    return name[..<dot].hasSuffix(ending)
+  }
+
+  /// A file that says the same already, an earlier run's, only gets a new time.
+  private nonisolated static func write(_ data: [UInt8], to target: FileTarget) throws(FileError) {
+    if let present = try? Files.read(target.path, limit: data.count), present == data {
+      return try Files.touch(target.path, mode: 0o644)
+    }
+    try Files.makeDirectory(target.directory, mode: 0o755)
+    try AtomicFile.write(data, to: target.path, mode: 0o644, sync: false)
+  }
+}

@@ -1,0 +1,175 @@
+internal import CEvent
+internal import Glibc
+
+/// Tells that one of many paths may lead to something else than before, with one inotify instance for all.
+///
+/// Every directory on the way to a path is watched for the next name of the way, symbolic links included: a file that
+/// is replaced, a directory that is renamed and made anew, a link that is pointed elsewhere are all seen. What inotify
+/// cannot see is missed: changes made by other machines on a network file system, or through another name of the file.
+@LoopActor public final class PathsWatch {
+  private let descriptor: Int32
+  private var onChange: (@LoopActor () -> Void)?
+  private var event: DescriptorEvent?
+  private var namesByWatch: [Int32: Names] = [:]
+
+  private static let mask = UInt32(
+    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF
+      | IN_ONLYDIR)
+
+  /// Which names of a directory count; nil is every name.
+  typealias Names = Set<String>?
+
+  /// Watches nothing yet.
+  /// - Parameter onChange: runs once per burst of changes.
+  public init(onChange: @escaping @LoopActor () -> Void) throws(FileError) {
+    descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
+    guard descriptor >= 0 else { throw FileError("watch", "files", code: errno) }
+    self.onChange = onChange
+    event = DescriptorEvent(descriptor, .reading) { [weak self] in self?.readEvents() }
+  }
+
+  isolated deinit { cancel() }
+
+  /// Stops for good.
+  public func cancel() {
+    guard onChange != nil else { return }
+    onChange = nil
+    event?.cancel()
+    event = nil
+    close(descriptor)
+  }
+
+  /// Watches these absolute paths from now on, and no others. A directory is watched for all its names; what is not
+  /// there is waited for.
+  /// - Returns: whether a directory is watched that was not before: what happened in it until now was not seen.
+  public func watch(_ paths: Set<String>) async throws -> Bool {
+    let wanted = try await BlockingWork.run { PathResolver.directories(of: paths) }
+    guard onChange != nil else { return false }
+    var watches: [Int32: Names] = [:]
+    for (directory, names) in wanted {
+      let watch = inotify_add_watch(descriptor, directory, PathsWatch.mask)
+      if watch < 0 {
+        // It went just now, which its parent's watch tells; anything else is worth an error.
+        if errno == ENOENT || errno == ENOTDIR || errno == EACCES { continue }
+        throw FileError("watch", directory, code: errno)
+      }
+      watches[watch] = watches[watch].map { known in known.flatMap { names?.union($0) } } ?? names
+    }
+    let isNew = watches.keys.contains { namesByWatch[$0] == nil }
+    for watch in namesByWatch.keys where watches[watch] == nil { inotify_rm_watch(descriptor, watch) }
+    namesByWatch = watches
+    return isNew
+  }
+
+  private func readEvents() {
+    var isChange = false
+    withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: MemoryLayout<inotify_event>.alignment) { buffer in
+      while true {
+        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+        guard count > 0 else { break }
+        if holdsChange(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { isChange = true }
+      }
+    }
+    if isChange { onChange?() }
+  }
+
+  private func holdsChange(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let headSize = MemoryLayout<inotify_event>.size
+    var offset = 0
+    var isChange = false
+    while offset + headSize <= bytes.count {
+      let event = bytes.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
+      let end = offset + headSize + Int(event.len)
+      let name = String(decoding: bytes[(offset + headSize)..<end].prefix { $0 != 0 }, as: UTF8.self)
+      if counts(event, name) { isChange = true }
+      offset = end
+    }
+    return isChange
+  }
+
+  private func counts(_ event: inotify_event, _ name: String) -> Bool {
+    if event.mask & UInt32(IN_Q_OVERFLOW) != 0 { return true }
+    guard let names = namesByWatch[event.wd] else { return false }
+    if event.mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT) != 0 {
+      if event.mask & UInt32(IN_IGNORED) != 0 { namesByWatch[event.wd] = nil }
+      return true
+    }
+    return names?.contains(name) ?? true
+  }
+}
+
+/// Finds which names of which directories decide where paths lead.
+struct PathResolver {
+  private enum Entry {
+    case nothing, directory, other
+    case link(String)
+  }
+
+  private(set) var found: [String: PathsWatch.Names] = [:]
+  private var entries: [String: Entry] = [:]
+
+  /// The kernel's own limit for the links on a way.
+  private static let mostLinks = 40
+
+  static func directories(of paths: Set<String>) -> [String: PathsWatch.Names] {
+    var resolver = PathResolver()
+    for path in paths { resolver.follow(path) }
+    return resolver.found
+  }
+
+  private mutating func follow(_ path: String) {
+    var rest = Array(path.split(separator: "/").reversed())
+    var place = "/"
+    var links = 0
+    while let name = rest.popLast() {
+      if name == "." { continue }
+      if name == ".." {
+        place = Files.parent(of: place)
+        continue
+      }
+      note(String(name), in: place)
+      let next = place == "/" ? "/\(name)" : "\(place)/\(name)"
+      switch entry(next) {
+      case .nothing: return
+      case .directory, .other: place = next
+      case .link(let target):
+        links += 1
+        if links > PathResolver.mostLinks { return }
+        if target.hasPrefix("/") { place = "/" }
+        rest += target.split(separator: "/").reversed()
+      }
+    }
+    if case .directory = entry(place) { found[place] = .some(nil) }
+  }
+
+  private mutating func note(_ name: String, in directory: String) {
+    guard let names = found[directory] else {
+      found[directory] = [name]
+      return
+    }
+    guard var names else { return }
+    names.insert(name)
+    found[directory] = names
+  }
+
+  private mutating func entry(_ path: String) -> Entry {
+    if let known = entries[path] { return known }
+    let entry = PathResolver.look(path)
+    entries[path] = entry
+    return entry
+  }
+
+  private static func look(_ path: String) -> Entry {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return .nothing }
+    switch status.st_mode & S_IFMT {
+    case S_IFDIR: return .directory
+    case S_IFLNK:
+      var buffer = [CChar](repeating: 0, count: 4096)
+      let count = readlink(path, &buffer, buffer.count)
+      if count < 0 { return .nothing }
+      return .link(String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    default: return .other
+    }
+  }
+}

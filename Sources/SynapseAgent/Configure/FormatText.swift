@@ -1,0 +1,53 @@
+internal import YAMLConfig
+
+/// A text with places `{name}`, as Python's `str.format` fills them in; `{{` and `}}` stand for braces.
+struct FormatText: Equatable, Sendable {
+  private enum Part: Equatable, Sendable {
+    case text(String)
+    case place(String)
+  }
+
+  private var parts: [Part] = []
+
+  init() {}
+
+  /// - Parameters:
+  ///   - key: the option, for errors.
+  ///   - names: what places may be called.
+  /// - Throws: for a brace without its partner and for a place that is not among `names`.
+  init(_ node: YAMLNode, names: Set<String>) throws(ConfigError) {
+    var text = ""
+    var rest = try node.line()[...]
+    while let mark = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
+      text += rest[..<mark]
+      let brace = rest[mark]
+      rest = rest[rest.index(after: mark)...]
+      if rest.first == brace {
+        text.append(brace)
+        rest = rest.dropFirst()
+        continue
+      }
+      guard brace == "{", let end = rest.firstIndex(of: "}") else {
+        throw node.error("a single '\(brace)' stands in the text; a brace itself is written '\(brace)\(brace)'")
+      }
+      let name = String(rest[..<end])
+      guard names.contains(name) else {
+        throw node.error("there is nothing called '\(name)' to be put in for {\(name)}")
+      }
+      parts += [.text(text), .place(name)]
+      text = ""
+      rest = rest[rest.index(after: end)...]
+    }
+    parts.append(.text(text + rest))
+  }
+
+  /// The text with `values` put in; a place without value stays empty.
+  func filled(_ values: [String: String]) -> String {
+    parts.reduce(into: "") { out, part in
+      switch part {
+      case .text(let text): out += text
+      case .place(let name): out += values[name] ?? ""
+      }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/// What plugins add to a namespace's frontend and default backend, and to the sections shared by all.
+struct PluginLines {
+  private(set) var global: [String] = []
+  private(set) var defaults: [String] = []
+  private(set) var frontend: [String] = []
+  private(set) var backend: [String] = []
+  /// Stand before all others in the backend.
+  private(set) var backendFirst: [String] = []
+
+  /// - Parameters:
+  ///   - targets: the backends of this run: a service can only be proxied through one of these.
+  ///   - canRouteByPath: whether the script is where it would be loaded from.
+  init(_ settings: NamespaceSettings, _ options: ToolOptions, targets: Set<String>, canRouteByPath: Bool) {
+    addFaultInjection(settings)
+    addProxying(settings, targets)
+    addLogging(settings, options)
+    if canRouteByPath, settings.plugins.routesByPath || options.respectsPathRouting { addPathRouting(options) }
+    if settings.plugins.requiresSource { addSource(options) }
+  }
+
+  /// Requests whose header X-Ctx-Tarpit names the service get their error only after a minute.
+  private mutating func addFaultInjection(_ settings: NamespaceSettings) {
+    defaults.append("timeout tarpit 60s")
+    backend += [
+      "acl to_be_tarpitted hdr_sub(X-Ctx-Tarpit) -i \(settings.name)", "http-request tarpit if to_be_tarpitted",
+    ]
+  }
+
+  /// Requests go to a proxy service first, which sends them back marked with its own name; without a free slot there
+  /// they go straight to the service.
+  private mutating func addProxying(_ settings: NamespaceSettings, _ targets: Set<String>) {
+    let isStatus = "acl is_status_request path \(settings.checkURI)"
+    if let target = settings.proxiedThrough, targets.contains(target) {
+      let condition = "!is_status_request !request_from_proxy proxied_through_backend_has_connslots"
+      frontend += [
+        isStatus,
+        "acl request_from_proxy hdr_beg(X-Smartstack-Source) -i \(target)",
+        "acl proxied_through_backend_has_connslots connslots(\(target)) gt 0",
+        "http-request set-header X-Smartstack-Destination \(settings.name) if \(condition)",
+        "use_backend \(target) if \(condition)",
+      ]
+    }
+    if settings.isProxy {
+      backend += [isStatus, "http-request set-header X-Smartstack-Source \(settings.name) if !is_status_request"]
+    }
+  }
+
+  /// The service's own settings count, or the tool's.
+  private mutating func addLogging(_ settings: NamespaceSettings, _ options: ToolOptions) {
+    guard settings.plugins.logs || options.logging.isEnabled else { return }
+    global.append(ScriptFiles.load("log_requests.lua", options))
+    if let rate = settings.plugins.logs ? settings.plugins.sampleRate : options.logging.sampleRate {
+      global.append("setenv sample_rate \(rate)")
+    }
+    backend += ["http-request lua.init_logging", "http-request lua.log_provenance"]
+  }
+
+  private mutating func addPathRouting(_ options: ToolOptions) {
+    global.append(ScriptFiles.load("path_based_routing.lua", options))
+    frontend += [
+      "http-request set-var(txn.backend_name) lua.get_backend", "use_backend %[var(txn.backend_name)]",
+    ]
+  }
+
+  private mutating func addSource(_ options: ToolOptions) {
+    global.append(ScriptFiles.load("add_source_header.lua", options))
+    backendFirst.append("http-request lua.add_source_header")
+  }
+}

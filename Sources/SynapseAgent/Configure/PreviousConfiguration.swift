@@ -1,0 +1,33 @@
+internal import SmartStack
+
+/// The synapse.conf.json in force, as far as services can be taken over from it.
+struct PreviousConfiguration {
+  private let services: JSONObject
+  /// Lines of `haproxy.global` that plugins of its services added.
+  let pluginGlobals: [String]
+  /// The same of `haproxy.defaults`.
+  let pluginDefaults: [String]
+
+  /// nil for what is no such file.
+  init?(_ bytes: [UInt8]) {
+    guard let root = JSONValue(bytes), let services = root["services"]?.object else { return nil }
+    self.services = services
+    func lines(_ section: String, _ prefixes: [String]) -> [String] {
+      let all = root["haproxy"]?[section]?.array?.compactMap(\.string) ?? []
+      return all.filter { line in prefixes.contains { line.hasPrefix($0) } }
+    }
+    pluginGlobals = lines("global", ["lua-load ", "setenv sample_rate "])
+    pluginDefaults = lines("defaults", ["timeout tarpit "])
+  }
+
+  /// The entries of a service's namespaces.
+  /// - Parameters:
+  ///   - owner: the service.
+  ///   - names: all services there are: an entry belongs to the one with the longest name.
+  func services(of owner: String, among names: [String]) -> [(name: String, value: JSONValue)] {
+    let longer = names.filter { $0.hasPrefix(owner + ".") }
+    return services.members.filter { name, _ in
+      name.hasPrefix(owner + ".") && !longer.contains { name.hasPrefix($0 + ".") }
+    }.map { ($0.key, $0.value) }
+  }
+}

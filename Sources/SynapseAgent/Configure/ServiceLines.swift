@@ -1,0 +1,61 @@
+/// The lines of one namespace that all its watchers share.
+struct ServiceLines {
+  let settings: NamespaceSettings
+  let options: ToolOptions
+
+  private var isHTTP: Bool { settings.mode == "http" }
+  private var isTCP: Bool { settings.mode == "tcp" }
+
+  /// What stands on each server line.
+  var serverOptions: String {
+    "check port \(options.hacheckPort) observe layer\(isHTTP ? 7 : 4) maxconn \(options.maximumPerServer) "
+      + "maxqueue \(options.maximumQueuePerServer)"
+  }
+
+  /// What clients connect to, without sockets, plugins and the choice of a backend.
+  var frontend: [String] {
+    var lines: [String] = []
+    if let timeout = settings.timeouts.client { lines.append("timeout client \(timeout)ms") }
+    if isHTTP {
+      lines += options.capturedHeaders.map { "capture request header \($0.name) len \($0.length)" }
+      lines.append("option httplog")
+    }
+    if isTCP { lines += ["no option accept-invalid-http-request", "option tcplog", "mode tcp"] }
+    switch settings.chaos {
+    case .drop: lines.append("tcp-request content reject")
+    case .delay(let time): lines += ["tcp-request inspect-delay \(time)", "tcp-request content accept if WAIT_END"]
+    case .none, .error503: break
+    }
+    return lines
+  }
+
+  /// - Parameter endpoint: whose server time-out counts; nil for the service's own.
+  func backend(_ endpoint: NamespaceSettings.Endpoint?) -> [String] {
+    var lines: [String] = []
+    if let balance = settings.balance { lines.append("balance \(balance)") }
+    if settings.keepsAlive, isHTTP { lines += ["no option httpclose", "option http-keep-alive"] }
+    if isTCP { lines.append("mode tcp") }
+    lines += settings.headers.map {
+      "http-request set-header \(ProxyText.word($0.name)) \(ProxyText.quotedFormat($0.value))"
+    }
+    lines += healthCheck
+    if let retries = settings.retries { lines.append("retries \(retries)") }
+    if let timeout = settings.timeouts.connect { lines.append("timeout connect \(timeout)ms") }
+    if let timeout = endpoint?.serverTimeout ?? settings.timeouts.server { lines.append("timeout server \(timeout)ms") }
+    return lines
+  }
+
+  /// HAProxy asks the hacheck of the server's host. Port 0 stands for the server's, which hacheck reads in the header
+  /// that `send-state` adds.
+  private var healthCheck: [String] {
+    let uri = "/\(settings.mode)/\(settings.name)/0/\(settings.checkURI.drop { $0 == "/" })"
+    guard !settings.checkHeaders.isEmpty else { return ["option httpchk GET \(uri)", "http-check send-state"] }
+    let headers = settings.checkHeaders.map { "hdr \(ProxyText.word($0.name)) \(ProxyText.quotedFormat($0.value))" }
+    return [
+      "option httpchk",
+      // The URI is no log-format here, the headers are.
+      "http-check send meth GET uri \(ProxyText.quoted(uri)) ver HTTP/1.1 " + headers.joined(separator: " "),
+      "http-check send-state",
+    ]
+  }
+}

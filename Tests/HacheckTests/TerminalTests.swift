@@ -1,0 +1,33 @@
+import Glibc
+import Reactor
+import TestSupport
+import Testing
+
+@testable import Hacheck
+
+/// The commands as a person at a terminal sees them.
+@Suite struct TerminalTests {
+  private static func mark(_ directory: TemporaryDirectory, _ name: String, _ file: SpoolFile) throws {
+    try AtomicFile.write(file.contents, to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
+  }
+
+  @Test @LoopActor func timesAreWordsAtATerminalOnly() async throws {
+    let directory = TemporaryDirectory()
+    let now = LoopClock.system.unixTime
+    try TerminalTests.mark(directory, "a", SpoolFile(reason: "x", expiration: now + 7500, creation: now))
+    try TerminalTests.mark(directory, "b", SpoolFile(reason: "y", expiration: nil, creation: now))
+    let nerve = BuiltProgram.path("nerve")
+    let arguments = ["hashowdowned", "--spool-root", directory.path]
+    let piped = try await ChildProcess.run(nerve, arguments, deadline: .seconds(120))
+    #expect(
+      String(decoding: piped.output, as: UTF8.self) == "DOWN\t\((now + 7500).sixDecimals)\ta\tx\nDOWN\tinf\tb\ty\n")
+    // script(1) runs a program at a terminal of its own and shows what that shows.
+    let line = ([nerve] + arguments).joined(separator: " ")
+    let shown = try await ChildProcess.run("script", ["-qec", line, "/dev/null"], deadline: .seconds(120))
+    let text = String(decoding: shown.output, as: UTF8.self).filter { $0 != "\r" && $0 != "\r\n" || $0 == "\r\n" }
+    let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+    #expect(lines.count == 2, "\(text)")
+    #expect(lines.first?.wholeMatch(of: /DOWN\t2 h( [0-9]+ min)? left\ta\tx/) != nil, "\(text)")
+    #expect(lines.last == "DOWN\tno end\tb\ty", "\(text)")
+  }
+}

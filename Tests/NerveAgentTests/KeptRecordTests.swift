@@ -1,0 +1,193 @@
+import Glibc
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+
+@testable import NerveAgent
+
+/// A registry of one record that does what a test says, one request at a time.
+@LoopActor private final class ScriptedRegistry {
+  struct Refusal: Error {}
+
+  /// What it holds.
+  var content: String?
+  /// What was asked of it, oldest first; a deletion is nil.
+  private(set) var requests: [String?] = []
+  /// Refuses so many of the next requests.
+  var refusals = 0
+  /// Answers only when ``answer()`` is called.
+  var isSlow = false
+  private(set) var mostAtOnce = 0
+  private var open: [CheckedContinuation<Void, Never>] = []
+  private var atOnce = 0
+
+  var operations: KeptRecord.Operations {
+    KeptRecord.Operations(
+      put: { [weak self] in try await self?.handle(String(decoding: $0, as: UTF8.self)) },
+      delete: { [weak self] in try await self?.handle(nil) })
+  }
+
+  private func handle(_ wanted: String?) async throws {
+    requests.append(wanted)
+    atOnce += 1
+    mostAtOnce = max(mostAtOnce, atOnce)
+    if isSlow { await withCheckedContinuation { open.append($0) } }
+    atOnce -= 1
+    if refusals > 0 {
+      refusals -= 1
+      throw Refusal()
+    }
+    content = wanted
+  }
+
+  var isAsked: Bool { !open.isEmpty }
+  func answer() { if !open.isEmpty { open.removeFirst().resume() } }
+}
+
+@Suite @LoopActor struct KeptRecordTests {
+  private let clock = LoopClock.manual()
+  private let registry = ScriptedRegistry()
+  private let record: KeptRecord
+
+  init() {
+    record = KeptRecord(place: "/p", clock: clock, operations: registry.operations)
+  }
+
+  private func claim(_ text: String, _ onChange: @escaping @LoopActor (KeptRecord.State) -> Void = { _ in })
+    -> RecordClaim
+  { record.claim(Array(text.utf8), onChange: onChange) }
+
+  @Test func aClaimIsWrittenOnceAndTakenBack() async {
+    var states: [KeptRecord.State] = []
+    let first = claim("a") { states.append($0) }
+    #expect(states == [.present])
+    let second = claim("a") { states.append($0) }
+    #expect(states == [.present, .present])
+    #expect(await !record.release(first))
+    #expect(await record.release(second))
+    #expect(registry.requests == ["a", nil])
+    #expect(registry.content == nil)
+  }
+
+  @Test func theLatestClaimCounts() async {
+    let old = claim("old")
+    let new = claim("new")
+    #expect(registry.content == "new")
+    #expect(await !record.release(new))
+    #expect(registry.content == "old")
+    #expect(await record.release(old))
+  }
+
+  @Test func withoutAClaimWhatIsThereGoes() {
+    registry.content = "left behind"
+    record.enforce()
+    #expect(registry.content == nil)
+    record.enforce()
+    #expect(registry.requests == [nil])
+  }
+
+  @Test func whatWasUnderWayWhenTheRegistryLostItDoesNotCount() async throws {
+    registry.isSlow = true
+    var states: [KeptRecord.State] = []
+    let claim = claim("a") { states.append($0) }
+    record.lost()
+    registry.answer()
+    try await eventually("it is written again") { registry.isAsked }
+    #expect(!states.contains(.present))
+    registry.answer()
+    try await eventually("and now it counts") { states.last == .present }
+    #expect(registry.requests == ["a", "a"])
+    registry.isSlow = false
+    #expect(await record.release(claim))
+  }
+
+  @Test func aClaimDuringADeletionWaitsForIt() async throws {
+    let first = claim("a")
+    registry.isSlow = true
+    let released = Task.immediate { await record.release(first) }
+    try await eventually("the deletion is under way") { registry.isAsked }
+    var states: [KeptRecord.State] = []
+    _ = claim("b") { states.append($0) }
+    #expect(registry.requests == ["a", nil])
+    registry.answer()
+    try await eventually("the new one is written") { registry.isAsked }
+    registry.answer()
+    #expect(await !released.value)
+    #expect(registry.content == "b")
+    #expect(states == [.present])
+    #expect(registry.mostAtOnce == 1)
+  }
+
+  @Test func refusalsAreTriedAgainWithGrowingDelaysAndANewWishAtOnce() async throws {
+    registry.refusals = 3
+    var states: [KeptRecord.State] = []
+    _ = claim("a") { states.append($0) }
+    #expect(registry.requests.count == 1)
+    #expect(record.isFailing)
+    // Each delay is between half of its ceiling and all of it: 0.5 s, 1 s, 2 s.
+    clock.advance(by: .milliseconds(249))
+    #expect(registry.requests.count == 1)
+    clock.advance(by: .milliseconds(251))
+    #expect(registry.requests.count == 2)
+    clock.advance(by: .milliseconds(249))
+    #expect(registry.requests.count == 2)
+    clock.advance(by: .milliseconds(751))
+    #expect(registry.requests.count == 3)
+    _ = claim("b")
+    #expect(registry.requests == ["a", "a", "a", "b"])
+    #expect(!record.isFailing)
+    #expect(states.last == .present)
+    clock.advance(by: .seconds(60))
+    #expect(registry.requests.count == 4)
+  }
+
+  @Test func whatIsAbandonedStays() async throws {
+    _ = claim("a")
+    record.abandon()
+    record.touch()
+    record.lost()
+    #expect(registry.requests == ["a"])
+    #expect(registry.content == "a")
+  }
+
+  /// Whatever happens in whatever order, in the end the registry holds what is wanted, and it was never asked for two
+  /// things at once.
+  @Test func fuzzedWishes() async throws {
+    let seed = getenv("SMARTSTACK_FUZZ_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
+    let rounds = getenv("SMARTSTACK_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 2000
+    var random = SeededGenerator(seed: seed)
+    for round in 0..<max(1, rounds / 10) {
+      let (clock, registry) = (LoopClock.manual(), ScriptedRegistry())
+      let record = KeptRecord(place: "/p", clock: clock, operations: registry.operations)
+      registry.isSlow = true
+      registry.content = Bool.random(using: &random) ? "left behind" : nil
+      var claims: [RecordClaim] = []
+      for step in 0..<30 {
+        switch Int.random(in: 0..<7, using: &random) {
+        case 0: claims.append(record.claim(Array("\(step)".utf8)) { _ in })
+        case 1 where !claims.isEmpty:
+          let leaving = claims.remove(at: Int.random(in: claims.indices, using: &random))
+          Task.immediate { _ = await record.release(leaving) }
+        case 2:
+          registry.content = nil
+          record.lost()
+        case 3: registry.refusals = Int.random(in: 0...2, using: &random)
+        case 4: clock.advance(by: .milliseconds(Int.random(in: 0...2000, using: &random)))
+        case 5: record.enforce()
+        default: registry.answer()
+        }
+      }
+      registry.isSlow = false
+      registry.refusals = 0
+      record.enforce()
+      let wanted = claims.last.map { String(decoding: $0.data, as: UTF8.self) }
+      try await eventually("seed \(seed), round \(round): it holds \(wanted ?? "nothing")") {
+        registry.answer()
+        clock.advance(by: .seconds(20))
+        return registry.content == wanted && !registry.isAsked
+      }
+      #expect(registry.mostAtOnce <= 1)
+    }
+  }
+}

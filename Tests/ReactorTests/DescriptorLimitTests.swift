@@ -1,0 +1,17 @@
+import Glibc
+import Testing
+
+@testable import Reactor
+
+@Suite struct DescriptorLimitTests {
+  @Test func itIsRaisedAsFarAsTheSystemLetsItAndNeverLowered() {
+    var limit = rlimit()
+    #expect(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+    let before = Int(clamping: limit.rlim_cur)
+    #expect(DescriptorLimit.raise(to: 1) >= before)
+    #expect(DescriptorLimit.raise(to: -1) >= before)
+    let raised = DescriptorLimit.raise(to: before + 1)
+    #expect(raised >= min(before + 1, Int(clamping: limit.rlim_max)))
+    #expect(DescriptorLimit.raise(to: 0) >= raised)
+  }
+}

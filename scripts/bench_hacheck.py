@@ -1,0 +1,160 @@
+"""The parts of scripts/bench that ask hacheck for more than a cached answer. Each takes the running Bench."""
+import http.client
+import os
+import resource
+import selectors
+import socket
+import subprocess
+import threading
+import time
+
+from world import Trouble, wait_for
+
+LOCAL = "127.0.0.1"
+HUNG = 1000
+
+
+def connections_anew(bench, wrk, bare, url):
+    """Cached answers of hacheck beside the bare server's, with a new connection for each request."""
+    bench.table.row("a new connection for each request")
+    for connections in (16, 64):
+        rounds = [(wrk(bare, connections, anew=True), wrk(url, connections, anew=True)) for _ in range(3)]
+        middle = [sorted(results)[1] for results in zip(*rounds)]
+        for what, (rate, p50, p99) in zip(("bare libevent server", "hacheck /http, cached"), middle):
+            bench.table.row(f"{what}, {connections} connections", f"{rate:,.0f}", p50, p99,
+                            f"{100 * rate / middle[0][0]:.0f} %")
+
+
+def allow_descriptors():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class HungServices:
+    """Ports that accept, in the kernel, and never answer; and for each an asker that asks again whenever it is told so."""
+
+    def __init__(self, hacheck_port, count=HUNG):
+        allow_descriptors()
+        self.hacheck_port, self.answers = hacheck_port, 0
+        self.listeners = [socket.create_server((LOCAL, 0), backlog=512) for _ in range(count)]
+        self.selector = selectors.DefaultSelector()
+        self.going = True
+        for number, listener in enumerate(self.listeners):
+            self.ask(number, listener.getsockname()[1], socket.create_connection((LOCAL, hacheck_port)))
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def ask(self, number, port, asker):
+        text = f"GET /http/hung.s{number}/{port}/status HTTP/1.1\r\nHost: {LOCAL}\r\n\r\n"
+        self.selector.register(asker, selectors.EVENT_READ, text.encode())
+        asker.sendall(text.encode())
+
+    def run(self):
+        while self.going:
+            for key, _ in self.selector.select(0.2):
+                if not key.fileobj.recv(65536):
+                    self.selector.unregister(key.fileobj)
+                    key.fileobj.close()
+                    continue
+                self.answers += 1
+                key.fileobj.sendall(key.data)
+
+    def stop(self):
+        self.going = False
+        self.thread.join()
+        for key in list(self.selector.get_map().values()):
+            key.fileobj.close()
+        for listener in self.listeners:
+            listener.close()
+
+
+def live_checks(port, target_port, count=2000):
+    """Seconds that live checks of a healthy service took, one after the other."""
+    connection = http.client.HTTPConnection(LOCAL, port, timeout=30)
+    seconds = []
+    for _ in range(count):
+        began = time.monotonic()
+        connection.request("GET", f"/http/web.main/{target_port}/status", headers={"Pragma": "no-cache"})
+        answer = connection.getresponse()
+        answer.read()
+        seconds.append(time.monotonic() - began)
+        if answer.status != 200:
+            raise Trouble(f"a healthy service was said to be down: {answer.status}")
+    connection.close()
+    return seconds
+
+
+def page(port, path):
+    connection = http.client.HTTPConnection(LOCAL, port, timeout=30)
+    began = time.monotonic()
+    connection.request("GET", path)
+    body = connection.getresponse().read()
+    connection.close()
+    return body.decode(), time.monotonic() - began
+
+
+def gauge(port, name):
+    for line in page(port, "/metrics")[0].splitlines():
+        if line.startswith(name + " "):
+            return float(line.split()[1])
+    raise Trouble(f"hacheck has no metric {name}")
+
+
+def stuck(bench, hacheck_port, target_port):
+    """How long a live check of a healthy service takes while a thousand hung ones are asked for."""
+    bench.table.heading("hacheck, live checks of one healthy service (Pragma: no-cache)")
+    bench.table.row("", "p50", "p99", "max", "checks")
+    bench.start_server(LOCAL, target_port)
+    bench.start_nerve({}, "nerve-stuck")
+    bench.table.times("nothing else is asked for", live_checks(hacheck_port, target_port))
+    hung = HungServices(hacheck_port)
+    wait_for("all hung checks are under way", lambda: gauge(hacheck_port, "hacheck_checks_in_flight") >= HUNG)
+    bench.table.times(f"{HUNG} hung services are asked for", live_checks(hacheck_port, target_port))
+    # Ten seconds after they began, a thousand checks end and begin anew within moments.
+    answered = hung.answers
+    seconds = []
+    while hung.answers - answered < 2 * HUNG:
+        seconds += live_checks(hacheck_port, target_port, 200)
+    bench.table.times("the same, while their deadlines pass twice", seconds)
+    bench.table.row("checks that found no slot", f"{gauge(hacheck_port, 'hacheck_checks_refused_total'):.0f}")
+    hung.stop()
+
+
+# Each run of wrk counts on from where the last one stopped; hacheck's own counter says where that is.
+LUA = """
+local i = tonumber(os.getenv("BENCH_FIRST"))
+request = function()
+  i = i + 1
+  return wrk.format("GET", "/http/some-service-name.main-" .. i .. "/%d/a/path/of/some/length/" .. i)
+end
+"""
+
+
+def memory(bench, hacheck_port, target_port, count=1_000_000):
+    """What names that are asked for once leave behind."""
+    bench.table.heading(f"hacheck, {count:,} services and paths, each asked for once")
+    bench.start_server(LOCAL, target_port)
+    nerve = bench.start_nerve({}, "nerve-memory", cache_time=600)
+    script = f"{bench.folder}/names.lua"
+    with open(script, "w") as file:
+        file.write(LUA % target_port)
+    bench.table.row("", "RSS", "/recent", "/status/count")
+
+    def row(what):
+        recent = sorted(page(hacheck_port, "/recent")[1] for _ in range(9))[4]
+        counts = sorted(page(hacheck_port, "/status/count")[1] for _ in range(9))[4]
+        bench.table.row(what, f"{nerve.status_field('VmRSS') / 1024:.1f} MB", f"{1000 * recent:.1f} ms",
+                        f"{1000 * counts:.1f} ms")
+
+    row("at the start")
+    asked, began = 0, time.monotonic()
+    while asked < count:
+        subprocess.run(["wrk", "-t1", "-c32", "-d10s", "-s", script, f"http://{LOCAL}:{hacheck_port}/"],
+                       capture_output=True, check=True, env={**os.environ, "BENCH_FIRST": str(asked)})
+        text = page(hacheck_port, "/status")[0]
+        asked = int(text.split('"gets": ')[1].split(",")[0])
+        if asked == 0:
+            raise Trouble(f"hacheck was asked for nothing: {text}")
+    row(f"after {asked:,}")
+    bench.table.row("answers kept", f"{gauge(hacheck_port, 'hacheck_cache_entries'):,.0f}")
+    bench.table.row("live checks per second meanwhile", f"{asked / (time.monotonic() - began):,.0f}")
