@@ -30,17 +30,20 @@ import Testing
     var services = services("a", "b", "hidden")
     services[2].isTold = false
     let output = ExecOutput(
-      configuration, services: services, gone: ["old"], clock: .system, logger: Journal().logger)
+      configuration, services: services, clock: .system, logger: Journal().logger)
     output.start()
     func lines() -> [[String: [Int]]] { told(directory.text(of: "told") ?? "") }
     try await output.reconcile([snapshot("a", 1), snapshot("b", 2, 3), snapshot("hidden", 9)])
-    try await eventually("all are told") { lines() == [["a": [1], "b": [2, 3], "old": [-1]]] }
+    try await eventually("all are told") { lines() == [["a": [1], "b": [2, 3]]] }
     try await output.reconcile([snapshot("a", 1), snapshot("b", 2)])
     try await eventually("the changed one is told") { lines().last == ["b": [2]] }
+    output.adopt(Array(services.dropFirst()))
     try await output.reconcile([snapshot("b", 2)])
+    try await eventually("the one that is gone is told") { lines().last == ["a": [-1]] }
+    output.adopt(services)
     try await output.reconcile([snapshot("a", 4)])
     await output.stop()
-    #expect(lines() == [["a": [1], "b": [2, 3], "old": [-1]], ["b": [2]], ["a": [4]]])
+    #expect(lines() == [["a": [1], "b": [2, 3]], ["b": [2]], ["a": [-1]], ["a": [4]]])
   }
 
   @Test @LoopActor func changesInBetweenAreOneRun() async throws {
@@ -51,7 +54,7 @@ import Testing
       ])
     configuration.interval = .zero
     let output = ExecOutput(
-      configuration, services: services("a", "b"), gone: [], clock: .system, logger: Journal().logger)
+      configuration, services: services("a", "b"), clock: .system, logger: Journal().logger)
     output.start()
     func lines() -> [[String: [Int]]] { told(directory.text(of: "told") ?? "") }
     try await output.reconcile([snapshot("a", 1)])
@@ -77,7 +80,7 @@ import Testing
     configuration.interval = .zero
     configuration.deadline = .seconds(2)
     let output = ExecOutput(
-      configuration, services: services("a"), gone: [], clock: .system, logger: journal.logger)
+      configuration, services: services("a"), clock: .system, logger: journal.logger)
     output.start()
     try await output.reconcile([snapshot("a", 1)])
     try await eventually("it is told in the end") { self.told(directory.text(of: "told") ?? "") == [["a": [1]]] }
@@ -90,12 +93,30 @@ import Testing
   @Test @LoopActor func aCommandThatReadsNothingIsNoHarm() async throws {
     let journal = Journal()
     let output = ExecOutput(
-      ExecOutputConfiguration(command: ["/bin/true"]), services: services("a"), gone: [], clock: .system,
+      ExecOutputConfiguration(command: ["/bin/true"]), services: services("a"), clock: .system,
       logger: journal.logger)
     output.start()
     let many = (0..<20_000).map { Backend(name: "server\($0)", host: "10.0.0.1", port: $0 % 60_000 + 1) }
     try await output.reconcile([ServiceSnapshot(service: "a", backends: many)])
     try await eventually("it has run") { journal.contains("command is told") }
     await output.stop()
+  }
+
+  @Test @LoopActor func aHangingCommandDoesNotHoldUpTheEnd() async throws {
+    let directory = TemporaryDirectory()
+    var configuration = ExecOutputConfiguration(
+      command: ["/bin/sh", "-c", "touch \(directory.path)/runs; sleep 600"])
+    configuration.deadline = .seconds(500)
+    let output = ExecOutput(configuration, services: services("a"), clock: .system, logger: Journal().logger)
+    output.start()
+    try await output.reconcile([snapshot("a", 1)])
+    try await eventually("it runs") { Files.exists("\(directory.path)/runs") }
+    var hasStopped = false
+    let stopping = Task { @LoopActor in
+      await output.stop()
+      hasStopped = true
+    }
+    try await eventually("it is stopped") { hasStopped }
+    await stopping.value
   }
 }

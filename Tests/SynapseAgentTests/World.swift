@@ -72,7 +72,8 @@ internal import ZooKeeper
   @discardableResult
   func put(_ data: [UInt8], _ path: String, sequential: Bool = false) async throws -> String {
     var last: any Error = ServerTrouble(description: "not tried")
-    for _ in 0..<200 {
+    // Half a minute: a registry that was just started again, on a busy machine, takes some seconds.
+    for _ in 0..<1500 {
       do { return try await registrar.create(path, data, mode: sequential ? .persistentSequential : .persistent) } catch
       {
         last = error

@@ -5,12 +5,15 @@ internal import SmartStack
 /// Runs a command after changes and tells it, on its standard input, what the changed services are now.
 ///
 /// The input is one JSON object: a service's name and the list of its servers, as in the files of ``FileOutput``; null
-/// for a service that is no longer configured. The first run is told of every service. There is one run at a time;
+/// for a service that was told of and is no longer configured. The first run is told of every service. There is one run at a time;
 /// what changes meanwhile is told by the next. A run that fails is repeated with growing delays, with everything that
 /// it was told and what has changed since.
 @LoopActor final class ExecOutput: ConfigGenerator {
-  private let configuration: ExecOutputConfiguration
-  private let services: Set<String>
+  /// How long a run may go on once the output is to stop, before it is stopped, too.
+  private static let farewell: Duration = .seconds(3)
+
+  let configuration: ExecOutputConfiguration
+  private var services: Set<String>
   private let clock: LoopClock
   private let logger: Logger
   private let work: WorkSignal
@@ -23,18 +26,21 @@ internal import SmartStack
   private var isStopped = false
   private var task: Task<Void, Never>?
 
-  /// - Parameter gone: services that were told of and are no longer configured.
   init(
-    _ configuration: ExecOutputConfiguration, services: [ServiceConfiguration], gone: [String], clock: LoopClock,
-    logger: Logger
+    _ configuration: ExecOutputConfiguration, services: [ServiceConfiguration], clock: LoopClock, logger: Logger
   ) {
     self.configuration = configuration
     self.services = Set(services.filter(\.isTold).map(\.name))
     self.clock = clock
     self.logger = logger
     work = WorkSignal(clock: clock)
-    for name in gone { current[name] = "null" }
-    if !gone.isEmpty { work.set() }
+  }
+
+  /// Other services from now on; the command is told of those that are no longer among them.
+  func adopt(_ services: [ServiceConfiguration]) {
+    self.services = Set(services.filter(\.isTold).map(\.name))
+    for name in current.keys where !self.services.contains(name) { current[name] = "null" }
+    work.set()
   }
 
   func reconcile(_ snapshots: [ServiceSnapshot]) async throws {
@@ -49,7 +55,9 @@ internal import SmartStack
   func stop() async {
     isStopped = true
     work.set()
+    let timer = clock.schedule(after: ExecOutput.farewell) { [task] in task?.cancel() }
     await task?.value
+    timer.cancel()
   }
 
   private func run() async {
@@ -62,8 +70,8 @@ internal import SmartStack
       }
       await tell()
     }
-    // The last word; whoever stops the agent does not wait for long.
-    await tell()
+    // The last word.
+    if !Task.isCancelled { await tell() }
     work.cancelAppointment()
   }
 

@@ -233,10 +233,10 @@ internal import ZooKeeper
   }
 
   private func switchOutputs(from before: SynapseConfiguration?, silent: Set<String>) async {
-    let replaced = outputs.filter { output in (output as? HAProxyOutput).map { !canKeep($0) } ?? true }
+    let replaced = outputs.filter { !canKeep($0) }
     outputs.removeAll { output in replaced.contains { $0 === output } }
     for output in replaced { await output.stop() }
-    let kept = outputs.isEmpty ? nil : haproxy
+    let kept = outputs.contains { $0 === haproxy } ? haproxy : nil
     haproxy = kept ?? makeHAProxyOutput(memory: haproxy?.model.memory)
     if kept == nil { await haproxy?.prepare() }
     var remembered: [ServiceSnapshot] = []
@@ -250,10 +250,11 @@ internal import ZooKeeper
       made.append(FileOutput(fileOutput, services: configuration.services, clock: clock, logger: logger))
     }
     if let execOutput = configuration.execOutput {
-      let known = Set(configuration.services.map(\.name))
-      let gone = (before?.services ?? []).filter { $0.isTold && !known.contains($0.name) }.map(\.name)
-      made.append(
-        ExecOutput(execOutput, services: configuration.services, gone: gone, clock: clock, logger: logger))
+      let kept = outputs.lazy.compactMap { $0 as? ExecOutput }.first
+      kept?.adopt(configuration.services)
+      if kept == nil {
+        made.append(ExecOutput(execOutput, services: configuration.services, clock: clock, logger: logger))
+      }
     }
     for output in made { output.start() }
     outputs += made
@@ -266,7 +267,14 @@ internal import ZooKeeper
   }
 
   /// Whether an output goes on under the configuration as it is now.
-  private func canKeep(_ output: HAProxyOutput) -> Bool { output.original == configuration.haproxy }
+  private func canKeep(_ output: any ConfigGenerator) -> Bool {
+    switch output {
+    case let output as HAProxyOutput: output.original == configuration.haproxy
+    // A new one would have to wait for the run of the old one, or run beside it.
+    case let output as ExecOutput: output.configuration == configuration.execOutput
+    default: false
+    }
+  }
 
   private func makeHAProxyOutput(memory: ServerMemory?) -> HAProxyOutput? {
     guard let section = configuration.haproxy else { return nil }
