@@ -24,12 +24,12 @@ struct DNSQuestion: Hashable, Sendable {
 
   /// One question, recursion desired.
   var bytes: [UInt8] {
-    var out = UInt16Bytes(id) + [0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0]
+    var out = bigEndian(id) + [0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0]
     for label in name.utf8.split(separator: UInt8(ascii: ".")) { out += [UInt8(label.count)] + Array(label) }
-    return out + [0] + UInt16Bytes(type.rawValue) + [0, 1]
+    return out + [0] + bigEndian(type.rawValue) + [0, 1]
   }
 
-  private func UInt16Bytes(_ number: UInt16) -> [UInt8] { [UInt8(number >> 8), UInt8(number & 0xFF)] }
+  private func bigEndian(_ number: UInt16) -> [UInt8] { [UInt8(number >> 8), UInt8(number & 0xFF)] }
 }
 
 /// What a name server said to one question.

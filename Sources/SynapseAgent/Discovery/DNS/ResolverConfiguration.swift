@@ -30,7 +30,7 @@ struct ResolverConfiguration: Hashable, Sendable {
         guard let host = values.first, ServerText.isAddress(String(host.prefix { $0 != "%" })) else { break }
         nameservers.append(.tcp(host: host, port: 53))
       case "search", "domain": search = values.filter(ServerText.isDNSName)
-      case "options": values.forEach { take(option: $0) }
+      case "options": for value in values { take(option: value) }
       default: break
       }
     }
