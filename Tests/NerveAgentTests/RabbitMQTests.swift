@@ -22,8 +22,11 @@ import Testing
   @Test func aRealBroker() async throws {
     let server = try await RabbitMQServer()
     // It listens a little before its user and its virtual host are there.
-    try await eventually("the broker is alive", within: .seconds(120)) {
-      await check(port: server.port).probe(deadline: .seconds(30)).passed
+    var last = ""
+    try await eventually("the broker is alive; \(last)", within: .seconds(120)) {
+      let result = await check(port: server.port).probe(deadline: .seconds(30))
+      last = result.detail
+      return result.passed
     }
     let fine = await check(port: server.port).probe(deadline: .seconds(60))
     #expect(fine.passed)

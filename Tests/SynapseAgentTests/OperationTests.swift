@@ -12,6 +12,8 @@ import Testing
       try await world.startProxyAndAgent(world.configuration(haproxy: ["audit_interval: 0.1"]))
       try await world.register("one", port: world.startTask("one"))
       try await eventually("one answers") { await world.request() == "one" }
+      // Once the file has it too, nothing but an audit looks at HAProxy any more.
+      try await eventually("the file has it") { world.file().contains("server one_") }
       let reloads = world.reloads
       let drifts = world.metrics.counter("synapse_haproxy_drifts_total", help: "")
       let name = try #require(await world.serving().keys.first)

@@ -8,14 +8,16 @@ public struct ConditionTimeout: Error, CustomStringConvertible {
 }
 
 /// Waits until `condition` holds, looking again every few milliseconds.
+/// - Parameter what: asked for when the time is up, so it may say how far things are.
 /// - Throws: ``ConditionTimeout`` after `limit`. The limit only ends a hung test; it is no pass mark.
 @LoopActor public func eventually(
-  _ what: String, within limit: Duration = .seconds(30), _ condition: @LoopActor () async throws -> Bool
+  _ what: @autoclosure @LoopActor () -> String, within limit: Duration = .seconds(30),
+  _ condition: @LoopActor () async throws -> Bool
 ) async throws {
   let end = ContinuousClock.now + limit
   while true {
     if try await condition() { return }
-    if ContinuousClock.now > end { throw ConditionTimeout(description: "not within \(limit): \(what)") }
+    if ContinuousClock.now > end { throw ConditionTimeout(description: "not within \(limit): \(what())") }
     try await LoopClock.system.sleep(for: .milliseconds(5))
   }
 }
