@@ -47,7 +47,10 @@ public enum SynapseProgram {
       return 1
     }
     AgentLog.bootstrap(agent: "synapse", format: LogFormat(rawValue: logFormat) ?? .text, level: logLevel)
-    return await SynapseProcess(configuration, path: path, logger: Logger(label: "synapse")).run()
+    let process = SynapseProcess(configuration, path: path, logger: Logger(label: "synapse"))
+    // Its signal handlers know it weakly, and the optimizer would let go of it while it runs.
+    defer { withExtendedLifetime(process) {} }
+    return await process.run()
   }
 
   /// Off the loop: a large file takes a while.
