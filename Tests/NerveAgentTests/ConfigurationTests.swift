@@ -129,6 +129,9 @@ import ZooKeeper
       text: #"{"instance_id": "h", "statsd": {"port": 70000}}"#,
       message: ":1:41: statsd.port: 70000 is outside 1...65535"),
     Mistake(
+      text: #"{"instance_id": "h", "zk_auth": "secret"}"#,
+      message: ":1:33: zk_auth: write user:password"),
+    Mistake(
       text: #"{"instance_id": "h", "hacheck": {"port": "x"}}"#,
       message: ":1:42: hacheck.port: expected an integer, found the text \"x\""),
     Mistake(

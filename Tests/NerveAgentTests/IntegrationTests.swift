@@ -213,6 +213,26 @@ import ZooKeeper
     }
   }
 
+  // MARK: Access
+
+  @Test func registrationsMayBeProtected() async throws {
+    try await withWorld { world in
+      writeFile(world.directory.path + "/secret", "nerve:secret\n")
+      world.configure(world.service("web"), more: #", "zk_auth_file": "\#(world.directory.path)/secret""#)
+      let observer = try await world.observe("/nerve/web")
+      _ = try world.agent()
+      let names = try await observer.sees(1, "registered")
+      let path = "/nerve/web/" + names[0]
+      let stranger = ZooKeeperClient(connection: world.server.connection, sessionTimeout: .seconds(30), logger: silent)
+      stranger.start()
+      try await eventually("connected") { (try? await stranger.read(path)) != nil }
+      await #expect(throws: ZooKeeperError(code: .noAuth, operation: "set", path: path)) {
+        try await stranger.set(path, [])
+      }
+      await stranger.close()
+    }
+  }
+
   // MARK: Outages
 
   @Test func aPauseAndARestartOfTheServerChangeNothing() async throws {

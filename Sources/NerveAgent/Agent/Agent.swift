@@ -168,7 +168,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private func prepareServices(_ configuration: NerveConfiguration, _ state: StateDirectory) {
     let store = SessionStore(state: state, instanceID: configuration.instanceID, logger: logger)
     let ensembles = Ensembles(
-      sessionTimeout: options.sessionTimeout, store: store, inherited: inherited?.sessions ?? [:], clock: clock,
+      sessionTimeout: options.sessionTimeout, credentials: configuration.credentials, store: store,
+      inherited: inherited?.sessions ?? [:], clock: clock,
       logger: logger, metrics: metrics)
     let registries = Registries(instanceID: configuration.instanceID, ensembles: ensembles, environment: environment)
     let (environment, hacheck, clock, commandTurns) = (environment, hacheck, clock, commandTurns)
@@ -254,8 +255,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private func put(_ configuration: NerveConfiguration) {
     for warning in configuration.warnings { logger.warning("configuration", [.reason: warning]) }
     for problem in configuration.problems { logger.error("service left out", [.reason: problem]) }
-    if let current, configuration.hacheck != current.hacheck || configuration.stateDirectory != current.stateDirectory {
-      logger.warning("hacheck and state_dir change with the next start", [.path: options.configuration])
+    if let current,
+      configuration.hacheck != current.hacheck || configuration.stateDirectory != current.stateDirectory
+        || configuration.credentials != current.credentials
+    {
+      logger.warning("hacheck, state_dir and zk_auth change with the next start", [.path: options.configuration])
     }
     environment.original.statsD = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
     environment.original.configurationLoaded()

@@ -1,7 +1,9 @@
 internal import AgentRuntime
 internal import Hacheck
+internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
+internal import ZooKeeper
 
 /// Everything `nerve.conf.json` says, checked. One bad service does not spoil the others: it is left out
 /// and named in ``problems``.
@@ -22,6 +24,8 @@ struct NerveConfiguration: Sendable {
   var stateDirectory: String?
   /// `max_exec_checks`: commands of exec checks that run at one time.
   var commandLimit = NerveConfiguration.defaultCommandLimit
+  /// `zk_auth`: who nerve is to every ZooKeeper; its nodes are then its own, and everybody's to read.
+  var credentials: ZooKeeperCredentials?
   /// `reload_on_change`: whether a change of the files is noticed without a SIGHUP.
   var reloadsOnChange = false
   /// `service_conf_dir`, if it is set.
@@ -60,6 +64,7 @@ struct NerveConfigurationLoader: Sendable {
     configuration.heartbeatPath = try section.optionalString("heartbeat_path")
     configuration.stateDirectory = try section.optionalString("state_dir")
     configuration.statsD = try NerveConfigurationLoader.statsD(section)
+    configuration.credentials = try NerveConfigurationLoader.credentials(section)
     configuration.hacheck = try HacheckSection.read(section, warnings: &configuration.warnings)
     configuration.commandLimit = try section.int(
       "max_exec_checks", in: 1...10_000, default: NerveConfiguration.defaultCommandLimit)
@@ -89,6 +94,26 @@ struct NerveConfigurationLoader: Sendable {
         "instance_id", "\(YAMLScalar(text: name, kind: .text).summary) cannot be part of a znode's name")
     }
     return name
+  }
+
+  /// `user:password`, or with `zk_auth_file` the path of a file that holds it, so that this file may be readable by all.
+  private static func credentials(_ section: ConfigSection) throws(ConfigError) -> ZooKeeperCredentials? {
+    var secret = try section.optionalString("zk_auth")
+    if let path = try section.optionalString("zk_auth_file") {
+      if secret != nil { throw section.error("zk_auth_file", "there is a zk_auth as well; give one of the two") }
+      do throws(FileError) {
+        let text = String(decoding: try Files.read(path, limit: 4096), as: UTF8.self)
+        secret = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+      } catch {
+        throw section.error("zk_auth_file", error.description)
+      }
+    }
+    guard let secret else { return nil }
+    let parts = secret.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }) else {
+      throw section.error("zk_auth", "write user:password")
+    }
+    return ZooKeeperCredentials(secret: secret, protectsNodes: true)
   }
 
   private static func statsD(_ section: ConfigSection) throws(ConfigError) -> StatsDTarget? {

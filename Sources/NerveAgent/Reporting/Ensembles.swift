@@ -12,16 +12,19 @@ internal import ZooKeeper
   private var known: [String: Ensemble] = [:]
   private var users: [String: Int] = [:]
 
-  /// - Parameter inherited: `SavedSession.text` by ensemble, from the program that this one replaced.
+  /// - Parameters:
+  ///   - credentials: who we are to each ensemble.
+  ///   - inherited: `SavedSession.text` by ensemble, from the program that this one replaced.
   init(
-    sessionTimeout: Duration, store: SessionStore?, inherited: [String: String] = [:], clock: LoopClock,
+    sessionTimeout: Duration, credentials: ZooKeeperCredentials? = nil, store: SessionStore?,
+    inherited: [String: String] = [:], clock: LoopClock,
     logger: Logger, metrics: Metrics
   ) {
     self.store = store
     self.clock = clock
     self.logger = logger
     clients = ZooKeeperClients(
-      sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
+      sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics, credentials: credentials,
       savedSession: { inherited[$0].flatMap { SavedSession(text: $0) } ?? store?.load($0) })
   }
 
