@@ -21,15 +21,22 @@ import Testing
       let socket = try #require(world.synapse?.haproxy?.sockets.first)
       for round in 1...5 {
         try await eventually("round \(round): an audit has agreed") { socket.audited?.epoch == socket.epoch }
-        try await client.run(.verbatim("set server web/\(name) state maint"))
-        try await eventually("round \(round): it is put right") { drifts.value == Double(round) }
+        // Whatever else looks at HAProxy meanwhile may put it right first, without counting: then once more.
+        try await eventually("round \(round): it is put right and counted") {
+          if drifts.value >= Double(round) { return true }
+          if await world.serving()[name] != nil {
+            try await client.run(.verbatim("set server web/\(name) state maint"))
+          }
+          return false
+        }
         try await eventually("round \(round): it serves") { await world.serving()[name] != nil }
       }
       #expect(world.journal.contains("changed by somebody else"))
       // Our own changes are none of somebody else's.
+      let counted = drifts.value
       try await world.register("two", port: world.startTask("two"))
       try await eventually("two is served") { await world.servingTasks() == ["one", "two"] }
-      #expect(drifts.value == 5)
+      #expect(drifts.value == counted)
       #expect(world.reloads == reloads)
     }
   }
