@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// hacheck's page for people: what is marked down, what was asked for, and, for those who may, the buttons to change it.
 ///
 /// One document without scripts and without anything from elsewhere. All that strangers wrote goes through

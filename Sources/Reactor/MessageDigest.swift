@@ -1,6 +1,6 @@
 internal import CEvent
 
-/// SHA-256 and its keyed form (RFC 2104), by the library that does TLS.
+/// SHA-256, its keyed form (RFC 2104) and MD5, by the library that does TLS.
 public enum MessageDigest {
   private static let length = 32
 
@@ -10,6 +10,15 @@ public enum MessageDigest {
       let isDone = EVP_Digest(bytes, bytes.count, buffer.baseAddress, nil, EVP_sha256(), nil) == 1
       precondition(isDone, "OpenSSL has no SHA-256")
       count = length
+    }
+  }
+
+  /// 16 bytes. For what others have computed with it; nothing may rely on its strength.
+  public static func md5(_ bytes: [UInt8]) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: 16) { buffer, count in
+      let isDone = EVP_Digest(bytes, bytes.count, buffer.baseAddress, nil, EVP_md5(), nil) == 1
+      precondition(isDone, "OpenSSL has no MD5")
+      count = 16
     }
   }
 

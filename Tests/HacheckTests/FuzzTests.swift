@@ -1,4 +1,5 @@
 import Glibc
+import SmartStack
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import Reactor
+import SmartStack
 import TestSupport
 import Testing
 

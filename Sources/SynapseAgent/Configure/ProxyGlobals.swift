@@ -1,3 +1,4 @@
+internal import Reactor
 internal import SmartStack
 
 /// The `haproxy` and `nginx` sections that all services share.
@@ -114,4 +115,9 @@ struct ProxyGlobals {
 extension JSONValue {
   /// A list of texts.
   static func lines(_ lines: [String]) -> JSONValue { .array(lines.map(JSONValue.string)) }
+}
+
+/// MD5 as one number, its first byte the highest: the originals seed the order of servers with the host name's.
+func md5Number(_ bytes: some Collection<UInt8>) -> UInt128 {
+  MessageDigest.md5(Array(bytes)).reduce(0) { $0 << 8 | UInt128($1) }
 }

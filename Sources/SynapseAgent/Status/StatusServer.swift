@@ -60,21 +60,8 @@ internal import SmartStack
 
   /// Names come from the registry: anybody's.
   private static func page(_ lines: [String]) -> String {
-    let text = lines.map(escaped).joined(separator: "\n")
+    let text = lines.map(\.htmlEscaped).joined(separator: "\n")
     return "<!doctype html><title>synapse</title><p><a href=\"/status\">JSON</a> <a href=\"/metrics\">metrics</a></p>"
       + "<pre>\n\(text)\n</pre>\n"
-  }
-
-  static func escaped(_ text: String) -> String {
-    var result = ""
-    for character in text {
-      switch character {
-      case "<": result += "&lt;"
-      case ">": result += "&gt;"
-      case "&": result += "&amp;"
-      default: result.append(character)
-      }
-    }
-    return result
   }
 }

@@ -1,7 +1,7 @@
 extension String {
   /// The text as it may stand in an element or in a quoted attribute. Control characters, which a browser would
   /// drop or act on, are shown as `�`.
-  var htmlEscaped: String {
+  public var htmlEscaped: String {
     let isPlain = utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && !"&<>\"'".utf8.contains($0) }
     if isPlain { return self }
     var out = ""
