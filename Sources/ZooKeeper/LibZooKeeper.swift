@@ -14,17 +14,20 @@ struct NodeStat: Hashable, Sendable {
   var childVersion: Int32
   /// The session the node goes with; 0 for a persistent node.
   var ephemeralOwner: Int64
+  /// How many children there are.
+  var children: Int32
 
-  init(version: Int32, childVersion: Int32, ephemeralOwner: Int64) {
+  init(version: Int32, childVersion: Int32, ephemeralOwner: Int64, children: Int32) {
     self.version = version
     self.childVersion = childVersion
     self.ephemeralOwner = ephemeralOwner
+    self.children = children
   }
 
   init(copying stat: UnsafePointer<Stat>?) {
     self.init(
       version: stat?.pointee.version ?? 0, childVersion: stat?.pointee.cversion ?? 0,
-      ephemeralOwner: stat?.pointee.ephemeralOwner ?? 0)
+      ephemeralOwner: stat?.pointee.ephemeralOwner ?? 0, children: stat?.pointee.numChildren ?? 0)
   }
 }
 

@@ -1,5 +1,17 @@
 internal import Reactor
 
+/// A node as it was at one moment.
+public struct InspectedNode: Hashable, Sendable {
+  /// Its bytes.
+  public let data: [UInt8]
+  /// Whether it goes with a session.
+  public let isEphemeral: Bool
+  /// How many nodes there are below it.
+  public let children: Int
+  /// Counts the writes of its data; see ``ZooKeeperClient/delete(_:ifStill:)``.
+  public let version: Int32
+}
+
 /// Single requests, pipelined with everything else. None is retried: with
 /// ``ZooKeeperError/Code/connectionLoss`` it is unknown whether the server carried it out.
 extension ZooKeeperClient {
@@ -58,6 +70,47 @@ extension ZooKeeperClient {
   /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/notEmpty``.
   public func delete(_ path: String) async throws {
     try await ready("delete", path).deleteIfThere(path)
+  }
+
+  /// The node's bytes and what it is like; nil when it does not exist.
+  /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
+  public func inspect(_ path: String) async throws -> InspectedNode? {
+    let session = try ready("read", path)
+    do throws(ZooKeeperError) {
+      let (data, stat) = try await session.read(path)
+      return InspectedNode(
+        data: data, isEphemeral: stat.ephemeralOwner != 0, children: Int(stat.children), version: stat.version)
+    } catch {
+      if error.code == .noNode { return nil }
+      throw error
+    }
+  }
+
+  /// Deletes the node if nobody has written to it since it was looked at, and nothing was put below it.
+  /// - Returns: whether it was deleted by this call.
+  /// - Throws: ``ZooKeeperError``.
+  public func delete(_ path: String, ifStill node: InspectedNode) async throws -> Bool {
+    let session = try ready("delete", path)
+    do throws(ZooKeeperError) {
+      try await session.delete(path, version: node.version)
+      return true
+    } catch {
+      if [.noNode, .badVersion, .notEmpty].contains(error.code) { return false }
+      throw error
+    }
+  }
+
+  /// Waits until requests are answered.
+  /// - Returns: false when the limit has passed before.
+  public func connects(within limit: Duration) async -> Bool {
+    let gate = Gate()
+    let token = onState { if case .connected = $0 { gate.open() } }
+    if connectedSession != nil { gate.open() }
+    let timer = clock.schedule(after: limit) { gate.open() }
+    await gate.wait()
+    timer.cancel()
+    token.cancel()
+    return connectedSession != nil
   }
 
   private func ready(_ operation: String, _ path: String) throws(ZooKeeperError) -> ZooKeeperSession {

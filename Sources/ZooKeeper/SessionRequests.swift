@@ -31,8 +31,9 @@ extension ZooKeeperSession {
   /// The server's `jute.maxbuffer` less a packet's other fields, the access control list among them.
   private static var maximumPacket: Int { 0xfffff - 1024 }
 
-  func delete(_ path: String) async throws(ZooKeeperError) {
-    _ = try await call(.delete, path) { zoo_adelete($0, path, -1, onVoid, $1) }.get()
+  /// - Parameter version: the only one that is deleted; -1 takes any.
+  func delete(_ path: String, version: Int32 = -1) async throws(ZooKeeperError) {
+    _ = try await call(.delete, path) { zoo_adelete($0, path, version, onVoid, $1) }.get()
   }
 
   /// - Returns: the node's new version.

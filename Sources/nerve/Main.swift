@@ -37,6 +37,9 @@ internal import Reactor
     case "validate": return await run(ValidateCommand.self, arguments)
     default: break
     }
+    if OperatorTools.names.contains(name) {
+      return await OperatorTools.run(name: name, arguments: arguments) { writeOut($0, to: $1) }
+    }
     guard HacheckTools.names.contains(name) else { return nil }
     let outcome = await HacheckTools.run(
       name: name, arguments: arguments, environment: environment(), isTerminal: isatty(STDOUT_FILENO) == 1)

@@ -4,7 +4,7 @@ internal import Logging
 internal import Reactor
 internal import SynapseAgent
 
-/// `synapse` is two programs: the name it is called by, or its first word, says which.
+/// `synapse` is several programs: the name it is called by, or its first word, says which.
 @main enum Main {
   /// Everything runs on the event loop; the main thread only waits. An `async` main would bring libdispatch's threads
   /// along, whose watchdog ends the process where /proc shows another process namespace.
@@ -20,7 +20,9 @@ internal import SynapseAgent
     if let word = words.first, ConfigureSynapse.names.contains(word) {
       await run(ConfigureCommand.self, Array(words.dropFirst()))
     }
+    if SmartstackStatus.names.contains(called) { await run(ReplicationCommand.self, words) }
     switch words.first {
+    case "smartstack-status": await run(ReplicationCommand.self, Array(words.dropFirst()))
     case "status": await run(Status.self, Array(words.dropFirst()))
     case "validate": await run(Validate.self, Array(words.dropFirst()))
     case "render": await run(Render.self, Array(words.dropFirst()))
@@ -40,7 +42,7 @@ internal import SynapseAgent
       guard Command.exitCode(for: error) == .validationFailure else { Command.exit(withError: error) }
       let message = Array((Command.fullMessage(for: error) + "\n").utf8)
       _ = message.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      exit(2)
+      exit(type == ReplicationCommand.self && words.contains("--check") ? SmartstackStatus.unknown : 2)
     }
   }
 }
@@ -50,7 +52,7 @@ struct Agent: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse", abstract: "Keep this host's HAProxy in agreement with the service registry.",
     discussion:
-      "`synapse status`, `synapse validate` and `synapse render` are commands of their own: see their --help.",
+      "`synapse status`, `validate`, `render` and `smartstack-status` are commands of their own: see their --help.",
     version: SynapseProgram.version)
 
   @Option(name: .shortAndLong, help: "The configuration file; default: the variable SYNAPSE_CONFIG.")

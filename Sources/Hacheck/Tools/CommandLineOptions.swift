@@ -1,8 +1,8 @@
 /// Command lines as Python's `optparse` reads them: options and arguments in any order, `-rX`, `-r X`,
 /// `--reason=X`, `--reason X`, unambiguous beginnings of long names, `--` ends the options.
-struct CommandLineOptions {
+package struct CommandLineOptions {
   /// What an option takes.
-  enum Kind: Equatable {
+  package enum Kind: Equatable {
     case flag
     case text
     case integer
@@ -11,13 +11,13 @@ struct CommandLineOptions {
   }
 
   /// One option; its long name, without the dashes, is how it is asked for.
-  struct Option: Equatable {
+  package struct Option: Equatable {
     let short: Character?
     let long: String
     let kind: Kind
     let help: String
 
-    init(_ short: Character?, _ long: String, _ kind: Kind, _ help: String) {
+    package init(_ short: Character?, _ long: String, _ kind: Kind, _ help: String) {
       self.short = short
       self.long = long
       self.kind = kind
@@ -26,7 +26,7 @@ struct CommandLineOptions {
   }
 
   /// Why a command line is not understood.
-  enum Problem: Error, Equatable {
+  package enum Problem: Error, Equatable {
     /// The sentence after `PROGRAM: error: `.
     case wrong(String)
     case helpWanted
@@ -34,9 +34,9 @@ struct CommandLineOptions {
 
   private var values: [String: [String]] = [:]
   /// What is no option, in order.
-  private(set) var arguments: [String] = []
+  package private(set) var arguments: [String] = []
 
-  init(_ words: [String], _ options: [Option]) throws(Problem) {
+  package init(_ words: [String], _ options: [Option]) throws(Problem) {
     var rest = words[...]
     while let word = rest.popFirst() {
       if word == "--" {
@@ -54,13 +54,13 @@ struct CommandLineOptions {
   }
 
   /// The last value given.
-  subscript(_ long: String) -> String? { values[long]?.last }
+  package subscript(_ long: String) -> String? { values[long]?.last }
 
   /// All values given, in order.
   func all(_ long: String) -> [String] { values[long] ?? [] }
 
   /// The last value given, as an integer.
-  func integer(_ long: String) -> Int? { self[long].flatMap { Int($0) } }
+  package func integer(_ long: String) -> Int? { self[long].flatMap { Int($0) } }
 
   private mutating func readLong(
     _ word: String, _ rest: inout ArraySlice<String>, _ options: [Option]
@@ -113,7 +113,7 @@ struct CommandLineOptions {
   }
 
   /// What `-h` prints.
-  static func help(usage: String, _ options: [Option]) -> String {
+  package static func help(usage: String, _ options: [Option]) -> String {
     let all = [Option("h", "help", .flag, "show this help message and exit")] + options
     let lines = all.map { option in
       let value = option.kind == .flag ? "" : "=" + option.long.uppercased().replacing("-", with: "_")

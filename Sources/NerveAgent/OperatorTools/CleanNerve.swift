@@ -1,0 +1,156 @@
+internal import Glibc
+internal import Hacheck
+internal import Logging
+internal import Reactor
+internal import SmartStack
+internal import Topology
+internal import YAMLConfig
+internal import ZooKeeper
+
+/// `clean_nerve [-s] [-t CLUSTER_TYPE]`
+struct CleanArguments: Equatable {
+  var simulates = false
+  var clusterType = "infrastructure"
+
+  static let line = ToolLine(
+    name: "clean_nerve", usage: "[-h] [-s] [-t CLUSTER_TYPE]",
+    options: [
+      CommandLineOptions.Option("s", "simulate", .flag, "Only say what would be removed"),
+      CommandLineOptions.Option(
+        "t", "cluster-type", .text, "Which kind of ZooKeeper ensemble; default: infrastructure"),
+    ])
+
+  init(_ words: [String]) throws(ToolUsage) {
+    let options = try CleanArguments.line.read(words)
+    if !options.arguments.isEmpty {
+      throw CleanArguments.line.wrong("unrecognized arguments: \(options.arguments.joined(separator: " "))")
+    }
+    simulates = options["simulate"] != nil
+    clusterType = options["cluster-type"] ?? clusterType
+  }
+}
+
+/// Removes orphans from every ensemble: nodes below `/smartstack/global/SERVICE` that hold nothing, belong to no
+/// session and have nothing below them. They are no registrations, but synapse has to read each of them.
+///
+/// The environment may name another directory of topology files than `/nail/etc/zookeeper_discovery`: `ZK_TOPOLOGY_DIR`.
+@LoopActor struct CleanNerve {
+  private static let root = "/smartstack/global"
+
+  /// How long an ensemble gets to answer.
+  var connectLimit = Duration.seconds(15)
+  private let arguments: CleanArguments
+  private let directory: String
+  private let output: OperatorTools.Output
+
+  init(_ arguments: CleanArguments, environment: [String: String], output: @escaping OperatorTools.Output) {
+    self.arguments = arguments
+    self.output = output
+    directory = (environment["ZK_TOPOLOGY_DIR"] ?? "/nail/etc/zookeeper_discovery") + "/" + arguments.clusterType
+  }
+
+  /// - Returns: the exit status: 0 when every ensemble was gone through, else 1.
+  func run() async -> Int32 {
+    if arguments.simulates { say("INFO", "Running in simulation mode") }
+    let ensembles: [String]
+    do {
+      ensembles = try locations()
+    } catch {
+      say("ERROR", "\(error)")
+      return 1
+    }
+    var status: Int32 = 0
+    for location in ensembles {
+      say("INFO", "Processing \(location)")
+      do {
+        if try await !clean(location) { status = 1 }
+      } catch {
+        say("ERROR", "\(location): \(error)")
+        status = 1
+      }
+    }
+    return status
+  }
+
+  /// The topology files' names, but for links such as `local.yaml`: each is one of the others.
+  private func locations() throws -> [String] {
+    let names = try Files.list(directory).filter { name in
+      var status = stat()
+      guard name.hasSuffix(".yaml"), lstat("\(directory)/\(name)", &status) == 0 else { return false }
+      return status.st_mode & S_IFMT != S_IFLNK
+    }
+    guard !names.isEmpty else {
+      throw ConfigError(
+        file: directory, problem: "there is no topology file: LOCATION.yaml with a list of [host, port]")
+    }
+    return names.map { String($0.dropLast(".yaml".count)) }.sorted()
+  }
+
+  private func clean(_ location: String) async throws -> Bool {
+    let servers = try ZooKeeperTopology.servers("\(directory)/\(location).yaml", files: SourceFiles())
+    let client = ZooKeeperClient(
+      connection: servers.joined(separator: ","), logger: Logger(label: "clean_nerve") { _ in SwiftLogNoOpLogHandler() }
+    )
+    client.start()
+    guard await client.connects(within: connectLimit) else {
+      await client.close()
+      say(
+        "WARNING", "Could not connect to zookeeper cluster for \(location): nobody answers at \(client.connection)")
+      return false
+    }
+    let outcome: Result<Bool, any Error>
+    do { outcome = .success(try await clean(client)) } catch { outcome = .failure(error) }
+    await client.close()
+    return try outcome.get()
+  }
+
+  /// - Returns: whether all orphans could be removed.
+  private func clean(_ client: ZooKeeperClient) async throws -> Bool {
+    var (removed, isComplete) = (0, true)
+    for service in try await client.children(CleanNerve.root)?.sorted() ?? [] {
+      let path = "\(CleanNerve.root)/\(service)"
+      for name in try await client.children(path)?.sorted() ?? [] where !CleanNerve.carriesData(name) {
+        guard let node = try await client.inspect("\(path)/\(name)"), CleanNerve.isOrphan(node) else { continue }
+        switch try await remove("\(path)/\(name)", node, client) {
+        case true?: removed += 1
+        case false?: break
+        case nil: isComplete = false
+        }
+      }
+    }
+    say("INFO", arguments.simulates ? "Would have removed \(removed) nodes" : "Removed \(removed) nodes")
+    return isComplete
+  }
+
+  /// - Returns: whether it is gone by us, or would be; nil when it cannot be removed.
+  private func remove(_ path: String, _ node: InspectedNode, _ client: ZooKeeperClient) async throws -> Bool? {
+    if arguments.simulates {
+      say("INFO", "Would remove \(path)")
+      return true
+    }
+    do {
+      guard try await client.delete(path, ifStill: node) else { return false }
+      say("INFO", "Removing \(path)")
+      return true
+    } catch let error as ZooKeeperError where error.code == .noAuth {
+      say("ERROR", "\(error)")
+      return nil
+    }
+  }
+
+  private static func isOrphan(_ node: InspectedNode) -> Bool {
+    node.data.isEmpty && !node.isEphemeral && node.children == 0
+  }
+
+  /// A name that is a registration by itself (`use_path_encoding`); such nodes are empty, and persistent ones belong to
+  /// no session.
+  private static func carriesData(_ name: String) -> Bool {
+    do throws(RegistrationProblem) {
+      return try RegistrationCodec.decode(name: name) != nil
+    } catch {
+      return true
+    }
+  }
+
+  private func say(_ level: String, _ sentence: String) { output("\(level) \(sentence)\n", STDERR_FILENO) }
+}

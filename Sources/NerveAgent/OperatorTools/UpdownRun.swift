@@ -1,0 +1,77 @@
+internal import AgentRuntime
+internal import Glibc
+internal import Hacheck
+internal import Reactor
+internal import SmartStack
+internal import Topology
+internal import YAMLConfig
+
+/// `updown_service` on this host: its spool, its HAProxy, its services' configurations.
+///
+/// The environment may name others: `SOA_DIR`, `HACHECK_SPOOL_ROOT`, `HAPROXY_STATS_ADDRESS` (`HOST:PORT`).
+@LoopActor struct UpdownRun {
+  let arguments: UpdownArguments
+  let environment: [String: String]
+  let output: OperatorTools.Output
+
+  private static let pageDeadline = Duration.seconds(1)
+  private static let serviceDeadline = Duration.seconds(10)
+
+  init(_ arguments: UpdownArguments, environment: [String: String], output: @escaping OperatorTools.Output) {
+    self.arguments = arguments
+    self.environment = environment
+    self.output = output
+  }
+
+  /// - Returns: the exit status.
+  func run() async -> Int32 {
+    let facts: UpdownFacts
+    do throws(ConfigError) {
+      let path = environment["SOA_DIR"] ?? "/nail/etc/services"
+      facts = try UpdownFacts(arguments, in: ServiceDirectory(path: path, files: SourceFiles()))
+    } catch {
+      output("updown_service: \(error)\n", STDERR_FILENO)
+      return 1
+    }
+    guard let endpoint else {
+      output("updown_service: HAPROXY_STATS_ADDRESS is to be HOST:PORT\n", STDERR_FILENO)
+      return 2
+    }
+    return await UpdownService(
+      arguments: arguments, facts: facts, surroundings: surroundings(endpoint)
+    ).run()
+  }
+
+  /// Where HAProxy's stats page is; by custom at the address of all services.
+  private var endpoint: Endpoint? {
+    let text = environment["HAPROXY_STATS_ADDRESS"] ?? "169.254.255.254:3212"
+    return ServerPlace(text).map { .tcp(host: $0.host, port: $0.port) }
+  }
+
+  private func surroundings(_ endpoint: Endpoint) -> UpdownSurroundings {
+    var addresses = LocalAddresses.current()
+    if let own = HostIdentity.look().address { addresses.insert(own) }
+    let service = arguments.name
+    return UpdownSurroundings(
+      addresses: addresses,
+      hacheck: { name, arguments in
+        let root = environment["HACHECK_SPOOL_ROOT"].map { ["--spool-root", $0] } ?? []
+        let outcome = await HacheckTools.run(name: name, arguments: arguments + root, environment: environment)
+        return (outcome.exitCode, String(outcome.errorOutput.split(separator: "\n").last ?? ""))
+      },
+      page: { try await StatsQuestion.ask(endpoint, scope: service, deadline: UpdownRun.pageDeadline) },
+      askService: { await UpdownRun.ask($0) },
+      sleep: { try? await LoopClock.system.sleep(for: $0) },
+      output: output)
+  }
+
+  private static func ask(_ check: UpdownFacts.HealthCheck) async -> String? {
+    let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: check.port), target: check.target)
+    do {
+      let response = try await HTTPClient.send(request, deadline: serviceDeadline)
+      return response.status < 400 ? nil : "HTTP \(response.status) \(response.reason)"
+    } catch {
+      return "\(error)"
+    }
+  }
+}

@@ -1,0 +1,111 @@
+internal import SmartStack
+internal import Topology
+internal import YAMLConfig
+
+/// The types of location that matter to a service's namespace, and the host's place among them.
+struct NamespaceLevels {
+  private let services: ServiceDirectory
+  private let typesPath: String
+  private let locations: Result<HostLocations, ConfigError>
+
+  /// What a service without settings of its own has.
+  static let usual = "region"
+
+  init(_ options: ReplicationOptions, files: SourceFiles) {
+    services = ServiceDirectory(path: options.servicesDirectory, files: files)
+    let directory = options.locationsDirectory
+    typesPath = directory + "/services/location_types.json"
+    locations = Result { () throws(ConfigError) in
+      let services = directory + "/services"
+      // Most questions do not need the mapping, and hosts that only run synapse may lack it.
+      let place = services + "/location_mapping.json"
+      let mapping = try files.document(place)
+      let none = try YAMLDocument.parse(Array("{}".utf8), file: place)
+      let hierarchy = try LocationHierarchy(
+        types: files.requiredDocument(services + "/location_types.json"), mapping: mapping ?? none)
+      return HostLocations(hierarchy: hierarchy, directory: directory, files: files)
+    }
+  }
+
+  /// All types, most general first; none when the host's files do not tell.
+  var types: [String] { (try? locations.get().hierarchy.types) ?? [] }
+
+  /// The type by which clients discover it.
+  func discover(_ name: String) throws(ReplicationFailure) -> String {
+    try text(namespace(name).values["discover"], "discover", of: name) ?? NamespaceLevels.usual
+  }
+
+  /// This host's location of a type.
+  func own(_ type: String) throws(ReplicationFailure) -> String {
+    do {
+      let location = try locations.get().current(type)
+      if location.isEmpty { throw ReplicationFailure("the file of this host's \(type) is empty") }
+      return location
+    } catch {
+      throw ReplicationFailure("where this host is cannot be told: \(error)")
+    }
+  }
+
+  /// What a scheduler is told so that tasks are spread over all places in which they are advertised separately: the
+  /// smallest level and how many locations of it there are within the host's own location of type `within`.
+  func constraint(_ name: String, within: String?) throws(ReplicationFailure) -> JSONValue {
+    do {
+      let locations = try locations.get()
+      let types = locations.hierarchy.types
+      let advertised = try advertise(name)
+      guard let level = types.last(where: { advertised.contains($0) }) else {
+        throw ReplicationFailure(
+          "\(name) is advertised by \(advertised.joined(separator: ", ")); \(typesPath) has none of them")
+      }
+      let scope = within ?? (types.contains("superregion") ? "superregion" : types[0])
+      // One location is all there is of a level that is not below the scope.
+      guard try locations.hierarchy.compare(scope, level) < 0 else { return [.string(level), "GROUP_BY", "1"] }
+      let count = try locations.convertCurrent(scope, to: level).count
+      guard count > 0 else {
+        throw ReplicationFailure("location_mapping.json has no \(level) within this host's \(scope)")
+      }
+      return [.string(level), "GROUP_BY", .string(String(count))]
+    } catch let failure as ReplicationFailure {
+      throw failure
+    } catch {
+      throw ReplicationFailure("\(error)")
+    }
+  }
+
+  private func advertise(_ name: String) throws(ReplicationFailure) -> [String] {
+    switch try namespace(name).values["advertise"] {
+    case nil, .null?: return [NamespaceLevels.usual]
+    case let value?:
+      guard let list = value.strings else { throw wrong("advertise", of: name, "a list of types of location") }
+      return list
+    }
+  }
+
+  private func namespace(_ name: String) throws(ReplicationFailure) -> ServiceNamespace {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2, !parts.contains(where: { $0.isEmpty || $0.contains("/") }) else {
+      throw ReplicationFailure("'\(name)' is no service.namespace")
+    }
+    do throws(ConfigError) {
+      let known = try services.document("smartstack.yaml", of: parts[0])?[parts[1]]
+      guard known != nil else {
+        throw ConfigError(
+          file: services.file("smartstack.yaml", of: parts[0]), path: parts[1], problem: "there is no such namespace")
+      }
+      return try services.namespace(parts[1], of: parts[0])
+    } catch {
+      throw ReplicationFailure("\(error)")
+    }
+  }
+
+  private func text(_ value: JSONValue?, _ key: String, of name: String) throws(ReplicationFailure) -> String? {
+    guard let value, !value.isNull else { return nil }
+    guard let text = value.string else { throw wrong(key, of: name, "a type of location") }
+    return text
+  }
+
+  private func wrong(_ key: String, of name: String, _ need: String) -> ReplicationFailure {
+    let service = String(name.prefix { $0 != "." })
+    return ReplicationFailure("\(services.file("smartstack.yaml", of: service)): \(name): \(key): expected \(need)")
+  }
+}

@@ -1,0 +1,100 @@
+internal import SmartStack
+
+/// What was found out about one service, and what is to be made of it.
+struct ReplicationFindings: Sendable {
+  /// A HAProxy's page, and where it came from.
+  struct Page: Sendable {
+    var place: String
+    var page: StatsPage
+  }
+
+  /// `service.namespace`
+  var name: String
+  /// HAProxy's backend for the clients at one location of the level.
+  var backend: String
+  /// The type of location.
+  var level: String
+  /// All types, for the backends of wider levels.
+  var types: [String] = []
+  /// Everything registered, wherever; nil: the registry was not asked.
+  var registered: [Backend]?
+  /// This host's location; nil: not known, and not needed.
+  var own: String?
+  /// What this host's HAProxy says; nil: not asked.
+  var local: Page?
+  /// What HAProxys at other locations say, by location.
+  var remote: [String: Page] = [:]
+  /// Locations that must have it.
+  var wanted: [String] = []
+  /// Instances everywhere together; nil: what is registered.
+  var expected: Int?
+  var thresholds = ReplicationThresholds()
+
+  func report() -> NamespaceReport {
+    let groups = byLocation
+    var names = Set(groups.keys).union(wanted).union(remote.keys)
+    if let own, let local, expected != nil || !local.page.servers(of: backend).isEmpty { names.insert(own) }
+    let locations = names.sorted().map { location in
+      // PaaSTA's division: what does not divide is not expected anywhere.
+      self.report(location, groups[location] ?? [], share: expected.map { $0 / names.count })
+    }
+    return NamespaceReport(name: name, level: level, locations: locations, notes: notes)
+  }
+
+  private func report(_ location: String, _ registered: [Backend], share: Int?) -> LocationReport {
+    let known = self.registered == nil ? nil : registered.count
+    let seen = seen(location, registered)
+    let available = seen.map { $0.servers.count(where: \.isUp) } ?? registered.count
+    let replication = Replication(
+      available: available, expected: share ?? max(known ?? seen?.servers.count ?? 0, wanted.contains(location) ? 1 : 0)
+    )
+    var report = LocationReport(
+      location: location, source: seen.map { .haproxy($0.place) } ?? .registry, replication: replication,
+      verdict: thresholds.verdict(of: replication), registered: known)
+    if let seen {
+      let names = Set(seen.servers.map(\.name))
+      report.servers = seen.servers
+      report.missing = registered.map(\.serverName).filter { !names.contains($0) }.sorted()
+    }
+    return report
+  }
+
+  /// The servers that a HAProxy lists for a location; nil: none was asked that would.
+  private func seen(_ location: String, _ registered: [Backend]) -> (place: String, servers: [StatsPage.Server])? {
+    if let remote = remote[location] { return (remote.place, remote.page.servers(of: backend)) }
+    guard let local else { return nil }
+    if location == own { return (local.place, local.page.servers(of: backend)) }
+    // Backends of wider levels list other locations' servers, too: `web.main.region` those of all its habitats.
+    let names = Set(registered.map(\.serverName))
+    let wide = Set(types.map { "\(backend).\($0)" })
+    var found: Set<String> = []
+    let servers = local.page.servers.filter { server in
+      wide.contains(server.proxy) && names.contains(server.name) && found.insert(server.name).inserted
+    }
+    return servers.isEmpty ? nil : (local.place, servers)
+  }
+
+  /// Registrations by the locations of the level that they advertise in.
+  private var byLocation: [String: [Backend]] {
+    var groups: [String: [Backend]] = [:]
+    for backend in registered ?? [] {
+      for location in places(backend) { groups[location, default: []].append(backend) }
+    }
+    return groups
+  }
+
+  private func places(_ backend: Backend) -> [String] {
+    let prefix = level + ":"
+    return (backend.labels?.entries ?? []).compactMap { label in
+      guard label.name.hasPrefix(prefix), label.value == "" else { return nil }
+      return String(label.name.dropFirst(prefix.count))
+    }
+  }
+
+  private var notes: [String] {
+    let lost = (registered ?? []).filter { places($0).isEmpty }
+    if lost.isEmpty { return [] }
+    let names = lost.map(\.serverName).sorted().prefix(5).joined(separator: ", ")
+    return ["\(lost.count) registered without a \(level), so that nobody discovers them: \(names)"]
+  }
+}
