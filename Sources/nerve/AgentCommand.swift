@@ -10,7 +10,8 @@ struct AgentCommand: AsyncParsableCommand {
     commandName: "nerve", abstract: "Check the services of this host and register the healthy ones.",
     discussion: """
       SIGHUP reloads the configuration; SIGTERM takes every registration back and ends. Called as hacheck, haup, \
-      hadown, hastatus, halist, hashowdowned or configure_nerve, or with that word first, it is that program. \
+      hadown, hastatus, halist, hashowdowned, configure_nerve, updown_service or clean_nerve, or with that word \
+      first, it is that program. \
       `nerve status` and `nerve validate` tell about a running agent and about configurations; SIGUSR2 replaces the \
       running program by the installed one.
       """,

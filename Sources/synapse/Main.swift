@@ -38,11 +38,13 @@ internal import SynapseAgent
       if var asynchronous = command as? Command { try await asynchronous.run() } else { try command.run() }
       exit(0)
     } catch {
-      // The originals' status for wrong usage is 2, the library's is 64.
       guard Command.exitCode(for: error) == .validationFailure else { Command.exit(withError: error) }
-      let message = Array((Command.fullMessage(for: error) + "\n").utf8)
-      _ = message.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      exit(type == ReplicationCommand.self && words.contains("--check") ? SmartstackStatus.unknown : 2)
+      // Monitoring reads the standard output, and takes 2 for critical.
+      let isCheck = type == ReplicationCommand.self && words.contains("--check")
+      let message = Array(((isCheck ? "UNKNOWN: " : "") + Command.fullMessage(for: error) + "\n").utf8)
+      _ = message.withUnsafeBytes { write(isCheck ? STDOUT_FILENO : STDERR_FILENO, $0.baseAddress, $0.count) }
+      // The originals' status for wrong usage is 2, the library's is 64.
+      exit(isCheck ? SmartstackStatus.unknown : 2)
     }
   }
 }

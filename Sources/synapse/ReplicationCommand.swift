@@ -17,6 +17,8 @@ struct ReplicationCommand: AsyncParsableCommand {
 
   @Option(help: ArgumentHelp("Instances everywhere together; without it what is registered.", valueName: "n"))
   var expected: Int?
+  @Option(help: ArgumentHelp("Expected is what the services' marathon-CLUSTER.yaml has.", valueName: "cluster"))
+  var cluster: String?
   @Option(
     name: .customLong("location"), help: ArgumentHelp("One that must have the services. Repeatable.", valueName: "name")
   )
@@ -38,62 +40,18 @@ struct ReplicationCommand: AsyncParsableCommand {
     for percent in [critical, warning ?? 0] where !(0...1_000_000).contains(percent) {
       throw ValidationError("\(percent) is no percentage.")
     }
+    if cluster != nil, expected != nil { throw ValidationError("Give one of --expected and --cluster.") }
     if let expected, expected < 0 { throw ValidationError("--expected takes a number of instances, not \(expected).") }
   }
 
   mutating func run() async throws {
     var options = ReplicationOptions(services: services)
     places.fill(&options)
-    (options.expected, options.locations) = (expected, locations)
+    (options.expected, options.cluster, options.locations) = (expected, cluster, locations)
     options.thresholds = ReplicationThresholds(critical: critical, warning: warning)
     if constraints { throw ExitCode(await SmartstackStatus.constraints(options, within: within, asJSON: json)) }
     let inColor = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
     let form: SmartstackStatus.Form = check ? .check : json ? .json : .text(isVerbose: verbose, inColor: inColor)
     throw ExitCode(await SmartstackStatus.run(options, as: form))
   }
-}
-
-/// Where `smartstack-status` finds services, places and answers.
-struct ReplicationPlaces: ParsableArguments {
-  @Option(help: ArgumentHelp("Registries as this synapse.conf.json has them.", valueName: "file"))
-  var synapseConfig: String?
-  @Option(help: ArgumentHelp("The registry; repeatable. Without it --zk-topology-path.", valueName: "host:port"))
-  var zookeeper: [String] = []
-  @Option(help: ArgumentHelp("A list of [host, port].", valueName: "file"))
-  var zkTopologyPath = "/nail/etc/zookeeper_discovery/infrastructure/local.yaml"
-  @Option(
-    help: ArgumentHelp("A HAProxy's stats page; repeatable. Port 3212.", valueName: "[location=]host[:port]"),
-    transform: proxyAt)
-  var haproxy: [ReplicationOptions.Proxy] = []
-  @Option(help: "Who is believed: both, registry or haproxy.", transform: sourceNamed) var source = ReplicationOptions
-    .Source
-    .both
-  @Option(name: .shortAndLong, help: ArgumentHelp("How long the registry may take.", valueName: "s")) var timeout = 10.0
-  @Option(help: ArgumentHelp("In place of discover in smartstack.yaml.", valueName: "type")) var level: String?
-  @Option(help: ArgumentHelp("soa-configs; or SOA_DIR.", valueName: "dir")) var soaDir: String?
-  @Option(help: ArgumentHelp("One file per type of location.", valueName: "dir")) var locationDir = "/nail/etc"
-
-  mutating func validate() throws {
-    if !(0.1...3600).contains(timeout) { throw ValidationError("--timeout takes 0.1 to 3600 seconds, not \(timeout).") }
-  }
-
-  func fill(_ options: inout ReplicationOptions) {
-    (options.configuration, options.zooKeepers, options.topologyPath) = (synapseConfig, zookeeper, zkTopologyPath)
-    (options.proxies, options.source, options.level) = (haproxy, source, level)
-    let environment = getenv("SOA_DIR").map { String(cString: $0) }
-    options.servicesDirectory = soaDir ?? environment ?? options.servicesDirectory
-    options.locationsDirectory = locationDir
-    options.registryDeadline = .seconds(timeout)
-  }
-}
-
-@Sendable private func proxyAt(_ text: String) throws -> ReplicationOptions.Proxy {
-  if let proxy = ReplicationOptions.Proxy(text) { return proxy }
-  throw ValidationError("'\(text)' is not [LOCATION=]HOST[:PORT].")
-}
-
-@Sendable private func sourceNamed(_ text: String) throws -> ReplicationOptions.Source {
-  if let source = ReplicationOptions.Source(rawValue: text) { return source }
-  let words = ReplicationOptions.Source.allCases.map(\.rawValue).joined(separator: ", ")
-  throw ValidationError("'\(text)' is none of \(words).")
 }

@@ -115,6 +115,31 @@ import ZooKeeper
     }
   }
 
+  @Test @LoopActor func whatOnlyOthersMayChangeIsNamed() async throws {
+    try await withRegistry { client, directory in
+      let owner = ZooKeeperClient(
+        connection: client.connection, logger: silent,
+        credentials: ZooKeeperCredentials(secret: "nerve:secret", protectsNodes: true))
+      owner.start()
+      #expect(await owner.connects(within: .seconds(30)))
+      try await client.create("/smartstack/global")
+      try await owner.create("/smartstack/global/web.main")
+      try await owner.create("/smartstack/global/web.main/orphan")
+      try await client.create("/smartstack/global/zoo.main/orphan")
+      let (status, lines) = try await clean([], in: directory)
+      await owner.close()
+      #expect(status == 1)
+      #expect(
+        lines == """
+          INFO Processing west
+          ERROR ZooKeeper refused delete /smartstack/global/web.main/orphan: not permitted by the node's access control list
+          INFO Removing /smartstack/global/zoo.main/orphan
+          INFO Removed 1 nodes
+
+          """)
+    }
+  }
+
   @Test @LoopActor func withoutTopologyFiles() async throws {
     let directory = TemporaryDirectory()
     let missing = try await clean(["-t", "other"], in: directory)

@@ -13,6 +13,7 @@ import YAMLConfig
     var name: String
     var line: String
     var servers: [String]
+    var drained: Set<Int> = []
     var sight: UpdownService.Sight
     var description: String { name }
   }
@@ -35,6 +36,12 @@ import YAMLConfig
       name: "one of the host's is not up yet", line: "web.main up", servers: ["a_10.0.0.1:1 UP", "a_10.0.0.1:2 MAINT"],
       sight: .notYet("HAProxy has a_10.0.0.1:2 MAINT")),
     Case(
+      name: "one that is drained by itself does not count", line: "web.main up",
+      servers: ["a_10.0.0.1:1 UP", "a_10.0.0.1:2 MAINT"], drained: [2], sight: .reached),
+    Case(
+      name: "all are drained one by one", line: "web.main up", servers: ["a_10.0.0.1:1 MAINT", "a_10.0.0.1:2 MAINT"],
+      drained: [2, 1], sight: .notYet("this host's instances are marked down one by one (port 1, 2)")),
+    Case(
       name: "a server that is gone is not up", line: "web.main:3 up", servers: ["a_10.0.0.1:1 UP"],
       sight: .notYet("HAProxy has no server of this host on port 3")),
     Case(name: "IPv6", line: "web.main up", servers: ["a_fd00::1:80 UP"], sight: .reached),
@@ -46,7 +53,9 @@ import YAMLConfig
     let lines = ["# pxname,svname,status,", "web.main,FRONTEND,OPEN,"] + rows.map { "web.main,\($0[0]),\($0[1])," }
     let page = try #require(StatsPage(Array(lines.joined(separator: "\n").utf8)))
     let arguments = try UpdownArguments(one.line.split(separator: " ").map(String.init))
-    #expect(UpdownService.sight(of: arguments, on: page, addresses: ["10.0.0.1", "fd00::1"]) == one.sight)
+    let sight = UpdownService.sight(
+      of: arguments, on: page, addresses: ["10.0.0.1", "fd00::1"], drained: one.drained)
+    #expect(sight == one.sight)
   }
 
   @Test(arguments: [

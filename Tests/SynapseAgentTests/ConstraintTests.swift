@@ -80,6 +80,27 @@ import Topology
     }
   }
 
+  @Test func instancesOfACluster() throws {
+    try directory.write(
+      """
+      main: {instances: 3}
+      canary: {registrations: [web.main, web.canary]}
+      scaled: {nerve_ns: main, min_instances: 4, max_instances: 9, instances: 1}
+      other: {instances: 100}
+      _template: {instances: 50, nerve_ns: main}
+      """, to: "soa/web/marathon-west.yaml")
+    #expect(try levels().expected("web.main", cluster: "west") == 8)
+    #expect(try levels().expected("web.canary", cluster: "west") == 1)
+    #expect(try levels().expected("web.ghost", cluster: "west") == 0)
+    do throws(ReplicationFailure) { Issue.record("\(try levels().expected("web.main", cluster: "east"))") } catch {
+      #expect("\(error)".hasSuffix("soa/web/marathon-east.yaml: there is no such file"))
+    }
+    try directory.write("main: {instances: many}\n", to: "soa/web/marathon-bad.yaml")
+    do throws(ReplicationFailure) { Issue.record("\(try levels().expected("web.main", cluster: "bad"))") } catch {
+      #expect("\(error)".contains("marathon-bad.yaml:1:19: main.instances: expected an integer"))
+    }
+  }
+
   @Test func theDiscoverLevel() throws {
     #expect(try levels().discover("web.main") == "habitat")
     #expect(try levels().discover("web.usual") == "region")

@@ -1,3 +1,4 @@
+import Glibc
 import Reactor
 import SmartStack
 import TestSupport
@@ -45,6 +46,19 @@ struct OperatorToolsEndToEndTests {
         #"{"west_superregion": {"west-1_region": {"west-1a_habitat": {}, "west-1b_habitat": {}}}}"#)
     }
 
+    /// The links of an installation.
+    func link() throws {
+      try files.put("bin/.keep", "")
+      for (name, program) in [
+        "updown_service": "nerve", "hadown": "nerve", "clean_nerve": "nerve", "smartstack-status": "synapse",
+        "synapse": "synapse",
+      ] {
+        guard symlink(BuiltProgram.path(program), files.path + "/bin/" + name) == 0 else {
+          throw ServerTrouble(description: "no link \(name): errno \(errno)")
+        }
+      }
+    }
+
     /// nerve with two tasks of `web.main` here, checked through its hacheck.
     func startNerve(_ ports: [Int]) throws -> AgentProgram {
       let services = ports.map { port -> String in
@@ -80,10 +94,10 @@ struct OperatorToolsEndToEndTests {
       return JSONValue.object(root).text()
     }
 
-    /// Runs a command: its status and both outputs.
-    func run(_ program: String, _ words: [String]) async throws -> (status: Int32, output: String, complaint: String) {
+    /// Runs a command by the name it is installed under: its status and both outputs.
+    func run(_ name: String, _ words: [String]) async throws -> (status: Int32, output: String, complaint: String) {
       let result = try await ChildProcess.run(
-        BuiltProgram.path(program), words,
+        files.path + "/bin/" + name, words,
         environment: [
           "SOA_DIR": files.path + "/soa", "HACHECK_SPOOL_ROOT": files.path + "/spool", "USER": "operator",
           "HAPROXY_STATS_ADDRESS": "127.0.0.1:\(statsPort)", "ZK_TOPOLOGY_DIR": files.path + "/topology",
@@ -96,16 +110,16 @@ struct OperatorToolsEndToEndTests {
 
     func status(_ words: String...) async throws -> (status: Int32, output: String, complaint: String) {
       try await run(
-        "synapse",
+        "smartstack-status",
         [
-          "smartstack-status", "--location-dir", files.path + "/nail", "--zk-topology-path",
+          "--location-dir", files.path + "/nail", "--zk-topology-path",
           files.path + "/zookeeper.yaml",
           "--haproxy", "127.0.0.1:\(statsPort)",
         ] + words)
     }
 
     func updown(_ words: String...) async throws -> (status: Int32, output: String, complaint: String) {
-      try await run("nerve", ["updown_service", "-w", "0", "-t", "60"] + words)
+      try await run("updown_service", ["-w", "0", "-t", "60"] + words)
     }
   }
 
@@ -113,6 +127,7 @@ struct OperatorToolsEndToEndTests {
   @LoopActor private func withHost(_ body: (Host, [Int]) async throws -> Void) async throws {
     try await World.with { world in
       let host = try Host(world)
+      try host.link()
       #expect(await Said().run(host.files).perform().status == 0)
       let ports = [try world.startTask("one"), try world.startTask("two")]
       let nextDoor = Backend(
@@ -134,7 +149,7 @@ struct OperatorToolsEndToEndTests {
       } catch {
         outcome = .failure(ServerTrouble(description: "\(error)\n\(nerve.log)"))
       }
-      nerve.signal(15)
+      nerve.signal(SIGTERM)
       await nerve.kill()
       try outcome.get()
     }
@@ -180,7 +195,16 @@ struct OperatorToolsEndToEndTests {
       let gone = try await host.status("--check", "--location", "west-1a", "web.main")
       #expect(gone.status == 2 && gone.output.contains("has 0 out of 1 expected instances in west-1a"), "\(gone)")
       #expect(try await host.updown("-x", "web.main", "down").status == 0)
-      #expect(try await host.updown("web.main", "up").status == 0)
+      let vain = try await host.updown("-x", "-t", "1", "web.main:\(ports[1])", "up")
+      #expect(vain.status == 1 && vain.output == ".\nService failed to enter state 'up'\n", "\(vain)")
+      #expect(vain.complaint.hasPrefix("HAProxy has here_127.0.0.1:\(ports[1]) MAINT"), "\(vain)")
+      // One that is drained by itself, as PaaSTA does, stays so, and does not hold up the others.
+      let mark = try await host.run(
+        "hadown", ["--spool-root", host.files.path + "/spool", "-P", "\(ports[0])", "web.main"])
+      #expect(mark.status == 0)
+      let others = try await host.updown("web.main", "up")
+      #expect(others.status == 0, "\(others)")
+      #expect(try await host.status("web.main").output.contains("west-1a - Healthy - in haproxy with (1/1)"))
     }
   }
 
@@ -212,7 +236,9 @@ struct OperatorToolsEndToEndTests {
       let nowhere = try await host.status("--check", "--level", "habitat", "web.ghost")
       #expect(nowhere.status == 2 && nowhere.output.contains("has no Smartstack replication info"), "\(nowhere)")
       let usage = try await host.status("--check", "--json", "web.main")
-      #expect(usage.status == 3)
+      #expect(usage.status == 3 && usage.output.hasPrefix("UNKNOWN: Error: Give one of"), "\(usage)")
+      let word = try await host.run("synapse", ["smartstack-status"])
+      #expect(word.status == 2 && word.complaint.contains("Missing expected argument"), "\(word)")
       #expect(try await host.status("--jsn", "web.main").status == 2)
     }
   }
@@ -220,7 +246,7 @@ struct OperatorToolsEndToEndTests {
   @Test @LoopActor func serversThatDoNotAnswer() async throws {
     try await withHost { host, _ in
       try await host.world.put([], "/smartstack/global/web.main/orphan_", sequential: true)
-      let cleaned = try await host.run("nerve", ["clean_nerve"])
+      let cleaned = try await host.run("clean_nerve", [])
       #expect(cleaned.status == 0)
       #expect(cleaned.complaint.hasSuffix("INFO Removed 1 nodes\n"), "\(cleaned)")
       // Who is registered stays so.

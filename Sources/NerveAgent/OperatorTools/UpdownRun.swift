@@ -55,14 +55,25 @@ internal import YAMLConfig
     return UpdownSurroundings(
       addresses: addresses,
       hacheck: { name, arguments in
-        let root = environment["HACHECK_SPOOL_ROOT"].map { ["--spool-root", $0] } ?? []
-        let outcome = await HacheckTools.run(name: name, arguments: arguments + root, environment: environment)
+        let outcome = await hacheck(name, arguments)
         return (outcome.exitCode, String(outcome.errorOutput.split(separator: "\n").last ?? ""))
       },
+      isMarked: { await isMarked(port: $0) },
       page: { try await StatsQuestion.ask(endpoint, scope: service, deadline: UpdownRun.pageDeadline) },
       askService: { await UpdownRun.ask($0) },
       sleep: { try? await LoopClock.system.sleep(for: $0) },
       output: output)
+  }
+
+  private func hacheck(_ name: String, _ arguments: [String]) async -> HacheckTools.Outcome {
+    let root = environment["HACHECK_SPOOL_ROOT"].map { ["--spool-root", $0] } ?? []
+    return await HacheckTools.run(name: name, arguments: arguments + root, environment: environment)
+  }
+
+  /// The mark in force is the instance's own if it names a port.
+  private func isMarked(port: Int) async -> Bool {
+    let outcome = await hacheck("hastatus", [arguments.name, "-P", String(port), "--json"])
+    return JSONValue(outcome.output.utf8)?.array?.first?["mark"]?["port"]?.int == port
   }
 
   private static func ask(_ check: UpdownFacts.HealthCheck) async -> String? {

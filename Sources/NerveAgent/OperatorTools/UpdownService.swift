@@ -8,6 +8,8 @@ internal import SmartStack
   var addresses: Set<String>
   /// Runs one of hacheck's commands: exit status, and what it complained of.
   var hacheck: @LoopActor (_ name: String, _ arguments: [String]) async -> (status: Int32, complaint: String)
+  /// Whether the service's instance on a port is marked down by itself, not with its service or with everything.
+  var isMarked: @LoopActor (_ port: Int) async -> Bool
   /// What the host's HAProxy says.
   var page: @LoopActor () async throws -> StatsPage
   /// Asks the service itself for its health; what is wrong with the answer, nil: nothing.
@@ -98,27 +100,51 @@ internal import SmartStack
 
   private func look() async -> Sight {
     do {
-      return UpdownService.sight(
-        of: arguments, on: try await surroundings.page(), addresses: surroundings.addresses)
+      let page = try await surroundings.page()
+      var drained: Set<Int> = []
+      for port in UpdownService.ports(of: arguments, on: page, addresses: surroundings.addresses)
+      where await surroundings.isMarked(port) { drained.insert(port) }
+      return UpdownService.sight(of: arguments, on: page, addresses: surroundings.addresses, drained: drained)
     } catch {
       return .notYet("\(error)")
     }
   }
 
-  /// Looks for this host's servers on the page: down means that none of them is up, up that there are some and all are.
-  nonisolated static func sight(of arguments: UpdownArguments, on page: StatsPage, addresses: Set<String>) -> Sight {
-    guard page.proxies.contains(arguments.name) else { return .noSuchBackend }
-    let own = page.servers(of: arguments.name).filter { server in
+  /// Ports of servers that `up` without a port would wait for: those drained one by one are not meant.
+  private nonisolated static func ports(
+    of arguments: UpdownArguments, on page: StatsPage, addresses: Set<String>
+  ) -> [Int] {
+    guard arguments.state == .up, arguments.port == nil else { return [] }
+    return own(arguments, page, addresses).filter { !$0.isUp }.compactMap { $0.place?.port }
+  }
+
+  private nonisolated static func own(
+    _ arguments: UpdownArguments, _ page: StatsPage, _ addresses: Set<String>
+  ) -> [StatsPage.Server] {
+    page.servers(of: arguments.name).filter { server in
       guard let place = server.place, addresses.contains(place.host) else { return false }
       return arguments.port.map { $0 == place.port } ?? true
     }
+  }
+
+  /// Looks for this host's servers on the page: down means that none of them is up, up that there are some and all are.
+  /// - Parameter drained: ports whose servers do not count.
+  nonisolated static func sight(
+    of arguments: UpdownArguments, on page: StatsPage, addresses: Set<String>, drained: Set<Int> = []
+  ) -> Sight {
+    guard page.proxies.contains(arguments.name) else { return .noSuchBackend }
+    let own = own(arguments, page, addresses).filter { !drained.contains($0.place?.port ?? 0) }
     let inTheWay = own.filter { $0.isUp != (arguments.state == .up) }
     if inTheWay.isEmpty, arguments.state == .down || !own.isEmpty { return .reached }
-    if own.isEmpty {
-      return .notYet("HAProxy has no server of this host\(arguments.port.map { " on port \($0)" } ?? "")")
+    if !own.isEmpty {
+      let servers = inTheWay.map { "\($0.name) \($0.status) \($0.lastCheck)".trimmed }
+      return .notYet("HAProxy has \(servers.joined(separator: ", "))")
     }
-    return .notYet(
-      "HAProxy has " + inTheWay.map { "\($0.name) \($0.status) \($0.lastCheck)".trimmed }.joined(separator: ", "))
+    if !drained.isEmpty {
+      let ports = drained.sorted().map(String.init).joined(separator: ", ")
+      return .notYet("this host's instances are marked down one by one (port \(ports))")
+    }
+    return .notYet("HAProxy has no server of this host\(arguments.port.map { " on port \($0)" } ?? "")")
   }
 
   private func say(_ text: String) { surroundings.output(text, STDOUT_FILENO) }

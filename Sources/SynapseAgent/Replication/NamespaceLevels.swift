@@ -35,6 +35,15 @@ struct NamespaceLevels {
     try text(namespace(name).values["discover"], "discover", of: name) ?? NamespaceLevels.usual
   }
 
+  /// Its instances in a cluster.
+  func expected(_ name: String, cluster: String) throws(ReplicationFailure) -> Int {
+    do throws(ConfigError) {
+      return try services.expectedInstances(name, cluster: cluster)
+    } catch {
+      throw ReplicationFailure("\(error)")
+    }
+  }
+
   /// This host's location of a type.
   func own(_ type: String) throws(ReplicationFailure) -> String {
     do {

@@ -53,8 +53,10 @@ public struct ReplicationOptions: Sendable {
   public var level: String?
   /// Locations that must have the services.
   public var locations: [String] = []
-  /// Instances of a service everywhere together.
+  /// Instances of a service everywhere together; nil: what is registered.
   public var expected: Int?
+  /// Instances are counted in the services' `marathon-<cluster>.yaml`; nil: ``expected``.
+  public var cluster: String?
   /// HAProxys; empty: the one on this host.
   public var proxies: [Proxy] = []
   /// Who is believed.

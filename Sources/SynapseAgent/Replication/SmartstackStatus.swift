@@ -148,6 +148,7 @@ internal import YAMLConfig
     var findings = ReplicationFindings(name: name, backend: name, level: level, types: levels.types)
     findings.registered = registered.map { $0[name] ?? [] }
     (findings.wanted, findings.expected) = (options.locations, options.expected)
+    if let cluster = options.cluster { findings.expected = try levels.expected(name, cluster: cluster) }
     findings.thresholds = options.thresholds
     for proxy in proxies {
       if let location = proxy.location {
