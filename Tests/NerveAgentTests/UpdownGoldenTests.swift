@@ -138,6 +138,7 @@ import YAMLConfig
         self.requests.append(check.target)
         return self.nextAnswer().array?[0].int == 200 ? nil : "not well"
       },
+      clock: .manual(),
       sleep: { self.sleeps.append(Int($0 / .seconds(1))) },
       output: { if $1 == STDOUT_FILENO { self.output += $0 } else { self.errorOutput += $0 } })
   }

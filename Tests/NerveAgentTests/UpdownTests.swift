@@ -44,6 +44,10 @@ import YAMLConfig
     Case(
       name: "a server that is gone is not up", line: "web.main:3 up", servers: ["a_10.0.0.1:1 UP"],
       sight: .notYet("HAProxy has no server of this host on port 3")),
+    Case(name: "without a check it serves", line: "web.main up", servers: ["a_10.0.0.1:1 no check"], sight: .reached),
+    Case(
+      name: "without a check it is not down", line: "web.main down", servers: ["a_10.0.0.1:1 no check"],
+      sight: .notYet("HAProxy has a_10.0.0.1:1 no check")),
     Case(name: "IPv6", line: "web.main up", servers: ["a_fd00::1:80 UP"], sight: .reached),
     Case(name: "another backend", line: "geo.main up", servers: ["a_10.0.0.1:1 UP"], sight: .noSuchBackend),
   ]
@@ -97,6 +101,26 @@ import YAMLConfig
     } catch {
       #expect("\(error)".hasSuffix("web/smartstack.yaml: main.updown_timeout_s: expected a number of seconds"))
     }
+  }
+
+  /// A HAProxy that takes a second for each answer: the time-out is one of time, not a number of questions.
+  @Test @LoopActor func theTimeoutIsTime() async throws {
+    let directory = TemporaryDirectory()
+    try directory.write("main: {proxy_port: 1}\n", to: "web/smartstack.yaml")
+    let arguments = try UpdownArguments(["-t", "6", "-x", "web.main", "down"])
+    let facts = try UpdownFacts(arguments, in: ServiceDirectory(path: directory.path, files: SourceFiles()))
+    let clock = LoopClock.manual()
+    var questions = 0
+    let surroundings = UpdownSurroundings(
+      addresses: [], hacheck: { _, _ in (0, "") }, isMarked: { _ in false },
+      page: {
+        questions += 1
+        clock.advance(by: .seconds(1))
+        throw ServerTrouble(description: "too slow")
+      }, askService: { _ in nil }, clock: clock, sleep: { clock.advance(by: $0) }, output: { _, _ in })
+    let status = await UpdownService(arguments: arguments, facts: facts, surroundings: surroundings).run()
+    #expect(status == 1)
+    #expect(questions == 3)
   }
 
   /// The program as it is installed, with HAProxy nowhere: it marks, waits as long as it may, and says why in vain.

@@ -26,7 +26,10 @@ struct OperatorToolsEndToEndTests {
       (statsPort, hacheckPort, servicePort) = (try freePort(), try freePort(), try freePort())
       files = try ConfigureWorld(
         [
-          "web/smartstack.yaml": "main: {proxy_port: \(servicePort), discover: habitat, advertise: [habitat, region]}\n"
+          "web/smartstack.yaml": """
+          main: {proxy_port: \(servicePort), discover: habitat, advertise: [habitat, region]}
+          idle: {proxy_port: null}
+          """
         ],
         options: [
           "bind_addr": "127.0.0.1", "haproxy_config_path": .string(world.proxy.configurationPath),
@@ -224,6 +227,12 @@ struct OperatorToolsEndToEndTests {
       #expect(proxy.output.contains("west-1a - Healthy - in haproxy with (2/1)"), "\(proxy)")
       #expect(proxy.output.contains("x - Healthy - in haproxy with (2/1)"), "\(proxy)")
 
+      // One that does not answer hides nothing of the others.
+      let closed = try freePort()
+      let partly = try await host.status("--check", "-c", "101", "--haproxy", "y=127.0.0.1:\(closed)", "web.main")
+      #expect(partly.status == 2 && partly.output.contains("in west-1a (CRITICAL: 100%)"), "\(partly)")
+      #expect(partly.output.hasPrefix("UNKNOWN: no stats page of HAProxy at http://127.0.0.1:\(closed)/"), "\(partly)")
+
       let constraint = try await host.status("--constraints", "web.main")
       #expect(constraint.output == "[\"habitat\", \"GROUP_BY\", \"2\"]\n")
       let object = try await host.status("--constraints", "--json", "web.main")
@@ -233,6 +242,10 @@ struct OperatorToolsEndToEndTests {
       let ghost = try await host.status("web.main", "web.ghost")
       #expect(ghost.status == 3 && ghost.output.contains("west-1a - Healthy"), "\(ghost)")
       #expect(ghost.complaint.hasSuffix("smartstack.yaml: ghost: there is no such namespace\n"), "\(ghost)")
+      // Known to be bad is worse than unknown.
+      let both = try await host.status("--check", "web.ghost", "web.idle")
+      #expect(both.status == 2 && both.output.hasPrefix("UNKNOWN: "), "\(both)")
+      #expect(both.output.contains("\nService web.idle has no Smartstack replication info: "), "\(both)")
       let nowhere = try await host.status("--check", "--level", "habitat", "web.ghost")
       #expect(nowhere.status == 2 && nowhere.output.contains("has no Smartstack replication info"), "\(nowhere)")
       let usage = try await host.status("--check", "--json", "web.main")

@@ -188,6 +188,41 @@ import Topology
       }.last == "    c - Critical - in registry with (0/2, 0%)")
   }
 
+  @Test func ofASilentHAProxysPlaceNothingIsSaid() {
+    let page = Self.local("web.main/b0_10.0.0.0:80/UP web.main/b1_10.0.0.1:80/UP")
+    #expect(
+      Self.report {
+        $0.remote["b"] = page
+        $0.silent = ["a"]
+        $0.expected = 4
+      } == ["    b - Healthy - in haproxy with (2/2)"])
+    #expect(
+      Self.report {
+        $0.remote["b"] = page
+        $0.isLocalSilent = true
+      } == ["    b - Healthy - in haproxy with (2/2)"])
+  }
+
+  @Test func filtersGoFromAllPartsOfADiscovery() throws {
+    let service = try WatchedService.decode(
+      """
+      discovery:
+        method: multi
+        watchers:
+          one: {method: zookeeper, hosts: ['127.0.0.1:1'], path: /a, label_filters: [{label: x, value: '', condition: equals}]}
+          two: {method: base, label_filter: {label: y, value: '', condition: equals}}
+        resolver: {method: union}
+      """)
+    guard case .multi(let parts, .union) = service.discovery.unfiltered.method else {
+      Issue.record("\(service.discovery.unfiltered)")
+      return
+    }
+    #expect(parts.map(\.name).sorted() == ["one", "two"])
+    #expect(parts.allSatisfy { $0.discovery.labelFilters.isEmpty })
+    guard case .multi(let before, _) = service.discovery.method else { return }
+    #expect(before.allSatisfy { $0.discovery.labelFilters.count == 1 })
+  }
+
   @Test func nowhere() {
     var findings = Self.findings
     findings.registered = []

@@ -61,6 +61,7 @@ internal import YAMLConfig
       isMarked: { await isMarked(port: $0) },
       page: { try await StatsQuestion.ask(endpoint, scope: service, deadline: UpdownRun.pageDeadline) },
       askService: { await UpdownRun.ask($0) },
+      clock: .system,
       sleep: { try? await LoopClock.system.sleep(for: $0) },
       output: output)
   }

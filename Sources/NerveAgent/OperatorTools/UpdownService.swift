@@ -14,6 +14,7 @@ internal import SmartStack
   var page: @LoopActor () async throws -> StatsPage
   /// Asks the service itself for its health; what is wrong with the answer, nil: nothing.
   var askService: @LoopActor (UpdownFacts.HealthCheck) async -> String?
+  var clock: LoopClock
   var sleep: @LoopActor (Duration) async -> Void
   var output: OperatorTools.Output
 }
@@ -55,10 +56,10 @@ internal import SmartStack
   }
 
   private func wait(seconds: Int) async -> Int32 {
-    let start = LoopClock.system.now
+    let start = surroundings.clock.now
     var dots = 0
     var last = ""
-    for turn in 0..<max(1, seconds) where turn == 0 || LoopClock.system.now - start < .seconds(seconds) {
+    for turn in 0..<max(1, seconds) where turn == 0 || surroundings.clock.now - start < .seconds(seconds) {
       if arguments.state == .up, await isHealthyOnDownedHost() { return 0 }
       switch await look() {
       case .reached: return await reached(after: dots)
@@ -115,7 +116,7 @@ internal import SmartStack
     of arguments: UpdownArguments, on page: StatsPage, addresses: Set<String>
   ) -> [Int] {
     guard arguments.state == .up, arguments.port == nil else { return [] }
-    return own(arguments, page, addresses).filter { !$0.isUp }.compactMap { $0.place?.port }
+    return own(arguments, page, addresses).filter { !$0.takesRequests }.compactMap { $0.place?.port }
   }
 
   private nonisolated static func own(
@@ -134,7 +135,7 @@ internal import SmartStack
   ) -> Sight {
     guard page.proxies.contains(arguments.name) else { return .noSuchBackend }
     let own = own(arguments, page, addresses).filter { !drained.contains($0.place?.port ?? 0) }
-    let inTheWay = own.filter { $0.isUp != (arguments.state == .up) }
+    let inTheWay = own.filter { $0.takesRequests != (arguments.state == .up) }
     if inTheWay.isEmpty, arguments.state == .down || !own.isEmpty { return .reached }
     if !own.isEmpty {
       let servers = inTheWay.map { "\($0.name) \($0.status) \($0.lastCheck)".trimmed }
@@ -150,6 +151,11 @@ internal import SmartStack
   private func say(_ text: String) { surroundings.output(text, STDOUT_FILENO) }
 
   private func complain(_ sentence: String) { surroundings.output(sentence + "\n", STDERR_FILENO) }
+}
+
+extension StatsPage.Server {
+  /// A server without a health check is never `UP`, and gets requests all the same.
+  fileprivate var takesRequests: Bool { isUp || status == "no check" }
 }
 
 extension String {

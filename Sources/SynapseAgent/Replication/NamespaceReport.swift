@@ -97,9 +97,9 @@ enum ReplicationText {
 
 
       Clients there find fewer servers than the service is meant to have. Where to look:
-        smartstack-status -v \(report.name)   which servers HAProxy does not count as up
-        nerve status                 on the hosts of its tasks: what is not registered, and why
-        synapse status               on a host of a client: what synapse knows of it
+        smartstack-status -v \(report.name): which servers HAProxy does not count as up
+        nerve status, on the hosts of its tasks: what is not registered, and why
+        synapse status, on a host of a client: what synapse knows of it
 
       """
   }

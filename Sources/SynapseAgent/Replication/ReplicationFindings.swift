@@ -24,6 +24,10 @@ struct ReplicationFindings: Sendable {
   var local: Page?
   /// What HAProxys at other locations say, by location.
   var remote: [String: Page] = [:]
+  /// Locations whose HAProxy did not answer: nothing is said of them.
+  var silent: Set<String> = []
+  /// This host's did not: then nothing is said of what it might have told.
+  var isLocalSilent = false
   /// Locations that must have it.
   var wanted: [String] = []
   /// Instances everywhere together; nil: what is registered.
@@ -34,10 +38,11 @@ struct ReplicationFindings: Sendable {
     let groups = byLocation
     var names = Set(groups.keys).union(wanted).union(remote.keys)
     if let own, let local, expected != nil || !local.page.servers(of: backend).isEmpty { names.insert(own) }
-    let locations = names.sorted().map { location in
-      // PaaSTA's division: what does not divide is not expected anywhere.
-      self.report(location, groups[location] ?? [], share: expected.map { $0 / names.count })
-    }
+    // PaaSTA's division: what does not divide is not expected anywhere.
+    let share = names.isEmpty ? nil : expected.map { $0 / names.union(silent).count }
+    names.subtract(silent)
+    if isLocalSilent { names.formIntersection(remote.keys) }
+    let locations = names.sorted().map { report($0, groups[$0] ?? [], share: share) }
     return NamespaceReport(name: name, level: level, locations: locations, notes: notes)
   }
 
