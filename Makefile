@@ -7,6 +7,7 @@
 #   make check        formatter, layers, banned calls, lengths, shell scripts
 #   make unit         the tests alone
 #   make conformance  cases recorded from the original programs against the build, and how many hold
+#   make deb          the package: .build/deb/smartstack_*.deb, and what lintian says of it
 #   make bench        a table of measurements; judges nothing
 #   make test-tsan    the tests under ThreadSanitizer      make test-asan   under AddressSanitizer
 #   make fuzz         the seeded fuzz tests with a new seed each round, until one fails
@@ -30,10 +31,10 @@ TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 # Imports must follow the declared dependencies (scripts/check-layers holds those to the architecture).
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT)
-SHELL_SCRIPTS := scripts/install-dependencies .ci/run
-PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench soak *.py) $(addprefix Tests/Conformance/,run *.py)
+SHELL_SCRIPTS := scripts/install-dependencies .ci/run packaging/build packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm
+PYTHON_SCRIPTS := $(addprefix packaging/,manpages completions commands.py) $(addprefix scripts/,check-layers check-style demo bench soak *.py) $(addprefix Tests/Conformance/,run *.py)
 
-.PHONY: help dependencies build check test unit conformance demo bench test-tsan test-asan fuzz format clean
+.PHONY: help dependencies build deb check test unit conformance demo bench test-tsan test-asan fuzz format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; 1,/^FILTER/p' Makefile
@@ -79,6 +80,16 @@ conformance: dependencies
 
 demo: build
 	@scripts/demo --bindir .build/release $(if $(KEEP),--keep)
+
+# What only the package needs is installed here, not for everybody.
+deb: dependencies
+	@scripts/install-dependencies debhelper lintian
+	mkdir -p .build/deb
+	DESTINATION=$(CURDIR)/.build/deb dpkg-buildpackage --build=binary --no-sign --no-check-builddeps \
+	  --buildinfo-option=-u.build/deb --changes-option=-u.build/deb --buildinfo-file=.build/deb/smartstack.buildinfo \
+	  --changes-file=.build/deb/smartstack.changes
+	lintian --fail-on error,warning .build/deb/smartstack.changes
+	ls -l .build/deb/*.deb
 
 bench: build
 	@swift build -c release --static-swift-stdlib --product bench-evhttp

@@ -3,6 +3,7 @@ internal import ArgumentParser
 internal import Glibc
 internal import Logging
 internal import NerveAgent
+internal import SmartStack
 
 /// `nerve -c nerve.conf.json`: the agent.
 struct AgentCommand: AsyncParsableCommand {
@@ -15,7 +16,7 @@ struct AgentCommand: AsyncParsableCommand {
       `nerve status` and `nerve validate` tell about a running agent and about configurations; SIGUSR2 replaces the \
       running program by the installed one.
       """,
-    version: "nerve \(Nerve.version)")
+    version: "nerve \(Release.version)")
 
   @Option(name: .shortAndLong, help: ArgumentHelp("The configuration file; or NERVE_CONFIG.", valueName: "file"))
   var config: String?

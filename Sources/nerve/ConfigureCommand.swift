@@ -14,7 +14,7 @@ struct ConfigureCommand: AsyncParsableCommand {
       Exit status: 0 all is well; 1 nothing was changed; 3 written, but something was left out. With --diff and \
       --dry-run: 0 nothing would change, 1 something would, 2 it cannot be said. Usage errors exit with 2.
       """,
-    version: "configure_nerve \(Nerve.version)")
+    version: "configure_nerve \(Release.version)")
 
   @OptionGroup(title: "What is read") var inputs: ConfigureInputs
   @OptionGroup(title: "What is written, and nerve") var outputs: ConfigureOutputs

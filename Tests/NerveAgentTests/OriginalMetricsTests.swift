@@ -36,7 +36,7 @@ import Testing
         "nerve.reporter.zk.client.created:1|c|#zk_cluster:127.0.0.1:\(port)",
         "nerve.reporter.zk.client.reused:1|c|#zk_cluster:127.0.0.1:\(port)",
         "nerve.reporter.zk.child.bytes:64|g|#zk_cluster:127.0.0.1:\(port),zk_path:/nerve/web",
-        "nerve.watcher.status.ping.count:1|c|#ping_result:success,service_name:web,nerve_version:\(Nerve.version)",
+        "nerve.watcher.status.ping.count:1|c|#ping_result:success,service_name:web,nerve_version:\(Release.version)",
         "nerve.watcher.status.service_check:1|c|#check_result:up,service_name:web,"
           + "check_name:http-127.0.0.1:\(target.port)/status",
         "nerve.watcher.status.transition:1|c|#new_status:up,service_name:web",

@@ -30,6 +30,7 @@ package struct CommandLineOptions {
     /// The sentence after `PROGRAM: error: `.
     case wrong(String)
     case helpWanted
+    case versionWanted
   }
 
   private var values: [String: [String]] = [:]
@@ -67,6 +68,7 @@ package struct CommandLineOptions {
   ) throws(Problem) {
     let (name, value) = word.dropFirst(2).cut(at: "=")
     if name == "help" { throw .helpWanted }
+    if name == "version" { throw .versionWanted }
     let fitting = options.filter { $0.long == name }
     let candidates = fitting.isEmpty ? options.filter { $0.long.hasPrefix(name) } : fitting
     guard let option = candidates.first else { throw .wrong("no such option: --\(name)") }
@@ -114,7 +116,11 @@ package struct CommandLineOptions {
 
   /// What `-h` prints.
   package static func help(usage: String, _ options: [Option]) -> String {
-    let all = [Option("h", "help", .flag, "show this help message and exit")] + options
+    let all =
+      [
+        Option("h", "help", .flag, "show this help message and exit"),
+        Option(nil, "version", .flag, "show program's version number and exit"),
+      ] + options
     let lines = all.map { option in
       let value = option.kind == .flag ? "" : "=" + option.long.uppercased().replacing("-", with: "_")
       let names = (option.short.map { "-\($0), " } ?? "") + "--\(option.long)\(value)"

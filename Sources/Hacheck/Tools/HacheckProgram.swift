@@ -34,6 +34,9 @@ public enum HacheckProgram {
       case .helpWanted:
         write(CommandLineOptions.help(usage: "hacheck [options]", HacheckProgram.options), to: STDOUT_FILENO)
         return 0
+      case .versionWanted:
+        write("hacheck \(Release.version)\n", to: STDOUT_FILENO)
+        return 0
       case .wrong(let sentence):
         write("Usage: hacheck [options]\n\nhacheck: error: \(sentence)\n", to: STDERR_FILENO)
         return 2

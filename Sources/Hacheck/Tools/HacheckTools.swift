@@ -35,6 +35,7 @@ public enum HacheckTools {
       switch error {
       case .helpWanted:
         return Outcome(output: CommandLineOptions.help(usage: ToolCommand.usage(name), ToolCommand.options))
+      case .versionWanted: return Outcome(output: "\(name) \(Release.version)\n")
       case .wrong(let sentence):
         return Outcome(exitCode: 2, errorOutput: "Usage: \(ToolCommand.usage(name))\n\n\(name): error: \(sentence)\n")
       }

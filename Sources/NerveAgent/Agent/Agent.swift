@@ -24,12 +24,6 @@ public struct AgentOptions: Sendable {
   }
 }
 
-/// The product.
-public enum Nerve {
-  /// What `--version` says.
-  public static let version = "0.1.0"
-}
-
 /// Why the agent did not start.
 public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// The configuration as a whole is of no use.

@@ -36,7 +36,7 @@ extension Agent {
     }
     let runners = (services?.runners ?? [:]).sorted { $0.key < $1.key }
     return [
-      "agent": "nerve", "version": .string(Nerve.version), "pid": .int(getpid()),
+      "agent": "nerve", "version": .string(Release.version), "pid": .int(getpid()),
       "configuration": .string(options.configuration), "connected": .bool(isConnected), "sessions": .object(sessions),
       "hacheck": .bool(isHacheckListening), "services": .array(runners.map { Agent.status(of: $0.value) }),
     ]

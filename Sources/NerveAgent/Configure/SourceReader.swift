@@ -90,7 +90,7 @@ enum SourceAnswer: Equatable, Sendable {
   private func ask(_ address: AgentAddress, _ target: String, _ source: ServicesSource) async throws -> HTTPResponse {
     var request = HTTPRequest(endpoint: address.endpoint, target: target)
     request.headers = [
-      HTTPHeader(name: "User-Agent", value: "configure_nerve \(Nerve.version)"),
+      HTTPHeader(name: "User-Agent", value: "configure_nerve \(Release.version)"),
       HTTPHeader(name: "Accept", value: "application/json"),
     ]
     if address.isOperatorAPI {

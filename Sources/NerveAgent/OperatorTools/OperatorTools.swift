@@ -2,6 +2,7 @@ internal import AgentRuntime
 internal import Glibc
 internal import Hacheck
 public import Reactor
+internal import SmartStack
 
 /// Commands for operators and deploy scripts with the originals' arguments: `updown_service` and `clean_nerve`.
 @LoopActor public enum OperatorTools {
@@ -38,7 +39,7 @@ public import Reactor
 
 /// Why a command line is not carried out.
 enum ToolUsage: Error, Equatable {
-  /// Help was asked for; the text for the standard output.
+  /// Help or the version was asked for; the text for the standard output.
   case help(String)
   /// It is not understood; the text for the standard error.
   case wrong(String)
@@ -56,6 +57,7 @@ struct ToolLine {
       return try CommandLineOptions(words, options)
     } catch {
       switch error {
+      case .versionWanted: throw .help("\(name) \(Release.version)\n")
       case .helpWanted: throw .help(CommandLineOptions.help(usage: "\(name) \(usage)", options))
       case .wrong(let sentence): throw wrong(sentence)
       }

@@ -37,7 +37,7 @@ internal import SmartStack
     statsD?.increment(
       "nerve.watcher.status.ping.count",
       tags: [
-        "ping_result:\(success ? "success" : "fail")", "service_name:\(service)", "nerve_version:\(Nerve.version)",
+        "ping_result:\(success ? "success" : "fail")", "service_name:\(service)", "nerve_version:\(Release.version)",
       ])
   }
 

@@ -9,7 +9,7 @@ internal import YAMLConfig
 /// What the executable does, apart from reading its arguments. Each function returns the exit status.
 public enum SynapseProgram {
   /// What `--version` prints.
-  public static let version = "synapse 0.1.0"
+  public static let version = "synapse \(Release.version)"
 
   /// The log's forms: `text`, `json`.
   public static var logFormats: [String] { LogFormat.allCases.map(\.rawValue) }

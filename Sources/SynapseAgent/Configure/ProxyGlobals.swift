@@ -56,13 +56,12 @@ struct ProxyGlobals {
 
   /// The section `haproxy`.
   var haproxy: JSONValue {
-    [
+    var section: JSONObject = [
       "bind_address": .string(options.bindAddress),
       "restart_interval": options.restartInterval,
       "restart_jitter": .number("0.1"),
       "state_file_path": "/var/run/synapse/state.json",
       "state_file_ttl": 1800,
-      "reload_command": .string(options.reloadCommand),
       "socket_file_path": .string(options.socketPath),
       "config_file_path": .string(options.haproxyConfigPath),
       "do_writes": true,
@@ -73,6 +72,12 @@ struct ProxyGlobals {
       "defaults": .lines(defaults),
       "extra_sections": extraSections,
     ]
+    if let path = options.masterSocketPath {
+      section["master_socket"] = .string(path)
+    } else {
+      section["reload_command"] = .string(options.reloadCommand)
+    }
+    return .object(section)
   }
 
   private var extraSections: JSONValue {

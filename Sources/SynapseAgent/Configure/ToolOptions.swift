@@ -45,6 +45,8 @@ struct ToolOptions {
   var logging = Logging()
   var errorFiles: [ErrorFile] = []
   var reloadCommand = ""
+  /// The socket of HAProxy's master; nil: HAProxy is reloaded with ``reloadCommand``.
+  var masterSocketPath: String?
   var nginx: NginxOptions?
   var socketFormat = FormatText()
   var proxySocketFormat = FormatText()

@@ -48,7 +48,7 @@ struct ToolOptionsReader {
     """
   /// Options without a default.
   private static let optional: Set = [
-    "config_file", "reload_cmd_fmt", "synapse_restart_command", "errorfiles", "enable_map_debug", "map_debug_port",
+    "config_file", "reload_cmd_fmt", "synapse_restart_command", "errorfiles", "haproxy_master_socket_path", "enable_map_debug", "map_debug_port",
     "path_based_routing",
   ]
 
@@ -115,6 +115,7 @@ struct ToolOptionsReader {
     options.fileOutputPath = try line("file_output_path")
     options.zookeeperTopology = try line("zookeeper_topology_path")
     options.reloadCommand = try command("haproxy_reload_cmd_fmt")
+    if let path = nodes["haproxy_master_socket_path"], path.isTrue { options.masterSocketPath = try path.line() }
     guard let files = nodes["errorfiles"] else { return }
     for entry in try files.entries() {
       guard entry.name.utf8.count == 3, Int(entry.name) != nil else {

@@ -1,0 +1,82 @@
+"""What each program of the package says of itself: its words, options and operands; packaging/man/commands lists them."""
+import json
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Argument:
+    """One option or operand."""
+
+    def __init__(self, names, value, text, default=None, section="OPTIONS", is_operand=False):
+        self.names, self.value, self.text, self.default = names, value, text, default
+        self.section, self.is_operand = section, is_operand
+
+
+def run(program, words):
+    environment = {**os.environ, "COLUMNS": "10000"}
+    return subprocess.run([program, *words], capture_output=True, text=True, env=environment)
+
+
+def read_dump(text):
+    """A command of swift-argument-parser: its words about itself, and its arguments."""
+    command = json.loads(text)["command"]
+    arguments = []
+    for entry in command.get("arguments", []):
+        if not entry.get("shouldDisplay", True):
+            continue
+        names = ["-" * (1 if name["kind"] == "short" else 2) + name["name"] for name in entry.get("names", [])]
+        value = None if entry["kind"] == "flag" else entry.get("valueName")
+        arguments.append(Argument(
+            sorted(names, key=len), value, entry.get("abstract", ""), entry.get("defaultValue") or None,
+            (entry.get("sectionTitle") or "OPTIONS").upper(), entry["kind"] == "positional"))
+    return command.get("abstract", ""), command.get("discussion", ""), arguments
+
+
+def read_help(text):
+    """The originals' form: `Usage: …`, then options, each with its words on the next line."""
+    arguments = []
+    for label, words in re.findall(r"^  (-.*)\n {20,}(.*)$", text, flags=re.M):
+        names, value = [], None
+        for part in label.split(", "):
+            name, _, given = part.partition("=")
+            names.append(name)
+            value = given or value
+        arguments.append(Argument(names, value, words))
+    operand = re.search(r"^Usage: \S+ \[options\] (\S+)", text)
+    if operand:
+        arguments.append(Argument([], operand[1].removesuffix("(s)"), "", is_operand=True))
+    return "", "", arguments
+
+
+class Command:
+    """One row of packaging/man/commands, and what the program said."""
+
+    def __init__(self, row, executables):
+        name, executable, words, self.summary = (cell.strip() for cell in row.split("|"))
+        self.name, self.page = name, name.replace(" ", "-")
+        words = words.split()
+        dump = run(f"{executables}/{executable}", words + ["--experimental-dump-help"])
+        if dump.returncode == 0 and dump.stdout.startswith("{"):
+            self.abstract, self.discussion, self.arguments = read_dump(dump.stdout)
+            return
+        shown = run(f"{executables}/{executable}", words + ["--help"])
+        if shown.returncode != 0:
+            sys.exit(f"{name} --help ends with {shown.returncode}: {shown.stderr.strip()}")
+        self.abstract, self.discussion, self.arguments = read_help(shown.stdout)
+
+    @property
+    def options(self):
+        return [argument for argument in self.arguments if not argument.is_operand]
+
+    @property
+    def operands(self):
+        return [argument for argument in self.arguments if argument.is_operand]
+
+
+def read_all(executables):
+    with open(f"{HERE}/man/commands", encoding="utf-8") as file:
+        return [Command(line, executables) for line in file if line.strip() and not line.startswith("#")]
