@@ -77,6 +77,7 @@ NO_KEYS = {
     "words of HAProxy, and of nginx's section": "path_beg unix reuseport listen_options server timestamp",
     "what the agent keeps in a state file": "watcher_config_for_generator",
     "a plugin's file and place": "path_based_routing.lua plugins.path_based_routing",
+    "names and options of programs": "clean_nerve hastatus smartstack-status simulate",
     "a system call": "rename",
     "headers": "x-nerve-check-ip x-smartstack-target-identity",
 }
