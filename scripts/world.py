@@ -118,9 +118,9 @@ def leave_nothing():
     shutil.rmtree(scratch(), ignore_errors=True)
 
 
-def die_with_parent():
-    """For a child of this process: SIGKILL when the parent ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)
+def die_with_parent(number=signal.SIGKILL):
+    """For a child of this process: a signal when the parent ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(1, number, 0, 0, 0)
 
 
 def _write(path, text, mode=0o644):
