@@ -23,7 +23,7 @@ class Registry:
 
     def __init__(self, for_all=False):
         self.server = world.ZooKeeperServer(f"{world.scratch()}/zookeeper", tick_ms=500,
-                                            listen="0.0.0.0" if for_all else "127.0.0.1").start()
+                                            bind="0.0.0.0" if for_all else "127.0.0.1").start()
         self.client = world.zookeeper_client()
 
     def register(self, folder, name, host, port, **more):
