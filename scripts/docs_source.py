@@ -55,14 +55,23 @@ def metrics():
             for name in _TEXT.findall(argument):
                 if "\\(" not in name:
                     found[name] = place, kind
-    for path in swift_files("Sources"):
-        text = path.read_text()
-        # Tables of gauges, and the figures of one run, whose common beginning stands apart.
+    texts = {str(shown(path)): path.read_text() for path in swift_files("Sources")}
+    for path, text in texts.items():
         for name in re.findall(r'\("(process_[a-z_]+)", ', text):
-            found.setdefault(name, (str(shown(path)), "gauge"))
-        for prefix in re.findall(r'gauge\("(configure_[a-z]+_)\\\(name\)"', text):
-            for name in re.findall(r'\bset\(\s*"([a-z_]+)"', text):
-                found[prefix + name] = str(shown(path)), "gauge"
+            found.setdefault(name, (path, "gauge"))
+    return {**found, **_figures(texts)}
+
+
+def _figures(texts):
+    """The figures of one run of a tool: names whose common beginning, the tool's, stands apart from the rest."""
+    set_call = re.compile(r'\bset\(\s*"([a-z_]+)"')
+    # What every tool has, where it is set by the type that they share.
+    common = [name for text in texts.values() if 'gauge("\\(tool)_\\(name)"' in text for name in set_call.findall(text)]
+    found = {}
+    for path, text in texts.items():
+        for tool in re.findall(r'(?:gauge\("|ConfigureFigures\(")(configure_[a-z]+)(?:_\\\(name\))?"', text):
+            for name in [*common, *set_call.findall(text)]:
+                found[f"{tool}_{name}"] = path, "gauge"
     return found
 
 
@@ -72,12 +81,12 @@ NO_READERS = ("Sources/NerveAgent/Agent/", "Sources/SynapseAgent/Agent/")
 NO_KEYS = {
     "figures of a run": "duration_seconds last_run_timestamp_seconds left_out local_services success warnings",
     "arguments of the command line": "bind-address config-file n num-procs p spool-root v verbose configuration",
-    "values": "ephemeral_sequential guest us-east-1 stdout stderr",
+    "values": "ephemeral_sequential guest us-east-1 stdout stderr infrastructure superregion",
     "units of a time": "h m ms s us d",
     "words of HAProxy, and of nginx's section": "path_beg unix reuseport listen_options server timestamp",
     "what the agent keeps in a state file": "watcher_config_for_generator",
     "a plugin's file and place": "path_based_routing.lua plugins.path_based_routing",
-    "names and options of programs": "clean_nerve hastatus smartstack-status simulate",
+    "names and options of programs": "clean_nerve hastatus smartstack-status simulate cluster-type t mark",
     "a system call": "rename",
     "headers": "x-nerve-check-ip x-smartstack-target-identity",
 }
