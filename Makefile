@@ -1,13 +1,15 @@
 # The two commands for a newcomer:  make test   make demo
 # Every target installs what it needs from Debian first (scripts/install-dependencies; nothing to do: 0.3 s).
 #
-#   make test         check, build, recorded cases, unit to integration tests; what .ci/run runs
+#   make test         check, build, recorded cases, examples, unit to integration tests; what .ci/run runs
 #   make demo         the whole path on this machine, narrated; make demo KEEP=1 leaves it running to play with
 #   make build        .build/release/nerve and .build/release/synapse
-#   make check        formatter, layers, banned calls, lengths, shell scripts
+#   make check        formatter, layers, banned calls, lengths, scripts, documents against sources, alert rules
 #   make unit         the tests alone
+#   make examples     what examples/ and monitoring/ show, on real servers
 #   make conformance  cases recorded from the original programs against the build, and how many hold
 #   make deb          the package: .build/deb/smartstack_*.deb, and what lintian says of it
+#   make test-package what an operator does with it, in a Debian of its own: install, serve, upgrade, remove
 #   make bench        a table of measurements; judges nothing
 #   make test-tsan    the tests under ThreadSanitizer      make test-asan   under AddressSanitizer
 #   make fuzz         the seeded fuzz tests with a new seed each round, until one fails
@@ -31,10 +33,15 @@ TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 # Imports must follow the declared dependencies (scripts/check-layers holds those to the architecture).
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT)
-SHELL_SCRIPTS := scripts/install-dependencies .ci/run packaging/build packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm
-PYTHON_SCRIPTS := $(addprefix packaging/,manpages completions commands.py) $(addprefix scripts/,check-layers check-style demo bench soak *.py) $(addprefix Tests/Conformance/,run *.py)
+SHELL_SCRIPTS := scripts/install-dependencies scripts/newer-package .ci/run packaging/build \
+  packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
+  monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
+PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style check-docs demo bench soak examples package-test *.py) \
+  $(addprefix packaging/,manpages completions commands.py) $(addprefix Tests/Conformance/,run *.py) \
+  examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies build deb check test unit conformance demo bench test-tsan test-asan fuzz format clean
+.PHONY: help dependencies build deb test-package check test unit conformance examples demo bench test-tsan test-asan \
+  fuzz format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//; 1,/^FILTER/p' Makefile
@@ -55,15 +62,20 @@ check: dependencies
 	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES) || failed=1
 	scripts/check-layers || failed=1
 	scripts/check-style || failed=1
+	scripts/check-docs || failed=1
+	rules=monitoring/prometheus/smartstack.rules
+	said=$$({ promtool check rules --lint-fatal $$rules.yml && promtool test rules $$rules.test.yml; } 2>&1) \
+	  || { echo "$$said"; failed=1; }
 	shellcheck $(SHELL_SCRIPTS) || failed=1
 	/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(p).read(), p) for p in sys.argv[1:]]' $(PYTHON_SCRIPTS) || failed=1
 	exit $$failed
 
-# The recorded cases run on the debug executables that the tests need anyway. The tests come last, so that their own
-# summary line ends the output.
+# The recorded cases and the examples run on the debug executables that the tests need anyway. The tests come last, so
+# that their own summary line ends the output.
 test: check
 	@swift build --build-tests $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
+	scripts/examples --bindir .build/debug
 	# Of a failed run the failures once more at the end: who sees the last lines only is to know what it was.
 	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then
 	  echo; grep -a '^✘' .build/test.log | cut -c 1-1000
@@ -78,6 +90,10 @@ conformance: dependencies
 	@swift build $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
 
+examples: dependencies
+	@swift build $(STRICT)
+	scripts/examples --bindir .build/debug
+
 demo: build
 	@scripts/demo --bindir .build/release $(if $(KEEP),--keep)
 
@@ -90,6 +106,11 @@ deb: dependencies
 	  --changes-file=.build/deb/smartstack.changes
 	lintian --fail-on error,warning .build/deb/smartstack.changes
 	ls -l .build/deb/*.deb
+
+test-package: deb
+	@scripts/install-dependencies debootstrap debhelper lintian
+	scripts/newer-package
+	scripts/package-test .build/deb/smartstack_*_amd64.deb .build/newer/.build/deb/smartstack_*_amd64.deb
 
 bench: build
 	@swift build -c release --static-swift-stdlib --product bench-evhttp

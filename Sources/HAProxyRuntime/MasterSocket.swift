@@ -63,8 +63,10 @@ public import Reactor
     let stream: ByteStream
     do {
       stream = try await ByteStream.connect(to: .unix(path: path), deadline: limit)
+    } catch StreamError.refused(_, let reason) {
+      throw .noMaster(socket: path, reason: reason)
     } catch {
-      throw .unreachable(socket: path, reason: "\(error)")
+      throw .noMaster(socket: path, reason: "\(error)")
     }
     defer { stream.close() }
     do {

@@ -2,6 +2,8 @@
 public enum HAProxyRuntimeError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Nobody listens there, or it may not be opened.
   case unreachable(socket: String, reason: String)
+  /// Nobody listens at the master's command line.
+  case noMaster(socket: String, reason: String)
   /// The deadline passed before this command was answered.
   case timedOut(command: String, after: Duration)
   /// HAProxy hung up before this command was answered, or answered it in part.
@@ -18,6 +20,8 @@ public enum HAProxyRuntimeError: Error, Equatable, Sendable, CustomStringConvert
     switch self {
     case .unreachable(let socket, let reason):
       "cannot reach HAProxy at \(socket): \(reason); is `stats socket \(socket) level admin` in its configuration?"
+    case .noMaster(let socket, let reason):
+      "cannot reach HAProxy's master at \(socket): \(reason); does HAProxy run, as `haproxy -W -S \(socket)`?"
     case .timedOut(let command, let limit): "HAProxy did not answer `\(command)` within \(limit)"
     case .closed(let command): "HAProxy closed the connection before it had answered `\(command)`"
     case .refused(let command, let reply): "HAProxy refused `\(command)`: \(reply)"

@@ -1,3 +1,4 @@
+import Reactor
 import Testing
 
 @testable import HAProxyRuntime
@@ -28,6 +29,16 @@ import Testing
     let text = "# <PID> <type> <relative PID> <reloads> <uptime>\n12 master 0 0 0d 2.0\n# workers\n13 worker 1 0 0d\n"
     let processes = try MasterSocket.parse(text)
     #expect(processes.current == [13] && processes.old.isEmpty && processes.failedReloads == 0)
+  }
+
+  @Test @LoopActor func aMasterThatIsNotThereIsNamedAsOne() async throws {
+    let path = "/nonexistent/master.sock"
+    await #expect {
+      _ = try await MasterSocket(path: path).processes(within: .seconds(10))
+    } throws: { error in
+      "\(error)" == "cannot reach HAProxy's master at \(path): No such file or directory; "
+        + "does HAProxy run, as `haproxy -W -S \(path)`?"
+    }
   }
 
   @Test func anotherSocketIsNamed() {

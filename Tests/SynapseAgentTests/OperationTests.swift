@@ -99,7 +99,19 @@ import Testing
       let report = try #require(JSONValue(Array(try await ask("/status").text.utf8)))
       #expect(report["haproxy"]?["reloads"]?.array?.count == 1)
       #expect(report["haproxy"]?["sockets"]?.array?.first?["pid"]?.int != nil)
-      #expect(try await ask("/metrics").text.contains("synapse_haproxy_reloads_total{result=\"good\"} 1"))
+      let lines = Set(try await ask("/metrics").text.split(separator: "\n").map(String.init))
+      for line in [
+        "synapse_haproxy_reloads_total{result=\"good\"} 1", "synapse_haproxy_reloads_total{result=\"failed\"} 0",
+        "synapse_services_not_heard_of 0", "synapse_services_without_servers 0",
+      ] { #expect(lines.contains(line), "\(line) is among the metrics") }
+      try await eventually("all is said to be as wanted") {
+        try await ask("/metrics").text.contains("\nsynapse_haproxy_is_current 1\n")
+      }
+      await world.proxy.stop()
+      try await world.register("two", port: 1)
+      try await eventually("it is not, without HAProxy") {
+        try await ask("/metrics").text.contains("\nsynapse_haproxy_is_current 0\n")
+      }
       let page = try await ask("/")
       #expect(page.status == 200 && page.text.contains("one_127.0.0.1") && !page.text.contains("<one>"))
       #expect(try await ask("/nothing").status == 404)

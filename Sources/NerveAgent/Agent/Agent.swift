@@ -77,6 +77,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     self.logger = logger
     self.clock = clock
     environment = RunnerEnvironment(clock: clock, logger: logger, metrics: metrics)
+    publishStatus()
   }
 
   /// Reads the configuration and says what is wrong with it.
@@ -207,9 +208,9 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         throw ConfigError(file: options.configuration, problem: refusal)
       }
       put(configuration)
-      environment.meters.reloads.increment()
+      environment.meters.reloaded(true)
     } catch {
-      environment.meters.refusedReloads.increment()
+      environment.meters.reloaded(false)
       logger.error("configuration refused, the one before stays in force", [.reason: "\(error)"])
     }
   }
@@ -249,6 +250,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private func put(_ configuration: NerveConfiguration) {
     for warning in configuration.warnings { logger.warning("configuration", [.reason: warning]) }
     for problem in configuration.problems { logger.error("service left out", [.reason: problem]) }
+    environment.meters.leftOut.value = Double(configuration.problems.count)
     if let current,
       configuration.hacheck != current.hacheck || configuration.stateDirectory != current.stateDirectory
         || configuration.credentials != current.credentials

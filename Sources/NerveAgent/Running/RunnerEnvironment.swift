@@ -39,8 +39,10 @@ internal import SmartStack
   let registrations: Counter
   let deregistrations: Counter
   let reportFailures: Counter
-  let reloads: Counter
-  let refusedReloads: Counter
+  let leftOut: Gauge
+  private let reloads: Counter
+  private let refusedReloads: Counter
+  private let isLastReloadGood: Gauge
   private let passed: Counter
   private let failed: Counter
   private let elapsed: Histogram
@@ -58,10 +60,20 @@ internal import SmartStack
     reloads = metrics.counter("nerve_reloads_total", help: "Configurations that were put in force.")
     refusedReloads = metrics.counter(
       "nerve_refused_reloads_total", help: "Configurations that were refused; the one before stayed in force.")
+    isLastReloadGood = metrics.gauge(
+      "nerve_last_reload_successful", help: "0 while the configuration's file is refused and an older one is in force.")
+    isLastReloadGood.value = 1
+    leftOut = metrics.gauge("nerve_services_left_out", help: "Services whose configuration cannot be run.")
     let help = "Results of single checks."
     passed = metrics.counter("nerve_checks_total", ["result": "passed"], help: help)
     failed = metrics.counter("nerve_checks_total", ["result": "failed"], help: help)
     elapsed = metrics.histogram("nerve_check_duration_seconds", help: "From the start of a check to its result.")
+  }
+
+  /// A configuration was put in force, or refused.
+  func reloaded(_ isGood: Bool) {
+    (isGood ? reloads : refusedReloads).increment()
+    isLastReloadGood.value = isGood ? 1 : 0
   }
 
   func count(_ result: CheckResult) {

@@ -71,6 +71,7 @@ internal import ZooKeeper
     context.statsd?.increment("synapse.start")
     logger.notice("synapse starts", [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
+    publishStatus(in: metrics)
   }
 
   /// Stops watching. HAProxy goes on with what it has, files stay. Takes some seconds at most.

@@ -10,6 +10,7 @@ internal import SmartStack
   private let path: String
   private let logger: Logger
   private let metrics = Metrics()
+  private let isLastReloadGood: Gauge
   private var lock: InstanceLock?
   private var synapse: Synapse?
   private var process: AgentProcess?
@@ -23,6 +24,9 @@ internal import SmartStack
     self.configuration = configuration
     self.path = path
     self.logger = logger
+    isLastReloadGood = metrics.gauge(
+      "synapse_last_reload_successful", help: "0 while the file is refused and an older configuration is in force.")
+    isLastReloadGood.value = 1
   }
 
   /// Runs until SIGTERM or SIGINT.
@@ -77,7 +81,11 @@ internal import SmartStack
   /// SIGHUP: a file that cannot be read changes nothing.
   private func reloadSoon() {
     Task { @LoopActor in
-      do { synapse?.reload(try await SynapseProgram.load(path)) } catch {
+      do {
+        synapse?.reload(try await SynapseProgram.load(path))
+        isLastReloadGood.value = 1
+      } catch {
+        isLastReloadGood.value = 0
         logger.error(
           "the configuration cannot be read, everything stays as it was", [.path: path, .reason: "\(error)"])
       }

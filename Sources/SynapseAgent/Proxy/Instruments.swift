@@ -4,32 +4,41 @@ internal import SmartStack
 
 /// What the HAProxy output counts.
 @LoopActor final class Instruments {
-  private let metrics: Metrics
   private let statsd: StatsD?
   let fileWrites: Counter
   let problems: Gauge
   private let lastAct: Gauge
+  private let reloads: [String: Counter]
+  private let checks: [String: Counter]
   private let start = ContinuousClock.now
 
   init(_ metrics: Metrics, statsd: StatsD?) {
-    self.metrics = metrics
     self.statsd = statsd
     fileWrites = metrics.counter("synapse_haproxy_file_writes_total", help: "Replacements of HAProxy's file.")
     problems = metrics.gauge("synapse_haproxy_problems", help: "Lines, servers and services that are left out.")
     lastAct = metrics.gauge(
       "synapse_haproxy_last_act_seconds", help: "When the sockets were last brought up to date, since the start.")
+    // From the start at 0: of a counter that appears with its first event, no rate shows that event.
+    reloads = ["good", "failed"].reduce(into: [:]) { reloads, result in
+      reloads[result] = metrics.counter(
+        "synapse_haproxy_reloads_total", ["result": result], help: "Reloads of HAProxy.")
+    }
+    checks = ["good", "refused", "unknown"].reduce(into: [:]) { checks, result in
+      checks[result] = metrics.counter(
+        "synapse_haproxy_checks_total", ["result": result], help: "Checks of a candidate file.")
+    }
   }
 
   /// A candidate file was checked; `result` is `good`, `refused` or `unknown`.
   func checked(_ result: String) {
-    metrics.counter("synapse_haproxy_checks_total", ["result": result], help: "Checks of a candidate file.").increment()
+    checks[result]?.increment()
     statsd?.increment("synapse.haproxy.check_config", tags: ["status:\(result == "good")"])
   }
 
   /// HAProxy was, or was not, reloaded.
   func reloaded(_ isGood: Bool) {
     let result = isGood ? "good" : "failed"
-    metrics.counter("synapse_haproxy_reloads_total", ["result": result], help: "Reloads of HAProxy.").increment()
+    reloads[result]?.increment()
     if !isGood { statsd?.increment("synapse.haproxy.reload_failed") }
   }
 
