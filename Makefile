@@ -32,7 +32,8 @@ WIDTH = $(shell swift test --help-hidden 2>/dev/null | grep -e --experimental-ma
 TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 # Imports must follow the declared dependencies (scripts/check-layers holds those to the architecture).
 STRICT := --explicit-target-dependency-import-check error
-RELEASE := -c release --static-swift-stdlib $(STRICT)
+# As Debian links everything: relocations are resolved at the start and then read-only.
+RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 SHELL_SCRIPTS := scripts/install-dependencies scripts/newer-package .ci/run packaging/build \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
@@ -40,7 +41,7 @@ PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style check-docs demo 
   $(addprefix packaging/,manpages completions commands.py) $(addprefix Tests/Conformance/,run *.py) \
   examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies build deb test-package check test unit conformance examples demo bench test-tsan test-asan \
+.PHONY: help dependencies build products deb test-package check test unit conformance examples demo bench test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -50,8 +51,7 @@ dependencies:
 	@scripts/install-dependencies
 
 build: dependencies
-	@swift build $(RELEASE) --product nerve
-	swift build $(RELEASE) --product synapse
+	@$(MAKE) --no-print-directory products
 	for name in nerve synapse; do
 	  strip --strip-all -o .build/release/$$name.stripped .build/release/$$name
 	  stat --printf "$$name: %s bytes stripped\n" .build/release/$$name.stripped
@@ -97,9 +97,15 @@ examples: dependencies
 demo: build
 	@scripts/demo --bindir .build/release $(if $(KEEP),--keep)
 
+# The two executables and nothing else, for a machine on which all they need is installed.
+products:
+	@swift build $(RELEASE) --product nerve
+	swift build $(RELEASE) --product synapse
+
 # What only the package needs is installed here, not for everybody.
 deb: dependencies
 	@scripts/install-dependencies debhelper lintian
+	rm -rf .build/deb
 	mkdir -p .build/deb
 	DESTINATION=$(CURDIR)/.build/deb dpkg-buildpackage --build=binary --no-sign --no-check-builddeps \
 	  --buildinfo-option=-u.build/deb --changes-option=-u.build/deb --buildinfo-file=.build/deb/smartstack.buildinfo \
@@ -110,7 +116,7 @@ deb: dependencies
 test-package: deb
 	@scripts/install-dependencies debootstrap debhelper lintian
 	scripts/newer-package
-	scripts/package-test .build/deb/smartstack_*_amd64.deb .build/newer/.build/deb/smartstack_*_amd64.deb
+	scripts/package-test .build/deb/smartstack_*.deb .build/newer/.build/deb/smartstack_*.deb
 
 bench: build
 	@swift build -c release --static-swift-stdlib --product bench-evhttp

@@ -93,6 +93,10 @@ class DebianMachine:
             wait_for("systemd is up", self.is_up, seconds=60, while_alive=[self.process])
         return self
 
+    def stop(self):
+        """Pulls the plug."""
+        self.process.kill()
+
     def is_up(self):
         try:
             return self.ask("systemctl", "is-system-running").strip() in ("running", "degraded")

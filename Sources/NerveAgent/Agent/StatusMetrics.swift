@@ -9,7 +9,7 @@ extension Agent {
 
   /// Adds the figures; they are read when they are asked for.
   func publishStatus() {
-    metrics.gauge("nerve_build_info", ["version": Nerve.version], help: "1; the label is the program's version.")
+    metrics.gauge("nerve_build_info", ["version": Release.version], help: "1; the label is the program's version.")
       .value =
       1
     metrics.onRender { [weak self] metrics in
