@@ -10,7 +10,8 @@ struct ReplicationCommand: AsyncParsableCommand {
     discussion: """
       Exit status: 0 all is well, 1 it is not, 3 it cannot be told. With --check, as Nagios and Sensu have it: 0 OK, 1 \
       warning, 2 critical, 3 unknown. Wrong usage is 2, with --check 3.
-      """)
+      """,
+    version: "smartstack-status \(SynapseProgram.release)")
 
   @Argument(help: ArgumentHelp("service.namespace, for example web.main.", valueName: "service")) var services: [String]
   @OptionGroup(title: "Where it looks") var places: ReplicationPlaces

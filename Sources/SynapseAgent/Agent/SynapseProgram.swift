@@ -8,8 +8,10 @@ internal import YAMLConfig
 
 /// What the executable does, apart from reading its arguments. Each function returns the exit status.
 public enum SynapseProgram {
-  /// What `--version` prints.
-  public static let version = "synapse \(Release.version)"
+  /// The number of the version, for the programs' `--version`.
+  public static let release = Release.version
+  /// What `synapse --version` prints.
+  public static let version = "synapse \(release)"
 
   /// The log's forms: `text`, `json`.
   public static var logFormats: [String] { LogFormat.allCases.map(\.rawValue) }
