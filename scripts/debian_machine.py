@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 import world  # noqa: E402  (no byte code of our modules in the source folder)
@@ -57,12 +58,23 @@ def make_base(folder, packages):
          "install", names[0]])
 
 
-def run(argv, **more):
+def run(argv, seconds=600):
     """Runs a command; its output is shown only when it fails."""
-    done = subprocess.run(argv, capture_output=True, text=True, env={"PATH": world.PATH, "LC_ALL": "C.UTF-8"}, **more)
-    if done.returncode != 0:
-        raise Trouble(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return done.stdout
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        # A file and no pipe: what the command leaves running may keep it open.
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                   env={"PATH": world.PATH, "LC_ALL": "C.UTF-8"})
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = None
+        output.seek(0)
+        text = output.read()
+    if status != 0:
+        ending = "has not ended after so long" if status is None else f"ended with {status}"
+        raise Trouble(f"{' '.join(argv)} {ending}:\n{text[-4000:]}")
+    return text
 
 
 class DebianMachine:
@@ -116,9 +128,9 @@ class DebianMachine:
         return ["nsenter", "--target", str(self.init), "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--root", "--wd",
                 "--", *argv]
 
-    def do(self, *argv):
+    def do(self, *argv, seconds=120):
         """Runs a command in the machine; a failure is Trouble. Returns what it printed."""
-        return run(self.command(*argv))
+        return run(self.command(*argv), seconds)
 
     def ask(self, *argv):
         """The same, whatever its exit status."""
