@@ -97,13 +97,19 @@ class DebianMachine:
             return file.read()
 
     def start(self, first="/lib/systemd/systemd"):
-        """Becomes `first` as process 1; with systemd returns when it is up."""
+        """Has `first` as process 1, and returns when it is at work: systemd, or a program that sleeps."""
         self.process = Process(
             ["unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "--",
              "/bin/sh", "-c", BOOT, "boot", self.root, first], self.log, env={"container": "lxc"})
-        if first.endswith("systemd"):
-            wait_for("systemd is up", self.is_up, seconds=60, while_alive=[self.process])
+        is_up = self.is_up if first.endswith("systemd") else self.is_asleep
+        wait_for(f"{first} is up", is_up, seconds=60, while_alive=[self.process])
         return self
+
+    def is_asleep(self):
+        try:
+            return self.ask("cat", "/proc/1/comm").strip() == "sleep"
+        except (Trouble, OSError):
+            return False
 
     def stop(self):
         """Pulls the plug."""
