@@ -4,7 +4,7 @@ internal import Logging
 internal import Reactor
 internal import SynapseAgent
 
-/// `synapse` is two programs: the name it is called by, or its first word, says which.
+/// `synapse` is three programs: the name it is called by, or its first word, says which.
 @main enum Main {
   /// Everything runs on the event loop; the main thread only waits. An `async` main would bring libdispatch's threads
   /// along, whose watchdog ends the process where /proc shows another process namespace.
@@ -17,9 +17,11 @@ internal import SynapseAgent
     let called = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
     let words = Array(CommandLine.arguments.dropFirst())
     if ConfigureSynapse.names.contains(called) { await run(ConfigureCommand.self, words) }
+    if Reaper.names.contains(called) { await run(ReaperCommand.self, words) }
     if let word = words.first, ConfigureSynapse.names.contains(word) {
       await run(ConfigureCommand.self, Array(words.dropFirst()))
     }
+    if let word = words.first, Reaper.names.contains(word) { await run(ReaperCommand.self, Array(words.dropFirst())) }
     switch words.first {
     case "status": await run(Status.self, Array(words.dropFirst()))
     case "validate": await run(Validate.self, Array(words.dropFirst()))

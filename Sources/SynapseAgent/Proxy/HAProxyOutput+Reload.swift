@@ -54,6 +54,7 @@ extension HAProxyOutput {
     logger.notice("HAProxy is reloaded", [.elapsed: clock.now - start])
     isFileUnloaded = false
     await settled()
+    boundOldWorkers()
     if !mustReload { clearReloadPending() }
   }
 

@@ -46,6 +46,8 @@ internal import YAMLConfig
   var history = ReloadHistory()
   /// Servers that left and are still in HAProxy's memory, as of the last minute.
   var leftovers = 0
+  /// The processes that reloads have replaced.
+  var workers = WorkerWatch()
   var generator = SystemRandomNumberGenerator()
   var lastFileWork: (at: LoopClock.Instant, took: Duration)?
   var lastStateWrite: LoopClock.Instant?
@@ -178,6 +180,8 @@ internal import YAMLConfig
         Ticker(every: configuration.auditInterval, phase: configuration.auditInterval, clock: clock) { [weak self] _ in
           self?.audit()
         })
+      tickers.append(
+        Ticker(every: workerPause, phase: workerPause, clock: clock) { [weak self] _ in self?.boundOldWorkers() })
     }
     tickers.append(
       Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.minute() })

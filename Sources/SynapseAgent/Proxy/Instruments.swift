@@ -8,6 +8,7 @@ internal import SmartStack
   private let statsd: StatsD?
   let fileWrites: Counter
   let problems: Gauge
+  let oldWorkers: Gauge
   private let lastAct: Gauge
   private let start = ContinuousClock.now
 
@@ -16,6 +17,8 @@ internal import SmartStack
     self.statsd = statsd
     fileWrites = metrics.counter("synapse_haproxy_file_writes_total", help: "Replacements of HAProxy's file.")
     problems = metrics.gauge("synapse_haproxy_problems", help: "Lines, servers and services that are left out.")
+    oldWorkers = metrics.gauge(
+      "synapse_haproxy_old_workers", help: "Replaced HAProxy processes that still have connections.")
     lastAct = metrics.gauge(
       "synapse_haproxy_last_act_seconds", help: "When the sockets were last brought up to date, since the start.")
   }
@@ -31,6 +34,13 @@ internal import SmartStack
     let result = isGood ? "good" : "failed"
     metrics.counter("synapse_haproxy_reloads_total", ["result": result], help: "Reloads of HAProxy.").increment()
     if !isGood { statsd?.increment("synapse.haproxy.reload_failed") }
+  }
+
+  /// A replaced process was beyond a limit: `age` or `count`.
+  func endedOldWorker(_ limit: String) {
+    metrics.counter(
+      "synapse_haproxy_old_workers_ended_total", ["limit": limit], help: "Replaced HAProxy processes that were ended."
+    ).increment()
   }
 
   func acted(at now: LoopClock.Instant) { lastAct.value = (now - start) / .seconds(1) }
