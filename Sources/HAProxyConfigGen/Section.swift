@@ -21,19 +21,11 @@ struct Section: Sendable {
     self.header = header
     self.lines = lines
     self.service = service
-    var text = isSpaced ? "\n" : ""
-    text += header.text
-    for line in lines {
-      text += "\n\t"
-      text += line.text
-    }
-    for server in servers {
-      text += "\n\t"
-      text += server.line
-    }
-    text += "\n"
+    let text = Section.text(header, lines, servers, isSpaced: isSpaced)
     self.text = text
-    prints = SectionPrint.read(text)
+    var prints = SectionPrint.read(text)
+    if service != nil { prints[0].takeNames(of: servers) }
+    self.prints = prints
     let options = prints.first?.servers ?? [:]
     self.servers = servers.map { server in
       var server = server
@@ -41,6 +33,22 @@ struct Section: Sendable {
       return server
     }
     foreignServers = service == nil ? nil : Section.foreign(prints, servers)
+  }
+
+  /// In memory of just its size: sections are many, and stay.
+  private static func text(
+    _ header: ConfigLine, _ lines: [ConfigLine], _ servers: [WantedServer], isSpaced: Bool
+  ) -> String {
+    let all = [header.text] + lines.map(\.text) + servers.map(\.line)
+    var text = ""
+    text.reserveCapacity(all.reduce(2) { $0 + $1.utf8.count + 2 })
+    if isSpaced { text += "\n" }
+    for (index, line) in all.enumerated() {
+      text += index == 0 ? "" : "\n\t"
+      text += line
+    }
+    text += "\n"
+    return text
   }
 
   private static func foreign(

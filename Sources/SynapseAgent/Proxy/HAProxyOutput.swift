@@ -301,7 +301,11 @@ internal import YAMLConfig
   }
 
   /// What a process has loaded that started while the file stood as it does.
-  private func loadedFromFile() -> LoadedConfiguration? { fileText.map { LoadedConfiguration(text: $0) } }
+  func loadedFromFile() -> LoadedConfiguration? {
+    // The model's fingerprints are those of its file, and take no memory of their own.
+    if fileRevision == revision, configuration.writesFile { return LoadedConfiguration(model) }
+    return fileText.map { LoadedConfiguration(text: $0) }
+  }
 
   private static func readFile(_ path: String) -> String? {
     guard !path.isEmpty, let bytes = try? Files.read(path, limit: 1 << 30) else { return nil }

@@ -24,6 +24,7 @@ internal import ZooKeeper
   /// The names, in the registry's order; nil until they are known.
   private var order: [String]?
   private var unread = 0
+  private var commonLabels: Labels?
   private var generatorConfig: String?
   private var awaitsGeneratorConfig: Bool
   private var hasPublished = false
@@ -141,7 +142,10 @@ internal import ZooKeeper
 
   private func accepted(_ decoded: DecodedBackend, _ child: String) -> Child {
     publication.ignore("\(discovery.path)/\(child)", decoded.ignored)
-    return Child(isRead: true, backend: decoded.backend)
+    var backend = decoded.backend
+    // Nearly always the same for all servers of a service: one copy serves them all.
+    if backend.labels == commonLabels { backend.labels = commonLabels } else { commonLabels = backend.labels }
+    return Child(isRead: true, backend: backend)
   }
 
   private func refused(_ reason: String, _ child: String, before: String?) -> Child {
