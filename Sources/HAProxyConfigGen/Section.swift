@@ -129,11 +129,13 @@ struct Refusals: Sendable {
 /// Judges the lines of one list and makes lines of the file from them.
 struct LineFilter {
   var keepsUnknown: Bool
+  let version: HAProxyVersion?
   var refusals: Refusals
   private(set) var problems: [ConfigProblem] = []
 
-  init(keepsUnknown: Bool, refusals: Refusals) {
-    self.keepsUnknown = keepsUnknown
+  init(_ settings: GeneratorSettings, refusals: Refusals) {
+    keepsUnknown = settings.keepsUnknownDirectives
+    version = settings.version
     self.refusals = refusals
   }
 
@@ -199,9 +201,23 @@ struct LineFilter {
       leaveOut(line, "\(line.text.quoted) has control characters")
       return false
     }
-    guard let message = refusals.message(line.origin, text: line.text) else { return true }
-    leaveOut(line, "HAProxy refuses \(line.text.quoted): \(message)")
+    if let message = refusals.message(line.origin, text: line.text) {
+      leaveOut(line, "HAProxy refuses \(line.text.quoted): \(message)")
+      return false
+    }
+    guard let version, let message = DirectiveHistory.refusal(of: line.text.words, by: version), mayGo(line) else {
+      return true
+    }
+    leaveOut(line, "\(line.text.quoted) is left out: \(message)")
     return false
+  }
+
+  /// Of the operator's own sections nothing is left out that may protect something: those HAProxy itself refuses.
+  private func mayGo(_ line: ConfigLine) -> Bool {
+    switch line.origin {
+    case .service, .server, .sharedFrontend: true
+    case .fixed, .global, .defaults, .extra: Directives.isObsolete(line.text.words)
+    }
   }
 
   private mutating func leaveOut(_ line: ConfigLine, _ message: String) {

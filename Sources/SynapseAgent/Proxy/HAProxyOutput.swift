@@ -50,8 +50,11 @@ internal import YAMLConfig
   var workers = WorkerWatch()
   var generator = SystemRandomNumberGenerator()
   var lastFileWork: (at: LoopClock.Instant, took: Duration)?
-  var lastStateWrite: LoopClock.Instant?
-  var stateRevision = 0
+  /// The last writing of the state file, and the revision it holds; nil: what it holds is not known.
+  var lastStateWrite: (at: LoopClock.Instant, took: Duration)?
+  var stateRevision: Int?
+  /// It is to be written again although nothing has changed: its age shows that we live.
+  var isStateOld = false
 
   let slowWork: WorkSignal
   private let fastWork: WorkSignal
@@ -109,6 +112,18 @@ internal import YAMLConfig
       }
       if let running = socket.running { model.noteIDs(of: running) }
     }
+    if let version = await targetVersion() { _ = model.take(version: version) }
+  }
+
+  /// The release that is to load the file: the installed one where that checks it, else the one that runs.
+  private func targetVersion() async -> HAProxyVersion? {
+    if let version = await checker.version() { return version }
+    return sockets.compactMap(\.running).first?.version
+  }
+
+  /// Another process may be another release.
+  private func processChanged() async {
+    if let version = await targetVersion(), model.take(version: version) { modelChanged() } else { act() }
   }
 
   /// Takes services as they are now; unnamed ones are as before.
@@ -266,7 +281,7 @@ internal import YAMLConfig
       for socket in sockets {
         let wasUnreachable = unreachable.contains(socket.path)
         do {
-          if try await socket.probe() || wasUnreachable { act() }
+          if try await socket.probe() || wasUnreachable { await processChanged() }
         } catch {
           socket.forget()
           if wasUnreachable { lookAgainSoon() }

@@ -29,6 +29,9 @@ internal import SmartStack
     statsd?.increment("synapse.haproxy.check_config", tags: ["status:\(result == "good")"])
   }
 
+  /// A new file could not be put in place.
+  func updateFailed() { statsd?.increment("synapse.config.update_failed", tags: ["config_name:haproxy"]) }
+
   /// HAProxy was, or was not, reloaded.
   func reloaded(_ isGood: Bool) {
     let result = isGood ? "good" : "failed"
