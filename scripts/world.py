@@ -292,6 +292,7 @@ class HAProxy:
     """HAProxy in master-worker mode, as Debian's unit runs it: SIGUSR2 to the master reloads."""
 
     def __init__(self, folder):
+        os.makedirs(folder, exist_ok=True)
         self.folder, self.process = folder, None
         self.config, self.socket, self.pid_file = folder + "/haproxy.cfg", folder + "/haproxy.sock", folder + "/haproxy.pid"
         self.master_socket = folder + "/master.sock"

@@ -19,6 +19,12 @@ public import SmartStack
     self.notes = notes
   }
 
+  /// Takes what another part of the agent leaves.
+  public mutating func add(_ other: Handover) {
+    descriptors.merge(other.descriptors) { $1 }
+    for (name, value) in other.notes.members { notes[name] = value }
+  }
+
   /// What the program before this one left; nil when this process was started, not replaced. To be called once.
   public static func received() -> Handover? {
     guard let text = getenv(variable), let descriptor = Int32(String(cString: text)) else { return nil }

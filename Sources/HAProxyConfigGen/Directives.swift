@@ -1,5 +1,6 @@
-/// Which of a service's two sections a directive may stand in: HAProxy 2.6's table of proxy keywords, and
-/// what releases back to 1.5 had, so that older configurations are split as they always were.
+/// Which of a service's two sections a directive may stand in: HAProxy 2.6's table of proxy keywords, what releases
+/// back to 1.5 had, so that older configurations are split as they always were, and what came up to 3.2. Which release
+/// has which is the business of ``DirectiveHistory``.
 ///
 /// Matching is by whole words: `option httpchkk` is not `option httpchk`.
 enum Directives {
@@ -40,9 +41,7 @@ enum Directives {
   private static let table: [String: Place] = {
     var table: [String: Place] = [:]
     for (place, list) in [(Place.both, both), (.frontend, frontend), (.backend, backend)] {
-      for phrase in list.split(whereSeparator: { $0 == "," || $0 == "\n" }) {
-        table[phrase.split(separator: " ").joined(separator: " ")] = place
-      }
+      for phrase in list.phrases { table[phrase] = place }
     }
     return table
   }()
@@ -50,7 +49,7 @@ enum Directives {
   private static let both = """
     acl, bind-process, block, compression, description, disabled, email-alert from, email-alert level
     email-alert mailers, email-alert myhostname, email-alert to, enabled, errorfile, errorfiles, errorloc, errorloc302
-    errorloc303, filter, force-persist, grace, http-after-response, http-error, http-request, http-response, id
+    errorloc303, filter, force-persist, grace, guid, http-after-response, http-error, http-request, http-response, id
     ignore-persist, log, log-tag, mode, option forceclose, option forwardfor, option http-buffer-request
     option http-keep-alive, option http-no-delay, option http-pretend-keepalive, option http-restrict-req-hdr-names
     option http-server-close, option http-tunnel, option http_proxy, option httpclose, option httplog
@@ -64,7 +63,7 @@ enum Directives {
     """
 
   private static let frontend = """
-    backlog, bind, capture cookie, capture request header, capture response header, clitcpka-cnt, clitcpka-idle
+    backlog, bind, log-steps, quic-initial, timeout client-hs, max-session-srv-conns, capture cookie, capture request header, capture response header, clitcpka-cnt, clitcpka-idle
     clitcpka-intvl, clitimeout, declare capture, default_backend, error-log-format, log-format, log-format-sd, maxconn
     monitor fail, monitor-net, monitor-uri, option accept-invalid-http-request, option clitcpka, option contstats
     option disable-h2-upgrade, option dontlog-normal, option dontlognull, option h1-case-adjust-bogus-client
@@ -75,7 +74,8 @@ enum Directives {
     """
 
   private static let backend = """
-    appsession, balance, contimeout, cookie, default-server, dispatch, external-check command, external-check path
+    appsession, hash-balance-factor, hash-preserve-affinity, option forwarded, dynamic-cookie-key
+    option http-drop-request-trailers, option http-drop-response-trailers, balance, contimeout, cookie, default-server, dispatch, external-check command, external-check path
     fullconn, hash-type, http-check comment, http-check connect, http-check disable-on-404, http-check expect
     http-check send, http-check send-state, http-check set-var, http-check set-var-fmt, http-check unset-var, http-reuse
     http-send-name-header, load-server-state-from-file, max-keep-alive-queue, option abortonclose

@@ -13,7 +13,7 @@ public struct ProxyModel: Sendable {
   }
 
   /// The top-level section.
-  public let settings: GeneratorSettings
+  public private(set) var settings: GeneratorSettings
   /// What is known of servers that were there: ids, and those that left.
   public private(set) var memory: ServerMemory
 
@@ -68,6 +68,17 @@ public struct ProxyModel: Sendable {
       guard let backend = running.backends[service.settings.backendSection] else { continue }
       memory.note(running: backend.servers.mapValues(\.id), of: name)
     }
+  }
+
+  /// Takes the version of the HAProxy that is to load the file; nil: unknown.
+  /// - Returns: whether it is another one than before.
+  public mutating func take(version: HAProxyVersion?) -> Bool {
+    guard settings.version != version else { return false }
+    settings.version = version
+    context.settings.version = version
+    buildBase()
+    buildAll()
+    return true
   }
 
   /// Takes other settings for a known service, as its registry may hold.
@@ -170,7 +181,7 @@ private let sharedFrontendName = "shared-frontend"
 extension ProxyModel {
   /// `global`, `defaults`, the extra sections and the shared frontend's own lines.
   private mutating func buildBase() {
-    var filter = LineFilter(keepsUnknown: settings.keepsUnknownDirectives, refusals: context.refusals)
+    var filter = LineFilter(settings, refusals: context.refusals)
     let global = filter.verbatim(settings.global) { .global($0) }
     var defaults = filter.verbatim(settings.defaults) { .defaults($0) }
     base = [

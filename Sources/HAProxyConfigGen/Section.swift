@@ -21,19 +21,11 @@ struct Section: Sendable {
     self.header = header
     self.lines = lines
     self.service = service
-    var text = isSpaced ? "\n" : ""
-    text += header.text
-    for line in lines {
-      text += "\n\t"
-      text += line.text
-    }
-    for server in servers {
-      text += "\n\t"
-      text += server.line
-    }
-    text += "\n"
+    let text = Section.text(header, lines, servers, isSpaced: isSpaced)
     self.text = text
-    prints = SectionPrint.read(text)
+    var prints = SectionPrint.read(text)
+    if service != nil { prints[0].takeNames(of: servers) }
+    self.prints = prints
     let options = prints.first?.servers ?? [:]
     self.servers = servers.map { server in
       var server = server
@@ -41,6 +33,22 @@ struct Section: Sendable {
       return server
     }
     foreignServers = service == nil ? nil : Section.foreign(prints, servers)
+  }
+
+  /// In memory of just its size: sections are many, and stay.
+  private static func text(
+    _ header: ConfigLine, _ lines: [ConfigLine], _ servers: [WantedServer], isSpaced: Bool
+  ) -> String {
+    let all = [header.text] + lines.map(\.text) + servers.map(\.line)
+    var text = ""
+    text.reserveCapacity(all.reduce(2) { $0 + $1.utf8.count + 2 })
+    if isSpaced { text += "\n" }
+    for (index, line) in all.enumerated() {
+      text += index == 0 ? "" : "\n\t"
+      text += line
+    }
+    text += "\n"
+    return text
   }
 
   private static func foreign(
@@ -121,11 +129,13 @@ struct Refusals: Sendable {
 /// Judges the lines of one list and makes lines of the file from them.
 struct LineFilter {
   var keepsUnknown: Bool
+  let version: HAProxyVersion?
   var refusals: Refusals
   private(set) var problems: [ConfigProblem] = []
 
-  init(keepsUnknown: Bool, refusals: Refusals) {
-    self.keepsUnknown = keepsUnknown
+  init(_ settings: GeneratorSettings, refusals: Refusals) {
+    keepsUnknown = settings.keepsUnknownDirectives
+    version = settings.version
     self.refusals = refusals
   }
 
@@ -191,9 +201,23 @@ struct LineFilter {
       leaveOut(line, "\(line.text.quoted) has control characters")
       return false
     }
-    guard let message = refusals.message(line.origin, text: line.text) else { return true }
-    leaveOut(line, "HAProxy refuses \(line.text.quoted): \(message)")
+    if let message = refusals.message(line.origin, text: line.text) {
+      leaveOut(line, "HAProxy refuses \(line.text.quoted): \(message)")
+      return false
+    }
+    guard let version, let message = DirectiveHistory.refusal(of: line.text.words, by: version), mayGo(line) else {
+      return true
+    }
+    leaveOut(line, "\(line.text.quoted) is left out: \(message)")
     return false
+  }
+
+  /// Of the operator's own sections nothing is left out that may protect something: those HAProxy itself refuses.
+  private func mayGo(_ line: ConfigLine) -> Bool {
+    switch line.origin {
+    case .service, .server, .sharedFrontend: true
+    case .fixed, .global, .defaults, .extra: Directives.isObsolete(line.text.words)
+    }
   }
 
   private mutating func leaveOut(_ line: ConfigLine, _ message: String) {

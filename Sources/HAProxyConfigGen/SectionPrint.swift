@@ -15,6 +15,14 @@ struct SectionPrint: Hashable, Sendable {
   /// Its `server` lines by name.
   var servers: [String: Server] = [:]
 
+  /// Holds the names in the memory in which the servers have theirs.
+  mutating func takeNames(of wanted: [WantedServer]) {
+    var shared: [String: Server] = [:]
+    shared.reserveCapacity(servers.count)
+    for server in wanted { shared[server.name] = servers[server.name] }
+    if shared.count == servers.count { servers = shared }
+  }
+
   /// The sections of `text`, which may be a part of a file.
   static func read(_ text: String) -> [SectionPrint] {
     var reader = SectionReader(bytes: Array(text.utf8))

@@ -35,7 +35,7 @@ struct ServiceSections: Sendable {
       problems = [problem]
       return
     }
-    var filter = LineFilter(keepsUnknown: context.settings.keepsUnknownDirectives, refusals: context.refusals)
+    var filter = LineFilter(context.settings, refusals: context.refusals)
     let backendLines = ServiceSections.lines(settings, in: .backend, &filter)
     facts = BackendFacts([context.defaults, backendLines])
     let builder: ServerLineBuilder

@@ -25,6 +25,9 @@ public struct GeneratorSettings: Hashable, Sendable {
   /// Whether the installed HAProxy has the last word on a directive we do not know. When nothing
   /// checks the file, such a line is left out instead, as it might make the file a bad one.
   public var keepsUnknownDirectives: Bool
+  /// The HAProxy that is to load the file, where it is known: lines of services that it would refuse are left out, and
+  /// named, before it is asked.
+  public var version: HAProxyVersion?
 
   /// Settings; everything but the two required sections has upstream's default.
   public init(

@@ -1,36 +1,92 @@
 /// One server of a service, as a registration in the registry or a configuration file describes it.
+///
+/// A value whose copies share their memory until one of them is changed: a server stands in what a watcher has read, in
+/// the snapshot made of it and in what is remembered of servers, and there may be a hundred thousand of them.
 public struct Backend: Hashable, Sendable {
-  /// The registering host's own name; part of the server's name in HAProxy.
-  public var name: String?
-  /// An address, or a name that HAProxy resolves when it reads its file.
-  public var host: String
-  /// 1...65535.
-  public var port: Int
-  /// The registry's sequence number; tells two registrations of one address apart.
-  public var id: Int?
-  /// 0...256 for HAProxy; larger values are clamped there, not here.
-  public var weight: Int?
-  /// What the registration adds to its `server` line.
-  public var haproxyServerOptions: String?
-  /// Locations it advertises in (`region:r1` → empty text) and whatever else the task was labelled with.
-  public var labels: Labels?
-  /// A server id that a configuration file prescribes.
-  public var haproxyServerID: Int?
+  private struct Fields: Hashable, Sendable {
+    var name: String?
+    var host: String
+    var port: Int
+    var id: Int?
+    var weight: Int?
+    var haproxyServerOptions: String?
+    var labels: Labels?
+    var haproxyServerID: Int?
+  }
+
+  /// `@unchecked Sendable`: the fields are written only through a reference that is known to be the only one.
+  private final class Storage: @unchecked Sendable {
+    var fields: Fields
+    init(_ fields: Fields) { self.fields = fields }
+  }
+
+  private var storage: Storage
+
+  private var fields: Fields {
+    get { storage.fields }
+    _modify {
+      if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.fields) }
+      yield &storage.fields
+    }
+  }
 
   /// A backend; see the properties for units.
   public init(
     name: String? = nil, host: String, port: Int, id: Int? = nil, weight: Int? = nil,
     haproxyServerOptions: String? = nil, labels: Labels? = nil, haproxyServerID: Int? = nil
   ) {
-    self.name = name
-    self.host = host
-    self.port = port
-    self.id = id
-    self.weight = weight
-    self.haproxyServerOptions = haproxyServerOptions
-    self.labels = labels
-    self.haproxyServerID = haproxyServerID
+    storage = Storage(
+      Fields(
+        name: name, host: host, port: port, id: id, weight: weight, haproxyServerOptions: haproxyServerOptions,
+        labels: labels, haproxyServerID: haproxyServerID))
   }
+
+  /// The registering host's own name; part of the server's name in HAProxy.
+  public var name: String? {
+    get { fields.name }
+    set { fields.name = newValue }
+  }
+  /// An address, or a name that HAProxy resolves when it reads its file.
+  public var host: String {
+    get { fields.host }
+    set { fields.host = newValue }
+  }
+  /// 1...65535.
+  public var port: Int {
+    get { fields.port }
+    set { fields.port = newValue }
+  }
+  /// The registry's sequence number; tells two registrations of one address apart.
+  public var id: Int? {
+    get { fields.id }
+    set { fields.id = newValue }
+  }
+  /// 0...256 for HAProxy; larger values are clamped there, not here.
+  public var weight: Int? {
+    get { fields.weight }
+    set { fields.weight = newValue }
+  }
+  /// What the registration adds to its `server` line.
+  public var haproxyServerOptions: String? {
+    get { fields.haproxyServerOptions }
+    set { fields.haproxyServerOptions = newValue }
+  }
+  /// Locations it advertises in (`region:r1` → empty text) and whatever else the task was labelled with.
+  public var labels: Labels? {
+    get { fields.labels }
+    set { fields.labels = newValue }
+  }
+  /// A server id that a configuration file prescribes.
+  public var haproxyServerID: Int? {
+    get { fields.haproxyServerID }
+    set { fields.haproxyServerID = newValue }
+  }
+
+  /// Whether all fields are the same.
+  public static func == (a: Backend, b: Backend) -> Bool { a.storage === b.storage || a.fields == b.fields }
+
+  /// As all fields together.
+  public func hash(into hasher: inout Hasher) { hasher.combine(fields) }
 
   /// `NAME_HOST:PORT`, or `HOST:PORT` without a name: the server's name in HAProxy.
   public var serverName: String {

@@ -17,6 +17,41 @@ internal import SmartStack
     case failed(ZooKeeperError)
   }
 
+  /// What is kept of a snapshot. A registration's bytes live on in what was made of them; here it is enough to see
+  /// whether others have taken their place.
+  private enum Known: Equatable {
+    case names([String])
+    case digest(Int)
+    case missing
+    case failed(ZooKeeperError)
+
+    init(_ snapshot: Snapshot) {
+      self =
+        switch snapshot {
+        case .names(let names): .names(names)
+        case .bytes(let bytes): .digest(bytes.hashValue)
+        case .missing: .missing
+        case .failed(let error): .failed(error)
+        }
+    }
+
+    /// The same for a newcomer; nil if it has to be read for that.
+    var snapshot: Snapshot? {
+      switch self {
+      case .names(let names): .names(names)
+      case .digest: nil
+      case .missing: .missing
+      case .failed(let error): .failed(error)
+      }
+    }
+
+    /// Whether nothing changed; the order of names, which is the server's own affair, does not count.
+    func isSame(as other: Known?) -> Bool {
+      if case .names(let mine) = self, case .names(let theirs)? = other { return Set(mine) == Set(theirs) }
+      return self == other
+    }
+  }
+
   /// Why the path is read, from the least to the most urgent.
   private enum Reason: Int, Comparable {
     /// To find a watch that was lost: reported only when something is different.
@@ -36,8 +71,8 @@ internal import SmartStack
 
   private let key: WatchKey
   private weak var client: ZooKeeperClient?
-  private var last: Snapshot?
-  private var subscribers: [UInt64: @LoopActor (Snapshot) -> Void] = [:]
+  private var last: Known?
+  private var subscribers: [(number: UInt64, tell: @LoopActor (Snapshot) -> Void)] = []
   private var lastSubscriber: UInt64 = 0
   private var wanted: Reason?
   private var isReading = false
@@ -49,6 +84,7 @@ internal import SmartStack
   private var timer: LoopTimer?
   private var timerDue: LoopClock.Instant?
   private var reconcileTimer: LoopTimer?
+  private var reconcileSlot: Int?
 
   init(_ key: WatchKey, client: ZooKeeperClient) {
     self.key = key
@@ -62,19 +98,18 @@ internal import SmartStack
   func add(_ subscriber: @escaping @LoopActor (Snapshot) -> Void) -> UInt64 {
     lastSubscriber += 1
     let number = lastSubscriber
-    subscribers[number] = subscriber
-    if last != nil {
-      Task { [weak self] in
-        guard let self, let last, let subscriber = subscribers[number] else { return }
-        subscriber(last)
-      }
+    subscribers.append((number, subscriber))
+    if last?.snapshot != nil {
+      Task { [weak self] in self?.last?.snapshot.map { self?.tell(number, $0) } }
+    } else if last != nil {
+      request(.change, after: .zero)
     }
     return number
   }
 
   /// Returns whether nobody is left.
   func remove(_ number: UInt64) -> Bool {
-    subscribers[number] = nil
+    subscribers.removeAll { $0.number == number }
     guard subscribers.isEmpty else { return false }
     stop()
     return true
@@ -83,7 +118,7 @@ internal import SmartStack
   /// Reports nothing any more.
   func stop() {
     isStopped = true
-    subscribers = [:]
+    subscribers = []
     timer?.cancel()
     reconcileTimer?.cancel()
     client?.session?.ignore(key)
@@ -91,8 +126,13 @@ internal import SmartStack
   }
 
   private func report(_ snapshot: Snapshot) {
-    last = snapshot
-    for number in subscribers.keys.sorted() { subscribers[number]?(snapshot) }
+    last = Known(snapshot)
+    for (number, _) in subscribers { tell(number, snapshot) }
+  }
+
+  /// One that has left meanwhile hears nothing any more.
+  private func tell(_ number: UInt64, _ snapshot: Snapshot) {
+    subscribers.first { $0.number == number }?.tell(snapshot)
   }
 
   // MARK: When to read
@@ -102,7 +142,6 @@ internal import SmartStack
   func sessionChanged(isNew: Bool) {
     guard let client, let session = client.connectedSession, !isStopped else { return }
     session.listen(to: key) { [weak self] in self?.fired($0) }
-    session.listen(to: creation) { [weak self] in self?.fired($0) }
     if isNew || last == nil || wanted == .change {
       hasWatch = false
       request(.change, after: .zero)
@@ -199,6 +238,7 @@ internal import SmartStack
   private func isMissing(
     _ session: ZooKeeperSession, _ purpose: WatchBudget.Purpose
   ) async throws(ZooKeeperError) -> Bool {
+    session.listen(to: creation) { [weak self] in self?.fired($0) }
     hasWatch = session.mayWatch(creation, for: purpose)
     return try await session.stat(key.path, watching: hasWatch ? creation : nil) == nil
   }
@@ -210,7 +250,7 @@ internal import SmartStack
     switch result {
     case .success(let snapshot):
       pacing.didRead(size: snapshot.size, now: now)
-      if reason != .reconcile || !snapshot.isSame(as: last) { report(snapshot) }
+      if reason != .reconcile || !Known(snapshot).isSame(as: last) { report(snapshot) }
     case .failure(let error) where error.code == .connectionLoss || error.code == .sessionExpired:
       // Asked again as soon as there is a connection.
       wanted = max(wanted ?? reason, reason == .reconcile ? .reconcile : .change)
@@ -239,11 +279,21 @@ internal import SmartStack
   private func armReconcile() {
     guard let client else { return }
     reconcileTimer?.cancel()
-    let interval = hasWatch ? client.limits.reconcileInterval : client.limits.unwatchedInterval
-    let delay = isNewlyMissing ? Self.creationDelay : interval * Double.random(in: 0.5...1.5)
-    reconcileTimer = client.clock.schedule(after: delay) { [weak self] in
-      self?.request(.reconcile, after: .zero)
+    reconcileTimer = nil
+    let delay =
+      isNewlyMissing
+      ? Self.creationDelay : client.lookInterval(isWatched: hasWatch) * Double.random(in: 0.5...1.5)
+    reconcileSlot = nil
+    if delay >= ReconcileWheel.leastDelay {
+      reconcileSlot = client.wheel.add(self, after: delay)
+    } else {
+      reconcileTimer = client.clock.schedule(after: delay) { [weak self] in self?.request(.reconcile, after: .zero) }
     }
+  }
+
+  /// A slot of the wheel has come; only the last one counts.
+  func reconcile(slot: Int) {
+    if slot == reconcileSlot { request(.reconcile, after: .zero) }
   }
 }
 
@@ -251,11 +301,5 @@ extension PathWatch.Snapshot {
   /// What the list costs to read, in names.
   fileprivate var size: Int {
     if case .names(let names) = self { names.count } else { 1 }
-  }
-
-  /// Whether nothing changed; the order of names, which is the server's own affair, does not count.
-  fileprivate func isSame(as other: PathWatch.Snapshot?) -> Bool {
-    if case .names(let mine) = self, case .names(let theirs)? = other { return Set(mine) == Set(theirs) }
-    return self == other
   }
 }

@@ -57,6 +57,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   private var nodes: [ObjectIdentifier: WantedNode] = [:]
   private var watches: [WatchKey: PathWatch] = [:]
   let reads: ReadGate
+  let wheel: ReconcileWheel
 
   /// - Parameters:
   ///   - connection: `host:port,host:port` with an optional `/chroot` at the end.
@@ -78,6 +79,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     self.credentials = credentials
     self.limits = limits
     reads = ReadGate(maximum: limits.maximumReads)
+    wheel = ReconcileWheel(clock: clock)
     resumable = savedSession
   }
 
@@ -180,6 +182,15 @@ public struct ZooKeeperLimits: Hashable, Sendable {
       guard watch.remove(number), self?.watches[key] === watch else { return }
       self?.watches[key] = nil
     }
+  }
+
+  /// How long a path waits for its next look to be safe: the more there are, the longer, because looking costs the
+  /// server and us. Both kinds together are at most forty looks a second.
+  func lookInterval(isWatched: Bool) -> Duration {
+    let watched = session?.watchedCount ?? 0
+    let (least, count) =
+      isWatched ? (limits.reconcileInterval, watched) : (limits.unwatchedInterval, watches.count - watched)
+    return max(least, .milliseconds(50) * max(0, count))
   }
 
   // MARK: The session

@@ -250,6 +250,9 @@ internal import SmartStack
   /// remove one only checks for it.
   func ignore(_ key: WatchKey) { listeners[key] = nil }
 
+  /// How many watches there are.
+  var watchedCount: Int { costs.count }
+
   /// Whether a read of `key` may set a watch, as far as the budget goes.
   func mayWatch(_ key: WatchKey, for purpose: WatchBudget.Purpose) -> Bool {
     if costs[key] != nil { return true }

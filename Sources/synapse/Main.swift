@@ -16,18 +16,21 @@ internal import SynapseAgent
   @LoopActor private static func start() async -> Never {
     let called = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
     let words = Array(CommandLine.arguments.dropFirst())
-    if ConfigureSynapse.names.contains(called) { await run(ConfigureCommand.self, words) }
-    if let word = words.first, ConfigureSynapse.names.contains(word) {
-      await run(ConfigureCommand.self, Array(words.dropFirst()))
-    }
-    if SmartstackStatus.names.contains(called) { await run(ReplicationCommand.self, words) }
+    await runProgram(called, words)
+    if let word = words.first { await runProgram(word, Array(words.dropFirst())) }
     switch words.first {
-    case "smartstack-status": await run(ReplicationCommand.self, Array(words.dropFirst()))
     case "status": await run(Status.self, Array(words.dropFirst()))
     case "validate": await run(Validate.self, Array(words.dropFirst()))
     case "render": await run(Render.self, Array(words.dropFirst()))
     default: await run(Agent.self, words)
     }
+  }
+
+  /// Runs the program of that name and does not return; returns if there is none.
+  @LoopActor private static func runProgram(_ name: String, _ words: [String]) async {
+    if ConfigureSynapse.names.contains(name) { await run(ConfigureCommand.self, words) }
+    if Reaper.names.contains(name) { await run(ReaperCommand.self, words) }
+    if SmartstackStatus.names.contains(name) { await run(ReplicationCommand.self, words) }
   }
 
   @LoopActor private static func run<Command: AsyncParsableCommand>(

@@ -15,6 +15,15 @@ enum HAProxyTool {
     return (status == 0 || words.contains("no listener"), CheckReport(output: words, path: path), words)
   }
 
+  /// The installed release.
+  static func version() throws -> HAProxyVersion {
+    let directory = TemporaryDirectory()
+    _ = try wait(spawn(["haproxy", "-v"], output: directory.path + "/output"))
+    let word = read(directory.path + "/output").split(separator: " ").dropFirst(2).first ?? ""
+    guard let version = HAProxyVersion(String(word)) else { throw ToolError(description: "no version: \(word)") }
+    return version
+  }
+
   /// Renders, checks and leaves out what is refused, as the agent does.
   /// - Returns: the accepted file, or the last one if it cannot be repaired.
   static func settle(_ model: inout ProxyModel) throws -> (file: RenderedConfiguration, isAccepted: Bool) {

@@ -89,8 +89,9 @@ import Testing
       let server = StatusServer(metrics: world.metrics) { [weak synapse = world.synapse] in
         synapse?.statusReport(now: 1) ?? .null
       }
-      let endpoint = Endpoint.unix(path: world.proxy.path + "/status.sock")
-      server.listen(on: [endpoint], logger: world.journal.logger)
+      let path = world.proxy.path + "/status.sock"
+      let endpoint = Endpoint.unix(path: path)
+      server.listen(path: path, try world.load(world.configuration()), nil, logger: world.journal.logger)
       func ask(_ target: String, _ method: String = "GET") async throws -> (status: Int, text: String) {
         let request = HTTPRequest(method: method, endpoint: endpoint, target: target)
         let response = try await HTTPClient.send(request, deadline: .seconds(20))

@@ -14,6 +14,7 @@ import Testing
       let reloads = synapse.count(of: "reloading HAProxy")
       let worker = try await HAProxyRuntimeClient(socket: world.proxy.socketPath).observe().info.pid
       let clients = SteadyClients(port: world.port)
+      let askers = SteadyClients(port: try statusPort(world), target: "/status")
       var ids = await world.serving().mapValues(\.id)
       for round in 1...5 {
         let pid = synapse.pid
@@ -36,7 +37,9 @@ import Testing
       let settled = clients.answers
       try await eventually("clients are still answered") { clients.answers > settled + 50 }
       await clients.stop()
+      await askers.stop()
       #expect(clients.problems.isEmpty, "\(clients.problems.prefix(3))")
+      #expect(askers.problems.isEmpty && askers.answers > 50, "\(askers.problems.prefix(3))")
       #expect(synapse.count(of: "reloading HAProxy") == reloads)
       #expect(try await HAProxyRuntimeClient(socket: world.proxy.socketPath).observe().info.pid == worker)
       #expect(ids.count == 11)
@@ -113,6 +116,12 @@ import Testing
     }
   }
 
+  private func statusPort(_ world: World) throws -> Int {
+    let text = String(decoding: try Files.read(world.proxy.path + "/synapse.yaml", limit: 1 << 20), as: UTF8.self)
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("status_port: ") })
+    return try #require(Int(line.dropFirst("status_port: ".count)))
+  }
+
   private func writeFile(_ path: String, _ text: String) throws {
     try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
   }
@@ -122,7 +131,8 @@ import Testing
     try await World.with { world in
       try world.proxy.write(sections: [])
       try await world.proxy.start()
-      _ = try world.load(world.configuration(more: ["state_dir: \(world.proxy.path)"]))
+      _ = try world.load(
+        world.configuration(more: ["state_dir: \(world.proxy.path)", "status_port: \(try freePort())"]))
       try await world.register("one", port: world.startTask("one"))
       let synapse = AgentProgram(
         "synapse", ["-c", world.proxy.path + "/synapse.yaml", "--log-level", "debug"],

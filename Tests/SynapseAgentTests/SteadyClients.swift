@@ -11,9 +11,10 @@ import TestSupport
   private var tasks: [Task<Void, Never>] = []
   private var isStopping = false
   private let port: Int
+  private let target: String
 
-  init(port: Int, keeping: Int = 2, renewing: Int = 2) {
-    self.port = port
+  init(port: Int, target: String = "/", keeping: Int = 2, renewing: Int = 2) {
+    (self.port, self.target) = (port, target)
     for _ in 0..<keeping {
       tasks.append(Task { @LoopActor [weak self] in while self?.isStopping == false { await self?.keep() } })
     }
@@ -24,7 +25,7 @@ import TestSupport
 
   private func renew() async {
     do {
-      let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/")
+      let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: target)
       let status = try await HTTPClient.send(request, deadline: .seconds(20)).status
       if status == 200 { answers += 1 } else { problems.append("status \(status)") }
     } catch {
@@ -39,7 +40,7 @@ import TestSupport
       defer { stream.close() }
       while !isStopping {
         stream.setDeadline(after: .seconds(20))
-        try stream.write("GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+        try stream.write("GET \(target) HTTP/1.1\r\nHost: web\r\n\r\n")
         let head = try await self.head(of: stream)
         let status = head.first?.split(separator: " ").dropFirst().first ?? "none"
         if status == "200" { answers += 1 } else { problems.append("status \(status)") }

@@ -1,3 +1,4 @@
+internal import AgentRuntime
 internal import Reactor
 internal import SmartStack
 internal import TestSupport
@@ -15,12 +16,12 @@ internal import ZooKeeper
   private var task: Task<Void, any Error>?
 
   /// - Parameter text: the service's section, as YAML.
-  init(_ text: String) throws {
+  init(_ text: String, statsd: StatsD? = nil) throws {
     service = try WatchedService.decode(text)
     let metrics = Metrics()
     clients = ZooKeeperClients(clock: .system, logger: journal.logger, metrics: metrics)
     let context = AgentContext(
-      clients: clients, clock: .system, logger: journal.logger, metrics: metrics, statsd: nil)
+      clients: clients, clock: .system, logger: journal.logger, metrics: metrics, statsd: statsd)
     let watcher = service.makeWatcher(context)
     task = Task { @LoopActor [weak self] in try await watcher.run { self?.snapshots.append($0) } }
   }

@@ -182,7 +182,9 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private func listenForStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
     guard let path = Agent.socketPath(configuration, in: state) else { return }
     do {
-      statusSocket = try StatusSocket(path: path) { [weak self] in self?.status() ?? .null }
+      let socket = StatusSocket { [weak self] _ in .json(self?.status() ?? .null) }
+      try socket.listen(path: path)
+      statusSocket = socket
     } catch {
       logger.warning("nerve status will get no answer", [.path: path, .reason: "\(error)"])
     }

@@ -34,6 +34,7 @@ internal import YAMLConfig
     let checker = FileChecker(section.check)
     var settings = section.generator
     settings.keepsUnknownDirectives = checker.isActive
+    settings.version = await checker.version()
     // The ids of the running agent's servers are in its state file.
     let saved = section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
     var model = ProxyModel(

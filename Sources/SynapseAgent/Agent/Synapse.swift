@@ -44,6 +44,7 @@ internal import ZooKeeper
     let task: Task<Void, any Error>
   }
   private var generation = 0
+  private var startedAt: LoopClock.Instant?
 
   /// An agent that does nothing yet.
   /// - Parameters:
@@ -69,6 +70,7 @@ internal import ZooKeeper
   /// Begins to watch; the outputs follow once there is data.
   public func start() {
     context.statsd?.increment("synapse.start")
+    startedAt = clock.now
     logger.notice("synapse starts", [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
     publishStatus(in: metrics)
@@ -78,7 +80,7 @@ internal import ZooKeeper
   public func stop() async {
     context.statsd?.increment("synapse.stop", tags: ["stop_avenue:clean", "stop_location:main_loop"])
     firstDataTimer?.cancel()
-    for watcher in watchers.values { watcher.task.cancel() }
+    for watcher in watchers.values { end(watcher) }
     watchers = [:]
     await within(.seconds(5)) { [outputs] in
       for output in outputs { await output.stop() }
@@ -110,7 +112,7 @@ internal import ZooKeeper
     next = configuration
     let wanted = Dictionary(configuration.services.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
     for (name, watcher) in watchers where wanted[name] == nil {
-      watcher.task.cancel()
+      end(watcher)
       watchers[name] = nil
     }
     awaited = []
@@ -151,12 +153,19 @@ internal import ZooKeeper
   private func watch(_ service: ServiceConfiguration) {
     generation += 1
     let (name, mine) = (service.name, generation)
-    watchers[name]?.task.cancel()
+    if let old = watchers[name] { end(old) }
+    context.statsd?.increment("synapse.watcher.start", tags: ["start_result:success", "watcher_name:\(name)"])
     let watcher = service.makeWatcher(context)
     let task = Task { @LoopActor [weak self] in
       try await watcher.run { snapshot in self?.take(snapshot, from: mine) }
     }
     watchers[name] = RunningWatcher(service: service, generation: mine, task: task)
+  }
+
+  private func end(_ watcher: RunningWatcher) {
+    watcher.task.cancel()
+    let tags = ["stop_avenue:clean", "stop_location:main_loop", "watcher_name:\(watcher.service.name)"]
+    context.statsd?.increment("synapse.watcher.stop", tags: tags)
   }
 
   private func take(_ snapshot: ServiceSnapshot, from generation: Int) {
@@ -263,6 +272,8 @@ internal import ZooKeeper
     // Whoever has spoken meanwhile is no longer in need of being remembered.
     let known = configuration.services.compactMap { snapshots[$0.name] }
     await tell(known + remembered.filter { snapshots[$0.service] == nil })
+    if let startedAt { context.statsd?.timing("synapse.watchers.start.time", clock.now - startedAt) }
+    startedAt = nil
     onReady?()
     onReady = nil
   }

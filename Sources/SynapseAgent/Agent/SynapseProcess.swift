@@ -50,7 +50,7 @@ internal import SmartStack
     (self.synapse, self.process) = (synapse, process)
     synapse.onReady = { process.ready() }
     synapse.start()
-    serveStatus(of: synapse, state)
+    serveStatus(of: synapse, state, handover)
     await process.waitUntilStopped()
     status?.close()
     await synapse.stop()
@@ -65,16 +65,12 @@ internal import SmartStack
     }
   }
 
-  private func serveStatus(of synapse: Synapse, _ state: StateDirectory) {
-    var endpoints: [Endpoint] = []
-    if let path = state.path(for: "synapse-\(configuration.instance(path)).sock") {
-      endpoints.append(.unix(path: path))
-    }
-    if let port = configuration.statusPort { endpoints.append(.tcp(host: configuration.statusAddress, port: port)) }
+  private func serveStatus(of synapse: Synapse, _ state: StateDirectory, _ handover: Handover?) {
     let server = StatusServer(metrics: metrics) { [weak synapse] in
       synapse?.statusReport(now: LoopClock.system.unixTime) ?? .null
     }
-    server.listen(on: endpoints, logger: logger)
+    let socket = state.path(for: "synapse-\(configuration.instance(path)).sock")
+    server.listen(path: socket, configuration, handover, logger: logger)
     status = server
   }
 
@@ -112,11 +108,14 @@ internal import SmartStack
     guard let synapse else { return }
     logger.notice("program is replaced", [.path: executable])
     process?.reloading()
-    status?.close()
+    var sockets = Handover()
+    await status?.surrender(to: &sockets)
     await synapse.stop()
     if process?.isStopping == true { return }
+    var handover = synapse.succession.handover(lock: lock?.surrender())
+    handover.add(sockets)
     do {
-      try synapse.succession.handover(lock: lock?.surrender()).replaceProcess(by: executable)
+      try handover.replaceProcess(by: executable)
     } catch {
       // Nothing is watched any more: the next start, by whoever supervises us, adopts what runs.
       logger.error("program cannot be replaced, ending for a restart", [.path: executable, .reason: error])

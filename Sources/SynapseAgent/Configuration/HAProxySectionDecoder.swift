@@ -23,6 +23,11 @@ enum HAProxySectionDecoder {
     result.serverStatePath = serverStatePath(result.generator.global)
     result.reloadInterval = try section.duration("restart_interval", in: 0...86_400, default: .seconds(2))
     result.reloadJitter = try section.double("restart_jitter", in: 0...100, default: 0)
+    let (count, age) = (
+      try section.int("max_old_workers", in: 0...10_000, default: 10),
+      try section.duration("max_old_worker_age", in: 0...31_536_000, default: .seconds(3600))
+    )
+    result.workerLimits = WorkerLimits(count: count > 0 ? count : nil, age: age > .zero ? age : nil)
     result.stateFilePath = try section.optionalString("state_file_path")
     result.generator.keepsGoneServers = result.stateFilePath != nil
     result.generator.keepsUnknownDirectives = result.check != .none

@@ -72,6 +72,8 @@ public struct HAProxyConfiguration: Hashable, Sendable {
   public var reloadInterval: Duration = .seconds(2)
   /// `restart_jitter`: up to this share of the interval is added to it.
   public var reloadJitter: Double = 0
+  /// `max_old_workers` and `max_old_worker_age`: what may stay of processes that a reload has replaced.
+  public var workerLimits = WorkerLimits()
   /// `state_file_path`; nil: nothing is remembered across restarts.
   public var stateFilePath: String?
 

@@ -26,7 +26,7 @@ extension ServiceConfiguration {
     case .zookeeperDNS(let zookeeper, let dns): return makeZooKeeperDNSWatcher(zookeeper, dns, context)
     case .dns(let dns):
       let names = DNSNames(nameservers: dns.nameservers)
-      return poll(every: dns.interval, names.parts(dns.servers), context)
+      return poll(every: dns.interval, names.parts(dns.servers), context, DNSNames.counters)
     case .file(let file): return FileWatcher(service: self, discovery: file, context: context)
     case .etcd(let etcd): return EtcdWatcher(service: self, discovery: etcd, context: context)
     case .docker(let docker):
@@ -46,9 +46,10 @@ extension ServiceConfiguration {
   }
 
   @LoopActor private func poll(
-    every interval: Duration, _ parts: [PolledPart]?, _ context: AgentContext
+    every interval: Duration, _ parts: [PolledPart]?, _ context: AgentContext, _ counters: PollCounters = .init()
   ) -> PollWatcher {
-    PollWatcher(service: self, schedule: PollSchedule(interval: interval), parts: parts, context: context)
+    PollWatcher(
+      service: self, schedule: PollSchedule(interval: interval), parts: parts, counters: counters, context: context)
   }
 
   @LoopActor private func makeZooKeeperWatcher(
@@ -60,7 +61,7 @@ extension ServiceConfiguration {
     }
     let reader = ZooKeeperPoll(zookeeper, client: client, clock: context.clock)
     let part = PolledPart(place: zookeeper.path) { try await reader.read() }
-    return poll(every: interval, [part], context)
+    return poll(every: interval, [part], context, PollCounters(asked: "synapse.watcher.zookeeper_poll.discover"))
   }
 
   @LoopActor private func makeZooKeeperDNSWatcher(
@@ -78,7 +79,8 @@ extension ServiceConfiguration {
     resolved.rules.keepsDefaultServers = false
     return ZooKeeperDNSWatcher(
       name: name, registrations: registrations.makeZooKeeperWatcher(zookeeper, context),
-      addresses: resolved.poll(every: dns.interval, nil, context), names: DNSNames(nameservers: dns.nameservers))
+      addresses: resolved.poll(every: dns.interval, nil, context, DNSNames.counters),
+      names: DNSNames(nameservers: dns.nameservers))
   }
 
   /// The ensembles it needs, by their key.

@@ -32,6 +32,16 @@ internal import Reactor
     }
   }
 
+  /// The release that checks files; nil: nobody is asked, or a command that may be anything.
+  func version() async -> HAProxyVersion? {
+    guard let executable, let result = try? await ChildProcess.run(executable, ["-v"], deadline: .seconds(10)) else {
+      return nil
+    }
+    // `HAProxy version 2.6.12-1 …`, before 2.4 `HA-Proxy version`.
+    let words = String(decoding: result.output.prefix(200), as: UTF8.self).split(separator: " ")
+    return words.count > 2 && words[1] == "version" ? HAProxyVersion(String(words[2])) : nil
+  }
+
   /// Checks the file at `path`.
   func verdict(on path: String) async -> Verdict {
     switch check {

@@ -37,20 +37,20 @@ extension HAProxyOutput {
   /// The last thing: file and state say what HAProxy serves, so that the next agent has nothing to bring to it.
   private func leaveInOrder() async {
     guard isReady, fileRevision != revision || stateRevision != revision else { return }
-    if await keepFile() { await keepStateFile() }
+    if await keepFile() { await writeStateFile() }
   }
 
   /// A minute has passed: remembered servers may be past their time, the state file's age shows that we live.
   func minute() {
     if model.expire(now: Int(clock.unixTime)) { modelChanged() }
-    stateRevision = 0
+    isStateOld = true
     countLeftovers()
     planFold()
     slowWork.set()
   }
 
   private var filePauseLeft: Duration? {
-    guard let lastFileWork, fileRevision != revision || stateRevision != revision else { return nil }
+    guard let lastFileWork, fileRevision != revision else { return nil }
     // What waits for a reload is not served before it: there the reloads' own schedule is the brake.
     let took = mustReload ? .zero : lastFileWork.took * HAProxyOutput.fileShare
     let pause = max(HAProxyOutput.filePause, min(took, HAProxyOutput.filePauseLimit))
@@ -83,7 +83,9 @@ extension HAProxyOutput {
       case .replaced:
         fileRevision = wanted
         return true
-      case .kept: return false
+      case .kept:
+        instruments.updateFailed()
+        return false
       case .repaired: continue
       }
     }
@@ -143,14 +145,37 @@ extension HAProxyOutput {
 
   // MARK: The state file
 
+  /// What it tells is in HAProxy, too, so it may be late: with thousands of services it is dear to write.
+  private static let stateShare = (ofChanges: 50, atRest: 1000)
+  private static let statePauseLimit: Duration = .seconds(60)
+
   private func keepStateFile() async {
-    guard let path = configuration.stateFilePath, stateRevision != revision else { return }
-    let (model, now) = (model, Int(clock.unixTime))
+    guard configuration.stateFilePath != nil, stateRevision != revision || isStateOld else { return }
+    let wait = statePauseLeft
+    if wait > .zero { slowWork.set(after: wait) } else { await writeStateFile() }
+  }
+
+  private var statePauseLeft: Duration {
+    guard let lastStateWrite else { return .zero }
+    var pause = min(lastStateWrite.took * HAProxyOutput.stateShare.ofChanges, HAProxyOutput.statePauseLimit)
+    if stateRevision == revision {
+      // Only its age is behind: it must not reach that at which servers are forgotten.
+      pause = min(
+        lastStateWrite.took * HAProxyOutput.stateShare.atRest, .seconds(configuration.generator.stateFileTTL / 4))
+    }
+    return lastStateWrite.at + pause - clock.now
+  }
+
+  private func writeStateFile() async {
+    guard let path = configuration.stateFilePath else { return }
+    let (model, now, start) = (model, Int(clock.unixTime), clock.now)
     stateRevision = revision
+    isStateOld = false
     do {
       try await BlockingWork.run { try AtomicFile.write(model.stateFile(now: now), to: path, mode: 0o644, sync: false) }
     } catch {
       logger.error("the state file cannot be written", [.path: path, .reason: "\(error)"])
     }
+    lastStateWrite = (clock.now, clock.now - start)
   }
 }

@@ -54,6 +54,7 @@ extension HAProxyOutput {
     logger.notice("HAProxy is reloaded", [.elapsed: clock.now - start])
     isFileUnloaded = false
     await settled()
+    boundOldWorkers()
     if !mustReload { clearReloadPending() }
   }
 
@@ -69,7 +70,7 @@ extension HAProxyOutput {
 
   /// - Returns: why it failed; nil when it did not.
   private func reload(_ method: ReloadMethod) async -> String? {
-    let loaded = fileText.map { LoadedConfiguration(text: $0) }
+    let loaded = loadedFromFile()
     await saveServerState()
     let reloader = ProxyReloader(method: method, timeout: configuration.reloadTimeout, clock: clock)
     if let failure = await reloader.run(sockets, unless: { isStopped }) { return failure }

@@ -46,10 +46,15 @@ internal import YAMLConfig
   var history = ReloadHistory()
   /// Servers that left and are still in HAProxy's memory, as of the last minute.
   var leftovers = 0
+  /// The processes that reloads have replaced.
+  var workers = WorkerWatch()
   var generator = SystemRandomNumberGenerator()
   var lastFileWork: (at: LoopClock.Instant, took: Duration)?
-  var lastStateWrite: LoopClock.Instant?
-  var stateRevision = 0
+  /// The last writing of the state file, and the revision it holds; nil: what it holds is not known.
+  var lastStateWrite: (at: LoopClock.Instant, took: Duration)?
+  var stateRevision: Int?
+  /// It is to be written again although nothing has changed: its age shows that we live.
+  var isStateOld = false
 
   let slowWork: WorkSignal
   private let fastWork: WorkSignal
@@ -107,6 +112,18 @@ internal import YAMLConfig
       }
       if let running = socket.running { model.noteIDs(of: running) }
     }
+    if let version = await targetVersion() { _ = model.take(version: version) }
+  }
+
+  /// The release that is to load the file: the installed one where that checks it, else the one that runs.
+  private func targetVersion() async -> HAProxyVersion? {
+    if let version = await checker.version() { return version }
+    return sockets.compactMap(\.running).first?.version
+  }
+
+  /// Another process may be another release.
+  private func processChanged() async {
+    if let version = await targetVersion(), model.take(version: version) { modelChanged() } else { act() }
   }
 
   /// Takes services as they are now; unnamed ones are as before.
@@ -178,6 +195,8 @@ internal import YAMLConfig
         Ticker(every: configuration.auditInterval, phase: configuration.auditInterval, clock: clock) { [weak self] _ in
           self?.audit()
         })
+      tickers.append(
+        Ticker(every: workerPause, phase: workerPause, clock: clock) { [weak self] _ in self?.boundOldWorkers() })
     }
     tickers.append(
       Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.minute() })
@@ -262,7 +281,7 @@ internal import YAMLConfig
       for socket in sockets {
         let wasUnreachable = unreachable.contains(socket.path)
         do {
-          if try await socket.probe() || wasUnreachable { act() }
+          if try await socket.probe() || wasUnreachable { await processChanged() }
         } catch {
           socket.forget()
           if wasUnreachable { lookAgainSoon() }
@@ -297,7 +316,11 @@ internal import YAMLConfig
   }
 
   /// What a process has loaded that started while the file stood as it does.
-  private func loadedFromFile() -> LoadedConfiguration? { fileText.map { LoadedConfiguration(text: $0) } }
+  func loadedFromFile() -> LoadedConfiguration? {
+    // The model's fingerprints are those of its file, and take no memory of their own.
+    if fileRevision == revision, configuration.writesFile { return LoadedConfiguration(model) }
+    return fileText.map { LoadedConfiguration(text: $0) }
+  }
 
   private static func readFile(_ path: String) -> String? {
     guard !path.isEmpty, let bytes = try? Files.read(path, limit: 1 << 30) else { return nil }

@@ -7,6 +7,7 @@ internal import SmartStack
   private let statsd: StatsD?
   let fileWrites: Counter
   let problems: Gauge
+  let oldWorkers: Gauge
   private let lastAct: Gauge
   private let reloads: [String: Counter]
   private let checks: [String: Counter]
@@ -16,6 +17,8 @@ internal import SmartStack
     self.statsd = statsd
     fileWrites = metrics.counter("synapse_haproxy_file_writes_total", help: "Replacements of HAProxy's file.")
     problems = metrics.gauge("synapse_haproxy_problems", help: "Lines, servers and services that are left out.")
+    oldWorkers = metrics.gauge(
+      "synapse_haproxy_old_workers", help: "Replaced HAProxy processes that still have connections.")
     lastAct = metrics.gauge(
       "synapse_haproxy_last_act_seconds", help: "When the sockets were last brought up to date, since the start.")
     // From the start at 0: of a counter that appears with its first event, no rate shows that event.
@@ -35,11 +38,21 @@ internal import SmartStack
     statsd?.increment("synapse.haproxy.check_config", tags: ["status:\(result == "good")"])
   }
 
+  /// A new file could not be put in place.
+  func updateFailed() { statsd?.increment("synapse.config.update_failed", tags: ["config_name:haproxy"]) }
+
   /// HAProxy was, or was not, reloaded.
   func reloaded(_ isGood: Bool) {
     let result = isGood ? "good" : "failed"
     reloads[result]?.increment()
     if !isGood { statsd?.increment("synapse.haproxy.reload_failed") }
+  }
+
+  /// A replaced process was beyond a limit: `age` or `count`.
+  func endedOldWorker(_ limit: String) {
+    metrics.counter(
+      "synapse_haproxy_old_workers_ended_total", ["limit": limit], help: "Replaced HAProxy processes that were ended."
+    ).increment()
   }
 
   func acted(at now: LoopClock.Instant) { lastAct.value = (now - start) / .seconds(1) }

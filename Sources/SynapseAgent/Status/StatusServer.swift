@@ -1,62 +1,41 @@
-internal import Glibc
+internal import AgentRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
 
-/// Answers an operator's questions: on a Unix socket in the state directory, and on a local port if one is configured.
-///
-/// `/` is a page, `/status` the same as JSON, `/metrics` Prometheus' text. It only reads: nothing can be changed here.
-@LoopActor final class StatusServer {
-  private let metrics: Metrics
-  private let report: @LoopActor () -> JSONValue
-  private var listener: HTTPListener?
+/// What an operator sees of synapse: `/` is a page, `/status` the same as JSON, `/metrics` Prometheus' text.
+@LoopActor struct StatusServer {
+  private let socket: StatusSocket
 
   /// - Parameter report: what is true at the moment of a request.
   init(metrics: Metrics, report: @escaping @LoopActor () -> JSONValue) {
-    self.metrics = metrics
-    self.report = report
-  }
-
-  /// Listens; where it cannot, the log says so and the agent goes on without.
-  func listen(on endpoints: [Endpoint], logger: Logger) {
-    let listener = HTTPListener { [weak self] exchange in self?.answer(exchange) }
-    self.listener = listener
-    for endpoint in endpoints {
-      do {
-        try listener.listen(on: endpoint)
-        // Who may ask is who may read the agent's state: its user and its group.
-        if case .unix(let path) = endpoint { chmod(path, 0o660) }
-      } catch {
-        logger.warning("status is not served", [.host: "\(endpoint)", .reason: "\(error)"])
+    socket = StatusSocket { path in
+      switch path {
+      case "/status": .json(report(), JSONStyle(indent: 2))
+      case "/metrics": StatusPage(type: "text/plain; version=0.0.4; charset=utf-8", text: metrics.render())
+      case "/": StatusPage(type: "text/html; charset=utf-8", text: StatusServer.page(StatusText.lines(report())))
+      default: nil
       }
     }
   }
 
-  /// Hangs up and removes the socket's file.
-  func close() {
-    listener?.close()
-    listener = nil
+  /// Listens in the state directory, and at the configured port; where it cannot, the log says so and the agent goes on
+  /// without.
+  func listen(path: String?, _ configuration: SynapseConfiguration, _ handover: Handover?, logger: Logger) {
+    do { if let path { try socket.listen(path: path) } } catch {
+      logger.warning("status is not served", [.path: path ?? "", .reason: "\(error)"])
+    }
+    guard let port = configuration.statusPort else { return StatusSocket.discard(handover) }
+    do { try socket.listen(host: configuration.statusAddress, port: port, handover) } catch {
+      logger.warning("status is not served", [.host: configuration.statusAddress, .port: port, .reason: "\(error)"])
+    }
   }
 
-  private func answer(_ exchange: HTTPExchange) {
-    guard exchange.method == "GET" || exchange.method == "HEAD" else {
-      return exchange.respond(status: 405, headers: [("Allow", "GET, HEAD")], text: "Only GET is answered here.\n")
-    }
-    switch exchange.target.split(separator: "?").first {
-    case "/status":
-      let text = report().text(JSONStyle(indent: 2)) + "\n"
-      exchange.respond(status: 200, headers: [("Content-Type", "application/json")], text: text)
-    case "/metrics":
-      exchange.respond(
-        status: 200, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], text: metrics.render())
-    case "/":
-      exchange.respond(
-        status: 200,
-        headers: [("Content-Type", "text/html; charset=utf-8"), ("X-Content-Type-Options", "nosniff")],
-        text: StatusServer.page(StatusText.lines(report())))
-    default: exchange.respond(status: 404, text: "There is /, /status and /metrics.\n")
-    }
-  }
+  /// Leaves the port to the next program.
+  func surrender(to handover: inout Handover) async { await socket.surrender(to: &handover) }
+
+  /// Hangs up and removes the socket's file.
+  func close() { socket.close() }
 
   /// Names come from the registry: anybody's.
   private static func page(_ lines: [String]) -> String {

@@ -3,6 +3,9 @@ internal import SmartStack
 
 /// The names that a service's servers stand under, and what is known of each, whatever becomes of the servers.
 @LoopActor final class DNSNames {
+  /// The original's.
+  static let counters = PollCounters(failed: "synapse.watcher.dns.resolve_failed")
+
   private let nameservers: [Endpoint]
   private var lookUps: [String: NameLookUp] = [:]
 

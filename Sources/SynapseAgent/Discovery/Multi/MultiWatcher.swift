@@ -1,3 +1,4 @@
+internal import AgentRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -13,6 +14,9 @@ internal import SmartStack
   private let patience: Duration
   private let clock: LoopClock
   private let logger: Logger
+  private let statsd: StatsD?
+  /// Whose servers a `sequential` has published last.
+  private var preferred: String?
   private var readings: [String: ServiceSnapshot] = [:]
   private var hasWaited = false
   private var toggle: WatcherToggle?
@@ -29,6 +33,7 @@ internal import SmartStack
     self.patience = patience
     clock = context.clock
     logger = context.logger
+    statsd = context.statsd
     if case .toggle(let configuration) = resolver {
       toggle = WatcherToggle(configuration, service: name, watchers: parts.map(\.name), context: context)
     }
@@ -36,6 +41,7 @@ internal import SmartStack
 
   func run(_ publish: @escaping @LoopActor (ServiceSnapshot) -> Void) async throws {
     self.publish = publish
+    statsd?.increment("synapse.watcher.multi.start")
     let tasks = parts.map { part in
       Task { @LoopActor in
         try await part.watcher.run { [weak self] snapshot in self?.take(snapshot, of: part.name) }
@@ -45,6 +51,7 @@ internal import SmartStack
     toggle?.start { [weak self] in self?.publishIfReady() }
     await untilCancelled()
     self.publish = nil
+    statsd?.increment("synapse.watcher.multi.stop")
     timer.cancel()
     toggle?.stop()
     for task in tasks {
@@ -74,7 +81,17 @@ internal import SmartStack
     guard
       let snapshot = MultiWatcher.resolve(readings, order: order, resolver, chosen: toggle?.chosen, service: name)
     else { return }
+    countSwitch()
     publish?(snapshot)
+  }
+
+  private func countSwitch() {
+    guard case .sequential(let preference) = resolver else { return }
+    let now = preference.first { readings[$0]?.backends.isEmpty == false }
+    defer { preferred = now }
+    guard let now, now != preferred else { return }
+    statsd?.increment(
+      "synapse.watcher.multi.resolver.sequential.switch", tags: ["result:success", "watcher:\(now)"])
   }
 
   /// One service out of the parts' readings: pure.

@@ -1,3 +1,4 @@
+internal import AgentRuntime
 internal import Glibc
 internal import Logging
 internal import Reactor
@@ -16,6 +17,7 @@ internal import YAMLConfig
   private let watchers: [String]
   private let clock: LoopClock
   private let logger: Logger
+  private let statsd: StatsD?
   private var onChange: (@LoopActor () -> Void)?
   private var task: Task<Void, Never>?
   private var trouble: String?
@@ -29,6 +31,7 @@ internal import YAMLConfig
     self.watchers = watchers
     clock = context.clock
     logger = context.logger
+    statsd = context.statsd
     chosen = watchers.contains("primary") ? "primary" : watchers.first
   }
 
@@ -58,17 +61,33 @@ internal import YAMLConfig
       guard !Task.isCancelled else { return }
       if trouble != nil { logger.notice("watcher weights can be read again", [.service: service, .path: place]) }
       trouble = nil
+      count("switch", pick == chosen ? ["result:skip"] : ["result:success", "watcher:\(pick)"])
       if pick == chosen { return }
       chosen = pick
       logger.notice("another watcher counts", [.service: service, .path: place, .state: pick])
       onChange?()
     } catch {
-      if Task.isCancelled || trouble == "\(error)" { return }
+      if Task.isCancelled { return }
+      count(error)
+      if trouble == "\(error)" { return }
       trouble = "\(error)"
       logger.warning(
         "watcher weights cannot be used, the same watcher counts on",
         [.service: service, .path: place, .state: chosen ?? "none", .reason: "\(error)"])
     }
+  }
+
+  private func count(_ error: any Error) {
+    switch error {
+    case WatcherWeights.Problem.noWeight: count("switch", ["result:fail", "reason:zero_sum"])
+    case WatcherWeights.Problem.unknownWatcher: count("switch", ["result:fail", "reason:unknown_watcher"])
+    case is ConfigError: count("fetch_failure", ["reason:parse_error"])
+    default: count("fetch_failure", ["reason:s3_error"])
+    }
+  }
+
+  private func count(_ what: String, _ tags: [String]) {
+    statsd?.increment("synapse.watcher.multi.resolver.s3_toggle.\(what)", tags: tags)
   }
 
   private func bytes() async throws -> [UInt8] {

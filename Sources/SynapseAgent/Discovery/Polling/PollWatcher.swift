@@ -1,3 +1,4 @@
+internal import AgentRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -17,6 +18,8 @@ internal import SmartStack
   private let publication: ServicePublication
   private let clock: LoopClock
   private let logger: Logger
+  private let statsd: StatsD?
+  private let counters: PollCounters
   private var parts: [PolledPart]
   private var states: [String: PartState] = [:]
   private var publish: (@LoopActor (ServiceSnapshot) -> Void)?
@@ -24,8 +27,13 @@ internal import SmartStack
   private var hasPublished = false
 
   /// - Parameter parts: nil when they are not known yet; see ``replace(_:)``.
-  init(service: ServiceConfiguration, schedule: PollSchedule, parts: [PolledPart]?, context: AgentContext) {
+  init(
+    service: ServiceConfiguration, schedule: PollSchedule, parts: [PolledPart]?, counters: PollCounters = .init(),
+    context: AgentContext
+  ) {
     name = service.name
+    self.counters = counters
+    statsd = context.statsd
     self.schedule = schedule
     self.parts = parts ?? []
     areKnown = parts != nil
@@ -79,6 +87,7 @@ internal import SmartStack
       await state.signal.wait()
       if state.isEnded { return }
       let isFirst = state.reading == nil
+      if let asked = counters.asked { statsd?.increment(asked) }
       do {
         let reading = try await part.read()
         if state.isEnded { return }
@@ -107,6 +116,7 @@ internal import SmartStack
 
   private func failed(_ error: any Error, _ part: PolledPart, _ state: PartState) {
     state.failures += 1
+    if let failed = counters.failed { statsd?.increment(failed, tags: ["service_name:\(name)"]) }
     if state.failures == 1 {
       let words: Logger.Message =
         state.reading == nil

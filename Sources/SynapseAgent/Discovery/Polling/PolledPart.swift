@@ -36,6 +36,14 @@ struct PartReading: Equatable, Sendable {
   var generatorConfig: String?
 }
 
+/// The original's counters of one kind of discovery, tagged with the service.
+struct PollCounters: Sendable {
+  /// A question.
+  var asked: String?
+  /// One that was not answered.
+  var failed: String?
+}
+
 /// When parts are asked.
 struct PollSchedule: Equatable, Sendable {
   /// From one answer to the next question.

@@ -32,6 +32,14 @@ public struct ZooKeeperDiscovery: Hashable, Sendable {
   /// `polling_interval_sec`: how often it is read; nil: watched.
   public var pollInterval: Duration?
 
+  /// The ensemble as the original's metrics name it: the first host's name without its domain and last digits.
+  var cluster: String {
+    let host = hosts.min() ?? ""
+    let name = host.prefix { $0 != "." }
+    guard let last = name.lastIndex(where: { !("0"..."9").contains($0) }) else { return host }
+    return String(name[...last])
+  }
+
   /// A directory of nerve's; its own data holds the generator sections.
   public init(hosts: [String], path: String) {
     self.hosts = hosts

@@ -1,3 +1,4 @@
+internal import AgentRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -17,6 +18,7 @@ internal import ZooKeeper
   private let client: ZooKeeperClient
   private let clock: LoopClock
   private let logger: Logger
+  private let statsd: StatsD?
   private let publication: ServicePublication
   private var publish: (@LoopActor (ServiceSnapshot) -> Void)?
 
@@ -24,6 +26,7 @@ internal import ZooKeeper
   /// The names, in the registry's order; nil until they are known.
   private var order: [String]?
   private var unread = 0
+  private var commonLabels: Labels?
   private var generatorConfig: String?
   private var awaitsGeneratorConfig: Bool
   private var hasPublished = false
@@ -49,6 +52,7 @@ internal import ZooKeeper
     self.client = client
     clock = context.clock
     logger = context.logger
+    statsd = context.statsd
     publication = ServicePublication(service: service, context: context)
     awaitsGeneratorConfig = discovery.generatorConfigPath != nil
   }
@@ -71,10 +75,13 @@ internal import ZooKeeper
 
   private func directory(_ event: DirectoryEvent) {
     switch event {
-    case .children(let names): update(names)
+    case .children(let names):
+      count("discovery", ["zk_cluster:\(discovery.cluster)", "zk_path:\(discovery.path)", "service_name:\(name)"])
+      update(names)
     case .missing: update([])
     case .failed(let error):
       // Not knowing is no change: what was published stands.
+      count("children.failed", ["zk_cluster:\(discovery.cluster)", "service_name:\(name)"])
       logger.warning("service cannot be read", [.service: name, .path: discovery.path, .reason: error])
     }
   }
@@ -122,7 +129,9 @@ internal import ZooKeeper
     case .data(let bytes): after = decode(bytes, child, before)
     // It went between the list and the reading; the next list will not have it.
     case .missing: after = Child()
-    case .failed(let error): after = refused(error.description, child, before: before.complaint)
+    case .failed(let error):
+      count("get_child_failed")
+      after = refused(error.description, child, before: before.complaint)
     }
     after.isRead = true
     after.token = before.token
@@ -135,13 +144,17 @@ internal import ZooKeeper
     do throws(RegistrationProblem) {
       return accepted(try discovery.decoding.decode(payload: bytes, name: child), child)
     } catch {
+      count("parse_child_failed")
       return refused(error.description, child, before: before.complaint)
     }
   }
 
   private func accepted(_ decoded: DecodedBackend, _ child: String) -> Child {
     publication.ignore("\(discovery.path)/\(child)", decoded.ignored)
-    return Child(isRead: true, backend: decoded.backend)
+    var backend = decoded.backend
+    // Nearly always the same for all servers of a service: one copy serves them all.
+    if backend.labels == commonLabels { backend.labels = commonLabels } else { commonLabels = backend.labels }
+    return Child(isRead: true, backend: backend)
   }
 
   private func refused(_ reason: String, _ child: String, before: String?) -> Child {
@@ -159,9 +172,15 @@ internal import ZooKeeper
       if !bytes.isEmpty { generatorConfig = String(decoding: bytes, as: UTF8.self) }
     case .missing: break
     case .failed(let error):
+      count("get_config_failed")
       logger.warning("generator sections cannot be read", [.service: name, .path: path, .reason: error])
     }
     publishIfReady()
+  }
+
+  /// The original's counters.
+  private func count(_ what: String, _ tags: [String] = []) {
+    statsd?.increment("synapse.watcher.zk.\(what)", tags: tags)
   }
 
   // MARK: Publishing

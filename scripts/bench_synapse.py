@@ -1,0 +1,154 @@
+"""The parts of scripts/bench that measure synapse: what many services cost, and what a steady client notices."""
+import os
+import re
+import subprocess
+import time
+
+import world
+from world import Trouble, wait_for
+
+WRK_PAUSE_MS = 4
+
+
+def scale(bench, services, servers):
+    """From the start to the whole file, then what nothing and single changes cost."""
+    bench.start_zookeeper()
+    table, prefix = bench.table, f"wide{services}"
+    table.heading(f"synapse, {services:,} services x {servers} servers, over {bench.seconds} s")
+    table.row("", "full file", "CPU", "RSS", "threads")
+    names = {f"{prefix}.s{i}": 22000 + i for i in range(services)}
+    bench.register_many(names, servers)
+    haproxy = world.HAProxy(f"{bench.folder}/{prefix}").start()
+    bench.started.append(haproxy.process)
+    began = time.monotonic()
+    synapse = bench.start_synapse(haproxy, names, f"synapse-{services}")
+    full = FileWatch(haproxy.config)
+    wait_for(f"{services * servers:,} servers in the file", lambda: full.server_lines() >= services * servers, 180,
+             pause=0.01, while_alive=[synapse])
+    complete, last = full.changed_after(began), f"{prefix}.s{services - 1}"
+    wait_for("HAProxy serves the last service", lambda: haproxy.in_rotation(last), 120, while_alive=[synapse])
+    serving = time.monotonic() - began
+    start_cpu = synapse.cpu_seconds()
+    table.row("idle", f"{complete:.2f} s", *bench.cost(synapse))
+    table.row("start to HAProxy serving all of it", f"{serving:.2f} s")
+    table.row("synapse's own CPU until then, and its memory at most", f"{start_cpu:.2f} s", "",
+              f"{synapse.status_field('VmHWM') / 1024:.1f} MB")
+    changes(bench, haproxy, synapse, prefix, services)
+    bench.stop_all()
+    bench.client.delete("/smartstack", recursive=True)
+
+
+def changes(bench, haproxy, synapse, prefix, services):
+    """One new server at a time, with time in between for the file to follow."""
+    session, delays, count = haproxy.session(), [], 20
+    cpu = synapse.cpu_seconds()
+    for i in range(count):
+        service, host = f"{prefix}.s{i * services // count}", f"127.0.4.{1 + i}"
+        began = time.monotonic()
+        bench.register(service, host)
+        wait_for("the new server is in HAProxy",
+                 lambda: f"new_{host}:8080" in session.in_rotation(service), pause=0.0002)
+        delays.append(time.monotonic() - began)
+    bench.table.row("", "p50", "p99", "max", "changes")
+    bench.table.times("znode created to server in HAProxy, at this size", delays)
+    time.sleep(12)
+    bench.table.row("CPU of one such change, the file included",
+                    f"{1000 * (synapse.cpu_seconds() - cpu) / count:.1f} ms")
+
+
+class FileWatch:
+    """Reads a file only when it is another one than before."""
+
+    def __init__(self, path):
+        self.path, self.seen, self.lines = path, None, 0
+
+    def server_lines(self):
+        try:
+            status = os.stat(self.path)
+            if self.seen is None or status.st_mtime_ns != self.seen.st_mtime_ns or status.st_ino != self.seen.st_ino:
+                self.seen = status
+                with open(self.path, "rb") as file:
+                    self.lines = file.read().count(b"\tserver ")
+        except OSError:
+            pass
+        return self.lines
+
+    def changed_after(self, began):
+        """When it became what it is: the candidate is renamed, which sets the time of its status."""
+        return time.monotonic() - began - (time.time() - self.seen.st_ctime)
+
+
+# --- a steady client --------------------------------------------------------------------------------------------
+
+def load(bench, rate=20, pool=200, port=21500):
+    """Requests at a constant rate while servers come and go, and weights change."""
+    bench.start_zookeeper()
+    table, service = bench.table, "load.main"
+    table.heading(f"{pool} servers that come and go, {rate} of each per second, and a weight per second, "
+                  f"over {bench.seconds} s")
+    table.row("", "requests/s", "p50", "p99", "failed")
+    bench.start_server("0.0.0.0", 8080)
+    haproxy = world.HAProxy(f"{bench.folder}/load").start()
+    bench.started.append(haproxy.process)
+    synapse = bench.start_synapse(haproxy, {service: port}, "synapse-load", use_nerve_weights=True)
+    steady = [bench.register(service, f"127.0.6.{1 + i}", "steady") for i in range(4)]
+    wait_for("HAProxy serves it", lambda: len(haproxy.in_rotation(service)) == 4, while_alive=[synapse])
+    reloads, cpu = haproxy.reloads(), synapse.cpu_seconds()
+    clients = [client(bench, port, anew) for anew in (False, True)]
+    begun, done = time.monotonic(), come_and_go(bench, service, steady, rate, pool)
+    used = (synapse.cpu_seconds() - cpu) / (time.monotonic() - begun)
+    failed = 0
+    for what, one in zip(("keep-alive, 8 connections", "a new connection for each request, 8"), clients):
+        rate, p50, p99, lost = outcome(one)
+        table.row(what, f"{rate:,.0f}", p50, p99, lost)
+        failed += lost
+    table.row("servers that came and went, weights changed, of synapse's CPU", done[0], done[1], f"{100 * used:.1f} %")
+    table.row("requests that failed, reloads of HAProxy", failed, haproxy.reloads() - reloads)
+    bench.stop_all()
+    bench.client.delete("/smartstack", recursive=True)
+
+
+def come_and_go(bench, service, steady, rate, pool):
+    """One comes and one goes at each step, half of the pool is there at any time."""
+    there, came, weights = [], 0, 0
+    begun = time.monotonic()
+    while (now := time.monotonic()) < begun + bench.seconds:
+        number = came % pool
+        there.append(bench.register(service, f"127.0.7.{1 + number}", f"guest{number}"))
+        if len(there) > pool // 2:
+            bench.client.delete(there.pop(0))
+        came += 1
+        if now - begun > weights + 1:
+            weights += 1
+            path = steady[weights % len(steady)]
+            bench.client.set(path, bench.payload(f"127.0.6.{1 + weights % len(steady)}", "steady",
+                                                 weight=5 + weights % 10))
+        time.sleep(max(0.0, begun + came / rate - time.monotonic()))
+    for path in there:
+        bench.client.delete(path)
+    return came, weights
+
+
+def client(bench, port, anew):
+    """wrk for a little longer than the changes last; each connection pauses between its requests."""
+    script = f"{bench.folder}/pause.lua"
+    with open(script, "w") as file:
+        file.write(f"function delay() return {WRK_PAUSE_MS} end\n")
+    headers = ["-H", "Connection: close"] if anew else []
+    return subprocess.Popen(
+        ["wrk", "-t1", "-c8", f"-d{bench.seconds + 1}s", "--latency", "-s", script, *headers,
+         f"http://{world.SYNAPSE_ADDRESS}:{port}/"], stdout=subprocess.PIPE, text=True)
+
+
+def outcome(process):
+    """(requests/s, p50, p99, failed) of a wrk."""
+    text, _ = process.communicate(timeout=60)
+    found = {key: re.search(pattern, text) for key, pattern in (
+        ("rate", r"Requests/sec:\s+([\d.]+)"), ("p50", r"50%\s+(\S+)"), ("p99", r"99%\s+(\S+)"))}
+    if not all(found.values()):
+        raise Trouble(f"wrk said:\n{text}")
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    failed = sum(map(int, errors.groups())) if errors else 0
+    return (float(found["rate"].group(1)), found["p50"].group(1), found["p99"].group(1),
+            failed + (int(wrong.group(1)) if wrong else 0))
