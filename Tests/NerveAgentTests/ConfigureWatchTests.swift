@@ -138,31 +138,4 @@ import Testing
     _ = await host.run()
     #expect(try #require(Files.modificationTime(host.options.configuration)) > 1_600_000_000)
   }
-
-  @Test @LoopActor func aBurstIsOneWakeUp() async throws {
-    let clock = LoopClock.manual()
-    let bell = ChangeBell(clock: clock)
-    var wakeUps = 0
-    let waiting = Task { @LoopActor in
-      for _ in 0..<2 {
-        await bell.wait()
-        wakeUps += 1
-      }
-    }
-    await Task.yield()
-    for _ in 0..<5 {
-      bell.ring()
-      clock.advance(by: .milliseconds(9))
-      #expect(wakeUps == 0)
-    }
-    clock.advance(by: .milliseconds(1))
-    try await eventually("the end of the burst") { wakeUps == 1 }
-    for _ in 0..<12 {
-      bell.ring()
-      clock.advance(by: .milliseconds(9))
-    }
-    try await eventually("the end of patience") { wakeUps == 2 }
-    await waiting.value
-    #expect(wakeUps == 2)
-  }
 }

@@ -16,8 +16,6 @@ struct Candidate: Equatable, Sendable {
   var warnings: [String]
   /// Local services that were listed.
   var serviceCount: Int
-  /// Every file and directory that was asked for.
-  var paths: Set<String> = []
 }
 
 /// What the answers of the sources come to on this host, without writing anything. Blocks, as files do.
