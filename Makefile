@@ -1,7 +1,7 @@
 # The two commands for a newcomer:  make test   make demo
 # Every target installs what it needs from Debian first (scripts/install-dependencies; nothing to do: 0.3 s).
 #
-#   make test         check, build, recorded cases, unit to integration tests; what .ci/run runs
+#   make test         check, build, recorded cases, set-ups, unit to integration tests; what .ci/run runs
 #   make demo         the whole path on this machine, narrated; make demo KEEP=1 leaves it running to play with
 #   make build        .build/release/nerve and .build/release/synapse
 #   make check        formatter, layers, banned calls, lengths, shell scripts
@@ -31,7 +31,7 @@ TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT)
 SHELL_SCRIPTS := scripts/install-dependencies .ci/run
-PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench soak *.py) $(addprefix Tests/Conformance/,run *.py)
+PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style demo bench soak *.py) $(addprefix Tests/Conformance/,run *.py) $(addprefix Tests/SetUps/,run *.py)
 
 .PHONY: help dependencies build check test unit conformance demo bench test-tsan test-asan fuzz format clean
 
@@ -63,6 +63,7 @@ check: dependencies
 test: check
 	@swift build --build-tests $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
+	Tests/SetUps/run --bindir .build/debug
 	# Of a failed run the failures once more at the end: who sees the last lines only is to know what it was.
 	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then
 	  echo; grep -a '^✘' .build/test.log | cut -c 1-1000

@@ -225,15 +225,15 @@ def exchange(address, text, timeout=5):
 # --- ZooKeeper --------------------------------------------------------------------------------------------------
 
 class ZooKeeperServer:
-    """One standalone ZooKeeper on 127.0.0.1:2181 of this world."""
+    """One standalone ZooKeeper on 127.0.0.1:2181 of this world, or on all its addresses."""
 
     address = "127.0.0.1:2181"
 
-    def __init__(self, folder, tick_ms=2000, max_session_ms=None):
+    def __init__(self, folder, tick_ms=2000, max_session_ms=None, bind="127.0.0.1"):
         self.folder, self.process = folder, None
         os.makedirs(folder + "/data", exist_ok=True)
         settings = [
-            f"tickTime={tick_ms}", f"dataDir={folder}/data", "clientPort=2181", "clientPortAddress=127.0.0.1",
+            f"tickTime={tick_ms}", f"dataDir={folder}/data", "clientPort=2181", f"clientPortAddress={bind}",
             "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*", "preAllocSize=1024"]
         if max_session_ms:
             settings.append(f"maxSessionTimeout={max_session_ms}")

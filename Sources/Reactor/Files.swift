@@ -74,6 +74,32 @@ public enum Files {
     }
   }
 
+  /// Whether a file has exactly these bytes; takes no memory in proportion.
+  public static func holds(_ path: String, _ bytes: [UInt8]) throws(FileError) -> Bool {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    defer { close(descriptor) }
+    if let stamp = FileStamp(descriptor: descriptor), stamp.size != bytes.count { return false }
+    var offset = 0
+    var code: Int32 = 0
+    let isSame = withUnsafeTemporaryAllocation(byteCount: 256 << 10, alignment: 1) { buffer in
+      bytes.withUnsafeBytes { bytes in
+        while true {
+          let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+          if count < 0, errno == EINTR { continue }
+          if count < 0 { code = errno }
+          if count <= 0 { return offset == bytes.count }
+          guard offset + count <= bytes.count, let place = buffer.baseAddress, let other = bytes.baseAddress,
+            memcmp(place, other + offset, count) == 0
+          else { return false }
+          offset += count
+        }
+      }
+    }
+    if code != 0 { throw FileError("read", path, code: code) }
+    return isSame
+  }
+
   /// The names in a directory, sorted, without `.` and `..`.
   public static func list(_ directory: String) throws(FileError) -> [String] {
     guard let stream = opendir(directory) else { throw FileError("list", directory, code: errno) }

@@ -132,17 +132,17 @@ internal import YAMLConfig
     let bytes = candidate.bytes
     let file = GeneratedFile(path: options.configuration)
     // One that cannot be read is replaced.
-    let previous = try? await BlockingWork.run { try file.current() }
-    let isChanged = !GeneratedFile.areSame(previous, bytes)
+    let standing = (try? await BlockingWork.run { try file.standing(bytes) }) ?? .different
+    let isChanged = standing != .same
     let reloader = NerveReloader(options: options, instanceID: candidate.instanceID, clock: clock)
     let step = reloader.plan(isChanged: isChanged || file.isPending)
     switch mode {
     case .diff(let inColor):
-      outcome.output = try await BlockingWork.run { file.diff(bytes, before: previous, inColor: inColor) }
+      outcome.output = try await BlockingWork.run { file.diff(bytes, inColor: inColor) }
     case .dryRun:
       outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "would change")); \(step)\n"
     case .write:
-      try await put(bytes, in: file, before: previous)
+      try await put(bytes, in: file, standing)
       try await reloader.run(step)
       if file.isPending { try file.settle() }
       if isChanged || !candidate.leftOut.isEmpty || step != .nothing {
@@ -161,13 +161,11 @@ internal import YAMLConfig
 
   /// Puts the file in place, after the program that was asked for had a look at it. What is there already is only
   /// touched: monitoring goes by the file's age.
-  private func put(_ bytes: [UInt8], in file: GeneratedFile, before: [UInt8]?) async throws {
+  private func put(_ bytes: [UInt8], in file: GeneratedFile, _ standing: GeneratedFile.Standing) async throws {
     let (path, touches) = (options.configuration, options.touchesUnchanged)
-    let isChanged = !GeneratedFile.areSame(before, bytes)
-    if !isChanged, !touches { return }
+    if standing == .same, !touches { return }
     guard let executable = options.nerveExecutable else {
-      _ = try await BlockingWork.run { try file.update(bytes, before: before, touches: touches, sync: false) }
-      return
+      return try await BlockingWork.run { try file.update(bytes, standing, touches: touches, sync: false) }
     }
     let candidate = path + ".tmp"
     try await BlockingWork.run { try AtomicFile.write(bytes, to: candidate, mode: 0o644, sync: false) }
@@ -183,7 +181,7 @@ internal import YAMLConfig
           "`\(executable) -c \(candidate) -k` refuses the candidate with \(result.status)\(result.lastWords); "
           + "\(path) stays as it was")
     }
-    if isChanged { try file.announce() }
+    if standing != .same { try file.announce() }
     guard rename(candidate, path) == 0 else { throw FileError("rename", candidate, code: errno) }
   }
 

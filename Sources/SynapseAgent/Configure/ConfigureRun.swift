@@ -109,25 +109,28 @@ public struct ConfigureOptions: Sendable {
     let file = GeneratedFile(path: made.options.output)
     let bytes = made.bytes
     if options.mode.isDry { return try await compare(file, made) }
-    let change = try await BlockingWork.run { try file.update(bytes, before: try file.current()) }
-    switch change {
-    case .none: break
-    case .made: say("\(file.path) is new, with \(made.namespaceCount) namespaces")
-    case .replaced: say("\(file.path) has changed, \(made.namespaceCount) namespaces")
+    let standing = try await BlockingWork.run {
+      let standing = try file.standing(bytes)
+      try file.update(bytes, standing)
+      return standing
+    }
+    switch standing {
+    case .same: break
+    case .missing: say("\(file.path) is new, with \(made.namespaceCount) namespaces")
+    case .different: say("\(file.path) has changed, \(made.namespaceCount) namespaces")
     }
     if file.isPending {
       try await tellSynapse(made.options)
       try file.settle()
     }
-    if case .none = change { return false }
-    return true
+    return standing != .same
   }
 
   private func compare(_ file: GeneratedFile, _ made: ConfigurationMaker.Result) async throws -> Bool {
-    let before = try await BlockingWork.run { try file.current() }
-    if GeneratedFile.areSame(before, made.bytes) { return false }
+    let bytes = made.bytes
+    if try await BlockingWork.run({ try file.standing(bytes) }) == .same { return false }
     if case .diff(let inColor) = options.mode {
-      show(try await BlockingWork.run { file.diff(made.bytes, before: before, inColor: inColor) })
+      show(try await BlockingWork.run { file.diff(bytes, inColor: inColor) })
     } else {
       show("\(file.path) would change, \(made.namespaceCount) namespaces; \(reloadPlan(made.options))\n")
     }
