@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct ConfigureWatchTests {
   /// Runs `body` beside a watch on the host; gives it the lines the watch says.
-  @LoopActor private static func watching(
+  @LoopActor static func watching(
     _ host: ConfigureFixture, _ body: @LoopActor (@LoopActor () -> [String]) async throws -> Void
   ) async throws {
     var lines: [String] = []

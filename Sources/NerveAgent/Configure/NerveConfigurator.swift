@@ -23,8 +23,10 @@ internal import YAMLConfig
   /// What the last candidate was made of, even if that failed.
   private(set) var attemptedPaths: Set<String> = []
 
-  /// Documents of the last run, for one that stays.
-  private var memory: DocumentMemory?
+  /// Of the last run, for one that stays.
+  private(set) var memory: (documents: DocumentMemory, accepted: AcceptedEntries)?
+  /// How long a file must have been left alone to be remembered.
+  var settling = FileStamp.settling
   private var identity: (host: HostIdentity, at: LoopClock.Instant)?
 
   /// A name server is not asked for this host's address with every event.
@@ -35,7 +37,7 @@ internal import YAMLConfig
   public init(options: ConfigureOptions, clock: LoopClock = .system, remembers: Bool = false) {
     self.options = options
     self.clock = clock
-    memory = remembers ? DocumentMemory() : nil
+    memory = remembers ? (DocumentMemory(), AcceptedEntries()) : nil
   }
 
   /// One run, from sources to nerve.
@@ -78,20 +80,23 @@ internal import YAMLConfig
     of answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>
   ) async throws -> Candidate {
     let listeners = try await EnvoyListeners.ask(adminPort: options.envoyAdminPort)
-    let (options, sources, memory) = (options, options.sources, memory)
+    let (options, sources, memory, settling) = (options, options.sources, memory, settling)
     let (result, files) = try await BlockingWork.run {
-      let files = SourceFiles(memory: memory ?? DocumentMemory())
+      let files = SourceFiles(memory: memory?.documents ?? DocumentMemory(), settling: settling)
       let previous = try? Files.read(options.configuration, limit: SourceReader.longestAnswer)
-      let maker = CandidateMaker(options: options, host: host, listeners: listeners, previous: previous)
+      let maker = CandidateMaker(
+        options: options, host: host, listeners: listeners, previous: previous,
+        accepted: memory?.accepted ?? AcceptedEntries())
       let result = Result {
         let local = try maker.localServices(Array(zip(sources, answers)).map { (source: $0, answer: $1) }, files)
         return try maker.make(local, files)
       }
       return (result, (paths: files.paths, memory: files.memory))
     }
-    if memory != nil { self.memory = files.memory }
     attemptedPaths = files.paths.union(early)
-    return try result.get()
+    let candidate = try result.get()
+    if memory != nil { self.memory = (files.memory, candidate.accepted) }
+    return candidate
   }
 
   /// A reader of sources, and the files that were read to make it.
@@ -142,9 +147,16 @@ internal import YAMLConfig
     case .dryRun:
       outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "would change")); \(step)\n"
     case .write:
-      try await put(bytes, in: file, standing)
-      try await reloader.run(step)
-      if file.isPending { try file.settle() }
+      do {
+        try await put(bytes, in: file, standing)
+        try await reloader.run(step)
+        if file.isPending { try file.settle() }
+      } catch {
+        // What is wrong with the services is said all the same.
+        outcome.problems.append("\(error)")
+        outcome.status = mode.failure
+        return outcome
+      }
       if isChanged || !candidate.leftOut.isEmpty || step != .nothing {
         outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "changed")); \(step)\n"
       }
