@@ -1,5 +1,4 @@
 import AgentRuntime
-import Glibc
 import Reactor
 import TestSupport
 import Testing
@@ -29,7 +28,7 @@ import Testing
     }
   }
 
-  @LoopActor private static func host() throws -> ConfigureFixture {
+  @LoopActor static func host() throws -> ConfigureFixture {
     let host = try ConfigureFixture(["labels/web.main8000": "{x: y}", "list": #"[["api.main", {"port": 81}]]"#])
     host.options.sources += [.file(host.directory.path + "/list"), .mesos(url: "http://127.0.0.1:1")]
     try host.directory.write(#"{"cluster": "west", "register_marathon_services": false}"#, to: "paasta/cluster.json")
@@ -78,30 +77,5 @@ import Testing
       try host.directory.write("8001", to: "soa/web/port")
       try await eventually("changes count again") { host.names.contains("web.main.s:10.0.0.1.8001") }
     }
-  }
-
-  /// The program itself, under an account that may not read the file.
-  @Test(arguments: [("soa/location_mapping.json", Int32(1)), ("soa/web/smartstack.yaml", 3)])
-  @LoopActor func aFileThatMayNotBeRead(_ file: String, _ status: Int32) async throws {
-    let host = try ConfigureBadInputTests.host()
-    let root = host.directory.path
-    #expect(await host.run().status == 0)
-    let before = host.configuration
-    #expect(chmod(root, 0o777) == 0 && chmod("\(root)/\(file)", 0) == 0)
-    #expect(chmod("\(root)/nerve.conf.json", 0o666) == 0)
-    let options = [
-      "--services-source", "static:\(root)/static", "--services-source", "file:\(root)/list", "--soa-dir",
-      "\(root)/soa", "--location-dir", "\(root)/etc", "--zk-topology-dir", "\(root)/zookeeper", "--labels-dir",
-      "\(root)/labels", "--nerve-config-path", "\(root)/nerve.conf.json", "--heartbeat-path", "\(root)/heartbeat",
-      "--host-address", "10.0.0.1", "--reload", "none",
-    ]
-    let other = geteuid() == 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"]
-    let result = try await ChildProcess.run(
-      "/usr/bin/\(other[0])", other.dropFirst() + [BuiltProgram.path("nerve"), "configure_nerve"] + options,
-      deadline: .seconds(60))
-    let said = String(decoding: result.errorOutput, as: UTF8.self)
-    #expect(result.status == .exited(status), "\(said)")
-    #expect(said.contains("\(root)/\(file): open: Permission denied"), "\(said)")
-    #expect(host.configuration == before)
   }
 }

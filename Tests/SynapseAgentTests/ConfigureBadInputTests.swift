@@ -1,7 +1,5 @@
 import AgentRuntime
-import Glibc
 import Reactor
-import SmartStack
 import TestSupport
 import Testing
 
@@ -28,7 +26,7 @@ import Testing
     }
   }
 
-  @LoopActor private static func host() throws -> ConfigureWorld {
+  @LoopActor static func host() throws -> ConfigureWorld {
     let host = try ConfigureWorld([
       "web/smartstack.yaml": "main: {proxy_port: 20001}\n", "web/service.yaml": "deploy_group: x\n",
     ])
@@ -73,59 +71,5 @@ import Testing
     try await eventually("changes count again") { host.read("synapse.conf.json").contains("\"20002\"") }
     loop.stop()
     await running.value
-  }
-
-  /// The program itself, under an account that may not read the file.
-  @Test(arguments: [("zookeeper.yaml", Int32(1)), ("soa/web/smartstack.yaml", 3)])
-  @LoopActor func aFileThatMayNotBeRead(_ file: String, _ status: Int32) async throws {
-    let host = try ConfigureBadInputTests.host()
-    #expect(await Said().run(host).perform().status == 0)
-    let before = host.read("synapse.conf.json")
-    #expect(chmod(host.path, 0o777) == 0 && chmod("\(host.path)/\(file)", 0) == 0)
-    #expect(chmod("\(host.path)/synapse.conf.json", 0o666) == 0)
-    let other = geteuid() == 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"]
-    let result = try await ChildProcess.run(
-      "/usr/bin/\(other[0])", other.dropFirst() + ConfigureBadInputTests.command(host),
-      environment: ConfigureBadInputTests.environment(host), deadline: .seconds(60))
-    let said = String(decoding: result.errorOutput, as: UTF8.self)
-    #expect(result.status == .exited(status), "\(said)")
-    #expect(said.contains("\(host.path)/\(file): open: Permission denied"), "\(said)")
-    #expect(host.read("synapse.conf.json") == before)
-  }
-
-  /// On a host without the package's address, and after the command that the sentence names.
-  @Test @LoopActor func theAddressOfThePackage() async throws {
-    let host = try ConfigureBadInputTests.host()
-    try host.putOptions(["bind_addr": "169.254.255.254"])
-    let script = """
-      ip link set lo up
-      "$@" 2> \(host.path)/first || exit 10
-      eval "$(sed -n 's/.*interface: \\(ip address add [^(]*\\).*/\\1/p' \(host.path)/first)" || exit 11
-      exec "$@"
-      """
-    let user = geteuid() == 0 ? [] : ["--map-root-user"]
-    let result = try await ChildProcess.run(
-      "/usr/bin/unshare", ["--net"] + user + ["/bin/sh", "-c", script, "sh"] + ConfigureBadInputTests.command(host),
-      environment: ConfigureBadInputTests.environment(host), deadline: .seconds(60))
-    #expect(result.status == .exited(0), "\(String(decoding: result.errorOutput, as: UTF8.self))")
-    let sentence =
-      "warning: bind_addr 169.254.255.254 is on no interface of this host, so HAProxy cannot listen there; give it to "
-      + "the loopback interface: ip address add 169.254.255.254/32 dev lo (with the package: systemctl start "
-      + "smartstack-yocalhost)"
-    #expect(host.read("first").contains(sentence))
-    #expect(!String(decoding: result.errorOutput, as: UTF8.self).contains("bind_addr"))
-  }
-
-  private static func command(_ host: ConfigureWorld) -> [String] {
-    [
-      BuiltProgram.path("synapse"), "configure_synapse", "--location-dir", host.inputs.locations, "--reload", "none",
-    ]
-  }
-
-  private static func environment(_ host: ConfigureWorld) -> [String: String] {
-    [
-      "SYNAPSE_TOOLS_CONFIG_PATH": host.inputs.toolOptions, "SOA_DIR": host.inputs.services,
-      "ENVOY_MIGRATION_CONFIG_PATH": host.inputs.envoyMigration, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-    ]
   }
 }

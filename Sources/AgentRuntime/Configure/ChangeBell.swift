@@ -3,7 +3,7 @@ public import Reactor
 /// Wakes one waiting task a moment after things changed: a burst of changes is one.
 @LoopActor public final class ChangeBell {
   /// Without a further change for this long, a burst is over…
-  static let quiet = Duration.milliseconds(10)
+  static let quiet = Duration.milliseconds(5)
   /// …and even if changes go on, nobody waits longer than this.
   static let patience = Duration.milliseconds(100)
 
