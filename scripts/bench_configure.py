@@ -215,7 +215,7 @@ def measure_chain(bench, nerve, folder, changes):
     for what, before in (("Mesos runs it, known as starting (asked each 0.1 s)", starting(full)),
                          ("Mesos runs it, unannounced (asked each 1 s)", fewer)):
         delays = []
-        for number in range(30):
+        for number in range(min(changes, 30)):
             agent.body = json.dumps(before).encode()
             gone(service)
             time.sleep(1.1 + number % 7 * 0.03)  # seen by then; not always the same moment between two questions

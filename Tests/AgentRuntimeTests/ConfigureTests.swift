@@ -36,10 +36,12 @@ import Testing
     let directory = TemporaryDirectory()
     let clock = LoopClock.manual()
     var turns = 0
-    let resident = ResidentRun(refresh: .seconds(60), clock: clock, say: { _ in }) {
-      turns += 1
-      return [directory.path + "/file"]
-    }
+    let resident = ResidentRun(
+      refresh: .seconds(60), clock: clock, say: { _ in },
+      turn: {
+        turns += 1
+        return [directory.path + "/file"]
+      })
     let running = Task { @LoopActor in await resident.run() }
     // The directory is watched from the first run on; what happened before is looked at once more.
     try await eventually("the first run and the one for the new watch") {
