@@ -1,7 +1,7 @@
 # The two commands for a newcomer:  make test   make demo
 # Every target installs what it needs from Debian first (scripts/install-dependencies; nothing to do: 0.3 s).
 #
-#   make test         check, build, recorded cases, examples, unit to integration tests; what .ci/run runs
+#   make test         check, build, recorded cases, set-ups, examples, unit to integration tests; what .ci/run runs
 #   make demo         the whole path on this machine, narrated; make demo KEEP=1 leaves it running to play with
 #   make build        .build/release/nerve and .build/release/synapse
 #   make check        formatter, layers, banned calls, lengths, scripts, documents against sources, alert rules
@@ -38,7 +38,7 @@ SHELL_SCRIPTS := scripts/install-dependencies scripts/newer-package .ci/run pack
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
 PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style check-docs demo bench soak examples package-test *.py) \
-  $(addprefix packaging/,manpages completions commands.py) $(addprefix Tests/Conformance/,run *.py) \
+  $(addprefix packaging/,manpages completions commands.py) $(addprefix Tests/Conformance/,run *.py) $(addprefix Tests/SetUps/,run *.py) \
   examples/discovery-only/etc/synapse/tell-daemon
 
 .PHONY: help dependencies build products deb test-package check test unit conformance examples demo bench test-tsan test-asan \
@@ -75,6 +75,7 @@ check: dependencies
 test: check
 	@swift build --build-tests $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
+	Tests/SetUps/run --bindir .build/debug
 	scripts/examples --bindir .build/debug
 	# Of a failed run the failures once more at the end: who sees the last lines only is to know what it was.
 	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then

@@ -69,7 +69,8 @@ let package = Package(
       dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", "SmartStack", logging, arguments],
       swiftSettings: strict),
     .executableTarget(
-      name: "synapse", dependencies: ["SynapseAgent", "Reactor", logging, arguments], swiftSettings: strict),
+      name: "synapse", dependencies: ["SynapseAgent", "AgentRuntime", "Reactor", logging, arguments],
+      swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.
     .executableTarget(

@@ -2,6 +2,7 @@
 import http.server
 import json
 import os
+import subprocess
 import threading
 import time
 
@@ -84,19 +85,19 @@ class Agent:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
 
-def arguments(folder):
+def arguments(folder, address="10.0.0.1", reload="none"):
     return [
         "configure_nerve", "--services-source", f"mesos:http://127.0.0.1:{AGENT_PORT}", "--services-source",
         f"static:{folder}/static", "--soa-dir", f"{folder}/soa", "--location-dir", f"{folder}/etc", "--paasta-dir",
         f"{folder}/paasta", "--zk-topology-dir", f"{folder}/zookeeper", "--labels-dir", f"{folder}/labels",
         "--nerve-config-path", f"{folder}/nerve.conf.json", "--heartbeat-path", f"{folder}/heartbeat",
-        "--host-address", "10.0.0.1", "--reload", "none"]
+        "--host-address", address, "--reload", reload]
 
 
 def run_once(argv, environment=os.environ):
     """Seconds, seconds of CPU and bytes at most of one run."""
     start = time.monotonic()
-    pid = os.posix_spawn(argv[0], argv, environment)
+    pid = os.posix_spawn(argv[0], argv, environment, file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
     _, status, usage = os.wait4(pid, 0)
     if status != 0:
         raise Trouble(f"{' '.join(argv[:2])} ended with {status}")
@@ -142,8 +143,88 @@ def measure_nerve(bench, nerve, folder, changes):
     table.row("--watch at rest", *bench.cost(process)[:2])
 
 
+def starting(state):
+    """The same, but its last task is about to run."""
+    changed = json.loads(json.dumps(state))
+    changed["frameworks"][0]["executors"][-1]["tasks"][0]["state"] = "TASK_STAGING"
+    return changed
+
+
+def measure_chain(bench, nerve, folder, changes):
+    """From a task's event to its znode: configure_nerve --watch, nerve with its hacheck, ZooKeeper, healthy tasks."""
+    for place in ("/run", "/var/spool"):  # the usual paths, this world's own
+        subprocess.run(["mount", "-t", "tmpfs", "bench", place], check=True)
+    write_host(folder)
+    put(f"{folder}/zookeeper/infrastructure/s.yaml", "[[127.0.0.1, 2181]]")
+    put(f"{folder}/soa/service_1500/port", f"{31000 + TASKS}")
+    bench.start_zookeeper()
+    bench.start_server("127.0.0.1", 31000, ports=TASKS + 1)
+    full, fewer = agent_state(TASKS), agent_state(TASKS - 1)
+    agent = Agent(fewer)
+    argv = [nerve, *arguments(folder, "127.0.0.1", "auto")]
+    run_once([*argv[:-1], "none"])
+    agents = [bench.start(nerve, "-c", f"{folder}/nerve.conf.json", name="nerve_chain")]
+    wait_for("all tasks are registered", lambda: len(bench.zookeeper.ephemerals()) == TASKS - 1, 120, while_alive=agents)
+    agents.append(bench.start(*argv, "--watch", name="configure_nerve_chain"))
+    wait_for("the watch has settled", lambda: agents[1].cpu_seconds() > 0.02 and at_rest(agents[1]), 30, while_alive=agents)
+
+    service = f"service_{TASKS - 1}.main"
+    for name in ("service_1500.main", service):
+        bench.client.ensure_path(f"/smartstack/global/{name}")
+
+    def registered(service, event):
+        """Seconds from the event to the znode, as another client of ZooKeeper sees it."""
+        seen, moment = threading.Event(), []
+
+        def look(_=None):
+            if bench.client.get_children(f"/smartstack/global/{service}", watch=look) and not moment:
+                moment.append(time.monotonic())
+                seen.set()
+
+        look()
+        began = event()
+        if not seen.wait(30):
+            raise Trouble(f"{service} is not registered within 30 s")
+        return moment[0] - began
+
+    def gone(service):
+        wait_for(f"{service} is not registered", lambda: not bench.client.get_children(f"/smartstack/global/{service}"))
+        time.sleep(0.2)
+
+    def file_event():
+        # Made elsewhere: a file in the making would be a service of its own.
+        put(f"{folder}/listed", '{"namespaces": ["main"]}')
+        os.rename(f"{folder}/listed", f"{folder}/static/service_1500")
+        return time.monotonic()
+
+    def agent_event():
+        agent.body = json.dumps(full).encode()
+        return time.monotonic()
+
+    table = bench.table
+    table.heading(f"a task's event until its znode, beside {TASKS - 1} tasks, {SERVICES} services{'':>14}p50{'':>13}p99{'':>13}max{'':>11}runs")
+    delays, cpu = [], [agent.cpu_seconds() for agent in agents]
+    for _ in range(changes):
+        delays.append(registered("service_1500.main", file_event))
+        os.unlink(f"{folder}/static/service_1500")
+        gone("service_1500.main")
+    table.times("a file lists it (an event)", delays)
+    for process, before in zip(agents, cpu):
+        # Twice as many events: what was listed goes again.
+        table.row(f"  CPU of {'configure_nerve' if process is agents[1] else 'nerve'} for each", f"{1000 * (process.cpu_seconds() - before) / (2 * changes):.1f} ms")
+    for what, before in (("Mesos runs it, known as starting (asked each 0.1 s)", starting(full)),
+                         ("Mesos runs it, unannounced (asked each 1 s)", fewer)):
+        delays = []
+        for number in range(min(changes, 30)):
+            agent.body = json.dumps(before).encode()
+            gone(service)
+            time.sleep(1.1 + number % 7 * 0.03)  # seen by then; not always the same moment between two questions
+            delays.append(registered(service, agent_event))
+        table.times(what, delays)
+
+
 def measure_synapse(bench, synapse, folder, changes):
-    """Every run reads all files; the watch, too, reads them all again for each change."""
+    """A single run reads all files; the watch knows those again that did not change."""
     table = bench.table
     table.heading(f"configure_synapse, {SERVICES} services in soa-configs{'':>29}p50{'':>13}p99{'':>13}max{'':>11}runs")
     write_host(folder)

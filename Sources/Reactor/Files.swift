@@ -42,16 +42,23 @@ public enum Files {
   /// The whole file.
   /// - Parameter limit: more bytes are an error, so that no file exhausts memory.
   public static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
+    try readWithStamp(path, limit: limit).bytes
+  }
+
+  /// The same, and which state of the file was read; nil for what is no regular file.
+  public static func readWithStamp(
+    _ path: String, limit: Int
+  ) throws(FileError) -> (bytes: [UInt8], stamp: FileStamp?) {
     // Not blocking, so that a pipe put in a file's place cannot hold the agent up.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
     defer { close(descriptor) }
-    var status = stat()
-    let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    // Taken before the bytes: what changes meanwhile has another stamp from then on.
+    let stamp = FileStamp(descriptor: descriptor)
     var bytes: [UInt8] = []
     while true {
       // One byte more than the file has, so that one call reads it and finds its end.
-      let wanted = isFile && bytes.isEmpty ? max(512, min(Int(status.st_size), 64 << 10) + 1) : 64 << 10
+      let wanted = bytes.isEmpty ? stamp.map { max(512, min($0.size, limit) + 1) } ?? 64 << 10 : 64 << 10
       let room = min(wanted, limit - bytes.count + 1)
       var code: Int32 = 0
       let piece = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
@@ -63,8 +70,34 @@ public enum Files {
       guard code == 0 else { throw FileError("read", path, code: code) }
       if bytes.isEmpty { bytes = piece } else { bytes += piece }
       guard bytes.count <= limit else { throw FileError("read", path, reason: "it is longer than \(limit) bytes") }
-      if piece.isEmpty || isFile && piece.count < room { return bytes }
+      if piece.isEmpty || stamp != nil && piece.count < room { return (bytes, stamp) }
     }
+  }
+
+  /// Whether a file has exactly these bytes; takes no memory in proportion.
+  public static func holds(_ path: String, _ bytes: [UInt8]) throws(FileError) -> Bool {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    defer { close(descriptor) }
+    if let stamp = FileStamp(descriptor: descriptor), stamp.size != bytes.count { return false }
+    var offset = 0
+    var code: Int32 = 0
+    let isSame = withUnsafeTemporaryAllocation(byteCount: 256 << 10, alignment: 1) { buffer in
+      bytes.withUnsafeBytes { bytes in
+        while true {
+          let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+          if count < 0, errno == EINTR { continue }
+          if count < 0 { code = errno }
+          if count <= 0 { return offset == bytes.count }
+          guard offset + count <= bytes.count, let place = buffer.baseAddress, let other = bytes.baseAddress,
+            memcmp(place, other + offset, count) == 0
+          else { return false }
+          offset += count
+        }
+      }
+    }
+    if code != 0 { throw FileError("read", path, code: code) }
+    return isSame
   }
 
   /// The names in a directory, sorted, without `.` and `..`.

@@ -106,70 +106,68 @@ struct PathResolver {
   }
 
   private(set) var found: [String: PathsWatch.Names] = [:]
-  private var entries: [String: Entry] = [:]
+  /// Where paths lead, as far as they were followed; nil for nowhere.
+  private var places: [String: String?] = [:]
+  private var directories: Set = ["/"]
 
   /// The kernel's own limit for the links on a way.
   private static let mostLinks = 40
 
   static func directories(of paths: Set<String>) -> [String: PathsWatch.Names] {
     var resolver = PathResolver()
-    for path in paths { resolver.follow(path) }
+    for path in paths {
+      guard let place = resolver.place(of: path, links: 0), resolver.directories.contains(place) else { continue }
+      resolver.found[place] = .some(nil)
+    }
     return resolver.found
   }
 
-  private mutating func follow(_ path: String) {
-    var rest = Array(path.split(separator: "/").reversed())
-    var place = "/"
-    var links = 0
-    while let name = rest.popLast() {
-      if name == "." { continue }
-      if name == ".." {
-        place = Files.parent(of: place)
-        continue
-      }
-      note(String(name), in: place)
-      let next = place == "/" ? "/\(name)" : "\(place)/\(name)"
-      switch entry(next) {
-      case .nothing: return
-      case .directory, .other: place = next
-      case .link(let target):
-        links += 1
-        if links > PathResolver.mostLinks { return }
-        if target.hasPrefix("/") { place = "/" }
-        rest += target.split(separator: "/").reversed()
-      }
+  /// Where a path leads, links followed. Paths that have their beginning in common follow it once.
+  private mutating func place(of path: String, links: Int) -> String? {
+    if path.isEmpty || path == "/" { return "/" }
+    if let known = places[path] { return known }
+    let found = follow(path, links)
+    places[path] = .some(found)
+    return found
+  }
+
+  private mutating func follow(_ path: String, _ links: Int) -> String? {
+    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let name = String(slash.map { path[path.utf8.index(after: $0)...] } ?? path[...])
+    guard let directory = place(of: slash.map { String(path[..<$0]) } ?? "", links: links) else { return nil }
+    if name.isEmpty || name == "." { return directory }
+    if name == ".." { return Files.parent(of: directory) }
+    note(name, in: directory)
+    let next = directory == "/" ? "/\(name)" : "\(directory)/\(name)"
+    switch PathResolver.look(next) {
+    case .nothing: return nil
+    case .other: return next
+    case .directory:
+      directories.insert(next)
+      return next
+    case .link(let target):
+      if links >= PathResolver.mostLinks { return nil }
+      return place(of: target.hasPrefix("/") ? target : "\(directory)/\(target)", links: links + 1)
     }
-    if case .directory = entry(place) { found[place] = .some(nil) }
   }
 
   private mutating func note(_ name: String, in directory: String) {
-    guard let names = found[directory] else {
+    if found[directory] == nil {
       found[directory] = [name]
-      return
+    } else {
+      // In place: a directory of thousands of names must not be copied for each.
+      found[directory]??.insert(name)
     }
-    guard var names else { return }
-    names.insert(name)
-    found[directory] = names
-  }
-
-  private mutating func entry(_ path: String) -> Entry {
-    if let known = entries[path] { return known }
-    let entry = PathResolver.look(path)
-    entries[path] = entry
-    return entry
   }
 
   private static func look(_ path: String) -> Entry {
     var status = stat()
     guard lstat(path, &status) == 0 else { return .nothing }
-    switch status.st_mode & S_IFMT {
-    case S_IFDIR: return .directory
-    case S_IFLNK:
-      var buffer = [CChar](repeating: 0, count: 4096)
-      let count = readlink(path, &buffer, buffer.count)
-      if count < 0 { return .nothing }
-      return .link(String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
-    default: return .other
-    }
+    if status.st_mode & S_IFMT == S_IFDIR { return .directory }
+    guard status.st_mode & S_IFMT == S_IFLNK else { return .other }
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = readlink(path, &buffer, buffer.count)
+    if count < 0 { return .nothing }
+    return .link(String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
   }
 }

@@ -33,12 +33,15 @@ public enum JSONText {
   /// The same at the end of a larger text.
   static func appendASCIIQuoted(_ text: String, to out: inout [UInt8]) {
     out.append(UInt8(ascii: "\""))
-    let isPlain = text.utf8.allSatisfy {
-      (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+    var text = text
+    let isDone = text.withUTF8 { bytes in
+      let isPlain = bytes.allSatisfy {
+        $0 &- 0x20 < 0x5F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+      }
+      if isPlain { out.append(contentsOf: bytes) }
+      return isPlain
     }
-    if isPlain {
-      out += text.utf8
-    } else {
+    if !isDone {
       for unit in text.utf16 { appendEscaped(unit, to: &out) }
     }
     out.append(UInt8(ascii: "\""))

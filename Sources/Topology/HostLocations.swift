@@ -7,6 +7,7 @@ public final class HostLocations {
   private let directory: String
   private let files: SourceFiles
   private var known: [String: Result<String, LocationError>] = [:]
+  private var converted: [String: [String]] = [:]
 
   /// - Parameter directory: where the files are.
   public init(hierarchy: LocationHierarchy, directory: String, files: SourceFiles) {
@@ -46,9 +47,13 @@ public final class HostLocations {
   /// ``LocationHierarchy/convert(_:from:to:)`` of the host's own location; if the mapping does not have it, that is
   /// the host's fault.
   public func convertCurrent(_ source: String, to target: String) throws(LocationError) -> [String] {
+    let key = "\(source)/\(target)"
+    if let known = converted[key] { return known }
     let location = try current(source)
     do throws(LocationError) {
-      return try hierarchy.convert(location, from: source, to: target)
+      let found = try hierarchy.convert(location, from: source, to: target)
+      converted[key] = found
+      return found
     } catch .unknownLocation {
       let problem = "location_mapping.json has no \(source) '\(location)' with anything above or below it"
       throw .host(ConfigError(file: path(of: source), problem: problem))

@@ -1,4 +1,4 @@
-internal import Reactor
+public import Reactor
 public import YAMLConfig
 
 /// Reads the files that a configuration is made of, each once, and remembers which were asked for: these are the
@@ -12,33 +12,69 @@ public final class SourceFiles {
 
   /// Every path asked for: files, and directories that were listed.
   public private(set) var paths: Set<String> = []
+  /// What each file asked for was when it was read; nil when that does not tell what will be read next: a file
+  /// changed only just now, could not be read, or was no file.
+  public private(set) var states: [String: FileState]? = [:]
+  /// The documents read, as far as they can be known again.
+  public var memory: DocumentMemory { DocumentMemory(documents: kept) }
+
   private var documents: [String: Result<YAMLNode?, ConfigError>] = [:]
+  private var kept: [String: DocumentMemory.Document] = [:]
+  private let known: DocumentMemory
+  private let settling: Duration
 
   /// A reader that has read nothing.
-  public init() {}
+  /// - Parameters:
+  ///   - memory: another reader's; what did not change since is not read again.
+  ///   - settling: see ``FileStamp/isSettled(for:)``.
+  public init(memory: DocumentMemory = DocumentMemory(), settling: Duration = FileStamp.settling) {
+    known = memory
+    self.settling = settling
+  }
 
   /// The bytes of a file; nil when it, or a directory on its path, is not there.
   /// - Throws: for one that is there and cannot be read.
-  public func bytes(_ path: String) throws(ConfigError) -> [UInt8]? {
+  public func bytes(_ path: String) throws(ConfigError) -> [UInt8]? { try read(path).bytes }
+
+  private func read(_ path: String) throws(ConfigError) -> (bytes: [UInt8]?, stamp: FileStamp?) {
     paths.insert(path)
     do throws(FileError) {
-      return try Files.read(path, limit: SourceFiles.limits.bytes)
+      let (bytes, stamp) = try Files.readWithStamp(path, limit: SourceFiles.limits.bytes)
+      let settled = stamp.flatMap { $0.isSettled(for: settling) ? $0 : nil }
+      note(settled.map(FileState.file), path)
+      return (bytes, settled)
     } catch {
-      if error.isMissing { return nil }
+      note(error.isMissing ? .missing : nil, path)
+      if error.isMissing { return (nil, nil) }
       throw ConfigError(file: path, problem: "\(error.operation): \(error.reason)")
     }
+  }
+
+  private func note(_ state: FileState?, _ path: String) {
+    if let state { states?[path] = state } else { states = nil }
   }
 
   /// The top value of a YAML or JSON file, null for an empty one; nil when the file is not there.
   /// - Throws: for one that cannot be read or parsed, every time it is asked for.
   public func document(_ path: String) throws(ConfigError) -> YAMLNode? {
-    if let known = documents[path] { return try known.get() }
-    let result = Result { () throws(ConfigError) -> YAMLNode? in
-      guard let bytes = try bytes(path) else { return nil }
-      return try YAMLDocument.parse(bytes, file: path, limits: SourceFiles.limits)
-    }
+    if let read = documents[path] { return try read.get() }
+    let result = Result { () throws(ConfigError) -> YAMLNode? in try readDocument(path) }
     documents[path] = result
     return try result.get()
+  }
+
+  private func readDocument(_ path: String) throws(ConfigError) -> YAMLNode? {
+    if let before = known.documents[path], FileStamp(path: path) == before.stamp {
+      paths.insert(path)
+      note(.file(before.stamp), path)
+      kept[path] = before
+      return before.root
+    }
+    let (bytes, stamp) = try read(path)
+    guard let bytes else { return nil }
+    let root = try YAMLDocument.parse(bytes, file: path, limits: SourceFiles.limits)
+    if let stamp { kept[path] = DocumentMemory.Document(stamp: stamp, root: root) }
+    return root
   }
 
   /// The same of a file that must be there.
@@ -50,6 +86,7 @@ public final class SourceFiles {
   /// The names in a directory, sorted; nil when it is not there.
   public func names(in directory: String) throws(ConfigError) -> [String]? {
     paths.insert(directory)
+    states = nil
     do throws(FileError) {
       return try Files.list(directory)
     } catch {
@@ -57,4 +94,22 @@ public final class SourceFiles {
       throw ConfigError(file: directory, problem: "\(error.operation): \(error.reason)")
     }
   }
+}
+
+/// Documents as they were read, for the next reader.
+public struct DocumentMemory: Sendable {
+  struct Document: Sendable {
+    let stamp: FileStamp
+    let root: YAMLNode
+  }
+
+  let documents: [String: Document]
+
+  /// Knows nothing.
+  public init() { documents = [:] }
+
+  init(documents: [String: Document]) { self.documents = documents }
+
+  /// How many documents it knows.
+  public var count: Int { documents.count }
 }

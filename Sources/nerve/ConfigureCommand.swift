@@ -47,9 +47,10 @@ struct ConfigureCommand: AsyncParsableCommand {
     outputs.fill(&options)
     options.pollInterval = .seconds(pollInterval)
     if watch { return await stay(options) }
-    let outcome = await NerveConfigurator(options: options).run(mode)
-    for problem in outcome.problems { writeOut("configure_nerve: \(problem)\n", to: STDERR_FILENO) }
-    writeOut(outcome.output, to: STDOUT_FILENO)
+    let configurator = NerveConfigurator(options: options)
+    let outcome = await dumpLocalServices ? configurator.dumpLocalServices() : configurator.run(mode)
+    for problem in outcome.problems { StandardOutput.say("configure_nerve: \(problem)\n") }
+    StandardOutput.show(outcome.output)
     return outcome.status
   }
 
@@ -57,8 +58,8 @@ struct ConfigureCommand: AsyncParsableCommand {
   @LoopActor private func stay(_ options: ConfigureOptions) async -> Int32 {
     var options = options
     options.touchesUnchanged = touch
-    let watch = ConfigureWatch(configurator: NerveConfigurator(options: options)) { line in
-      writeOut("configure_nerve: \(line)\n", to: STDERR_FILENO)
+    let watch = ConfigureWatch(configurator: NerveConfigurator(options: options, remembers: true)) { line in
+      StandardOutput.say("configure_nerve: \(line)\n")
     }
     let process = AgentProcess(onReload: { watch.lookAgain() }, onStop: { watch.stop() })
     process.ready()
@@ -66,8 +67,7 @@ struct ConfigureCommand: AsyncParsableCommand {
     return 0
   }
 
-  private var mode: NerveConfigurator.Mode {
-    if dumpLocalServices { return .dumpLocalServices }
+  private var mode: ConfigureMode {
     if dryRun { return .dryRun }
     return diff ? .diff(inColor: isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil) : .write
   }

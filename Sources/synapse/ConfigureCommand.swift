@@ -1,3 +1,4 @@
+internal import AgentRuntime
 internal import ArgumentParser
 internal import Glibc
 internal import SynapseAgent
@@ -47,7 +48,8 @@ struct ConfigureCommand: AsyncParsableCommand {
     options.stateDirectory = synapseStateDir
     options.locationDirectory = locationDir
     options.refreshInterval = touch
-    let status = watch ? await ConfigureSynapse.watch(options) : await ConfigureSynapse.run(options)
+    if watch { return await ConfigureSynapse.watch(options) }
+    let status = await ConfigureSynapse.run(options)
     if status != 0 { throw ExitCode(status) }
   }
 }

@@ -56,6 +56,8 @@ NERVE = {
     "envoy_listener_name_null": Accept("a listener without a name is skipped, as one without a port is", [ONLY]),
     "input_not_json": Accept(HOST, names=("paasta_dump_locally_running_services", "JSON"), refused=True),
     "input_object": Accept(HOST, names=("paasta_dump_locally_running_services", "JSON"), refused=True),
+    **{name: Accept("bad labels are named; here the file in force has none", patch=lambda services: None,
+                    names=(ONLY, "labels.d/service_three.main1024")) for name in ("labels_bad_yaml", "labels_not_a_dict")},
     "location_empty_file": Accept(HOST, names=("/nail/etc/region",), refused=True),
     "location_file_missing": Accept(HOST, names=("/nail/etc/habitat",), refused=True),
     "main_no_old_config": Accept("a first run without an existing file works", [ONLY]),

@@ -1,3 +1,4 @@
+import AgentRuntime
 import Reactor
 import SmartStack
 import TestSupport
@@ -36,7 +37,7 @@ import TestSupport
     options.envoyAdminPort = 1
   }
 
-  func run(_ mode: NerveConfigurator.Mode = .write) async -> NerveConfigurator.Outcome {
+  func run(_ mode: ConfigureMode = .write) async -> NerveConfigurator.Outcome {
     await NerveConfigurator(options: options).run(mode)
   }
 

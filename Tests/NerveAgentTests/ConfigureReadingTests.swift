@@ -3,6 +3,7 @@ import SmartStack
 import TestSupport
 import Testing
 import Topology
+import YAMLConfig
 
 @testable import NerveAgent
 
@@ -137,9 +138,10 @@ import Topology
     try directory.write("{b: y}", to: "web.main80.more")
     try directory.write("{c: 1}", to: "web.main8080")
     try directory.write("[1]", to: "web.main80_bad")
-    let labels = ServiceLabels(directory: directory.path + "/", files: SourceFiles())
-    #expect(labels.labels(of: "web.main", port: 80) == ["a": 1, "b": "y"])
-    #expect(labels.warnings.count == 1 && labels.warnings[0].hasPrefix("\(directory.path)/web.main80_bad:1:1: "))
-    #expect(ServiceLabels(directory: "/nonexistent", files: SourceFiles()).labels(of: "x", port: 1).isEmpty)
+    let labels = try ServiceLabels(directory: directory.path + "/", files: SourceFiles())
+    let (found, problems) = labels.labels(of: "web.main", port: 80)
+    #expect(found == ["a": 1, "b": "y"])
+    #expect(problems.map(\.file) == ["\(directory.path)/web.main80_bad"])
+    #expect(try ServiceLabels(directory: "/nonexistent", files: SourceFiles()).labels(of: "x", port: 1).labels.isEmpty)
   }
 }

@@ -1,3 +1,4 @@
+import AgentRuntime
 import Glibc
 import Reactor
 import SmartStack
@@ -98,7 +99,7 @@ import Testing
     #expect(await host.run().status == 3)
     #expect(host.names == ["web.main.s:10.0.0.1.31000", "web.main.s:10.0.0.1.31001"])
     try host.directory.write(#"{"register_marathon_services": false}"#, to: "paasta/no.json")
-    #expect(await host.run(.dumpLocalServices).output == "[]\n")
+    #expect(await NerveConfigurator(options: host.options).dumpLocalServices().output == "[]\n")
   }
 
   @Test @LoopActor func aSourceThatCannotBeReadChangesNothing() async throws {

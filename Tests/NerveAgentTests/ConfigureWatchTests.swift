@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct ConfigureWatchTests {
   /// Runs `body` beside a watch on the host; gives it the lines the watch says.
-  @LoopActor private static func watching(
+  @LoopActor static func watching(
     _ host: ConfigureFixture, _ body: @LoopActor (@LoopActor () -> [String]) async throws -> Void
   ) async throws {
     var lines: [String] = []
@@ -137,32 +137,5 @@ import Testing
     host.options.touchesUnchanged = true
     _ = await host.run()
     #expect(try #require(Files.modificationTime(host.options.configuration)) > 1_600_000_000)
-  }
-
-  @Test @LoopActor func aBurstIsOneWakeUp() async throws {
-    let clock = LoopClock.manual()
-    let bell = ChangeBell(clock: clock)
-    var wakeUps = 0
-    let waiting = Task { @LoopActor in
-      for _ in 0..<2 {
-        await bell.wait()
-        wakeUps += 1
-      }
-    }
-    await Task.yield()
-    for _ in 0..<5 {
-      bell.ring()
-      clock.advance(by: .milliseconds(9))
-      #expect(wakeUps == 0)
-    }
-    clock.advance(by: .milliseconds(1))
-    try await eventually("the end of the burst") { wakeUps == 1 }
-    for _ in 0..<12 {
-      bell.ring()
-      clock.advance(by: .milliseconds(9))
-    }
-    try await eventually("the end of patience") { wakeUps == 2 }
-    await waiting.value
-    #expect(wakeUps == 2)
   }
 }

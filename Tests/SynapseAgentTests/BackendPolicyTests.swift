@@ -106,6 +106,23 @@ import Testing
     #expect(names(policy) == c.passing)
   }
 
+  /// One task, advertised in two places whose ensembles are one.
+  @Test(arguments: [[1, 2], [2, 1]]) func aServerRegisteredInTwoPlacesIsFoundInEither(_ ids: [Int]) {
+    let servers = [
+      backend("a", id: ids[0], labels: ["region:here": ""]), backend("a", id: ids[1], labels: ["region:far": ""]),
+    ]
+    for label in ["region:here", "region:far"] {
+      var rules = BackendPolicy.Rules()
+      rules.labelFilters = [LabelFilter(label: label, value: "")]
+      var policy = BackendPolicy(rules)
+      _ = policy.take(servers, now: start)
+      #expect(policy.backends.map(\.labels) == [[label: ""]])
+    }
+    var policy = BackendPolicy(BackendPolicy.Rules())
+    _ = policy.take(servers, now: start)
+    #expect(policy.backends.map(\.id) == [2])
+  }
+
   @Test func theLowestNumberLeads() {
     var rules = BackendPolicy.Rules()
     rules.electsLeader = true

@@ -1,3 +1,4 @@
+import AgentRuntime
 import Glibc
 import Reactor
 import SmartStack
@@ -196,11 +197,17 @@ import Testing
     _ body: @LoopActor (ConfigureWorld, ConfigureLoop) async throws -> Void
   ) async throws {
     let world = try ConfigureWorld(["web/smartstack.yaml": "main: {proxy_port: 20001}\n"])
-    let loop = try ConfigureLoop(Said().run(world))
-    defer { loop.stop() }
-    loop.schedule()
-    try await eventually("the first file") { world.read("synapse.conf.json").contains("\"20001\"") }
-    try await body(world, loop)
+    let loop = ConfigureLoop(Said().run(world))
+    let running = Task { @LoopActor in await loop.run() }
+    do {
+      try await eventually("the first file") { world.read("synapse.conf.json").contains("\"20001\"") }
+      try await body(world, loop)
+    } catch {
+      loop.stop()
+      throw error
+    }
+    loop.stop()
+    await running.value
   }
 
   @Test @LoopActor func changesOfEveryKindAreSeen() async throws {

@@ -167,6 +167,16 @@ import YAMLConfig
     #expect(made.options.reloadCommand == "x ::1")
   }
 
+  @Test func nginxIsForTheOriginalSynapse() throws {
+    let world = try ConfigureWorld(options: ["listen_with_nginx": true])
+    #expect(
+      try world.make().warnings.map { "\($0.path): \($0.problem)" } == [
+        "listen_with_nginx: this synapse has no nginx and refuses a file with the section 'nginx', so the one in force "
+          + "would stay; take the option out and let HAProxy listen, unless the file is for the original synapse"
+      ])
+    #expect(try ConfigureWorld(options: ["listen_with_nginx": false]).make().warnings.isEmpty)
+  }
+
   @Test func textsThatHAProxyWouldReadOtherwise() {
     #expect(ProxyText.quotedFormat(#"50% "a\b" $c"#) == #""50%% \"a\\b\" \$c""#)
     #expect(ProxyText.word("/a b") == "\"/a b\"")

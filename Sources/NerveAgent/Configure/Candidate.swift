@@ -16,8 +16,23 @@ struct Candidate: Equatable, Sendable {
   var warnings: [String]
   /// Local services that were listed.
   var serviceCount: Int
-  /// Every file and directory that was asked for.
-  var paths: Set<String> = []
+  /// What nerve's reader takes, for the next candidate.
+  var accepted = AcceptedEntries()
+}
+
+/// Entries that nerve's own reader had a look at: it judges each by itself, so the same ones need no second look.
+struct AcceptedEntries: Equatable, Sendable {
+  /// Whose name stands at the top.
+  var host: HostIdentity?
+  var entries = JSONObject()
+
+  /// Those of `entries` that were not looked at yet.
+  func unknown(_ entries: JSONObject, of host: HostIdentity) -> JSONObject {
+    guard host == self.host else { return entries }
+    var unknown = JSONObject()
+    for (key, value) in entries.members where self.entries[key] != value { unknown[key] = value }
+    return unknown
+  }
 }
 
 /// What the answers of the sources come to on this host, without writing anything. Blocks, as files do.
@@ -27,6 +42,7 @@ struct CandidateMaker: Sendable {
   var listeners: EnvoyListeners
   /// The file in force; nil if there is none.
   var previous: [UInt8]?
+  var accepted = AcceptedEntries()
 
   /// Reads what services the answers mean.
   /// - Throws: when a source is of no use.
@@ -60,10 +76,18 @@ struct CandidateMaker: Sendable {
     let maker = try registrationMaker(files)
     var leftOut = local.leftOut
     var entries = JSONObject()
+    lazy var inForce = PreviousRegistrations(previous)
     for service in local.services {
       do {
         guard let facts = try ServiceFacts(service) else { continue }
-        for (key, value) in try maker.entries(facts, isStatic: service.isStatic) { entries[key] = value }
+        let made = try maker.entries(facts, isStatic: service.isStatic)
+        // Without its labels a service is not found where it was: what is in force stays while a file of them is bad.
+        for (key, value) in made.members {
+          entries[key] = made.labelProblems.isEmpty ? value : inForce.registration(key) ?? value
+        }
+        leftOut += made.labelProblems.map {
+          LeftOut(service: service.name, port: facts.port, isRegistered: true, problem: "\($0)")
+        }
       } catch let error as LocationError where error.isHosts {
         throw HostFailure(description: "\(error)")
       } catch {
@@ -73,9 +97,8 @@ struct CandidateMaker: Sendable {
     }
     let failures = maker.ensembles.failures
     if !leftOut.isEmpty || !failures.isEmpty {
-      let inForce = PreviousRegistrations(previous)
       try refuseLosingEnsembles(failures, inForce)
-      for left in leftOut {
+      for left in leftOut where !left.isRegistered {
         for (key, value) in inForce.registrations(of: left) where entries[key] == nil { entries[key] = value }
       }
     }
@@ -85,8 +108,8 @@ struct CandidateMaker: Sendable {
     }
     return Candidate(
       instanceID: host.name, bytes: bytes, registrationCount: entries.count, leftOut: leftOut,
-      warnings: maker.labels.warnings + failures.map { "\($0.error); nothing is registered there" },
-      serviceCount: local.services.count)
+      warnings: failures.map { "\($0.error); nothing is registered there" },
+      serviceCount: local.services.count, accepted: AcceptedEntries(host: host, entries: entries))
   }
 
   private func file(_ entries: JSONObject) -> [UInt8] {
@@ -110,7 +133,7 @@ struct CandidateMaker: Sendable {
         clusterType: options.clusterType, staticWeight: options.weight ?? 10, taskWeight: 10,
         locations: HostLocations(hierarchy: hierarchy, directory: options.locationsDirectory, files: files),
         ensembles: RegistrationMaker.Ensembles(directory: options.topologyDirectory, files: files),
-        labels: ServiceLabels(directory: options.labelsDirectory, files: files), listeners: listeners)
+        labels: try ServiceLabels(directory: options.labelsDirectory, files: files), listeners: listeners)
     } catch let error as LocationError {
       throw HostFailure(description: "--zk-location-type: \(error)")
     } catch {
@@ -132,14 +155,22 @@ struct CandidateMaker: Sendable {
     }
   }
 
+  private func read(_ bytes: [UInt8]) throws(ConfigError) -> NerveConfiguration {
+    try NerveConfigurationLoader(path: options.configuration).load(
+      try YAMLDocument(bytes, file: options.configuration))
+  }
+
   /// Takes out the entries that nerve's own reader refuses, with its words.
   /// - Returns: whether nothing had to go.
   private func leaveOutWhatNerveRefuses(
     _ bytes: [UInt8], _ entries: inout JSONObject, _ leftOut: inout [LeftOut]
   ) throws -> Bool {
+    // A problem is looked for again in the whole file, where it has its line.
+    let unknown = accepted.unknown(entries, of: host)
+    if unknown.isEmpty, accepted.host == host { return true }
+    if let read = try? read(file(unknown)), read.problems.isEmpty { return true }
     do throws(ConfigError) {
-      let document = try YAMLDocument(bytes, file: options.configuration)
-      let read = try NerveConfigurationLoader(path: options.configuration).load(document)
+      let read = try read(bytes)
       for key in read.badServices { entries[key] = nil }
       leftOut += read.problems.map { LeftOut(problem: "nerve refuses a registration of the candidate for \($0)") }
       return read.badServices.isEmpty

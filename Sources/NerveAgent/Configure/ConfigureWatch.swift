@@ -8,15 +8,14 @@ internal import Topology
 /// A source that fails keeps its last answer; until each has answered once, the file in force is left alone.
 @LoopActor public final class ConfigureWatch {
   private let configurator: NerveConfigurator
-  private let bell: ChangeBell
   private let clock: LoopClock
   private let say: @LoopActor (String) -> Void
   private var feeds: [SourceFeed] = []
-  private var files: PathsWatch?
   private var reader: SourceReader?
   private var known: Set<String> = []
-  private var isStopped = false
-  private var refresh: Ticker?
+  private lazy var resident = ResidentRun(refresh: ConfigureWatch.refreshInterval, clock: clock, say: say) {
+    [weak self] in await self?.turn() ?? []
+  }
 
   /// Everything is looked at afresh this often, for what no event tells.
   static let refreshInterval = Duration.seconds(60)
@@ -28,65 +27,41 @@ internal import Topology
     self.configurator = configurator
     self.clock = clock
     self.say = say
-    bell = ChangeBell(clock: clock)
   }
 
   /// Runs until ``stop()``.
   public func run() async {
-    do {
-      files = try PathsWatch { [bell] in bell.ring() }
-    } catch {
-      say("\(error): changes of files are noticed once a minute only")
-    }
-    refresh = Ticker(every: ConfigureWatch.refreshInterval, phase: ConfigureWatch.refreshInterval, clock: clock) {
-      [bell] _ in bell.ring()
-    }
-    while !isStopped {
-      await turn()
-      if !isStopped { await bell.wait() }
-    }
+    await resident.run()
     for feed in feeds { feed.stop() }
-    refresh?.cancel()
-    files?.cancel()
   }
 
   /// Looks at everything now.
-  public func lookAgain() { bell.ring() }
+  public func lookAgain() { resident.lookAgain() }
 
-  /// Ends ``run()``.
-  public func stop() {
-    isStopped = true
-    bell.ring()
-  }
+  /// Ends ``run()``, after the run under way.
+  public func stop() { resident.stop() }
 
-  /// One run, and the watches for what it read.
-  private func turn() async {
+  private func turn() async -> Set<String> {
+    let start = clock.now
     var paths: Set<String> = []
     do {
       let (reader, early) = try await configurator.reader()
       paths = early
       startFeeds(reader)
-      if let answers = await firstAnswers() {
-        let (candidate, outcome) = try await configurator.write(answers, host: reader.host, early)
-        paths.formUnion(candidate.paths)
-        tell(outcome.problems)
-        if !outcome.output.isEmpty { say(outcome.output.filter { !$0.isNewline }) }
+      guard let answers = await firstAnswers() else {
+        tell(configurator.writeFigures(nil, isSuccess: false, since: start))
+        return paths
       }
+      let outcome = try await configurator.run(
+        .write, on: answers, host: reader.host, early, isStale: feeds.contains { $0.problem != nil }, since: start)
+      tell(outcome.problems)
+      if !outcome.output.isEmpty { say(outcome.output.filter { !$0.isNewline }) }
     } catch {
       // What was read before the error is watched on: its correction must be seen.
-      paths.formUnion(configurator.attemptedPaths)
       paths.insert(configurator.options.paastaDirectory)
-      tell(["\(error)"])
+      tell(["\(error)"] + configurator.writeFigures(nil, isSuccess: false, since: start))
     }
-    await watch(paths)
-  }
-
-  private func watch(_ paths: Set<String>) async {
-    do {
-      if try await files?.watch(paths) == true { bell.ring() }
-    } catch {
-      tell(["\(error): changes are noticed once a minute only"])
-    }
+    return paths.union(configurator.attemptedPaths)
   }
 
   /// The host's name or PaaSTA's configuration may have changed since the last turn.
@@ -95,8 +70,8 @@ internal import Topology
     self.reader = reader
     for feed in feeds { feed.stop() }
     feeds = configurator.options.sources.map { source in
-      SourceFeed(source, reader: reader, interval: configurator.options.pollInterval, clock: clock) { [bell] in
-        bell.ring()
+      SourceFeed(source, reader: reader, interval: configurator.options.pollInterval, clock: clock) {
+        [weak self] in self?.lookAgain()
       }
     }
   }
@@ -104,8 +79,6 @@ internal import Topology
   /// What each source said last; nil until every one has said something.
   private func firstAnswers() async -> [SourceAnswer]? {
     for feed in feeds { await feed.ask() }
-    let problems = feeds.compactMap(\.problem)
-    if !problems.isEmpty { tell(problems) }
     let answers = feeds.compactMap(\.answer)
     return answers.count == feeds.count ? answers : nil
   }

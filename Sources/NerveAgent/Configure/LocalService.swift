@@ -21,11 +21,16 @@ struct LeftOut: Hashable, Sendable, CustomStringConvertible {
   var port: Int?
   /// Whether it may be registered under another service's name: then the port alone says which registrations are its.
   var isUnderAnyName = false
+  /// Whether it is registered all the same, with the labels it has.
+  var isRegistered = false
   /// File and place, or the source.
   var problem: String
 
   /// One line for the operator.
-  var description: String { service.map { "\($0) is left out: \(problem)" } ?? problem }
+  var description: String {
+    guard let service else { return problem }
+    return isRegistered ? "\(service) gets no new labels: \(problem)" : "\(service) is left out: \(problem)"
+  }
 }
 
 /// What one or several sources list.

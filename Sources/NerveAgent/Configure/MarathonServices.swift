@@ -72,13 +72,14 @@ struct MarathonServices {
 
   /// Marathon has no underscores in names; PaaSTA writes them as two dashes.
   private static func replacingDashes(_ text: Substring) -> String {
-    var out = ""
-    var rest = text
-    while let first = rest.first {
-      let isPair = rest.hasPrefix("--")
-      out.append(isPair ? "_" : first)
-      rest = rest.dropFirst(isPair ? 2 : 1)
+    let (dash, underscore) = (UInt8(ascii: "-"), UInt8(ascii: "_"))
+    var out: [UInt8] = []
+    out.reserveCapacity(text.utf8.count)
+    var isHalf = false
+    for byte in text.utf8 {
+      if isHalf, byte == dash { out[out.count - 1] = underscore } else { out.append(byte) }
+      isHalf = byte == dash && !isHalf
     }
-    return out
+    return String(decoding: out, as: UTF8.self)
   }
 }

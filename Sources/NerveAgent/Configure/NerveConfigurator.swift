@@ -1,4 +1,4 @@
-internal import AgentRuntime
+public import AgentRuntime
 internal import Glibc
 public import Reactor
 internal import SmartStack
@@ -18,83 +18,61 @@ internal import YAMLConfig
     public var status: Int32 = 0
   }
 
-  /// What is done with the candidate.
-  public enum Mode: Sendable {
-    /// Written, and nerve told.
-    case write
-    /// Compared with the file in force, line by line.
-    case diff(inColor: Bool)
-    /// Told in a sentence.
-    case dryRun
-    /// Not made: only the list of local services is printed.
-    case dumpLocalServices
-  }
-
   let options: ConfigureOptions
   private let clock: LoopClock
   /// What the last candidate was made of, even if that failed.
   private(set) var attemptedPaths: Set<String> = []
 
+  /// Of the last run, for one that stays.
+  private(set) var memory: (documents: DocumentMemory, accepted: AcceptedEntries)?
+  /// How long a file must have been left alone to be remembered.
+  var settling = FileStamp.settling
   private var identity: (host: HostIdentity, at: LoopClock.Instant)?
 
   /// A name server is not asked for this host's address with every event.
   static let identityAge = Duration.seconds(30)
 
   /// One that has done nothing yet.
-  public init(options: ConfigureOptions, clock: LoopClock = .system) {
+  /// - Parameter remembers: whether a run keeps what it read for the next one.
+  public init(options: ConfigureOptions, clock: LoopClock = .system, remembers: Bool = false) {
     self.options = options
     self.clock = clock
+    memory = remembers ? (DocumentMemory(), AcceptedEntries()) : nil
   }
 
   /// One run, from sources to nerve.
-  public func run(_ mode: Mode) async -> Outcome {
+  public func run(_ mode: ConfigureMode) async -> Outcome {
     let start = clock.now
-    var outcome: Outcome
     do {
-      if case .dumpLocalServices = mode { return try await dump() }
-      let candidate = try await prepare()
-      outcome = try await finish(candidate, mode)
-      if case .write = mode { try writeMetrics(candidate, outcome, since: start) }
+      let (reader, early) = try await reader()
+      var answers: [SourceAnswer] = []
+      for source in options.sources { answers.append(try await reader.ask(source)) }
+      return try await run(mode, on: answers, host: reader.host, early, since: start)
     } catch {
-      outcome = failed(error, mode)
-      if case .write = mode { try? writeMetrics(nil, outcome, since: start) }
+      let problems = mode.isDry ? [] : writeFigures(nil, isSuccess: false, since: start)
+      return Outcome(problems: ["\(error)"] + problems, status: mode.failure)
     }
-    return outcome
   }
 
-  private func failed(_ error: any Error, _ mode: Mode) -> Outcome {
-    var outcome = Outcome(problems: ["\(error)"], status: 1)
-    switch mode {
-    case .write, .dumpLocalServices: break
-    case .diff, .dryRun: outcome.status = 2
-    }
-    return outcome
+  /// Prints the list of local services, and does nothing with it.
+  public func dumpLocalServices() async -> Outcome {
+    do { return try await dump() } catch { return Outcome(problems: ["\(error)"], status: 1) }
   }
 
   // MARK: Reading
 
-  /// Asks every source and makes the candidate.
-  private func prepare() async throws -> Candidate {
-    let (reader, early) = try await reader()
-    var answers: [SourceAnswer] = []
-    for source in options.sources { answers.append(try await reader.ask(source)) }
-    return try await candidate(of: answers, host: reader.host, early)
-  }
-
-  /// Makes the candidate of what the sources answered, and puts it in place.
-  func write(
-    _ answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>
-  ) async throws -> (Candidate, Outcome) {
-    let start = clock.now
-    do {
-      let candidate = try await candidate(of: answers, host: host, early)
-      let outcome = try await finish(candidate, .write)
-      try writeMetrics(candidate, outcome, since: start)
-      return (candidate, outcome)
-    } catch {
-      try? writeMetrics(nil, failed(error, .write), since: start)
-      throw error
+  /// Makes the candidate of what the sources answered, and does with it what the mode says.
+  /// - Parameter isStale: whether a source did not answer this time, so that its last answer stands for it.
+  func run(
+    _ mode: ConfigureMode, on answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>,
+    isStale: Bool = false, since start: LoopClock.Instant
+  ) async throws -> Outcome {
+    let candidate = try await candidate(of: answers, host: host, early)
+    var outcome = try await finish(candidate, mode)
+    if !mode.isDry {
+      outcome.problems += writeFigures(candidate, isSuccess: outcome.status == 0 && !isStale, since: start)
     }
+    return outcome
   }
 
   /// Makes the candidate of what the sources answered.
@@ -102,20 +80,22 @@ internal import YAMLConfig
     of answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>
   ) async throws -> Candidate {
     let listeners = try await EnvoyListeners.ask(adminPort: options.envoyAdminPort)
-    let (options, sources) = (options, options.sources)
-    let (result, paths) = try await BlockingWork.run {
-      let files = SourceFiles()
+    let (options, sources, memory, settling) = (options, options.sources, memory, settling)
+    let (result, files) = try await BlockingWork.run {
+      let files = SourceFiles(memory: memory?.documents ?? DocumentMemory(), settling: settling)
       let previous = try? Files.read(options.configuration, limit: SourceReader.longestAnswer)
-      let maker = CandidateMaker(options: options, host: host, listeners: listeners, previous: previous)
+      let maker = CandidateMaker(
+        options: options, host: host, listeners: listeners, previous: previous,
+        accepted: memory?.accepted ?? AcceptedEntries())
       let result = Result {
         let local = try maker.localServices(Array(zip(sources, answers)).map { (source: $0, answer: $1) }, files)
         return try maker.make(local, files)
       }
-      return (result, files.paths)
+      return (result, (paths: files.paths, memory: files.memory))
     }
-    attemptedPaths = paths.union(early)
-    var candidate = try result.get()
-    candidate.paths = attemptedPaths
+    attemptedPaths = files.paths.union(early)
+    let candidate = try result.get()
+    if memory != nil { self.memory = (files.memory, candidate.accepted) }
     return candidate
   }
 
@@ -152,33 +132,36 @@ internal import YAMLConfig
   // MARK: Acting
 
   /// Does with the candidate what the mode says.
-  func finish(_ candidate: Candidate, _ mode: Mode) async throws -> Outcome {
+  private func finish(_ candidate: Candidate, _ mode: ConfigureMode) async throws -> Outcome {
     var outcome = Outcome(problems: candidate.warnings + candidate.leftOut.map(\.description))
     let bytes = candidate.bytes
-    let path = options.configuration
-    let previous = try? await BlockingWork.run { try Files.read(path, limit: SourceReader.longestAnswer) }
-    let isChanged = previous != bytes
-    let reloader = NerveReloader(
-      options: options, instanceID: candidate.instanceID, clock: clock)
-    let step = reloader.plan(isChanged: isChanged)
+    let file = GeneratedFile(path: options.configuration)
+    // One that cannot be read is replaced.
+    let standing = (try? await BlockingWork.run { try file.standing(bytes) }) ?? .different
+    let isChanged = standing != .same
+    let reloader = NerveReloader(options: options, instanceID: candidate.instanceID, clock: clock)
+    let step = reloader.plan(isChanged: isChanged || file.isPending)
     switch mode {
-    case .dumpLocalServices: break
     case .diff(let inColor):
-      let old = previous.map { String(decoding: $0, as: UTF8.self) }
-      outcome.output = TextDiff.unified(
-        old, String(decoding: bytes, as: UTF8.self), names: (path, path + " (new)"), inColor: inColor)
-      outcome.status = isChanged ? 1 : 0
+      outcome.output = try await BlockingWork.run { file.diff(bytes, inColor: inColor) }
     case .dryRun:
       outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "would change")); \(step)\n"
-      outcome.status = isChanged ? 1 : 0
     case .write:
-      try await put(bytes, isChanged: isChanged)
-      try await reloader.run(step)
+      do {
+        try await put(bytes, in: file, standing)
+        try await reloader.run(step)
+        if file.isPending { try file.settle() }
+      } catch {
+        // What is wrong with the services is said all the same.
+        outcome.problems.append("\(error)")
+        outcome.status = mode.failure
+        return outcome
+      }
       if isChanged || !candidate.leftOut.isEmpty || step != .nothing {
         outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "changed")); \(step)\n"
       }
-      outcome.status = candidate.leftOut.isEmpty ? 0 : 3
     }
+    outcome.status = mode.status(isChanged: isChanged, isIncomplete: !candidate.leftOut.isEmpty)
     return outcome
   }
 
@@ -190,18 +173,11 @@ internal import YAMLConfig
 
   /// Puts the file in place, after the program that was asked for had a look at it. What is there already is only
   /// touched: monitoring goes by the file's age.
-  private func put(_ bytes: [UInt8], isChanged: Bool) async throws {
-    let path = options.configuration
-    let touches = options.touchesUnchanged
-    if !isChanged, !touches { return }
+  private func put(_ bytes: [UInt8], in file: GeneratedFile, _ standing: GeneratedFile.Standing) async throws {
+    let (path, touches) = (options.configuration, options.touchesUnchanged)
+    if standing == .same, !touches { return }
     guard let executable = options.nerveExecutable else {
-      return try await BlockingWork.run {
-        if isChanged {
-          try AtomicFile.write(bytes, to: path, mode: 0o644, sync: false)
-        } else {
-          try Files.touch(path, mode: 0o644)
-        }
-      }
+      return try await BlockingWork.run { try file.update(bytes, standing, touches: touches, sync: false) }
     }
     let candidate = path + ".tmp"
     try await BlockingWork.run { try AtomicFile.write(bytes, to: candidate, mode: 0o644, sync: false) }
@@ -212,33 +188,29 @@ internal import YAMLConfig
       throw HostFailure(description: "\(error); \(path) stays as it was")
     }
     guard result.status == .exited(0) else {
-      let output = String(decoding: result.errorOutput + result.output, as: UTF8.self)
-      let first = output.split(whereSeparator: \.isNewline).first.map { ": \($0)" } ?? ""
       throw HostFailure(
-        description: "`\(executable) -c \(candidate) -k` refuses the candidate with \(result.status)\(first); "
+        description:
+          "`\(executable) -c \(candidate) -k` refuses the candidate with \(result.status)\(result.lastWords); "
           + "\(path) stays as it was")
     }
+    if standing != .same { try file.announce() }
     guard rename(candidate, path) == 0 else { throw FileError("rename", candidate, code: errno) }
   }
 
-  // MARK: Metrics
+  // MARK: Figures
 
-  /// Writes the file of figures.
-  func writeMetrics(_ candidate: Candidate?, _ outcome: Outcome, since start: LoopClock.Instant) throws {
-    guard let path = options.metricsFile else { return }
-    let metrics = Metrics()
-    let set = { (name: String, value: Double, help: String) in
-      metrics.gauge("configure_nerve_\(name)", help: help).value = value
-    }
-    set("success", outcome.status == 0 ? 1 : 0, "Whether the last run left nothing out.")
-    set("last_run_timestamp_seconds", clock.unixTime, "When the last run ended.")
-    set("duration_seconds", (clock.now - start) / .seconds(1), "How long the last run took.")
+  /// Written after a run that failed, too: a host that cannot be configured must show.
+  /// - Returns: what went wrong with the file of figures.
+  func writeFigures(_ candidate: Candidate?, isSuccess: Bool, since start: LoopClock.Instant) -> [String] {
+    guard let path = options.metricsFile else { return [] }
+    let figures = ConfigureFigures("configure_nerve", isSuccess: isSuccess, since: start, clock: clock)
     if let candidate {
-      set("local_services", Double(candidate.serviceCount), "Services that the sources listed.")
-      set("registrations", Double(candidate.registrationCount), "Entries of nerve's configuration.")
-      set("left_out", Double(candidate.leftOut.count), "Services left out or kept as they were.")
+      figures.set("local_services", Double(candidate.serviceCount), "Services that the sources listed.")
+      figures.set("registrations", Double(candidate.registrationCount), "Entries of nerve's configuration.")
+      figures.set("left_out", Double(candidate.leftOut.count), "Services left out or kept as they were.")
     }
-    try AtomicFile.write(Array(metrics.render().utf8), to: path, mode: 0o644, sync: false)
+    do throws(FileError) { try figures.write(to: path) } catch { return ["warning: \(error)"] }
+    return []
   }
 }
 

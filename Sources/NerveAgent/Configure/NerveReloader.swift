@@ -62,7 +62,7 @@ internal import Reactor
 
   // MARK: Doing it
 
-  /// - Throws: ``HostFailure`` when a command fails.
+  /// - Throws: ``OperatorCommand/Failure`` when a command fails.
   func run(_ step: Step) async throws {
     switch step {
     case .nothing: break
@@ -79,10 +79,10 @@ internal import Reactor
   /// The backup nerve registers everything before nerve stops, and goes when nerve had time to do so again.
   private func restart() async throws {
     do {
-      _ = try? await call(options.backupCommand + ["start"])
+      _ = try? await OperatorCommand.run(options.backupCommand + ["start"])
       try await clock.sleep(for: .seconds(options.registrationDelay))
-      try await call(options.nerveCommand + ["stop"])
-      try await call(options.nerveCommand + ["start"])
+      try await OperatorCommand.run(options.nerveCommand + ["stop"])
+      try await OperatorCommand.run(options.nerveCommand + ["start"])
       try await clock.sleep(for: .seconds(options.registrationDelay))
     } catch {
       await stopBackup()
@@ -91,20 +91,5 @@ internal import Reactor
     await stopBackup()
   }
 
-  private func stopBackup() async { _ = try? await call(options.backupCommand + ["stop"]) }
-
-  private func call(_ command: [String]) async throws {
-    let words = command.joined(separator: " ")
-    let result: ChildResult
-    do {
-      result = try await ChildProcess.run(command[0], Array(command.dropFirst()), deadline: .seconds(300))
-    } catch let error as FileError {
-      throw HostFailure(description: "`\(words)`: \(error)")
-    }
-    guard result.status == .exited(0) else {
-      let output = String(decoding: result.errorOutput + result.output, as: UTF8.self)
-      let first = output.split(whereSeparator: \.isNewline).first.map { ": \($0)" } ?? ""
-      throw HostFailure(description: "`\(words)` failed with \(result.status)\(first); the new file is in place")
-    }
-  }
+  private func stopBackup() async { _ = try? await OperatorCommand.run(options.backupCommand + ["stop"]) }
 }

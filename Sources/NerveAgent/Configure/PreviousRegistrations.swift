@@ -9,6 +9,9 @@ struct PreviousRegistrations {
     services = bytes.flatMap { JSONValue($0) }?["services"]?.object ?? [:]
   }
 
+  /// The entry of that key.
+  func registration(_ key: String) -> JSONValue? { services[key] }
+
   /// How many are in an ensemble.
   func count(in cluster: String) -> Int {
     services.members.filter { $0.value["zk_cluster_name"]?.string == cluster }.count

@@ -19,6 +19,13 @@ struct RegistrationMaker {
   var labels: ServiceLabels
   var listeners: EnvoyListeners
 
+  /// What one service comes to.
+  struct Entries {
+    var members: [(key: String, value: JSONValue)] = []
+    /// Files of labels that are none.
+    var labelProblems: [ConfigError]
+  }
+
   /// The ZooKeeper topology files read in this run.
   final class Ensembles {
     private let directory: String
@@ -49,18 +56,19 @@ struct RegistrationMaker {
 
   /// The entries by their keys. An ensemble whose topology file cannot be read has none.
   /// - Throws: a location that the service asks for and that is not there, or the host's own.
-  func entries(_ facts: ServiceFacts, isStatic: Bool) throws(LocationError) -> [(key: String, value: JSONValue)] {
+  func entries(_ facts: ServiceFacts, isStatic: Bool) throws(LocationError) -> Entries {
+    let (given, problems) = labels.labels(of: facts.name, port: facts.port)
     var byEnsemble: [String: JSONObject] = [:]
     for location in try advertised(facts) {
       for ensemble in try ensembleNames(location) {
-        byEnsemble[ensemble, default: labels.labels(of: facts.name, port: facts.port)][
+        byEnsemble[ensemble, default: given][
           "\(location.type):\(location.name)"] =
           ""
       }
     }
     let weight = facts.weight ?? .int(isStatic ? staticWeight : taskWeight)
     let address = facts.serviceIP ?? host
-    var entries: [(key: String, value: JSONValue)] = []
+    var entries = Entries(labelProblems: problems)
     for (ensemble, labels) in byEnsemble.sorted(by: { $0.key < $1.key }) {
       guard let servers = try? ensembles.servers(ensemble, clusterType: clusterType) else { continue }
       var labels = labels
@@ -75,13 +83,13 @@ struct RegistrationMaker {
       common["port"] = .int(facts.port)
       common["zk_path"] = .string("/smartstack/global/\(facts.name)")
       common["checks"] = [.object(check(facts))]
-      entries.append((key + ".v2.new", .object(common)))
+      entries.members.append((key + ".v2.new", .object(common)))
       if let port = listeners.port(of: facts.name, ip: facts.serviceIP, port: facts.port) {
         common["host"] = .string(host)
         common["port"] = .int(port)
         common["zk_path"] = .string("/envoy/global/\(facts.name)")
         common["checks"] = [.object(envoyCheck(facts, port: port))]
-        entries.append((key, .object(common)))
+        entries.members.append((key, .object(common)))
       }
     }
     return entries

@@ -3,30 +3,25 @@ internal import Topology
 internal import YAMLConfig
 
 /// Labels that operators give to single services: YAML maps in files called `<service><port>…`.
-final class ServiceLabels {
+struct ServiceLabels {
   private let directory: String
   private let files: SourceFiles
   private let names: [String]
-  /// Files that are none, each named once.
-  private(set) var warnings: [String] = []
 
-  init(directory: String, files: SourceFiles) {
+  /// - Throws: when the directory is there and cannot be listed: all labels would be lost.
+  init(directory: String, files: SourceFiles) throws(ConfigError) {
     var trimmed = directory
     while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
     self.directory = trimmed
     self.files = files
-    do throws(ConfigError) {
-      names = try files.names(in: trimmed) ?? []
-    } catch {
-      names = []
-      warnings.append("\(error); no labels of this directory are set")
-    }
+    names = try files.names(in: trimmed) ?? []
   }
 
-  /// The labels of all files of a service, in the order of their names. No further digit may follow the port: the
-  /// files of port 80800 are not those of port 8080.
-  func labels(of service: String, port: Int) -> JSONObject {
+  /// The labels of all files of a service, in the order of their names, and what is wrong with those that are none. No
+  /// further digit may follow the port: the files of port 80800 are not those of port 8080.
+  func labels(of service: String, port: Int) -> (labels: JSONObject, problems: [ConfigError]) {
     var labels = JSONObject()
+    var problems: [ConfigError] = []
     let prefix = "\(service)\(port)"
     for name in names where name.hasPrefix(prefix) {
       let next = name.utf8.dropFirst(prefix.utf8.count).first
@@ -35,9 +30,9 @@ final class ServiceLabels {
         guard let root = try files.document("\(directory)/\(name)"), !root.isNull else { continue }
         for entry in try root.entries() { labels[entry.name] = entry.value.jsonValue() }
       } catch {
-        warnings.append("\(error); the labels of this file are not set")
+        problems.append(error)
       }
     }
-    return labels
+    return (labels, problems)
   }
 }

@@ -28,8 +28,16 @@ struct ConfigurationMaker {
   private var warnings: [ConfigError] = []
   /// Everything that was asked for, whether it was there or not: what is worth watching.
   private(set) var paths: Set<String> = []
+  /// For the next run; what it was before while this one did not get to its end.
+  private(set) var memory: ConfigureMemory?
+  private var readings: [(service: String, reading: ServiceReading)] = []
+  private var knownCount = 0
 
-  init(_ inputs: ConfigureInputs) { self.inputs = inputs }
+  /// - Parameter memory: of the run before; nil when there is no next one.
+  init(_ inputs: ConfigureInputs, memory: ConfigureMemory? = nil) {
+    self.inputs = inputs
+    self.memory = memory
+  }
 
   /// - Throws: when the host's own data, an option, or a whole source is missing or wrong.
   mutating func make() throws(ConfigError) -> Result {
@@ -42,13 +50,13 @@ struct ConfigurationMaker {
     let lookup = try locations()
     let migration = try self.migration()
     let names = try ServiceDirectory(path: inputs.services, files: files).services()
-    let settings = names.flatMap { read($0, lookup) }
+    for name in names { read(name, lookup) }
     let context = WatcherContext(
-      options: options, zookeeperHosts: hosts, locations: lookup, migration: migration,
-      targets: ConfigurationMaker.backends(settings), canRouteByPath: canRouteByPath(options, settings))
+      options: options, zookeeperHosts: hosts, locations: lookup, migration: migration, targets: backends(),
+      canRouteByPath: canRouteByPath(options))
     var globals = ProxyGlobals(options, hostName: ConfigurationMaker.hostName())
     var configuration = GeneratedConfiguration()
-    for one in settings { add(one, context, to: &configuration, &globals) }
+    add(context, to: &configuration, &globals)
     if let problem = lookup.hostProblem { throw problem }
     takeOverRest(names, options, into: &configuration, &globals)
     configuration.sections["haproxy"] = globals.haproxy
@@ -57,8 +65,9 @@ struct ConfigurationMaker {
       configuration.sections["file_output"] = ["output_directory": .string(options.fileOutputPath)]
     }
     return Result(
-      options: options, bytes: configuration.file(), namespaceCount: settings.count, problems: problems,
-      warnings: warnings)
+      options: options, bytes: configuration.file(),
+      namespaceCount: readings.reduce(0) { $0 + $1.reading.settings.count },
+      problems: problems, warnings: warnings)
   }
 
   // MARK: The host
@@ -87,32 +96,51 @@ struct ConfigurationMaker {
 
   // MARK: Services
 
-  private mutating func read(
-    _ service: String, _ lookup: LocationLookup
-  ) -> [NamespaceSettings] {
-    // A reader of its own: thousands of services' files are not kept once they are understood.
-    let own = SourceFiles()
-    defer { paths.formUnion(own.paths) }
-    let namespaces: [(name: String, value: YAMLNode)]
-    do throws(ConfigError) {
-      namespaces = try ServiceDirectory(path: inputs.services, files: own).namespaces(of: service)
-    } catch {
-      problems.append(ServiceProblem(service: service, directory: service, consequence: .leftOut, error: error))
-      return []
+  private mutating func read(_ service: String, _ lookup: LocationLookup) {
+    let reading: ServiceReading
+    if let known = memory?.reading(of: service, locationTypes: lookup.types) {
+      reading = known
+      knownCount += 1
+    } else {
+      reading = readFiles(of: service, lookup)
     }
-    var settings: [NamespaceSettings] = []
-    for (namespace, node) in namespaces {
-      let name = "\(service).\(namespace)"
-      do throws(ConfigError) {
-        if let one = try NamespaceReader(name: name, node: node, locations: lookup).read() { settings.append(one) }
-      } catch {
-        problems.append(ServiceProblem(service: name, directory: service, consequence: .leftOut, error: error))
-      }
-    }
-    return settings
+    if let states = reading.states { for (path, _) in states { paths.insert(path) } }
+    problems += reading.problems
+    readings.append((service, reading))
   }
 
-  private static func backends(_ settings: [NamespaceSettings]) -> Set<String> {
+  private mutating func readFiles(of service: String, _ lookup: LocationLookup) -> ServiceReading {
+    // A reader of its own: thousands of services' files are not kept once they are understood.
+    let own = SourceFiles(settling: memory?.settling ?? FileStamp.settling)
+    let questions = lookup.questions
+    var reading = ServiceReading()
+    func leaveOut(_ name: String, _ error: ConfigError) {
+      reading.problems.append(ServiceProblem(service: name, directory: service, consequence: .leftOut, error: error))
+    }
+    do throws(ConfigError) {
+      for (namespace, node) in try ServiceDirectory(path: inputs.services, files: own).namespaces(of: service) {
+        let name = "\(service).\(namespace)"
+        do throws(ConfigError) {
+          let settings = try NamespaceReader(name: name, node: node, locations: lookup).read()
+          if let settings { reading.settings.append(settings) }
+        } catch {
+          leaveOut(name, error)
+        }
+      }
+    } catch {
+      leaveOut(service, error)
+    }
+    paths.formUnion(own.paths)
+    // What depends on where this host is cannot be told from the service's own files.
+    if memory != nil, lookup.questions == questions { reading.states = own.states?.map { (path: $0, state: $1) } }
+    reading.made = Array(repeating: nil, count: reading.settings.count)
+    return reading
+  }
+
+  /// What a service can be proxied through; empty when none is to be.
+  private func backends() -> Set<String> {
+    let settings = readings.lazy.flatMap(\.reading.settings)
+    guard settings.contains(where: { $0.proxiedThrough != nil }) else { return [] }
     var names: Set<String> = []
     for one in settings where one.listening != .discoveryOnly {
       for type in one.advertise {
@@ -123,8 +151,9 @@ struct ConfigurationMaker {
     return names
   }
 
-  private mutating func canRouteByPath(_ options: ToolOptions, _ settings: [NamespaceSettings]) -> Bool {
+  private mutating func canRouteByPath(_ options: ToolOptions) -> Bool {
     let path = ScriptFiles.path(in: options.luaDirectory, "path_based_routing.lua")
+    paths.insert(path)
     if Files.kind(path) == .file { return true }
     let problem = "there is no \(path), which path_based_routing needs; set lua_dir, or put the script there"
     if options.respectsPathRouting {
@@ -132,7 +161,7 @@ struct ConfigurationMaker {
         ConfigError(
           file: inputs.toolOptions, path: "path_based_routing", problem: problem + "; nothing is routed by path"))
     }
-    for one in settings where one.plugins.routesByPath {
+    for one in readings.lazy.flatMap(\.reading.settings) where one.plugins.routesByPath {
       let error = ConfigError(file: one.file, path: "plugins.path_based_routing", problem: problem)
       problems.append(ServiceProblem(service: one.name, directory: one.name, consequence: .incomplete, error: error))
     }
@@ -140,24 +169,50 @@ struct ConfigurationMaker {
   }
 
   private mutating func add(
-    _ settings: NamespaceSettings, _ context: WatcherContext, to configuration: inout GeneratedConfiguration,
-    _ globals: inout ProxyGlobals
+    _ context: WatcherContext, to configuration: inout GeneratedConfiguration, _ globals: inout ProxyGlobals
   ) {
-    do throws(ConfigError) {
-      let (services, plugins) = try ServiceWatchers(settings, context).make()
-      for service in services { configuration.add(service.name, service.value) }
-      if let plugins { globals.add(global: plugins.global, defaults: plugins.defaults) }
-    } catch {
-      problems.append(
-        ServiceProblem(service: settings.name, directory: settings.name, consequence: .leftOut, error: error))
-      return
+    let isAsBefore = memory.map { $0.facts == context.facts } ?? false
+    for place in readings.indices {
+      for index in readings[place].reading.settings.indices {
+        let settings = readings[place].reading.settings[index]
+        let known = isAsBefore ? readings[place].reading.made[index] : nil
+        guard let made = made(settings, context, known) else { continue }
+        if memory != nil { readings[place].reading.made[index] = made }
+        for service in made.services { configuration.add(service.name, service.bytes) }
+        globals.add(global: made.global, defaults: made.defaults)
+      }
     }
+    guard let settling = memory?.settling else { return }
+    let services = readings.lazy.filter { $0.reading.states != nil }.map { ($0.service, $0.reading) }
+    memory = ConfigureMemory(
+      facts: context.facts, services: Dictionary(uniqueKeysWithValues: services), settling: settling,
+      knownCount: knownCount)
+  }
+
+  private mutating func made(
+    _ settings: NamespaceSettings, _ context: WatcherContext, _ known: ConfigureMemory.Made?
+  ) -> ConfigureMemory.Made? {
     if settings.listening != .discoveryOnly, let target = settings.proxiedThrough, !context.targets.contains(target),
       let node = settings.proxiedThroughNode
     {
       let error = node.error("no backend '\(target)' is made in this run; requests go straight to \(settings.name)")
       problems.append(
         ServiceProblem(service: settings.name, directory: settings.name, consequence: .incomplete, error: error))
+    }
+    do throws(ConfigError) {
+      let locations = try settings.advertise.map { type throws(ConfigError) in
+        try context.locations.location(ofType: type)
+      }
+      // Which backends there are is the other services' business.
+      if let known, known.locations == locations, settings.proxiedThrough == nil { return known }
+      let (services, plugins) = try ServiceWatchers(settings, context).make()
+      return ConfigureMemory.Made(
+        locations: locations, services: services.map { ($0.name, GeneratedConfiguration.bytes($0.value)) },
+        global: plugins?.global ?? [], defaults: plugins?.defaults ?? [])
+    } catch {
+      problems.append(
+        ServiceProblem(service: settings.name, directory: settings.name, consequence: .leftOut, error: error))
+      return nil
     }
   }
 
@@ -176,7 +231,7 @@ struct ConfigurationMaker {
     let written = configuration.names
     for index in problems.indices where problems[index].isFailure {
       let rest = before.services(of: problems[index].directory, among: names).filter { !written.contains($0.name) }
-      for (name, service) in rest { configuration.add(name, service) }
+      for (name, service) in rest { configuration.add(name, GeneratedConfiguration.bytes(service)) }
       let own = problems[index].service
       guard rest.contains(where: { $0.name == own || $0.name.hasPrefix(own + ".") }) else { continue }
       globals.add(global: before.pluginGlobals, defaults: before.pluginDefaults)

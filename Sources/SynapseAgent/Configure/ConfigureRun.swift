@@ -1,4 +1,4 @@
-internal import AgentRuntime
+public import AgentRuntime
 internal import Glibc
 internal import Reactor
 internal import SmartStack
@@ -6,15 +6,6 @@ internal import YAMLConfig
 
 /// How configure_synapse is to run.
 public struct ConfigureOptions: Sendable {
-  /// What becomes of the new configuration.
-  public enum Mode: Sendable, Equatable {
-    case write
-    /// Nothing is written, only said what would be done.
-    case dryRun
-    /// Nothing is written; the lines that would change are shown.
-    case diff(inColor: Bool)
-  }
-
   /// How synapse takes a change.
   public enum Reload: String, Sendable, CaseIterable {
     /// The commands of the tool's options; without any, SIGHUP to the synapse that runs, else a restart.
@@ -26,7 +17,7 @@ public struct ConfigureOptions: Sendable {
   }
 
   /// What becomes of the new configuration.
-  public var mode = Mode.write
+  public var mode = ConfigureMode.write
   /// How synapse is told.
   public var reload = Reload.auto
   /// One file per location type, and `services/location_types.json`.
@@ -42,18 +33,6 @@ public struct ConfigureOptions: Sendable {
   public init() {}
 }
 
-/// Exit statuses of configure_synapse beside 0; the same as configure_nerve's.
-enum ConfigureStatus {
-  /// Nothing was written, or synapse could not be told.
-  static let failed: Int32 = 1
-  /// Written, but a service is not as its files say.
-  static let incomplete: Int32 = 3
-  /// Of a dry run: something would change.
-  static let wouldChange: Int32 = 1
-  /// Of a dry run: it cannot be said.
-  static let unknown: Int32 = 2
-}
-
 /// One run: read, make, compare, write, tell synapse.
 @LoopActor struct ConfigureRun {
   let inputs: ConfigureInputs
@@ -62,8 +41,6 @@ enum ConfigureStatus {
   let say: @LoopActor (String) -> Void
   /// Where a diff goes.
   let show: @LoopActor (String) -> Void
-  /// How often the same command may take long.
-  private static let commandDeadline: Duration = .seconds(300)
 
   /// What a run came to.
   struct Outcome {
@@ -71,49 +48,47 @@ enum ConfigureStatus {
     /// Everything that was asked for, whether it was there or not.
     var paths: Set<String>
     var hasChanged = false
+    /// For the next run.
+    var memory: ConfigureMemory?
   }
 
   /// A run from beginning to end; what goes wrong is said, not thrown.
-  func perform() async -> Outcome {
-    let inputs = inputs
-    let (result, paths) = await ConfigureRun.make(inputs)
-    var outcome = Outcome(status: 0, paths: paths)
+  /// - Parameter memory: of the run before; nil when there is no next one.
+  func perform(_ memory: ConfigureMemory? = nil) async -> Outcome {
+    let start = LoopClock.system.now
+    let (result, paths, memory) = await ConfigureRun.make(inputs, memory)
+    var outcome = Outcome(status: 0, paths: paths, memory: memory)
     switch result {
     case .failure(let error):
       say("\(error)")
       say("nothing is written, the configuration in force stays as it is")
-      outcome.status = isDry ? ConfigureStatus.unknown : ConfigureStatus.failed
+      outcome.status = options.mode.failure
     case .success(let made):
       report(made)
       do {
         outcome.hasChanged = try await apply(made)
-        if isDry {
-          outcome.status = outcome.hasChanged ? ConfigureStatus.wouldChange : 0
-        } else if made.problems.contains(where: \.isFailure) {
-          outcome.status = ConfigureStatus.incomplete
-        }
+        outcome.status = options.mode.status(
+          isChanged: outcome.hasChanged, isIncomplete: made.problems.contains(where: \.isFailure))
       } catch {
         say("\(error)")
-        outcome.status = isDry ? ConfigureStatus.unknown : ConfigureStatus.failed
+        outcome.status = options.mode.failure
       }
     }
-    writeMetrics(try? result.get(), outcome)
+    writeFigures(try? result.get(), outcome, since: start)
     return outcome
   }
 
-  private var isDry: Bool { options.mode != .write }
-
   private nonisolated static func make(
-    _ inputs: ConfigureInputs
-  ) async -> (Result<ConfigurationMaker.Result, ConfigError>, Set<String>) {
+    _ inputs: ConfigureInputs, _ memory: ConfigureMemory?
+  ) async -> (Result<ConfigurationMaker.Result, ConfigError>, Set<String>, ConfigureMemory?) {
     do {
       return try await BlockingWork.run {
-        var maker = ConfigurationMaker(inputs)
+        var maker = ConfigurationMaker(inputs, memory: memory)
         let result = Result { () throws(ConfigError) in try maker.make() }
-        return (result, maker.paths)
+        return (result, maker.paths, maker.memory)
       }
     } catch {
-      return (.failure(ConfigError(file: inputs.toolOptions, problem: "\(error)")), [])
+      return (.failure(ConfigError(file: inputs.toolOptions, problem: "\(error)")), [], memory)
     }
   }
 
@@ -133,31 +108,29 @@ enum ConfigureStatus {
   private func apply(_ made: ConfigurationMaker.Result) async throws -> Bool {
     let file = GeneratedFile(path: made.options.output)
     let bytes = made.bytes
-    if isDry { return try await compare(file, made) }
-    let change = try await BlockingWork.run { try file.update(bytes, before: try file.current()) }
-    switch change {
-    case .none: break
-    case .made: say("\(file.path) is new, with \(made.namespaceCount) namespaces")
-    case .replaced: say("\(file.path) has changed, \(made.namespaceCount) namespaces")
+    if options.mode.isDry { return try await compare(file, made) }
+    let standing = try await BlockingWork.run {
+      let standing = try file.standing(bytes)
+      try file.update(bytes, standing)
+      return standing
+    }
+    switch standing {
+    case .same: break
+    case .missing: say("\(file.path) is new, with \(made.namespaceCount) namespaces")
+    case .different: say("\(file.path) has changed, \(made.namespaceCount) namespaces")
     }
     if file.isPending {
       try await tellSynapse(made.options)
       try file.settle()
     }
-    if case .none = change { return false }
-    return true
+    return standing != .same
   }
 
   private func compare(_ file: GeneratedFile, _ made: ConfigurationMaker.Result) async throws -> Bool {
-    let before = try await BlockingWork.run { try file.current() }
-    if before == made.bytes { return false }
+    let bytes = made.bytes
+    if try await BlockingWork.run({ try file.standing(bytes) }) == .same { return false }
     if case .diff(let inColor) = options.mode {
-      let names = (file.path, file.path + " (new)")
-      let text = try await BlockingWork.run {
-        TextDiff.unified(
-          before.map { String(decoding: $0, as: UTF8.self) }, made.text, names: names, inColor: inColor)
-      }
-      show(text)
+      show(try await BlockingWork.run { file.diff(bytes, inColor: inColor) })
     } else {
       show("\(file.path) would change, \(made.namespaceCount) namespaces; \(reloadPlan(made.options))\n")
     }
@@ -184,45 +157,23 @@ enum ConfigureStatus {
     let plan = reloadPlan(tool)
     // A synapse that ended since is started.
     if case .signal(let pid) = plan, kill(pid, SIGHUP) == 0 { return say("\(plan)") }
-    for words in plan.commands { try await run(words) }
-  }
-
-  private func run(_ words: [String]) async throws {
-    guard let program = words.first else { return }
-    let command = words.joined(separator: " ")
-    let result: ChildResult
-    do {
-      result = try await ChildProcess.run(program, Array(words.dropFirst()), deadline: ConfigureRun.commandDeadline)
-    } catch {
-      throw RestartFailure(description: "`\(command)` cannot be run: \(error); the next run tries again")
-    }
-    guard result.status != .exited(0) else { return }
-    let lines = String(decoding: result.errorOutput + result.output, as: UTF8.self).split(separator: "\n")
-    throw RestartFailure(
-      description:
-        "`\(command)` failed (\(result.status))\(lines.last.map { ": \($0)" } ?? ""); the next run tries again")
+    for words in plan.commands { try await OperatorCommand.run(words) }
   }
 
   /// Written after a run that failed, too: a host that cannot be configured must show.
-  private func writeMetrics(_ made: ConfigurationMaker.Result?, _ outcome: Outcome) {
-    guard let path = options.metricsFile, !isDry else { return }
-    let metrics = Metrics()
-    let set = { (name: String, value: Double, help: String) in
-      metrics.gauge("configure_synapse_\(name)", help: help).value = value
-    }
-    set("success", outcome.status == 0 ? 1 : 0, "Whether the last run left nothing out.")
-    set("last_run_timestamp_seconds", LoopClock.system.unixTime.rounded(), "When the last run ended.")
+  private func writeFigures(
+    _ made: ConfigurationMaker.Result?, _ outcome: Outcome, since start: LoopClock.Instant
+  ) {
+    guard let path = options.metricsFile, !options.mode.isDry else { return }
+    let figures = ConfigureFigures("configure_synapse", isSuccess: outcome.status == 0, since: start)
     if let made {
-      set("namespaces", Double(made.namespaceCount), "Namespaces that were written.")
-      set("left_out", Double(made.problems.count(where: \.isFailure)), "Services left out or kept as they were.")
-      set(
-        "warnings", Double(made.warnings.count + made.problems.count { !$0.isFailure }), "Warnings of the last run.")
+      let leftOut = made.problems.count(where: \.isFailure)
+      figures.set("namespaces", Double(made.namespaceCount), "Namespaces that were written.")
+      figures.set("left_out", Double(leftOut), "Services left out or kept as they were.")
+      figures.set(
+        "warnings", Double(made.warnings.count + made.problems.count - leftOut), "Warnings of the last run.")
     }
-    do throws(FileError) {
-      try AtomicFile.write(Array(metrics.render().utf8), to: path, mode: 0o644, sync: false)
-    } catch {
-      say("warning: \(error)")
-    }
+    do throws(FileError) { try figures.write(to: path) } catch { say("warning: \(error)") }
   }
 }
 
@@ -250,9 +201,4 @@ enum ReloadPlan: Equatable, CustomStringConvertible {
     case .commands, .restart: commands.map { "`\($0.joined(separator: " "))`" }.joined(separator: ", then ")
     }
   }
-}
-
-/// Synapse could not be told of its new file.
-struct RestartFailure: Error, CustomStringConvertible {
-  let description: String
 }

@@ -1,5 +1,4 @@
 internal import AgentRuntime
-internal import Glibc
 public import Reactor
 
 /// `configure_synapse`: writes synapse's configuration from the services' smartstack.yaml files and this host's place.
@@ -15,36 +14,16 @@ public import Reactor
   }
 
   /// Stays, and runs when a file that was read changes; until SIGTERM or SIGINT. SIGHUP runs at once.
-  /// - Returns: the exit status: 0, or 1 when files cannot be watched at all.
-  public static func watch(_ options: ConfigureOptions) async -> Int32 {
-    let run = configured(options)
-    do {
-      let loop = try ConfigureLoop(run)
-      let process = AgentProcess(onReload: { loop.schedule() }, onStop: { loop.stop() })
-      loop.onReady = { process.ready() }
-      loop.schedule()
-      await process.waitUntilStopped()
-      return 0
-    } catch {
-      run.say("\(error)")
-      return ConfigureStatus.failed
-    }
+  public static func watch(_ options: ConfigureOptions) async {
+    let loop = ConfigureLoop(configured(options))
+    let process = AgentProcess(onReload: { loop.lookAgain() }, onStop: { loop.stop() })
+    loop.onReady = { process.ready() }
+    await loop.run()
   }
 
   private static func configured(_ options: ConfigureOptions) -> ConfigureRun {
     ConfigureRun(
       inputs: ConfigureInputs(environment: AgentProcess.environment, locations: options.locationDirectory),
-      options: options,
-      say: { write("configure_synapse: \($0)\n", to: STDERR_FILENO) },
-      show: { write($0, to: STDOUT_FILENO) })
-  }
-
-  private static func write(_ text: String, to descriptor: Int32) {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno != EINTR { return }
-      rest = rest.dropFirst(max(0, count))
-    }
+      options: options, say: { StandardOutput.say("configure_synapse: \($0)\n") }, show: StandardOutput.show)
   }
 }

@@ -7,45 +7,60 @@ struct GeneratedConfiguration {
 
   /// Sections beside `services`.
   var sections: [String: JSONValue] = [:]
-  /// All services, one behind the other.
-  private var bytes: [UInt8] = []
-  private var places: [String: Range<Int>] = [:]
+  private var services: [(name: String, bytes: [UInt8])] = []
+  private var places: [String: Int] = [:]
 
   /// The names of the services added.
   var names: Set<String> { Set(places.keys) }
 
-  mutating func add(_ name: String, _ service: JSONValue) {
-    let start = bytes.count
-    bytes += service.bytes(GeneratedConfiguration.style, level: 2)
-    places[name] = start..<bytes.count
+  /// A service as the file has it.
+  static func bytes(_ service: JSONValue) -> [UInt8] {
+    let bytes = service.bytes(style, level: 2)
+    // Without the room to grow, which would be as much again.
+    return Array(unsafeUninitializedCapacity: bytes.count) {
+      _ = $0.initialize(from: bytes)
+      $1 = bytes.count
+    }
+  }
+
+  /// Of a name given twice the last counts.
+  mutating func add(_ name: String, _ bytes: [UInt8]) {
+    if let place = places[name] {
+      services[place].bytes = bytes
+    } else {
+      places[name] = services.count
+      services.append((name, bytes))
+    }
   }
 
   /// The whole file as Python's `json.dump` writes it with sorted keys and four blanks, without a line break at the end.
   func file() -> [UInt8] {
     var out: [UInt8] = []
-    out.reserveCapacity(bytes.count + places.count * 80 + 16_384)
-    GeneratedConfiguration.write(Array(sections.keys) + ["services"], level: 0, to: &out) { section, out in
+    out.reserveCapacity(services.reduce(16_384) { $0 + $1.bytes.count + $1.name.utf8.count + 80 })
+    let keys = (Array(sections.keys) + ["services"]).map { (name: $0, value: $0) }
+    GeneratedConfiguration.write(keys, level: 0, to: &out) { section, out in
       guard section == "services" else {
         out += sections[section]?.bytes(GeneratedConfiguration.style, level: 1) ?? []
         return
       }
-      GeneratedConfiguration.write(Array(places.keys), level: 1, to: &out) { name, out in
-        if let place = places[name] { out.append(contentsOf: bytes[place]) }
-      }
+      let members = services.map { (name: $0.name, value: $0.bytes) }
+      GeneratedConfiguration.write(members, level: 1, to: &out) { bytes, out in out.append(contentsOf: bytes) }
     }
     return out
   }
 
   /// Writes an object whose members are known as text.
-  private static func write(
-    _ keys: [String], level: Int, to out: inout [UInt8], member: (String, inout [UInt8]) -> Void
+  private static func write<Value>(
+    _ members: [(name: String, value: Value)], level: Int, to out: inout [UInt8],
+    member: (Value, inout [UInt8]) -> Void
   ) {
-    guard !keys.isEmpty else { return out.append(contentsOf: "{}".utf8) }
+    guard !members.isEmpty else { return out.append(contentsOf: "{}".utf8) }
     let lineEnd = "\n" + String(repeating: " ", count: level * 4)
     var mark = "{"
-    for key in keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-      out.append(contentsOf: "\(mark)\(lineEnd)    \(JSONText.asciiQuoted(key)): ".utf8)
-      member(key, &out)
+    // Mostly sorted already, which sorting is fast with.
+    for (name, value) in members.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
+      out.append(contentsOf: "\(mark)\(lineEnd)    \(JSONText.asciiQuoted(name)): ".utf8)
+      member(value, &out)
       mark = ","
     }
     out.append(contentsOf: "\(lineEnd)}".utf8)

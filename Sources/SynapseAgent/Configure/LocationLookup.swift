@@ -10,6 +10,8 @@ final class LocationLookup {
   private let files: SourceFiles
   /// The first of the host's own files found missing or wrong.
   private(set) var hostProblem: ConfigError?
+  /// How often this host's place was asked for.
+  private(set) var questions = 0
 
   init(_ locations: HostLocations, files: SourceFiles) {
     self.locations = locations
@@ -36,6 +38,7 @@ final class LocationLookup {
 
   /// This host's location of a type in `location_types.json`.
   func location(ofType type: String) throws(ConfigError) -> String {
+    questions += 1
     let location: String
     do throws(LocationError) {
       location = try locations.current(type)
@@ -57,6 +60,7 @@ final class LocationLookup {
   /// - Parameter node: where the grouping is named.
   func location(ofType type: String, askedBy node: YAMLNode) throws(ConfigError) -> String {
     if types.contains(type) { return try location(ofType: type) }
+    questions += 1
     guard !type.isEmpty, !type.hasPrefix("."), !type.contains("/"), !ProxyText.hasControl(type) else {
       throw node.error("'\(type)' is no location type")
     }

@@ -10,6 +10,13 @@ struct WatcherContext {
   /// The backends of this run, see ``PluginLines``.
   let targets: Set<String>
   let canRouteByPath: Bool
+
+  /// What of it is the same for every namespace.
+  var facts: ConfigureMemory.Facts {
+    ConfigureMemory.Facts(
+      options: options, zookeeperHosts: zookeeperHosts, locationTypes: locations.types, migration: migration,
+      canRouteByPath: canRouteByPath)
+  }
 }
 
 /// Makes synapse's services of one namespace: one per advertised location type and per path with a time-out of its

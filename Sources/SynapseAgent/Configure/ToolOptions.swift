@@ -2,7 +2,7 @@ internal import SmartStack
 internal import YAMLConfig
 
 /// The options of `synapse-tools.conf.json`.
-struct ToolOptions {
+struct ToolOptions: Equatable, Sendable {
   /// What `logging` and `path_based_routing` set for all services.
   struct Logging: Sendable, Equatable {
     var isEnabled = false

@@ -89,7 +89,13 @@ struct ToolOptionsReader {
     let service: Set = ["service_name"]
     options.socketFormat = try FormatText(node("haproxy_service_sockets_path_fmt"), names: service)
     options.proxySocketFormat = try FormatText(node("haproxy_service_proxy_sockets_path_fmt"), names: service)
-    if options.listensWithNginx { options.nginx = try nginx() }
+    if options.listensWithNginx {
+      options.nginx = try nginx()
+      options.warnings.append(
+        try node("listen_with_nginx").error(
+          "this synapse has no nginx and refuses a file with the section 'nginx', so the one in force would stay; "
+            + "take the option out and let HAProxy listen, unless the file is for the original synapse"))
+    }
     options.restart = try restart()
     let known = ToolOptionsReader.optional.union(
       try YAMLDocument.parse(Array(ToolOptionsReader.defaults.utf8), file: "").entries().map(\.name)

@@ -78,7 +78,7 @@ public struct BackendPolicy: Sendable {
 
   /// The servers to offer, filtered and elected.
   public var backends: [Backend] {
-    let filtered = current.filter { backend in rules.labelFilters.allSatisfy { $0.accepts(backend.labels) } }
+    let filtered = current.filter(isWanted)
     guard rules.electsLeader else { return filtered }
     // Without a number on each there is no telling who is first: nobody is better than two.
     guard filtered.allSatisfy({ $0.id != nil }) else { return [] }
@@ -88,8 +88,20 @@ public struct BackendPolicy: Sendable {
   /// Why an election has no winner, if it is on and has none.
   public var electionProblem: Note? {
     guard rules.electsLeader, backends.isEmpty else { return nil }
-    let hasCandidates = current.contains { backend in rules.labelFilters.allSatisfy { $0.accepts(backend.labels) } }
+    let hasCandidates = current.contains(where: isWanted)
     return .noLeader(reason: hasCandidates ? "not every registration has a sequence number" : "no registrations")
+  }
+
+  private func isWanted(_ backend: Backend) -> Bool {
+    rules.labelFilters.allSatisfy { $0.accepts(backend.labels) }
+  }
+
+  /// Which of two registrations of one server counts. It may be registered in two places with the labels of each, when
+  /// these share a registry; then the one that is asked for. Else, as after an outage, the newer.
+  private func isTruer(_ one: Backend, than other: Backend) -> Bool {
+    let (isWanted, isOtherWanted) = (isWanted(one), isWanted(other))
+    if isWanted != isOtherWanted { return isWanted }
+    return one.id.map { $0 > other.id ?? Int.min } ?? false
   }
 
   private func prepared(_ reading: [Backend]) -> [Backend] {
@@ -99,8 +111,7 @@ public struct BackendPolicy: Sendable {
     for var backend in rules.keepsDefaultServers ? reading + rules.defaultServers : reading {
       if let port = rules.portOverride { backend.port = port }
       if let place = places[Address(backend)] {
-        // Registered twice, as after an outage: the newer registration tells more of the truth.
-        if let id = backend.id, id > result[place].id ?? Int.min { result[place] = backend }
+        if isTruer(backend, than: result[place]) { result[place] = backend }
       } else {
         places[Address(backend)] = result.count
         result.append(backend)

@@ -1,9 +1,9 @@
-internal import Reactor
+public import Reactor
 
 /// Wakes one waiting task a moment after things changed: a burst of changes is one.
-@LoopActor final class ChangeBell {
+@LoopActor public final class ChangeBell {
   /// Without a further change for this long, a burst is over…
-  static let quiet = Duration.milliseconds(10)
+  static let quiet = Duration.milliseconds(5)
   /// …and even if changes go on, nobody waits longer than this.
   static let patience = Duration.milliseconds(100)
 
@@ -13,10 +13,11 @@ internal import Reactor
   private var isDue = false
   private var waiting: CheckedContinuation<Void, Never>?
 
-  init(clock: LoopClock = .system) { self.clock = clock }
+  /// One that nobody has rung yet.
+  public init(clock: LoopClock = .system) { self.clock = clock }
 
   /// Something changed.
-  func ring() {
+  public func ring() {
     guard !isDue else { return }
     let now = clock.now
     let first = firstRing ?? now
@@ -27,7 +28,7 @@ internal import Reactor
   }
 
   /// Returns when a burst is over; at once if one was over since the last call.
-  func wait() async {
+  public func wait() async {
     if !isDue { await withCheckedContinuation { waiting = $0 } }
     isDue = false
   }

@@ -1,0 +1,29 @@
+public import Reactor
+internal import SmartStack
+
+/// Figures of one run of a tool, for node_exporter's textfile collector.
+@LoopActor public struct ConfigureFigures {
+  private let metrics = Metrics()
+  private let tool: String
+
+  /// - Parameters:
+  ///   - tool: begins every name: `configure_nerve`.
+  ///   - isSuccess: whether nothing was left out.
+  ///   - start: when the run began.
+  public init(_ tool: String, isSuccess: Bool, since start: LoopClock.Instant, clock: LoopClock = .system) {
+    self.tool = tool
+    set("success", isSuccess ? 1 : 0, "Whether the last run left nothing out.")
+    set("last_run_timestamp_seconds", clock.unixTime.rounded(), "When the last run ended.")
+    set("duration_seconds", (clock.now - start) / .seconds(1), "How long the last run took.")
+  }
+
+  /// Adds a figure.
+  public func set(_ name: String, _ value: Double, _ help: String) {
+    metrics.gauge("\(tool)_\(name)", help: help).value = value
+  }
+
+  /// Replaces the file; the collector never sees half of it.
+  public func write(to path: String) throws(FileError) {
+    try AtomicFile.write(Array(metrics.render().utf8), to: path, mode: 0o644, sync: false)
+  }
+}

@@ -1,0 +1,23 @@
+/// What becomes of the configuration that a tool made.
+public enum ConfigureMode: Sendable, Equatable {
+  /// It is written, and the agent told.
+  case write
+  /// Nothing is written, only said in a sentence what would be done.
+  case dryRun
+  /// Nothing is written; the lines that would change are shown.
+  case diff(inColor: Bool)
+
+  /// Whether nothing is written.
+  public var isDry: Bool { self != .write }
+
+  /// The exit status of a run that got to its end: 0 all is well, 3 something was left out; of a dry one: 0 nothing
+  /// would change, 1 something would.
+  public func status(isChanged: Bool, isIncomplete: Bool) -> Int32 {
+    if isDry { return isChanged ? 1 : 0 }
+    return isIncomplete ? 3 : 0
+  }
+
+  /// The same of one that did not: 1 nothing was changed, or the agent could not be told; of a dry one: 2 it cannot be
+  /// said.
+  public var failure: Int32 { isDry ? 2 : 1 }
+}

@@ -1,0 +1,74 @@
+public import Reactor
+
+/// A tool that writes configuration and stays: it runs again whenever something changed that its last run has read, and
+/// now and then for what no event tells.
+///
+/// A burst of events is one run; what happens during a run is for the next one.
+@LoopActor public final class ResidentRun {
+  private let bell: ChangeBell
+  private let clock: LoopClock
+  private let refresh: Duration
+  private let say: @LoopActor (String) -> Void
+  private let turn: @LoopActor () async -> Set<String>
+  private var isStopped = false
+  private var trouble: String?
+
+  /// - Parameters:
+  ///   - refresh: the longest time between two runs.
+  ///   - say: gets a line for the operator when files cannot be watched.
+  ///   - turn: one run; returns every path that it asked for, whether it was there or not.
+  public init(
+    refresh: Duration, clock: LoopClock = .system, say: @escaping @LoopActor (String) -> Void,
+    turn: @escaping @LoopActor () async -> Set<String>
+  ) {
+    self.refresh = refresh
+    self.clock = clock
+    self.say = say
+    self.turn = turn
+    bell = ChangeBell(clock: clock)
+  }
+
+  /// Runs at once and then again and again, until ``stop()``; the run under way is brought to its end.
+  public func run() async {
+    var files: PathsWatch?
+    do {
+      files = try PathsWatch { [bell] in bell.ring() }
+    } catch {
+      tell(error)
+    }
+    while !isStopped {
+      await watch(await turn(), with: files)
+      if isStopped { break }
+      let timer = clock.schedule(after: refresh) { [bell] in bell.ring() }
+      await bell.wait()
+      timer.cancel()
+    }
+    files?.cancel()
+  }
+
+  /// Something changed that is no file.
+  public func lookAgain() { bell.ring() }
+
+  /// Ends ``run()``.
+  public func stop() {
+    isStopped = true
+    bell.ring()
+  }
+
+  private func watch(_ paths: Set<String>, with files: PathsWatch?) async {
+    guard let files else { return }
+    do {
+      // What changed between the reading and the watching was not seen.
+      if try await files.watch(paths) { bell.ring() }
+      trouble = nil
+    } catch {
+      tell(error)
+    }
+  }
+
+  private func tell(_ error: any Error) {
+    let words = "warning: \(error); changes are seen every \(refresh.components.seconds) s only"
+    if trouble != words { say(words) }
+    trouble = words
+  }
+}

@@ -1,0 +1,20 @@
+internal import Glibc
+
+/// What a command prints.
+public enum StandardOutput {
+  /// Writes all of `text` to the standard output.
+  public static func show(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+  /// Writes all of `text` to the standard error.
+  public static func say(_ text: String) { write(text, to: STDERR_FILENO) }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      // Whoever read it is gone.
+      if count < 0, errno != EINTR { return }
+      rest = rest.dropFirst(max(0, count))
+    }
+  }
+}
