@@ -48,8 +48,8 @@ struct ToolOptionsReader {
     """
   /// Options without a default.
   private static let optional: Set = [
-    "config_file", "reload_cmd_fmt", "synapse_restart_command", "errorfiles", "haproxy_master_socket_path", "enable_map_debug", "map_debug_port",
-    "path_based_routing",
+    "config_file", "reload_cmd_fmt", "synapse_restart_command", "errorfiles", "haproxy_master_socket_path",
+    "enable_map_debug", "map_debug_port", "path_based_routing",
   ]
 
   private let top: YAMLNode

@@ -11,6 +11,7 @@ internal import SmartStack
   private let lastAct: Gauge
   private let reloads: [String: Counter]
   private let checks: [String: Counter]
+  private let endedWorkers: [String: Counter]
   private let start = ContinuousClock.now
 
   init(_ metrics: Metrics, statsd: StatsD?) {
@@ -30,6 +31,11 @@ internal import SmartStack
       checks[result] = metrics.counter(
         "synapse_haproxy_checks_total", ["result": result], help: "Checks of a candidate file.")
     }
+    endedWorkers = ["age", "count"].reduce(into: [:]) { ended, limit in
+      ended[limit] = metrics.counter(
+        "synapse_haproxy_old_workers_ended_total", ["limit": limit],
+        help: "Replaced HAProxy processes that were ended.")
+    }
   }
 
   /// A candidate file was checked; `result` is `good`, `refused` or `unknown`.
@@ -43,17 +49,12 @@ internal import SmartStack
 
   /// HAProxy was, or was not, reloaded.
   func reloaded(_ isGood: Bool) {
-    let result = isGood ? "good" : "failed"
-    reloads[result]?.increment()
+    reloads[isGood ? "good" : "failed"]?.increment()
     if !isGood { statsd?.increment("synapse.haproxy.reload_failed") }
   }
 
   /// A replaced process was beyond a limit: `age` or `count`.
-  func endedOldWorker(_ limit: String) {
-    metrics.counter(
-      "synapse_haproxy_old_workers_ended_total", ["limit": limit], help: "Replaced HAProxy processes that were ended."
-    ).increment()
-  }
+  func endedOldWorker(_ limit: String) { endedWorkers[limit]?.increment() }
 
   func acted(at now: LoopClock.Instant) { lastAct.value = (now - start) / .seconds(1) }
 }
