@@ -39,6 +39,18 @@ public struct LoadedConfiguration: Equatable, Sendable {
     }
   }
 
+  /// Servers that commands have added to a process which loaded a file without them.
+  /// - Parameter names: `BACKEND/SERVER`.
+  public mutating func note(added names: Set<String>, of model: ProxyModel) {
+    if names.isEmpty { return }
+    for backend in model.backends {
+      let written = backend.section.managed?.servers ?? [:]
+      for (name, print) in written where names.contains("\(backend.name)/\(name)") {
+        sections[backend.section.header.text]?.servers[name] = print
+      }
+    }
+  }
+
   /// What HAProxy has after it loaded the file rendered from `model`.
   public init(_ model: ProxyModel) { self.init(sections: model.sections) }
 

@@ -86,6 +86,26 @@ import ZooKeeper
     }
   }
 
+  @Test func commandsThatMeetANewProcessAreNoReasonForAReload() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      let port = try world.startTask("task")
+      try await world.register("task0", port: port)
+      try await eventually("it is in the file") { world.servingInFile() == ["task0"] }
+      let reloads = world.reloads
+      for round in 1...5 {
+        await world.proxy.stop()
+        try await world.proxy.start()
+        // Most often the agent has not noticed yet.
+        try await world.register("task\(round)", port: port)
+        try await eventually("round \(round): it is served") { await world.servingTasks().contains("task\(round)") }
+        try await eventually("round \(round): the file agrees") { world.servingInFile().contains("task\(round)") }
+      }
+      #expect(await world.servingTasks().count == 6)
+      #expect(world.reloads == reloads && world.failedReloads == 0, "\(world.journal.text.suffix(3000))")
+    }
+  }
+
   /// Lets `failure` happen in every round, with a server that comes and one that goes in its midst.
   private func withChanges(
     _ rounds: Int, socket: (String) -> String = { $0 },

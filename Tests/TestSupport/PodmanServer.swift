@@ -12,6 +12,7 @@ public import Reactor
 
   private let directory = TemporaryDirectory()
   private var child: RunningChild?
+  private var containers: Set<String> = []
 
   /// Nothing runs yet.
   public init() {}
@@ -67,6 +68,7 @@ public import Reactor
     let id = text[start...].drop { !$0.isHexDigit }.prefix { $0.isHexDigit }
     let started = try await ask("POST", "/v1.40/containers/\(id)/start")
     guard started.status == 204 else { throw trouble("start", started) }
+    containers.insert(String(id))
     return String(id)
   }
 
@@ -74,10 +76,12 @@ public import Reactor
   public func remove(_ id: String) async throws {
     let removed = try await ask("DELETE", "/v1.40/containers/\(id)?force=true")
     guard removed.status < 300 else { throw trouble("remove", removed) }
+    containers.remove(id)
   }
 
-  /// Ends all of it.
+  /// Ends all of it; containers first, which have control groups outside of the namespaces.
   public func stop() async {
+    for id in containers { try? await remove(id) }
     child?.kill()
     _ = try? await child?.wait()
     child = nil

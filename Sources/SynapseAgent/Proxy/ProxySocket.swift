@@ -38,6 +38,8 @@ internal import SmartStack
   var version: String? { info?.version }
   /// Servers that this process got by commands, as far as this agent saw it.
   private(set) var addedServers = 0
+  /// Those of the last commands, `BACKEND/SERVER`.
+  private var lastAdded: Set<String> = []
   /// Whether the last call of ``act(on:changed:)`` left nothing to be wanted.
   private(set) var isInAgreement = false
   /// Commands that this process has refused: asking again would change nothing.
@@ -107,7 +109,12 @@ internal import SmartStack
       case .commands(let commands): reasons = try await send(commands)
       case .reload(let causes, let commands): reasons = causes.map(\.description) + (try await send(commands))
       }
-      if running == nil { return .restarted }
+      if running == nil {
+        // The commands met a process that had just started: what they added is not in the file it has loaded.
+        loaded?.note(added: lastAdded, of: wanted)
+        addedServers = lastAdded.count
+        return .restarted
+      }
       report(reasons)
       if !reasons.isEmpty { return .needsReload(reasons) }
       isInAgreement = await remember(wanted, part)
@@ -165,6 +172,7 @@ internal import SmartStack
   private func send(_ planned: [RuntimeCommand]) async throws(HAProxyRuntimeError) -> [String] {
     let (commands, complaints) = prepared(planned)
     countDrift(commands.count)
+    lastAdded = []
     if commands.isEmpty { return complaints }
     let backends = Set(commands.compactMap { ProxySocket.backend(of: $0.planned.text) }).sorted()
     var batch = commands.map(\.socket)
@@ -215,7 +223,10 @@ internal import SmartStack
       case .done(let text), .refused(let text): text
       }
     if command.isAccepted(reply: reply) {
-      if command.text.hasPrefix("add server ") { addedServers += 1 }
+      if command.text.hasPrefix("add server ") {
+        addedServers += 1
+        lastAdded.formUnion(command.text.split(separator: " ").dropFirst(2).prefix(1).map(String.init))
+      }
       logger.debug("HAProxy obeyed", [.command: command.text])
       return nil
     }
