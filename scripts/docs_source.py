@@ -82,6 +82,7 @@ NO_KEYS = {
     "figures of a run": "duration_seconds last_run_timestamp_seconds left_out local_services success warnings",
     "arguments of the command line": "bind-address config-file n num-procs p spool-root v verbose configuration",
     "values": "ephemeral_sequential guest us-east-1 stdout stderr infrastructure superregion",
+    "ends of names of metrics": "fetch_failure switch",
     "units of a time": "h m ms s us d",
     "words of HAProxy, and of nginx's section": "path_beg unix reuseport listen_options server timestamp",
     "what the agent keeps in a state file": "watcher_config_for_generator",
