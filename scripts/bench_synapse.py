@@ -10,14 +10,15 @@ from world import Trouble, wait_for
 WRK_PAUSE_MS = 4
 
 
-def scale(bench, services, servers):
+def scale(bench, services, servers, in_names=False):
     """From the start to the whole file, then what nothing and single changes cost."""
     bench.start_zookeeper()
-    table, prefix = bench.table, f"wide{services}"
-    table.heading(f"synapse, {services:,} services x {servers} servers, over {bench.seconds} s")
+    table, prefix = bench.table, f"wide{services}{'n' if in_names else ''}"
+    where = ", registered in the nodes' names" if in_names else ""
+    table.heading(f"synapse, {services:,} services x {servers} servers{where}, over {bench.seconds} s")
     table.row("", "full file", "CPU", "RSS", "threads")
     names = {f"{prefix}.s{i}": 22000 + i for i in range(services)}
-    bench.register_many(names, servers)
+    bench.register_many(names, servers, in_names)
     haproxy = world.HAProxy(f"{bench.folder}/{prefix}").start()
     bench.started.append(haproxy.process)
     began = time.monotonic()

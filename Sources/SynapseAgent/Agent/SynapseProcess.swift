@@ -48,7 +48,10 @@ internal import SmartStack
     let process = AgentProcess(
       onReload: { [weak self] in self?.reloadSoon() }, onReplace: { [weak self] in self?.replaceSoon() }, onStop: {})
     (self.synapse, self.process) = (synapse, process)
-    synapse.onReady = { process.ready() }
+    synapse.onReady = {
+      process.ready()
+      LoopClock.system.schedule(after: .seconds(5)) { Heap.trim() }
+    }
     synapse.start()
     serveStatus(of: synapse, state, handover)
     await process.waitUntilStopped()
