@@ -59,7 +59,7 @@ import Testing
       let table = try await tool(["status", "-c", world.configurationPath])
       #expect(table.status == .exited(0))
       let text = String(decoding: table.output, as: UTF8.self)
-      #expect(text.contains("pid \(nerve.pid): 1 of 1 services up, ZooKeeper connected\n"))
+      #expect(text.contains("pid \(nerve.pid): 1 of 1 services up, registry connected\n"))
       #expect(text.contains("/nerve/web/host1_0000000000"))
       #expect(try await world.post("web.main/0", "status=down&reason=test&expiration=9999999999") == 200)
       try await observer.sees(0, "drained")

@@ -21,7 +21,7 @@ import Testing
     ]
     #expect(
       StatusTable.text(status, now: 100) == """
-        nerve 1.2, pid 7: 1 of 3 services up, ZooKeeper not connected
+        nerve 1.2, pid 7: 1 of 3 services up, registry not connected
         SERVICE  STATE    SINCE  REGISTRATION      CHECKS
         b        drained  10s    reported down
         c        unknown  -      nothing reported

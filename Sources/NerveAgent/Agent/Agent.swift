@@ -319,8 +319,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
 extension Agent {
   /// One service, as it runs.
   func runner(_ name: String) -> ServiceRunner? { services?.runners[name] }
-  /// Whether hacheck's port is ours.
-  var isHacheckListening: Bool { hacheck?.isListening ?? false }
+  /// Whether hacheck's port is ours; nil where it is switched off.
+  var isHacheckListening: Bool? { hacheck?.isListening }
   /// Whether every registry answers.
   var isConnected: Bool { registries?.areConnected ?? false }
   /// The session with the only ensemble.

@@ -38,7 +38,8 @@ extension Agent {
     return [
       "agent": "nerve", "version": .string(Release.version), "pid": .int(getpid()),
       "configuration": .string(options.configuration), "connected": .bool(isConnected), "sessions": .object(sessions),
-      "hacheck": .bool(isHacheckListening), "services": .array(runners.map { Agent.status(of: $0.value) }),
+      "hacheck": isHacheckListening.map { .bool($0) } ?? .null,
+      "services": .array(runners.map { Agent.status(of: $0.value) }),
     ]
   }
 

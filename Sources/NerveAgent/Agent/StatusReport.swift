@@ -24,9 +24,9 @@ enum StatusTable {
     let services = status["services"]?.array ?? []
     let up = services.count { $0["state"]?.string == "up" }
     var text = "nerve \(status["version"]?.string ?? "?"), pid \(status["pid"]?.int ?? 0): "
-    text += "\(up) of \(services.count) services up, ZooKeeper "
+    text += "\(up) of \(services.count) services up, registry "
     text += status["connected"]?.bool == true ? "connected" : "not connected"
-    text += status["hacheck"]?.bool == true ? "" : ", hacheck does not listen"
+    text += status["hacheck"]?.bool == false ? ", hacheck does not listen" : ""
     let rows = services.map { row($0, now: now) }.sorted {
       ($0.isFine ? 1 : 0, $0.cells[0]) < ($1.isFine ? 1 : 0, $1.cells[0])
     }

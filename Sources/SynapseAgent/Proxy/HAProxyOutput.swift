@@ -177,7 +177,14 @@ internal import YAMLConfig
   func reportProblems() {
     let problems = Set(model.problems)
     for problem in model.problems where !reported.contains(problem) {
-      logger.warning("part of the configuration is left out", [.service: problem.origin, .reason: problem.message])
+      let about: KeyValuePairs<LogKey, any CustomStringConvertible> = [
+        .service: problem.origin, .reason: problem.message,
+      ]
+      if problem.severity == .doubt {
+        logger.warning("part of the configuration may be wrong", about)
+      } else {
+        logger.warning("part of the configuration is left out", about)
+      }
     }
     reported = problems
     instruments.problems.value = Double(problems.count)
