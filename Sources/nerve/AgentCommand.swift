@@ -3,6 +3,7 @@ internal import ArgumentParser
 internal import Glibc
 internal import Logging
 internal import NerveAgent
+internal import Reactor
 internal import SmartStack
 
 /// `nerve -c nerve.conf.json`: the agent.
@@ -49,8 +50,8 @@ struct AgentCommand: AsyncParsableCommand {
 
   private func check(_ options: AgentOptions) throws {
     let (problems, warnings) = Agent.check(options)
-    for warning in warnings { writeOut("warning: \(warning)\n", to: STDERR_FILENO) }
-    for problem in problems { writeOut("\(problem)\n", to: STDERR_FILENO) }
+    for warning in warnings { StandardOutput.write("warning: \(warning)\n", to: STDERR_FILENO) }
+    for problem in problems { StandardOutput.write("\(problem)\n", to: STDERR_FILENO) }
     if !problems.isEmpty { throw ExitCode(1) }
     print("\(options.configuration) is valid")
   }

@@ -38,13 +38,13 @@ internal import Reactor
     default: break
     }
     if OperatorTools.names.contains(name) {
-      return await OperatorTools.run(name: name, arguments: arguments) { writeOut($0, to: $1) }
+      return await OperatorTools.run(name: name, arguments: arguments) { StandardOutput.write($0, to: $1) }
     }
     guard HacheckTools.names.contains(name) else { return nil }
     let outcome = await HacheckTools.run(
       name: name, arguments: arguments, environment: environment(), isTerminal: isatty(STDOUT_FILENO) == 1)
-    writeOut(outcome.output, to: STDOUT_FILENO)
-    writeOut(outcome.errorOutput, to: STDERR_FILENO)
+    StandardOutput.write(outcome.output, to: STDOUT_FILENO)
+    StandardOutput.write(outcome.errorOutput, to: STDERR_FILENO)
     return outcome.exitCode
   }
 
@@ -70,7 +70,7 @@ internal import Reactor
       } catch let code as ExitCode {
         return code.rawValue
       } catch {
-        writeOut("nerve: \(error)\n", to: STDERR_FILENO)
+        StandardOutput.write("nerve: \(error)\n", to: STDERR_FILENO)
         return 1
       }
     } catch {
@@ -79,18 +79,8 @@ internal import Reactor
         print(text)
         return 0
       }
-      writeOut(text + "\n", to: STDERR_FILENO)
+      StandardOutput.write(text + "\n", to: STDERR_FILENO)
       return 2
     }
-  }
-}
-
-/// Writes all of `text`, whatever stdio would keep back at an exit.
-func writeOut(_ text: String, to descriptor: Int32) {
-  var rest = Array(text.utf8)[...]
-  while !rest.isEmpty {
-    let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-    if count < 0, errno != EINTR { return }
-    rest = rest.dropFirst(max(0, count))
   }
 }

@@ -25,10 +25,10 @@ struct StatusCommand: AsyncParsableCommand {
       status = try await Agent.askStatus(
         AgentOptions(configuration: path, instanceID: instanceID ?? environment("NERVE_INSTANCE_ID")))
     } catch {
-      writeOut("nerve status: \(error)\n", to: STDERR_FILENO)
+      StandardOutput.write("nerve status: \(error)\n", to: STDERR_FILENO)
       throw ExitCode(2)
     }
-    writeOut(json ? status.json : status.table(now: LoopClock.system.unixTime), to: STDOUT_FILENO)
+    StandardOutput.write(json ? status.json : status.table(now: LoopClock.system.unixTime), to: STDOUT_FILENO)
     if !status.isFine { throw ExitCode(1) }
   }
 }
@@ -46,8 +46,8 @@ struct ValidateCommand: AsyncParsableCommand {
     for file in files {
       let (problems, warnings) = Agent.check(
         AgentOptions(configuration: file, instanceID: environment("NERVE_INSTANCE_ID")))
-      for warning in warnings { writeOut("warning: \(warning)\n", to: STDERR_FILENO) }
-      for problem in problems { writeOut("\(problem)\n", to: STDERR_FILENO) }
+      for warning in warnings { StandardOutput.write("warning: \(warning)\n", to: STDERR_FILENO) }
+      for problem in problems { StandardOutput.write("\(problem)\n", to: STDERR_FILENO) }
       if problems.isEmpty { print("\(file) is valid") } else { isGood = false }
     }
     if !isGood { throw ExitCode(1) }

@@ -32,13 +32,14 @@ public enum HacheckProgram {
     } catch {
       switch error {
       case .helpWanted:
-        write(CommandLineOptions.help(usage: "hacheck [options]", HacheckProgram.options), to: STDOUT_FILENO)
+        StandardOutput.write(
+          CommandLineOptions.help(usage: "hacheck [options]", HacheckProgram.options), to: STDOUT_FILENO)
         return 0
       case .versionWanted:
-        write("hacheck \(Release.version)\n", to: STDOUT_FILENO)
+        StandardOutput.write("hacheck \(Release.version)\n", to: STDOUT_FILENO)
         return 0
       case .wrong(let sentence):
-        write("Usage: hacheck [options]\n\nhacheck: error: \(sentence)\n", to: STDERR_FILENO)
+        StandardOutput.write("Usage: hacheck [options]\n\nhacheck: error: \(sentence)\n", to: STDERR_FILENO)
         return 2
       }
     }
@@ -55,7 +56,7 @@ public enum HacheckProgram {
       try await serve(configuration, privileges, logger)
       return 0
     } catch {
-      write("hacheck: \(error)\n", to: STDERR_FILENO)
+      StandardOutput.write("hacheck: \(error)\n", to: STDERR_FILENO)
       return 1
     }
   }
@@ -155,11 +156,6 @@ public enum HacheckProgram {
       dup2(descriptor, STDERR_FILENO)
       close(descriptor)
     }
-  }
-
-  private static func write(_ text: String, to descriptor: Int32) {
-    let bytes = Array(text.utf8)
-    _ = Glibc.write(descriptor, bytes, bytes.count)
   }
 }
 

@@ -134,21 +134,12 @@ internal import YAMLConfig
   private static func temporaryPath(_ name: String) -> String { "/tmp/synapse-\(name)-\(getpid())" }
 
   private static func say(_ text: String, newline: Bool = true) {
-    write(text + (newline ? "\n" : ""), to: STDOUT_FILENO)
+    StandardOutput.write(text + (newline ? "\n" : ""), to: STDOUT_FILENO)
   }
 
   @discardableResult
   private static func complain(_ line: String) -> Int32 {
-    write("synapse: \(line)\n", to: STDERR_FILENO)
+    StandardOutput.write("synapse: \(line)\n", to: STDERR_FILENO)
     return 1
-  }
-
-  private static func write(_ text: String, to descriptor: Int32) {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno != EINTR { return }
-      rest = rest.dropFirst(max(0, count))
-    }
   }
 }

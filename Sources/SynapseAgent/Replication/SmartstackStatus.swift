@@ -27,7 +27,7 @@ internal import Topology
     let (reports, failures) = await ReplicationRun(options).reports()
     if case .check = form {
       // Monitoring shows the first line.
-      for failure in failures { write("UNKNOWN: \(failure)\n", to: STDOUT_FILENO) }
+      for failure in failures { StandardOutput.write("UNKNOWN: \(failure)\n", to: STDOUT_FILENO) }
     } else {
       for failure in failures { complain(failure.description) }
     }
@@ -52,7 +52,7 @@ internal import Topology
       }
     }
     let lines = asJSON ? [JSONValue.object(object).text()] : object.members.map { $0.value.text() }
-    write(lines.map { $0 + "\n" }.joined(), to: STDOUT_FILENO)
+    StandardOutput.write(lines.map { $0 + "\n" }.joined(), to: STDOUT_FILENO)
     return 0
   }
 
@@ -65,21 +65,12 @@ internal import Topology
         JSONValue.object(["services": .array(reports.map(ReplicationText.json))]).text(JSONStyle(indent: 2)) + "\n"
       case .check: reports.map(ReplicationText.alert).joined()
       }
-    write(text, to: STDOUT_FILENO)
+    StandardOutput.write(text, to: STDOUT_FILENO)
   }
 
   @discardableResult
   private static func complain(_ sentence: String) -> Int32 {
-    write("smartstack-status: \(sentence)\n", to: STDERR_FILENO)
+    StandardOutput.write("smartstack-status: \(sentence)\n", to: STDERR_FILENO)
     return unknown
-  }
-
-  private static func write(_ text: String, to descriptor: Int32) {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno != EINTR { return }
-      rest = rest.dropFirst(max(0, count))
-    }
   }
 }

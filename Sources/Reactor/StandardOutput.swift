@@ -8,7 +8,8 @@ public enum StandardOutput {
   /// Writes all of `text` to the standard error.
   public static func say(_ text: String) { write(text, to: STDERR_FILENO) }
 
-  private static func write(_ text: String, to descriptor: Int32) {
+  /// Writes all of `text`, whatever stdio would keep back at an exit.
+  public static func write(_ text: String, to descriptor: Int32) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
