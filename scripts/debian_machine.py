@@ -77,6 +77,18 @@ def run(argv, seconds=600):
     return text
 
 
+def boot_command(root, first):
+    return ["unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "--",
+            "/bin/sh", "-c", BOOT, "boot", root, first]
+
+
+def why_not(base):
+    """Why this kernel, or the container around us, lets nobody start a system in namespaces; None if it does."""
+    tried = subprocess.run(boot_command(base, "/bin/true"), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                           env={"PATH": world.PATH, "LC_ALL": "C.UTF-8"})
+    return None if tried.returncode == 0 else tried.stderr.strip() or f"status {tried.returncode}"
+
+
 class DebianMachine:
     """One machine; its network is that of whoever starts it."""
 
@@ -98,9 +110,7 @@ class DebianMachine:
 
     def start(self, first="/lib/systemd/systemd"):
         """Has `first` as process 1, and returns when it is at work: systemd, or a program that sleeps."""
-        self.process = Process(
-            ["unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "--",
-             "/bin/sh", "-c", BOOT, "boot", self.root, first], self.log, env={"container": "lxc"})
+        self.process = Process(boot_command(self.root, first), self.log, env={"container": "lxc"})
         is_up = self.is_up if first.endswith("systemd") else self.is_asleep
         wait_for(f"{first} is up", is_up, seconds=60, while_alive=[self.process])
         return self
