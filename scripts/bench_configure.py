@@ -81,8 +81,12 @@ class Agent:
             def log_message(self, *_):
                 pass
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", AGENT_PORT), Handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", AGENT_PORT), Handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def arguments(folder, address="10.0.0.1", reload="none"):
@@ -141,6 +145,8 @@ def measure_nerve(bench, nerve, folder, changes):
         delays.append(time.monotonic() - start)
     table.times("--watch: Mesos has another task until it is there (asked each 1 s)", delays)
     table.row("--watch at rest", *bench.cost(process)[:2])
+    agent.close()
+    bench.stop_all()
 
 
 def starting(state):
