@@ -57,8 +57,7 @@ import Testing
     defer { proxy.stop() }
     try await proxy.start()
     let pid = try #require(proxy.pid)
-    for (text, words) in [("", "holds no process id"), ("\(getpid())\n", "which is no process called haproxy-synapse")]
-    {
+    for (text, words) in [("", "holds no process id"), ("\(getpid())\n", "which is no process called \(proxy.name)")] {
       try AtomicFile.write(Array(text.utf8), to: proxy.pidFile, mode: 0o644, sync: false)
       let said = try await proxy.reap("-p", "0", "-r", "0")
       #expect(said.hasPrefix("1 ERROR \(proxy.pidFile) ") && said.contains(words))
@@ -86,7 +85,7 @@ import Testing
   }
 }
 
-/// A HAProxy called `haproxy-synapse` that is replaced as `haproxy_reload_cmd_fmt` has it.
+/// A HAProxy that is replaced as `haproxy_reload_cmd_fmt` has it.
 @LoopActor private final class ReloadedProxy {
   private let directory = TemporaryDirectory()
   private let arguments: [String]
@@ -106,7 +105,9 @@ import Testing
     guard symlink(HAProxyServer.executable, executable) == 0 else { throw FileError("link", executable, code: errno) }
   }
 
-  private var executable: String { directory.path + "/haproxy-synapse" }
+  /// One for each test, for the command ends whatever has the name and does not serve.
+  var name: String { "hs-\(port)" }
+  private var executable: String { directory.path + "/" + name }
   private var configuration: String { directory.path + "/haproxy.cfg" }
   var pidFile: String { directory.path + "/pid" }
   var alumni: String { directory.path + "/alumni" }
@@ -125,7 +126,20 @@ import Testing
     try await eventually("it serves") {
       guard let pid = self.pid, pid != before else { return false }
       self.started.insert(pid)
+      // Until the one before has closed its port, a connection may still be that one's.
+      guard try self.listeners() == 1 else { return false }
       return try await self.answers()
+    }
+  }
+
+  /// How many sockets listen on the port.
+  private func listeners() throws -> Int {
+    let digits = String(port, radix: 16, uppercase: true)
+    let suffix = ":" + String(repeating: "0", count: 4 - digits.count) + digits
+    let table = String(decoding: try Files.read("/proc/net/tcp", limit: 1 << 22), as: UTF8.self)
+    return table.split(separator: "\n").count { line in
+      let fields = line.split(separator: " ")
+      return fields.count > 3 && fields[1].hasSuffix(suffix) && fields[3] == "0A"
     }
   }
 
@@ -151,14 +165,15 @@ import Testing
     let user = getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "\(getuid())"
     let result = try await ChildProcess.run(
       BuiltProgram.path("synapse"),
-      ["haproxy_synapse_reaper", "-d", alumni, "-u", user, "--pid-file", pidFile] + more, deadline: .seconds(20))
+      ["haproxy_synapse_reaper", "-d", alumni, "-u", user, "--pid-file", pidFile, "--process-name", name] + more,
+      deadline: .seconds(20))
     guard case .exited(let status) = result.status else { return "\(result.status)" }
     return "\(status) \(String(decoding: result.errorOutput, as: UTF8.self))"
   }
 
   func stop() {
     for stream in held { stream.close() }
-    for pid in started.flatMap({ [$0] + children(of: $0) }) where ProcessRecord.read(pid)?.name == "haproxy-synapse" {
+    for pid in started.flatMap({ [$0] + children(of: $0) }) where ProcessRecord.read(pid)?.name == name {
       kill(pid, SIGKILL)
     }
   }
