@@ -41,7 +41,8 @@ internal import Glibc
 
   /// Watches these absolute paths from now on, and no others. A directory is watched for all its names; what is not
   /// there is waited for.
-  /// - Returns: whether a directory is watched that was not before: what happened in it until now was not seen.
+  /// - Returns: whether a directory, or a name in one, is watched that was not before: what happened there until now was
+  ///   not seen.
   public func watch(_ paths: Set<String>) async throws -> Bool {
     let wanted = try await BlockingWork.run { PathResolver.directories(of: paths) }
     guard onChange != nil else { return false }
@@ -55,10 +56,17 @@ internal import Glibc
       }
       watches[watch] = watches[watch].map { known in known.flatMap { names?.union($0) } } ?? names
     }
-    let isNew = watches.keys.contains { namesByWatch[$0] == nil }
+    let isNew = watches.contains { isWider($0.value, than: namesByWatch[$0.key]) }
     for watch in namesByWatch.keys where watches[watch] == nil { inotify_rm_watch(descriptor, watch) }
     namesByWatch = watches
     return isNew
+  }
+
+  /// Whether a directory's names hold one that did not count before.
+  private func isWider(_ names: Names, than before: Names?) -> Bool {
+    guard let before else { return true }
+    guard let known = before else { return false }
+    return names.map { !$0.isSubset(of: known) } ?? true
   }
 
   private func readEvents() {
