@@ -51,25 +51,25 @@ let package = Package(
     room("HAProxyConfigGen", ["SmartStack"]),
     room("HAProxyRuntime", ["Reactor", "SmartStack"]),
 
-    room("AgentRuntime", ["Reactor", "SmartStack", "YAMLConfig", logging]),
+    room("AgentKit", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     room("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
 
     room(
       "NerveAgent",
-      ["AgentRuntime", "Hacheck", "ZooKeeper", "Topology", "Reactor", "SmartStack", "YAMLConfig", logging]),
+      ["AgentKit", "Hacheck", "ZooKeeper", "Topology", "Reactor", "SmartStack", "YAMLConfig", logging]),
     room(
       "SynapseAgent",
       [
-        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
         "YAMLConfig", logging,
       ]),
 
     .executableTarget(
       name: "nerve",
-      dependencies: ["NerveAgent", "AgentRuntime", "Hacheck", "Reactor", "SmartStack", logging, arguments],
+      dependencies: ["NerveAgent", "AgentKit", "Hacheck", "Reactor", "SmartStack", logging, arguments],
       swiftSettings: strict),
     .executableTarget(
-      name: "synapse", dependencies: ["SynapseAgent", "AgentRuntime", "Reactor", logging, arguments],
+      name: "synapse", dependencies: ["SynapseAgent", "AgentKit", "Reactor", logging, arguments],
       swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.
@@ -85,15 +85,15 @@ let package = Package(
     tests("ZooKeeper", ["Reactor", "SmartStack", logging]),
     tests("HAProxyConfigGen", ["SmartStack"]),
     tests("HAProxyRuntime", ["Reactor", "SmartStack"]),
-    tests("AgentRuntime", ["Reactor", "SmartStack", "YAMLConfig", logging]),
+    tests("AgentKit", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "NerveAgent",
-      ["AgentRuntime", "Hacheck", "Topology", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+      ["AgentKit", "Hacheck", "Topology", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "SynapseAgent",
       [
-        "AgentRuntime", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
         "YAMLConfig", logging,
       ]),
   ]

@@ -1,4 +1,4 @@
-internal import AgentRuntime
+internal import AgentKit
 internal import ArgumentParser
 internal import Glibc
 internal import Logging

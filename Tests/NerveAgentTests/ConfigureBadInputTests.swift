@@ -1,4 +1,4 @@
-import AgentRuntime
+import AgentKit
 import Reactor
 import TestSupport
 import Testing

@@ -1,4 +1,4 @@
-import AgentRuntime
+import AgentKit
 import Glibc
 import Reactor
 import SmartStack

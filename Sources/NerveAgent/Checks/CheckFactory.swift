@@ -1,4 +1,4 @@
-internal import AgentRuntime
+internal import AgentKit
 internal import Reactor
 
 /// Makes a service's checks.

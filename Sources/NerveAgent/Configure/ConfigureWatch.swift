@@ -1,4 +1,4 @@
-internal import AgentRuntime
+internal import AgentKit
 public import Reactor
 internal import Topology
 

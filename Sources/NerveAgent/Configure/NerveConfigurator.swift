@@ -1,4 +1,4 @@
-public import AgentRuntime
+public import AgentKit
 internal import Glibc
 public import Reactor
 internal import SmartStack

@@ -1,4 +1,4 @@
-internal import AgentRuntime
+internal import AgentKit
 internal import Reactor
 internal import SmartStack
 

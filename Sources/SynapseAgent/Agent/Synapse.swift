@@ -1,4 +1,4 @@
-public import AgentRuntime
+public import AgentKit
 internal import HAProxyConfigGen
 public import Logging
 public import Reactor

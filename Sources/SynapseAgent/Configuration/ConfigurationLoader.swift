@@ -1,4 +1,4 @@
-internal import AgentRuntime
+internal import AgentKit
 public import YAMLConfig
 
 /// Reads a configuration file and what belongs to it.

@@ -1,4 +1,4 @@
-internal import AgentRuntime
+internal import AgentKit
 internal import Reactor
 
 /// configure_synapse that stays: it remembers from run to run what it has read.

@@ -1,4 +1,4 @@
-public import AgentRuntime
+public import AgentKit
 internal import Glibc
 internal import Reactor
 internal import SmartStack

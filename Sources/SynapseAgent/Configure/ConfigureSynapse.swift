@@ -1,4 +1,4 @@
-internal import AgentRuntime
+internal import AgentKit
 public import Reactor
 
 /// `configure_synapse`: writes synapse's configuration from the services' smartstack.yaml files and this host's place.

@@ -3,7 +3,7 @@ import Reactor
 import TestSupport
 import Testing
 
-@testable import AgentRuntime
+@testable import AgentKit
 
 @Suite struct LogOutputTests {
   /// Both ends of a pipe or of a socket pair.

@@ -3,7 +3,7 @@ import Logging
 import Reactor
 import Testing
 
-@testable import AgentRuntime
+@testable import AgentKit
 
 @Suite struct AgentLogTests {
   struct Case: Sendable, CustomTestStringConvertible {
