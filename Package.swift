@@ -48,6 +48,7 @@ let package = Package(
 
     room("ZooKeeper", ["CZooKeeper", "Reactor", "SmartStack", logging]),
     room("Topology", ["Reactor", "SmartStack", "YAMLConfig"]),
+    room("Registry", ["ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     room("HAProxyConfigGen", ["SmartStack"]),
     room("HAProxyRuntime", ["Reactor", "SmartStack"]),
 
@@ -56,11 +57,11 @@ let package = Package(
 
     room(
       "NerveAgent",
-      ["AgentKit", "Hacheck", "ZooKeeper", "Topology", "Reactor", "SmartStack", "YAMLConfig", logging]),
+      ["AgentKit", "Hacheck", "Registry", "ZooKeeper", "Topology", "Reactor", "SmartStack", "YAMLConfig", logging]),
     room(
       "SynapseAgent",
       [
-        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "Registry", "ZooKeeper", "Topology", "Reactor", "SmartStack",
         "YAMLConfig", logging,
       ]),
 
@@ -83,17 +84,18 @@ let package = Package(
     tests("SmartStack", [logging]),
     tests("Topology", ["SmartStack", "YAMLConfig"]),
     tests("ZooKeeper", ["Reactor", "SmartStack", logging]),
+    tests("Registry", ["ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("HAProxyConfigGen", ["SmartStack"]),
     tests("HAProxyRuntime", ["Reactor", "SmartStack"]),
     tests("AgentKit", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "NerveAgent",
-      ["AgentKit", "Hacheck", "Topology", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+      ["AgentKit", "Hacheck", "Registry", "Topology", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "SynapseAgent",
       [
-        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "Registry", "ZooKeeper", "Topology", "Reactor", "SmartStack",
         "YAMLConfig", logging,
       ]),
   ]
