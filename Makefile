@@ -5,6 +5,7 @@
 #   make demo         the whole path on this machine, narrated; make demo KEEP=1 leaves it running to play with
 #   make build        .build/release/nerve and .build/release/synapse
 #   make check        formatter, layers, banned calls, lengths, scripts, documents against sources, alert rules
+#   make figures      size of the sources, and how often they break the rules of docs/architecture.md
 #   make unit         the tests alone
 #   make examples     what examples/ and monitoring/ show, on real servers
 #   make conformance  cases recorded from the original programs against the build, and how many hold
@@ -37,11 +38,11 @@ RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro
 SHELL_SCRIPTS := scripts/install-dependencies scripts/newer-package .ci/run packaging/build \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
-PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style check-docs demo bench soak examples package-test *.py) \
+PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style check-docs figures demo bench soak examples package-test *.py) \
   $(addprefix packaging/,manpages completions commands.py) $(addprefix Tests/Conformance/,run *.py) $(addprefix Tests/SetUps/,run *.py) \
   examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies build products deb test-package check test unit conformance examples demo bench test-tsan test-asan \
+.PHONY: help dependencies build products deb test-package check figures test unit conformance examples demo bench test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -69,6 +70,9 @@ check: dependencies
 	shellcheck $(SHELL_SCRIPTS) || failed=1
 	/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(p).read(), p) for p in sys.argv[1:]]' $(PYTHON_SCRIPTS) || failed=1
 	exit $$failed
+
+figures:
+	@scripts/figures
 
 # The recorded cases and the examples run on the debug executables that the tests need anyway. The tests come last, so
 # that their own summary line ends the output.

@@ -5,6 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 _OPENING_QUOTE = re.compile(r'(#*)("""|")')
+_NO_CODE = re.compile(r'//|/\*|#*"')
 
 
 def swift_files(*folders):
@@ -22,21 +23,18 @@ def code_of(text):
     Code inside an interpolation `\\(…)` is blanked too: none of our checks needs it.
     """
     out, i = [], 0
-    while i < len(text):
-        if text.startswith("//", i):
-            end = text.find("\n", i)
+    while found := _NO_CODE.search(text, i):
+        start = found.start()
+        if text.startswith("//", start):
+            end = text.find("\n", start)
             end = len(text) if end < 0 else end
-        elif text.startswith("/*", i):
-            end = _end_of_comment(text, i)
-        elif quote := _OPENING_QUOTE.match(text, i):
-            end = _end_of_string(text, quote)
+        elif text.startswith("/*", start):
+            end = _end_of_comment(text, start)
         else:
-            out.append(text[i])
-            i += 1
-            continue
-        out.append(re.sub(r"[^\n]", " ", text[i:end]))
+            end = _end_of_string(text, _OPENING_QUOTE.match(text, start))
+        out += [text[i:start], re.sub(r"[^\n]", " ", text[start:end])]
         i = end
-    return "".join(out)
+    return "".join(out) + text[i:]
 
 
 def _end_of_comment(text, start):
