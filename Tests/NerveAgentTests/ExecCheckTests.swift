@@ -7,11 +7,11 @@ import Testing
 
 @Suite @LoopActor struct ExecCheckTests {
   private func check(
-    _ command: [String], variables: [String: String] = [:], turns: Turns = Turns(4)
+    _ command: [String], variables: [String: String] = [:], slots: AsyncSemaphore = AsyncSemaphore(limit: 4)
   ) -> ExecCheck {
     ExecCheck(
       name: "a", settings: ExecCheckSettings(command: command, variables: variables, timeout: .seconds(20)),
-      environment: ["PATH": "/usr/bin:/bin"], turns: turns, clock: .system)
+      environment: ["PATH": "/usr/bin:/bin"], slots: slots, clock: .system)
   }
 
   private func shell(_ line: String) -> [String] { ["/bin/sh", "-c", line] }
@@ -68,9 +68,9 @@ import Testing
 
   @Test func soManyAtOnceAndTheOthersWaitWithoutFailing() async throws {
     let directory = TemporaryDirectory()
-    let turns = Turns(2)
+    let slots = AsyncSemaphore(limit: 2)
     let line = "mkdir \(directory.path)/$$; ls \(directory.path) | wc -l; sleep 0.1; rmdir \(directory.path)/$$"
-    let checks = (0..<6).map { _ in check(shell(line), turns: turns) }
+    let checks = (0..<6).map { _ in check(shell(line), slots: slots) }
     var details: [String] = []
     for task in checks.map({ check in Task.immediate { await check.probe(deadline: .seconds(60)) } }) {
       let result = await task.value
@@ -78,28 +78,28 @@ import Testing
       details.append(result.detail)
     }
     #expect(details.allSatisfy { $0 == "exit status 0: 1" || $0 == "exit status 0: 2" })
-    #expect(turns.busyCount == 0)
+    #expect(slots.count == 0)
   }
 
   @Test func turnsFollowANewLimit() async throws {
-    let turns = Turns(1)
-    await turns.take()
+    let slots = AsyncSemaphore(limit: 1)
+    await slots.acquire()
     var taken = 0
     for _ in 0..<3 {
       Task.immediate {
-        await turns.take()
+        await slots.acquire()
         taken += 1
       }
     }
     #expect(taken == 0)
-    turns.limit = 3
+    slots.limit = 3
     try await eventually("two more have their turn") { taken == 2 }
-    turns.limit = 1
-    turns.give()
-    turns.give()
-    #expect(turns.busyCount == 1)
-    turns.give()
+    slots.limit = 1
+    slots.release()
+    slots.release()
+    #expect(slots.count == 1)
+    slots.release()
     try await eventually("the last one has its turn") { taken == 3 }
-    #expect(turns.busyCount == 1)
+    #expect(slots.count == 1)
   }
 }

@@ -61,7 +61,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private var spoolObservation: SpoolObservation?
   var ensembles: Ensembles?
   var registries: Registries?
-  private let commandTurns = Turns(NerveConfiguration.defaultCommandLimit)
+  private let commandSlots = AsyncSemaphore(limit: NerveConfiguration.defaultCommandLimit)
   var services: ServiceSet?
   private var heartbeat: Heartbeat?
   /// What the program before this one in this process left.
@@ -167,11 +167,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       inherited: inherited?.sessions ?? [:], clock: clock,
       logger: logger, metrics: metrics)
     let registries = Registries(instanceID: configuration.instanceID, ensembles: ensembles, environment: environment)
-    let (environment, hacheck, clock, commandTurns) = (environment, hacheck, clock, commandTurns)
+    let (environment, hacheck, clock, commandSlots) = (environment, hacheck, clock, commandSlots)
     let services = ServiceSet(
       environment: environment,
       factory: ServiceSet.Factory(
-        checks: { CheckFactory(embedded: hacheck, turns: commandTurns, clock: clock).checks(of: $0) },
+        checks: { CheckFactory(embedded: hacheck, slots: commandSlots, clock: clock).checks(of: $0) },
         reporter: { registries.reporter(for: $0) }, ended: { await registries.ended($0) }),
       drains: drains)
     services.onAllReported = { [weak self] in self?.allReported() }
@@ -269,7 +269,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         }
       }
     }
-    commandTurns.limit = configuration.commandLimit
+    commandSlots.limit = configuration.commandLimit
     if current?.reloadsOnChange != configuration.reloadsOnChange
       || current?.serviceDirectories != configuration.serviceDirectories
     {

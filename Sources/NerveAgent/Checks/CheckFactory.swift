@@ -6,7 +6,7 @@ internal import Reactor
   /// The hacheck inside this process, if there is one.
   let embedded: EmbeddedHacheck?
   /// Shared by all commands of exec checks.
-  let turns: Turns
+  let slots: AsyncSemaphore
   let clock: LoopClock
 
   /// Ours, without what our service manager tells us and nobody else.
@@ -26,7 +26,7 @@ internal import Reactor
         ?? HTTPCheck(name: check.name, settings: settings, clock: clock)
     case .exec(let settings):
       ExecCheck(
-        name: check.name, settings: settings, environment: CheckFactory.commandEnvironment, turns: turns, clock: clock)
+        name: check.name, settings: settings, environment: CheckFactory.commandEnvironment, slots: slots, clock: clock)
     case .rabbitMQ(let settings): RabbitMQCheck(name: check.name, settings: settings, clock: clock)
     case .redis(let settings): ProbeCheck(name: check.name, settings: settings, clock: clock)
     case .mysql(let settings): ProbeCheck(name: check.name, settings: settings, clock: clock)

@@ -13,32 +13,32 @@ internal import SmartStack
   let name: String
   private let settings: ExecCheckSettings
   private let environment: [String: String]
-  private let turns: Turns
+  private let slots: AsyncSemaphore
   private let clock: LoopClock
   /// The last command; it may take some time to end after its deadline.
   private var last: Task<Void, Never>?
 
   /// - Parameters:
   ///   - environment: what the command gets besides the settings' own variables.
-  ///   - turns: shared with all other commands.
+  ///   - slots: shared with all other commands.
   init(
-    name: String, settings: ExecCheckSettings, environment: [String: String], turns: Turns, clock: LoopClock
+    name: String, settings: ExecCheckSettings, environment: [String: String], slots: AsyncSemaphore, clock: LoopClock
   ) {
     self.name = name
     self.settings = settings
     self.environment = environment.merging(settings.variables) { $1 }
-    self.turns = turns
+    self.slots = slots
     self.clock = clock
   }
 
   func probe(deadline: Duration) async -> CheckResult {
     await last?.value
-    await turns.take()
+    await slots.acquire()
     let started = clock.now
     let race = DeadlineRace<CheckResult>()
-    last = Task.immediate { @LoopActor [turns] in
+    last = Task.immediate { @LoopActor [slots] in
       race.finish(await run(within: deadline, since: started))
-      turns.give()
+      slots.release()
     }
     return await race.value(within: deadline, clock: clock)
       ?? CheckResult(passed: false, detail: "no end after \(deadline)", elapsed: clock.now - started)

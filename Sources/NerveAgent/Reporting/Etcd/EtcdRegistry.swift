@@ -17,7 +17,7 @@ internal import SmartStack
   private let clock: LoopClock
   private let logger: Logger
   private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
-  private let turns = Turns(EtcdRegistry.width)
+  private let slots = AsyncSemaphore(limit: EtcdRegistry.width)
   private var records = SharedRecords()
   /// Which interface is spoken; nil until the etcd has been asked.
   private var spoken: EtcdSettings.API?
@@ -80,8 +80,8 @@ internal import SmartStack
   // MARK: Keys
 
   private func put(_ key: String, _ data: [UInt8]) async throws {
-    await turns.take()
-    defer { turns.give() }
+    await slots.acquire()
+    defer { slots.release() }
     guard try await interface() == .v3 else {
       let body = EtcdV2.put(data, lifetime: settings.lifetime)
       let response = try await client.send("PUT", EtcdV2.target(key), type: EtcdV2.formType, body: body)
@@ -99,8 +99,8 @@ internal import SmartStack
   }
 
   private func delete(_ key: String) async throws {
-    await turns.take()
-    defer { turns.give() }
+    await slots.acquire()
+    defer { slots.release() }
     guard try await interface() == .v2 else {
       _ = try await call("/v3/kv/deleterange", EtcdMessage.delete(key: key))
       return
