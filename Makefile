@@ -17,6 +17,7 @@
 #   make format       rewrites the Swift sources in the project's format
 #   make clean
 #
+# BASE=main names the commit that a change starts from, whose commits' subjects `check` reads (upstream/main by default).
 # FILTER='ZooKeeper' narrows test, test-tsan and test-asan to suites whose name matches.
 
 SHELL := /bin/bash
@@ -38,7 +39,7 @@ RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro
 SHELL_SCRIPTS := scripts/install-dependencies scripts/newer-package .ci/run packaging/build \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
-PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style check-docs figures demo bench soak examples package-test *.py) \
+PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style check-docs check-commits figures demo bench soak examples package-test *.py) \
   $(addprefix packaging/,manpages completions commands.py) $(addprefix Tests/Conformance/,run *.py) $(addprefix Tests/SetUps/,run *.py) \
   examples/discovery-only/etc/synapse/tell-daemon
 
@@ -64,6 +65,7 @@ check: dependencies
 	scripts/check-layers || failed=1
 	scripts/check-style || failed=1
 	scripts/check-docs || failed=1
+	scripts/check-commits $(BASE) || failed=1
 	rules=monitoring/prometheus/smartstack.rules
 	said=$$({ promtool check rules --lint-fatal $$rules.yml && promtool test rules $$rules.test.yml; } 2>&1) \
 	  || { echo "$$said"; failed=1; }

@@ -37,6 +37,41 @@ def code_of(text):
     return "".join(out) + text[i:]
 
 
+def strings_of(text):
+    """(offset, content) of every string literal; an interpolation is `…`."""
+    i = 0
+    while found := _NO_CODE.search(text, i):
+        start = found.start()
+        if text.startswith("//", start):
+            i = text.find("\n", start)
+            if i < 0:
+                return
+        elif text.startswith("/*", start):
+            i = _end_of_comment(text, start)
+        else:
+            quote = _OPENING_QUOTE.match(text, start)
+            i = _end_of_string(text, quote)
+            yield start, _without_interpolations(text[quote.end():i - len(quote[0])], "\\" + quote[1] + "(")
+            for inner_start, inner in _interpolations(text, start, i, "\\" + quote[1] + "("):
+                yield from ((inner_start + offset, content) for offset, content in strings_of(inner))
+
+
+def _interpolations(text, start, end, opening):
+    i = start
+    while (i := text.find(opening, i, end)) >= 0:
+        close = _end_of_interpolation(text, i + len(opening))
+        yield i + len(opening), text[i + len(opening):close - 1]
+        i = close
+
+
+def _without_interpolations(content, opening):
+    out, i = [], 0
+    while (at := content.find(opening, i)) >= 0:
+        out += [content[i:at], "…"]
+        i = _end_of_interpolation(content, at + len(opening))
+    return "".join(out) + content[i:]
+
+
 def _end_of_comment(text, start):
     depth, i = 0, start
     while i < len(text):
