@@ -50,7 +50,7 @@ let package = Package(
     room("Topology", ["Reactor", "SmartStack", "YAMLConfig"]),
     room("Registry", ["ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     room("HAProxyConfigGen", ["SmartStack"]),
-    room("HAProxyRuntime", ["Reactor", "SmartStack"]),
+    room("HAProxyRuntime", ["HAProxyConfigGen", "Reactor", "SmartStack", logging]),
 
     room("AgentKit", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     room("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
@@ -86,7 +86,7 @@ let package = Package(
     tests("ZooKeeper", ["Reactor", "SmartStack", logging]),
     tests("Registry", ["ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("HAProxyConfigGen", ["SmartStack"]),
-    tests("HAProxyRuntime", ["Reactor", "SmartStack"]),
+    tests("HAProxyRuntime", ["HAProxyConfigGen", "Reactor", "SmartStack", logging]),
     tests("AgentKit", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(

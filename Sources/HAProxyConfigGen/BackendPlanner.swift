@@ -24,10 +24,12 @@ struct BackendPlanner {
 
   // MARK: A server that is there
 
-  func change(_ server: WantedServer, _ present: RunningServer) -> Steps {
+  func change(of server: WantedServer, from present: RunningServer) -> Steps {
     var steps = Steps()
     guard server.isEnabled else {
-      if !present.adminState.contains(.forcedMaintenance) { steps.departures.append(state("maint", server.name)) }
+      if !present.adminState.contains(.forcedMaintenance) {
+        steps.departures.append(.setState(path(server.name), .maintenance))
+      }
       return steps
     }
     if let id = server.id, id != present.id {
@@ -35,38 +37,34 @@ struct BackendPlanner {
     } else if let loaded, loaded[server.name]?.options != server.print {
       steps.reason = .optionsChanged
     }
-    steps.changes += address(server, present)
-    weigh(server, present, &steps)
+    steps.changes += address(of: server, from: present)
+    weigh(server, from: present, into: &steps)
     let resting: AdminState = [.forcedMaintenance, .forcedDrain]
     if !present.adminState.isDisjoint(with: resting) {
       // Checks first: a server is not to take traffic unwatched. Those of the file have theirs switched on.
       if present.checkState.contains(.configured), !present.checkState.contains(.enabled) {
-        steps.arrivals.append(RuntimeCommand("enable health \(name)/\(server.name)"))
+        steps.arrivals.append(.enableHealth(path(server.name)))
       }
       if present.agentState.contains(.configured), !present.agentState.contains(.enabled) {
-        steps.arrivals.append(RuntimeCommand("enable agent \(name)/\(server.name)"))
+        steps.arrivals.append(.enableAgent(path(server.name)))
       }
-      steps.arrivals.append(state("ready", server.name))
+      steps.arrivals.append(.setState(path(server.name), .ready))
     }
     return steps
   }
 
-  private func address(_ server: WantedServer, _ present: RunningServer) -> [RuntimeCommand] {
+  private func address(of server: WantedServer, from present: RunningServer) -> [RuntimeCommand] {
     guard let address = present.address, address != server.host || present.port != server.port,
       let wanted = HostAddress(server.host), !wanted.isName
     else { return [] }
     if HostAddress(address) == wanted, present.port == server.port { return [] }
-    return [
-      RuntimeCommand(
-        "set server \(name)/\(server.name) addr \(server.host) port \(server.port)",
-        acknowledgements: ["IP changed", "port changed", "no need to change"])
-    ]
+    return [.setAddress(path(server.name), host: server.host, port: server.port)]
   }
 
-  private func weigh(_ server: WantedServer, _ present: RunningServer, _ steps: inout Steps) {
+  private func weigh(_ server: WantedServer, from present: RunningServer, into steps: inout Steps) {
     guard let weight = server.weight, weight != present.weight, (0...256).contains(weight) else { return }
     if facts.isDynamic {
-      steps.changes.append(RuntimeCommand("set server \(name)/\(server.name) weight \(weight)"))
+      steps.changes.append(.setWeight(path(server.name), weight))
     } else {
       steps.reason = steps.reason ?? .staticBalance(facts.balance.joined(separator: " "))
     }
@@ -74,7 +72,7 @@ struct BackendPlanner {
 
   // MARK: A server that comes
 
-  func arrival(_ server: WantedServer) -> Steps {
+  func arrival(of server: WantedServer) -> Steps {
     var steps = Steps()
     do throws(Obstacle) {
       let options = try runtimeOptions(server)
@@ -83,9 +81,9 @@ struct BackendPlanner {
       if isOutdated { return Steps() }
       if let id = server.id, let other = running.servers.first(where: { $0.value.id == id })?.key {
         guard version.deletesServers, wanted[other] == nil else { throw Obstacle(.idTaken(by: other)) }
-        steps.arrivals.append(delete(other, isOptional: false))
+        steps.arrivals.append(.deleteServer(path(other), isOptional: false))
       }
-      steps.arrivals += add(server, words, options)
+      steps.arrivals += addition(of: server, words: words, options: options)
     } catch {
       steps.reason = error.reason
     }
@@ -136,33 +134,24 @@ struct BackendPlanner {
     else { throw Obstacle(.unquotable) }
   }
 
-  private func add(_ server: WantedServer, _ words: [String], _ options: [ServerOption]) -> [RuntimeCommand] {
-    let target = "\(name)/\(server.name)"
-    var line = ["add server", target, "\(server.host):\(server.port)"]
-    if let id = server.id { line += ["id", String(id)] }
-    var commands = [
-      RuntimeCommand((line + words).joined(separator: " "), acknowledgements: ["New server registered"])
-    ]
+  private func addition(of server: WantedServer, words: [String], options: [ServerOption]) -> [RuntimeCommand] {
+    let path = path(server.name)
+    let id = server.id.map { ["id", String($0)] } ?? []
+    var commands: [RuntimeCommand] = [.addServer(path, address: "\(server.host):\(server.port)", options: id + words)]
     let keywords = Set(options.map(\.keyword))
-    if keywords.contains("check") { commands.append(RuntimeCommand("enable health \(target)")) }
-    if keywords.contains("agent-check") { commands.append(RuntimeCommand("enable agent \(target)")) }
-    if !keywords.contains("disabled") { commands.append(state("ready", server.name)) }
+    if keywords.contains("check") { commands.append(.enableHealth(path)) }
+    if keywords.contains("agent-check") { commands.append(.enableAgent(path)) }
+    if !keywords.contains("disabled") { commands.append(.setState(path, .ready)) }
     return commands
   }
 
   // MARK: A server that goes
 
   /// Maintenance first; deleted by a later plan, when its connections have ended and HAProxy can do it.
-  func departure(_ server: String, _ present: RunningServer) -> [RuntimeCommand] {
-    guard present.adminState.contains(.forcedMaintenance) else { return [state("maint", server)] }
-    return version.deletesServers ? [delete(server, isOptional: true)] : []
+  func departure(of server: String, from present: RunningServer) -> [RuntimeCommand] {
+    guard present.adminState.contains(.forcedMaintenance) else { return [.setState(path(server), .maintenance)] }
+    return version.deletesServers ? [.deleteServer(path(server), isOptional: true)] : []
   }
 
-  private func delete(_ server: String, isOptional: Bool) -> RuntimeCommand {
-    RuntimeCommand("del server \(name)/\(server)", isOptional: isOptional, acknowledgements: ["Server deleted"])
-  }
-
-  private func state(_ state: String, _ server: String) -> RuntimeCommand {
-    RuntimeCommand("set server \(name)/\(server) state \(state)")
-  }
+  private func path(_ server: String) -> ServerPath { ServerPath(backend: name, server: server) }
 }

@@ -40,12 +40,11 @@ public struct LoadedConfiguration: Equatable, Sendable {
   }
 
   /// Servers that commands have added to a process which loaded a file without them.
-  /// - Parameter names: `BACKEND/SERVER`.
-  public mutating func note(added names: Set<String>, of model: ProxyModel) {
-    if names.isEmpty { return }
+  public mutating func note(added servers: Set<ServerPath>, of model: ProxyModel) {
+    if servers.isEmpty { return }
     for backend in model.backends {
       let written = backend.section.managed?.servers ?? [:]
-      for (name, print) in written where names.contains("\(backend.name)/\(name)") {
+      for (name, print) in written where servers.contains(ServerPath(backend: backend.name, server: name)) {
         sections[backend.section.header.text]?.servers[name] = print
       }
     }

@@ -9,31 +9,6 @@ public enum Plan: Hashable, Sendable {
   case reload(because: [ReloadReason], meanwhile: [RuntimeCommand])
 }
 
-/// One command of HAProxy's stats socket.
-public struct RuntimeCommand: Hashable, Sendable, CustomStringConvertible {
-  /// One line without its end; never contains `;`, so commands may be joined by it.
-  public let text: String
-  /// Whether a refusal is to be shrugged off: deleting a server that still has connections.
-  public let isOptional: Bool
-  /// How a reply that is not empty begins when the command was obeyed.
-  let acknowledgements: [String]
-
-  init(_ text: String, isOptional: Bool = false, acknowledgements: [String] = []) {
-    self.text = text
-    self.isOptional = isOptional
-    self.acknowledgements = acknowledgements
-  }
-
-  /// Whether `reply` (without trailing blank lines) means that HAProxy obeyed.
-  public func isAccepted(reply: String) -> Bool {
-    let words = reply.drop { $0.isWhitespace }
-    return words.isEmpty || acknowledgements.contains { words.hasPrefix($0) }
-  }
-
-  /// The command.
-  public var description: String { text }
-}
-
 /// Why commands are not enough.
 public enum ReloadReason: Hashable, Sendable, CustomStringConvertible {
   /// Nothing is known of the file HAProxy has loaded.

@@ -7,7 +7,7 @@ public enum Planner {
   public static func plan(running: RunningProxy, loaded: LoadedConfiguration?, wanted: ProxyModel) -> Plan {
     var planning = Planning(running: running, loaded: loaded)
     planning.compareSections(wanted.sections, isComplete: true)
-    for backend in wanted.backends { planning.compare(backend.section, name: backend.name, backend.facts) }
+    for backend in wanted.backends { planning.compare(backend.section, name: backend.name, facts: backend.facts) }
     return planning.plan
   }
 
@@ -19,7 +19,7 @@ public enum Planner {
     var planning = Planning(running: running, loaded: loaded)
     planning.compareSections(wanted.sections(of: services), isComplete: false)
     for backend in wanted.backends(of: services.sorted()) {
-      planning.compare(backend.section, name: backend.name, backend.facts)
+      planning.compare(backend.section, name: backend.name, facts: backend.facts)
     }
     return planning.plan
   }
@@ -30,13 +30,16 @@ extension Planner {
   /// from 2.6.13 on, until their last connection ends. When they pile up, a reload at leisure drops them.
   public static func leftovers(running: RunningProxy, wanted: ProxyModel) -> Int {
     wanted.backends.reduce(0) { count, backend in
-      count + (running.backends[backend.name].map { leftovers($0, backend.section, backend.facts).count } ?? 0)
+      count
+        + (running.backends[backend.name].map {
+          leftovers(in: $0, section: backend.section, facts: backend.facts).count
+        } ?? 0)
     }
   }
 
   /// The servers of a running backend that are neither in the section nor the configuration's own.
   fileprivate static func leftovers(
-    _ running: RunningBackend, _ section: Section, _ facts: BackendFacts
+    in running: RunningBackend, section: Section, facts: BackendFacts
   ) -> [(key: String, value: RunningServer)] {
     let written = section.managed?.servers ?? [:]
     return running.servers.filter { written[$0.key] == nil && !facts.isForeign($0.key) }.sorted { $0.key < $1.key }
@@ -95,7 +98,7 @@ private struct Planning {
 
   // MARK: Servers
 
-  mutating func compare(_ section: Section, name: String, _ facts: BackendFacts) {
+  mutating func compare(_ section: Section, name: String, facts: BackendFacts) {
     guard let backend = running.backends[name] else {
       if loaded?.sections[section.header.text] != nil { reasons.append(.sectionAdded(section.header.text)) }
       return
@@ -109,14 +112,14 @@ private struct Planning {
     for server in section.servers {
       if let present = backend.servers[server.name] {
         found += 1
-        add(planner.change(server, present), of: server, in: name)
+        add(planner.change(of: server, from: present), of: server, in: name)
       } else if server.isEnabled {
-        add(planner.arrival(server), of: server, in: name)
+        add(planner.arrival(of: server), of: server, in: name)
       }
     }
     guard found < backend.servers.count else { return }
-    for (server, present) in Planner.leftovers(backend, section, facts) {
-      departures += planner.departure(server, present)
+    for (server, present) in Planner.leftovers(in: backend, section: section, facts: facts) {
+      departures += planner.departure(of: server, from: present)
     }
   }
 

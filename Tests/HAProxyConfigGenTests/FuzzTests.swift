@@ -1,21 +1,9 @@
 import Glibc
 import SmartStack
+import TestSupport
 import Testing
 
 @testable import HAProxyConfigGen
-
-/// SplitMix64, so that a failure can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-    return value ^ value >> 31
-  }
-}
 
 /// Difference 3: whatever is registered, every line of the file is the configuration's or a valid server's.
 @Suite("hostile registrations") struct FuzzTests {
@@ -118,7 +106,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
   @Test("24,000 backends", arguments: seeds(8)) func lines(_ seed: UInt64) throws {
     let (settings, service) = FuzzTests.settings()
-    var generator = SeededGenerator(state: seed)
+    var generator = SeededGenerator(seed: seed)
     var model = ProxyModel(settings: settings, services: [service], memory: ServerMemory())
     let frame = Set(model.render().text.split(separator: "\n"))
     var written = 0
@@ -143,7 +131,7 @@ struct SeededGenerator: RandomNumberGenerator {
   @Test("HAProxy takes what is left, after what only it can judge is left out", arguments: seeds(4))
   func accepted(_ seed: UInt64) throws {
     let (settings, service) = FuzzTests.settings()
-    var generator = SeededGenerator(state: seed)
+    var generator = SeededGenerator(seed: seed)
     var model = ProxyModel(settings: settings, services: [service], memory: ServerMemory())
     for round in 0..<4 {
       let backends = (0..<100).map { _ in FuzzTests.backend(&generator) }
@@ -157,7 +145,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
   @Test("state files made of anything are read without harm", arguments: seeds(2)) func stateFiles(_ seed: UInt64) {
     let (settings, service) = FuzzTests.settings()
-    var generator = SeededGenerator(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let model = Fixture.model((1...9).map(Fixture.backend), settings: settings, service: service)
     let good = model.stateFile(now: Fixture.now)
     for _ in 0..<500 {

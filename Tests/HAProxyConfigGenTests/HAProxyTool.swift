@@ -149,7 +149,7 @@ final class RunningHAProxy {
   func run(_ commands: [RuntimeCommand]) throws {
     for command in commands {
       let reply = try ask(command.text)
-      guard command.isAccepted(reply: reply) || command.isOptional else {
+      guard command.accepts(reply: reply) || command.isOptional else {
         throw ToolError(description: "\(command): \(reply)")
       }
     }

@@ -290,7 +290,7 @@ import Testing
       return
     }
     #expect(commands.map(\.text) == ["del server web.main/old"] && commands[0].isOptional)
-    #expect(commands[0].isAccepted(reply: "Server deleted.\n") && !commands[0].isAccepted(reply: "Require 'maint'.\n"))
+    #expect(commands[0].accepts(reply: "Server deleted.\n") && !commands[0].accepts(reply: "Require 'maint'.\n"))
   }
 
   @Test("servers that left are remembered as loaded, so that their return needs no reload") func remembered() {

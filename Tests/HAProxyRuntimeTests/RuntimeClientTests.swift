@@ -1,15 +1,31 @@
+import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import TestSupport
 import Testing
 
+/// Long enough for a machine that has much else to do: the tests that use it end by themselves.
+private let noHurry: Duration = .seconds(50)
+
+private func path(_ name: String) -> ServerPath {
+  let parts = name.split(separator: "/")
+  return ServerPath(backend: String(parts[0]), server: String(parts[1]))
+}
+
+extension HAProxyRuntimeClient {
+  /// Runs planned changes.
+  fileprivate func apply(_ changes: [RuntimeCommand]) async throws -> [CommandOutcome] {
+    try await run(changes.map { change throws(HAProxyRuntimeError) in try SocketCommand(change) })
+  }
+}
+
 @Suite("the client against a scripted socket", .timeLimit(.minutes(1)))
 struct ScriptedClientTests {
   @Test @LoopActor func aBatchIsOneConnectionAndOneLine() async throws {
     let socket = ScriptedSocket([.send("\n> \n> No such server.\n"), .send("\n> ")])
-    let client = HAProxyRuntimeClient(socket: socket.path)
-    let outcomes = try await client.run([
-      .setState(.maint, backend: "b", server: "s"), .setState(.ready, backend: "b", server: "t"),
+    let client = HAProxyRuntimeClient(socket: socket.path, deadline: noHurry)
+    let outcomes = try await client.apply([
+      .setState(path("b/s"), .maintenance), .setState(path("b/t"), .ready),
     ])
     #expect(outcomes == [.done(""), .refused("No such server.")])
     #expect(socket.lines == ["prompt;set server b/s state maint;set server b/t state ready"])
@@ -17,19 +33,19 @@ struct ScriptedClientTests {
 
   @Test @LoopActor func aRefusalOfOneCommandIsAnError() async throws {
     let socket = ScriptedSocket([.send("\n> No such server.\n\n> ")])
-    let client = HAProxyRuntimeClient(socket: socket.path)
+    let client = HAProxyRuntimeClient(socket: socket.path, deadline: noHurry)
     let error = await #expect(throws: HAProxyRuntimeError.self) {
-      try await client.run(.setWeight(1, backend: "b", server: "s"))
+      try await client.run(SocketCommand(.setWeight(path("b/s"), 1)))
     }
     #expect(error?.description == "HAProxy refused `set server b/s weight 1`: No such server.")
   }
 
   @Test @LoopActor func aShortReplyIsNoSuccess() async throws {
     let socket = ScriptedSocket([.send("\n> \n> ")])
-    let client = HAProxyRuntimeClient(socket: socket.path)
+    let client = HAProxyRuntimeClient(socket: socket.path, deadline: noHurry)
     let error = await #expect(throws: HAProxyRuntimeError.self) {
-      try await client.run([
-        .setState(.maint, backend: "b", server: "s"), .setState(.maint, backend: "b", server: "t"),
+      try await client.apply([
+        .setState(path("b/s"), .maintenance), .setState(path("b/t"), .maintenance),
       ])
     }
     #expect(error == .closed(command: "set server b/t state maint"))
@@ -40,7 +56,7 @@ struct ScriptedClientTests {
 
   @Test @LoopActor func anEndWithinAReplyIsNoSuccess() async throws {
     let socket = ScriptedSocket([.send("\n> Name: HAProxy\nVersion: 2.6.12\nPid: 1\n")])
-    let client = HAProxyRuntimeClient(socket: socket.path)
+    let client = HAProxyRuntimeClient(socket: socket.path, deadline: noHurry)
     let error = await #expect(throws: HAProxyRuntimeError.self) { try await client.run(.showInfo) }
     #expect(error == .closed(command: "show info"))
   }
@@ -106,17 +122,18 @@ struct RealClientTests {
     }
   }
 
-  @Test @LoopActor func everyVerbDoesWhatItSays() async throws {
+  @Test @LoopActor func everyChangeDoesWhatItSays() async throws {
     try await withProxy { _, client in
-      let outcomes = try await client.run([
-        .setWeight(9, backend: "web", server: "a_127.0.0.1:1001"),
-        .setState(.maint, backend: "web", server: "a_127.0.0.1:1001"),
-        .setState(.ready, backend: "web", server: "b_127.0.0.1:1002"),
-        .setAddress("127.0.0.2", port: 1003, backend: "web", server: "b_127.0.0.1:1002"),
+      let outcomes = try await client.apply([
+        .setWeight(path("web/a_127.0.0.1:1001"), 9),
+        .setState(path("web/a_127.0.0.1:1001"), .maintenance),
+        .setState(path("web/b_127.0.0.1:1002"), .ready),
+        .setAddress(path("web/b_127.0.0.1:1002"), host: "127.0.0.2", port: 1003),
         .addServer(
-          backend: "empty", server: "c", address: "127.0.0.3", port: 1004, options: "check inter 1h weight 3 id 40"),
-        .enableHealth(backend: "empty", server: "c"),
-        .setState(.ready, backend: "empty", server: "c"),
+          path("empty/c"), address: "127.0.0.3:1004",
+          options: ["check", "inter", "1h", "weight", "3", "id", "40"]),
+        .enableHealth(path("empty/c")),
+        .setState(path("empty/c"), .ready),
       ])
       #expect(outcomes.allSatisfy { if case .done = $0 { true } else { false } }, "\(outcomes)")
       let servers = try await client.observe().servers
@@ -135,12 +152,12 @@ struct RealClientTests {
 
   @Test @LoopActor func refusalsAreNamedOneByOne() async throws {
     try await withProxy { _, client in
-      let outcomes = try await client.run([
-        .setWeight(9, backend: "web", server: "nobody"),
-        .addServer(backend: "empty", server: "c", address: "127.0.0.3", port: 1004, options: "chek"),
-        .setWeight(9, backend: "web", server: "a_127.0.0.1:1001"),
-        .addServer(backend: "empty", server: "d", address: "127.0.0.3", port: 1004, options: "cookie x"),
-        .deleteServer(backend: "web", server: "a_127.0.0.1:1001"),
+      let outcomes = try await client.apply([
+        .setWeight(path("web/nobody"), 9),
+        .addServer(path("empty/c"), address: "127.0.0.3:1004", options: ["chek"]),
+        .setWeight(path("web/a_127.0.0.1:1001"), 9),
+        .addServer(path("empty/d"), address: "127.0.0.3:1004", options: ["cookie", "x"]),
+        .deleteServer(path("web/a_127.0.0.1:1001"), isOptional: false),
       ])
       #expect(
         outcomes == [
@@ -156,11 +173,8 @@ struct RealClientTests {
   @Test @LoopActor func aThousandCommandsAreOneConnection() async throws {
     try await withProxy { _, client in
       let before = try await client.run(.showInfo)
-      let commands = try (1...1000).map {
-        try SocketCommand.addServer(
-          backend: "empty", server: "s\($0)", address: "127.0.0.1", port: $0, options: "weight 1")
-      }
-      let outcomes = try await client.run(commands)
+      let outcomes = try await client.apply(
+        (1...1000).map { .addServer(path("empty/s\($0)"), address: "127.0.0.1:\($0)", options: ["weight", "1"]) })
       #expect(outcomes.count == 1000)
       #expect(outcomes.allSatisfy { $0 == .done("New server registered.") })
       #expect(try await client.observe().servers.count == 1002)

@@ -1,97 +1,99 @@
+import HAProxyConfigGen
 import Testing
 
 @testable import HAProxyRuntime
 
-@Suite("commands") struct SocketCommandTests {
-  struct Text: Sendable, CustomTestStringConvertible {
-    let text: String
-    let make: @Sendable () throws(HAProxyRuntimeError) -> SocketCommand
-    var testDescription: String { text }
-  }
+@Suite("commands of the socket") struct SocketCommandTests {
+  private static let web = ServerPath(backend: "web", server: "a")
 
-  static let texts = [
-    Text(text: "set server web/a_10.0.0.1:80 state maint") { () throws(HAProxyRuntimeError) in
-      try .setState(.maint, backend: "web", server: "a_10.0.0.1:80")
-    },
-    Text(text: "set server web/a weight 10") { () throws(HAProxyRuntimeError) in
-      try .setWeight(10, backend: "web", server: "a")
-    },
-    Text(text: "set server web/a addr 10.0.0.1 port 80") { () throws(HAProxyRuntimeError) in
-      try .setAddress("10.0.0.1", port: 80, backend: "web", server: "a")
-    },
-    Text(text: "add server web/a 10.0.0.1:80 check inter 2s") { () throws(HAProxyRuntimeError) in
-      try .addServer(backend: "web", server: "a", address: "10.0.0.1", port: 80, options: " check  inter 2s ")
-    },
-    Text(text: "del server web/a") { () throws(HAProxyRuntimeError) in try .deleteServer(backend: "web", server: "a") },
-    Text(text: "enable health web/a") { () throws(HAProxyRuntimeError) in try .enableHealth(backend: "web", server: "a")
-    },
-    Text(text: "show servers state web") { () throws(HAProxyRuntimeError) in try .showServers(of: "web") },
+  static let texts: [(String, RuntimeCommand)] = [
+    ("set server web/a state maint", .setState(web, .maintenance)),
+    ("set server web/a weight 10", .setWeight(web, 10)),
+    ("set server web/a addr 10.0.0.1 port 80", .setAddress(web, host: "10.0.0.1", port: 80)),
+    ("add server web/a 10.0.0.1:80 check", .addServer(web, address: "10.0.0.1:80", options: ["check"])),
+    ("del server web/a", .deleteServer(web, isOptional: true)),
+    ("enable health web/a", .enableHealth(web)),
+    ("enable agent web/a", .enableAgent(web)),
   ]
 
-  @Test("are written as HAProxy reads them", arguments: texts) func text(_ c: Text) throws {
-    #expect(try c.make().text == c.text)
+  @Test("a change is sent as HAProxy reads it", arguments: texts)
+  func changeIsSentAsHAProxyReadsIt(text: String, change: RuntimeCommand) throws {
+    #expect(try SocketCommand(change).text == text)
+  }
+
+  @Test("the question for one backend names it") func questionNamesItsBackend() throws {
+    #expect(try SocketCommand.showServers(of: "web").text == "show servers state web")
+    #expect(throws: HAProxyRuntimeError.self) { try SocketCommand.showServers(of: "web;quit") }
   }
 
   static let hostile: [(String, String)] = [
     ("", "not sent to HAProxy: '' is empty"),
-    ("a b", "not sent to HAProxy: 'a b' holds a blank or a control character"),
-    ("a\nshutdown", "not sent to HAProxy: 'a\\u{a}shutdown' holds a blank or a control character"),
-    ("a;shutdown", "not sent to HAProxy: 'a;shutdown' holds ';', which separates commands"),
-    ("a\\", "not sent to HAProxy: 'a\\' holds a backslash"),
+    ("a b", "not sent to HAProxy: 'web/a b' holds a blank or a control character"),
+    ("a\nshutdown", "not sent to HAProxy: 'web/a\\u{a}shutdown' holds a blank or a control character"),
+    ("a;shutdown", "not sent to HAProxy: 'web/a;shutdown' holds ';', which separates commands"),
+    ("a\\", "not sent to HAProxy: 'web/a\\' holds a backslash"),
     ("a/b", "not sent to HAProxy: 'a/b' holds a slash, which separates backend and server"),
-    ("<<", "not sent to HAProxy: '<<' starts with '<<', which begins a payload"),
-    ("a\u{0}", "not sent to HAProxy: 'a\\u{0}' holds a blank or a control character"),
+    ("a\u{0}", "not sent to HAProxy: 'web/a\\u{0}' holds a blank or a control character"),
   ]
 
-  @Test("refuse what would not arrive as one argument", arguments: hostile)
-  func refuses(_ argument: String, _ sentence: String) {
+  @Test("a server name that is not one word is refused", arguments: hostile)
+  func refusesAHostileName(name: String, sentence: String) {
     do throws(HAProxyRuntimeError) {
-      _ = try SocketCommand.setState(.ready, backend: "web", server: argument)
-      Issue.record("'\(argument)' was accepted")
+      _ = try SocketCommand(.setState(ServerPath(backend: "web", server: name), .ready))
+      Issue.record("'\(name)' was accepted")
     } catch {
       #expect(error.description == sentence)
     }
   }
 
-  @Test("verbatim lines are held to the same rules") func verbatim() throws {
-    #expect(try SocketCommand.verbatim("set  server a/b state ready").text == "set server a/b state ready")
-    for line in ["", "show info;shutdown", "show info\nshutdown", "set map x y\\", "add map x <<"] {
-      #expect(throws: HAProxyRuntimeError.self) { try SocketCommand.verbatim(line) }
+  @Test("an option that begins a payload or a second command is refused", arguments: ["<<", "a;b", "a\nb", "a b", ""])
+  func refusesAHostileOption(option: String) {
+    #expect(throws: HAProxyRuntimeError.self) {
+      try SocketCommand(.addServer(SocketCommandTests.web, address: "10.0.0.1:1", options: ["check", option]))
     }
   }
 
-  static let replies: [(command: SocketCommand, reply: String, outcome: CommandOutcome)] = {
-    let state = try? SocketCommand.setState(.maint, backend: "b", server: "s")
-    let add = try? SocketCommand.addServer(backend: "b", server: "s", address: "10.0.0.1", port: 1, options: "check")
-    let delete = try? SocketCommand.deleteServer(backend: "b", server: "s")
-    guard let state, let add, let delete else { return [] }
-    return [
-      (state, "\n", .done("")), (state, "", .done("")),
-      (state, "No such server.\n", .refused("No such server.")),
-      (add, "New server registered.\n", .done("New server registered.")),
-      (add, "", .refused("(no answer text)")),
-      (
-        add, "unknown keyword 'chk'; did you mean 'check' maybe ?\n",
-        .refused("unknown keyword 'chk'; did you mean 'check' maybe ?")
-      ),
-      (delete, "Server deleted.", .done("Server deleted.")),
-      (
-        delete, "Only servers in maintenance mode can be deleted.\n",
-        .refused("Only servers in maintenance mode can be deleted.")
-      ),
-      (.showInfo, "Unknown command: 'show info'\n  help\n", .refused("Unknown command: 'show info' | help")),
-      (.showInfo, "Name: HAProxy\n", .done("Name: HAProxy\n")),
-    ]
-  }()
+  static let replies: [(RuntimeCommand, String, CommandOutcome)] = [
+    (.setState(web, .maintenance), "\n", .done("")),
+    (.setState(web, .maintenance), "", .done("")),
+    (.setState(web, .maintenance), "No such server.\n", .refused("No such server.")),
+    (
+      .setAddress(web, host: "10.0.0.1", port: 1),
+      "IP changed from '10.0.0.2' to '10.0.0.1' by 'stats socket command'\n",
+      .done("IP changed from '10.0.0.2' to '10.0.0.1' by 'stats socket command'")
+    ),
+    (
+      .addServer(web, address: "10.0.0.1:1", options: ["check"]), "New server registered.\n",
+      .done("New server registered.")
+    ),
+    (
+      .addServer(web, address: "10.0.0.1:1", options: ["chk"]),
+      "unknown keyword 'chk';\ndid you mean 'check' maybe ?\n",
+      .refused("unknown keyword 'chk'; | did you mean 'check' maybe ?")
+    ),
+    (.deleteServer(web, isOptional: false), "Server deleted.", .done("Server deleted.")),
+    (
+      .deleteServer(web, isOptional: false), "Only servers in maintenance mode can be deleted.\n",
+      .refused("Only servers in maintenance mode can be deleted.")
+    ),
+  ]
 
-  @Test("replies are judged", arguments: replies.indices) func judged(_ index: Int) {
-    let c = SocketCommandTests.replies[index]
-    #expect(c.command.outcome(of: c.reply) == c.outcome)
+  @Test("a change is done when its reply says so", arguments: replies)
+  func judgesRepliesToChanges(change: RuntimeCommand, reply: String, outcome: CommandOutcome) throws {
+    #expect(try SocketCommand(change).outcome(of: reply) == outcome)
   }
 
-  @Test("a batch is cut into lines that fit HAProxy's buffer") func script() throws {
+  @Test("a question is answered by any document but a complaint") func judgesRepliesToQuestions() {
+    let complaint = SocketCommand.showInfo.outcome(of: "Unknown command: 'show info'\n  help\n")
+    #expect(complaint == .refused("Unknown command: 'show info' | help"))
+    #expect(SocketCommand.showInfo.outcome(of: "Name: HAProxy\n") == .done("Name: HAProxy\n"))
+  }
+
+  @Test("a batch is cut into lines that fit HAProxy's buffer") func batchIsCutIntoLines() throws {
     #expect(HAProxyRuntimeClient.script([.showInfo, .showServers]) == "prompt;show info;show servers state\n")
-    let many = try (0..<500).map { try SocketCommand.setWeight($0 % 200, backend: "backend", server: "server\($0)") }
+    let many = try (0..<500).map { number in
+      try SocketCommand(.setWeight(ServerPath(backend: "backend", server: "server\(number)"), number % 200))
+    }
     let lines = HAProxyRuntimeClient.script(many).split(separator: "\n")
     #expect(lines.allSatisfy { $0.utf8.count <= HAProxyRuntimeClient.lineLimit })
     #expect(lines.joined(separator: ";").split(separator: ";").dropFirst().map(String.init) == many.map(\.text))

@@ -1,3 +1,4 @@
+import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import SmartStack
@@ -25,7 +26,7 @@ import Testing
         try await eventually("round \(round): it is put right and counted") {
           if drifts.value >= Double(round) { return true }
           if await world.serving()[name] != nil {
-            try await client.run(.verbatim("set server web/\(name) state maint"))
+            try await client.run(SocketCommand(.setState(ServerPath(backend: "web", server: name), .maintenance)))
           }
           return false
         }

@@ -38,8 +38,8 @@ internal import SmartStack
   var version: String? { info?.version }
   /// Servers that this process got by commands, as far as this agent saw it.
   private(set) var addedServers = 0
-  /// Those of the last commands, `BACKEND/SERVER`.
-  private var lastAdded: Set<String> = []
+  /// Those of the last commands.
+  private var lastAdded: Set<ServerPath> = []
   /// Whether the last call of ``act(on:changed:)`` left nothing to be wanted.
   private(set) var isInAgreement = false
   /// Commands that this process has refused: asking again would change nothing.
@@ -174,7 +174,7 @@ internal import SmartStack
     countDrift(commands.count)
     lastAdded = []
     if commands.isEmpty { return complaints }
-    let backends = Set(commands.compactMap { ProxySocket.backend(of: $0.planned.text) }).sorted()
+    let backends = Set(commands.map(\.planned.path.backend)).sorted()
     var batch = commands.map(\.socket)
     for backend in backends { batch.append(try .showServers(of: backend)) }
     batch.append(.showInfo)
@@ -183,7 +183,7 @@ internal import SmartStack
     commandCounter.increment(by: Double(commands.count))
     var reasons = complaints
     for (command, outcome) in zip(commands, outcomes) {
-      if let reason = judge(command.planned, outcome) { reasons.append(reason) }
+      if let reason = complaint(about: command.planned, outcome: outcome) { reasons.append(reason) }
     }
     try update(backends, Array(outcomes.dropFirst(commands.count)))
     logger.info("HAProxy is updated", [.count: commands.count, .elapsed: ContinuousClock.now - start])
@@ -209,7 +209,7 @@ internal import SmartStack
         continue
       }
       do throws(HAProxyRuntimeError) {
-        commands.append((command, try .verbatim(command.text)))
+        commands.append((command, try SocketCommand(command)))
       } catch {
         complaints.append(error.description)
       }
@@ -217,15 +217,11 @@ internal import SmartStack
     return (commands, complaints)
   }
 
-  private func judge(_ command: RuntimeCommand, _ outcome: CommandOutcome) -> String? {
-    let reply =
-      switch outcome {
-      case .done(let text), .refused(let text): text
-      }
-    if command.isAccepted(reply: reply) {
-      if command.text.hasPrefix("add server ") {
+  private func complaint(about command: RuntimeCommand, outcome: CommandOutcome) -> String? {
+    guard case .refused(let reply) = outcome else {
+      if command.isAddition {
         addedServers += 1
-        lastAdded.formUnion(command.text.split(separator: " ").dropFirst(2).prefix(1).map(String.init))
+        lastAdded.insert(command.path)
       }
       logger.debug("HAProxy obeyed", [.command: command.text])
       return nil
@@ -269,14 +265,6 @@ internal import SmartStack
     for reason in reasons.prefix(5) {
       logger.info("HAProxy needs a reload", [.reason: reason, .count: reasons.count])
     }
-  }
-
-  /// The B of `… B/S …`.
-  static func backend(of command: String) -> String? {
-    for word in command.split(separator: " ") where word.contains("/") {
-      return word.split(separator: "/", maxSplits: 1).first.map(String.init)
-    }
-    return nil
   }
 }
 
