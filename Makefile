@@ -36,12 +36,12 @@ TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 STRICT := --explicit-target-dependency-import-check error
 # As Debian links everything: relocations are resolved at the start and then read-only.
 RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
-SHELL_SCRIPTS := scripts/install-dependencies scripts/newer-package .ci/run packaging/build \
+SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/newer-package .ci/run packaging/build \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
-PYTHON_SCRIPTS := $(addprefix scripts/,check-layers check-style check-docs check-commits figures demo bench soak examples package-test *.py) \
-  $(addprefix packaging/,manpages completions commands.py) $(addprefix Tests/Conformance/,run *.py) $(addprefix Tests/SetUps/,run *.py) \
-  examples/discovery-only/etc/synapse/tell-daemon
+PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures \
+  package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
+  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
 .PHONY: help dependencies build products deb test-package check figures test unit conformance examples demo bench test-tsan test-asan \
   fuzz format clean
@@ -70,7 +70,7 @@ check: dependencies
 	said=$$({ promtool check rules --lint-fatal $$rules.yml && promtool test rules $$rules.test.yml; } 2>&1) \
 	  || { echo "$$said"; failed=1; }
 	shellcheck $(SHELL_SCRIPTS) || failed=1
-	/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(p).read(), p) for p in sys.argv[1:]]' $(PYTHON_SCRIPTS) || failed=1
+	scripts/lint-python $(PYTHON_SCRIPTS) || failed=1
 	exit $$failed
 
 figures:

@@ -141,7 +141,7 @@ class Host:
 
     def start_task(self, name, port, address="0.0.0.0"):
         """A task that answers every request with its name."""
-        task = self.start(name, sys.executable, f"{SCRIPTS}/demo_task.py", name, address, str(port))
+        task = self.start(name, sys.executable, f"{SCRIPTS}/programs/task.py", name, address, str(port))
         wait_for(f"{name} answers", lambda: self.run("curl", "-sf", f"http://{self.address}:{port}/")[0] == 0,
                  while_alive=[task])
         return task

@@ -5,9 +5,10 @@ import re
 import signal
 import urllib.parse
 
-import docs_source
 from example_hosts import Host
 from example_stories import EXAMPLES, ROOT, WEB, Registry, expect
+
+from checks import docs_source
 from world import Trouble, wait_for
 
 PROMETHEUS = "http://127.0.0.1:9090"

@@ -4,8 +4,9 @@ import os
 import re
 import signal
 
-import world
 from example_hosts import ROUTER, Host
+
+import world
 from world import Trouble, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

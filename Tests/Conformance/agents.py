@@ -9,11 +9,12 @@ import tempfile
 import threading
 import traceback
 
-import world
 from agents_accept import NERVE, SYNAPSE
 from cases import Mismatch, cut, recorded, unpack, verdict
 from nerve_cases import OUR_TEST_PORT, CheckTarget, NerveCase, ThreadingServer
 from synapse_cases import SynapseCase
+
+import world
 
 KINDS = {"nerve": (NerveCase, NERVE), "synapse": (SynapseCase, SYNAPSE)}
 PRIVATE_TMPFS = ("/run", "/var/spool", "/var/log")

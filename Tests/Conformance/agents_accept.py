@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """Where the recorded Ruby behaviour is not what we want: our own expectation per case, with the reason.
 
-Numbers in the reasons are those of "Deliberate differences" in contracts.md; "bad service" means: left out and
+Numbers in the reasons are those of "Deliberate differences" in docs/compatibility.md; "bad service" means: skipped and
 named in the log, the others served (one healthy service is added to prove it), --check-config fails.
 Differences 1 (final newline), 2 (cookie only with a cookie directive) and 4 (ids, order) are applied to every case
-by agents_replay.py itself and need no entry here.
+by haproxy_file.py and need no entry here.
 
 A synapse expectation is a list of variants (any one may hold); a variant maps the context to the expected
 sections [(header, [line, ...])]. `ctx.base` is global, defaults and extra sections of the configuration,
@@ -12,8 +11,8 @@ sections [(header, [line, ...])]. `ctx.base` is global, defaults and extra secti
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Callable, Optional
 
 OPTIONS = "check inter 2s rise 3 fall 2"
 THREE = ("i-1_10.0.0.1:8001", "i-2_10.0.0.2:8002", "i-3_10.0.0.3:8003")
@@ -27,10 +26,10 @@ class Accept:
     variants: tuple = ()
     names: tuple = ()
     optional_lines: dict = field(default_factory=dict)
-    optional_servers: Optional[str] = None
+    optional_servers: str | None = None
     add_good: bool = False
     exits: bool = False
-    or_exits: Optional[str] = None
+    or_exits: str | None = None
     check_config_fails: bool = False
     file_may_be_invalid: bool = False
     last_weight_counts: bool = False
@@ -67,8 +66,9 @@ def without_service(name="service-a") -> Callable:
     return lambda ctx: ctx.base
 
 
-def bad_service(reason, names=("service-a",), variants=(without_service(),)):
-    """11: left out and named, the others run, --check-config fails."""
+def bad_service(reason, names=("service-a",), variants=None):
+    """11: skipped and named, the others run, --check-config fails."""
+    variants = variants or (without_service(),)
     return Accept("11: " + reason, variants=variants, names=names, add_good=True, check_config_fails=True)
 
 
@@ -112,7 +112,8 @@ SYNAPSE = {
         variants=(text(service(options="", bind="localhost:4444")),),
     ),
     "zk-config-not-hash": Accept(
-        "6: a generator section that is no mapping is bad data: ignored as other bad data (local section stays), or {} as recorded",
+        "6: a generator section that is no mapping is bad data: ignored as other bad data "
+        "(local section stays), or {} as recorded",
         variants=(text(service()), golden),
     ),
     "leader-election-no-id": Accept(
@@ -142,7 +143,9 @@ SYNAPSE = {
         optional_servers="^z_",
     ),
     "directives-new": Accept(
-        "9: directives that this HAProxy knows are kept; `option http-use-htx` is refused by name. Together the three check lines are refused by HAProxy too (connect must come first), so they are optional; refusing all unknown ones, as recorded, passes too",
+        "9: directives that this HAProxy knows are kept; `option http-use-htx` is refused by name. Together the three "
+        "check lines are refused by HAProxy too (connect must come first), so they are optional; refusing all unknown "
+        "ones, as recorded, passes too",
         variants=(
             text(
                 service(
@@ -208,7 +211,7 @@ SYNAPSE = {
 @dataclass
 class NerveAccept:
     reason: str
-    registered: Optional[list] = None
+    registered: list | None = None
     names: tuple = ()
     add_good: bool = False
     exits: bool = False

@@ -7,6 +7,7 @@ import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "..", "Golden")
+EXPECTED_FAILURES = os.path.join(HERE, "expected-failures.txt")
 KINDS = (
     "hacheck-contract", "hacheck-cli", "hacheck-startup", "nerve", "synapse", "configure_nerve", "local_services",
     "configure_synapse",
@@ -54,7 +55,7 @@ def cause(agent):
 class ExpectedFailures:
     """The cases known not to hold yet: lines `kind case-pattern: reason`."""
 
-    def __init__(self, path=os.path.join(HERE, "expected-failures.txt")):
+    def __init__(self, path=EXPECTED_FAILURES):
         self.entries = []
         with open(path, encoding="utf-8") as file:
             for line in file:

@@ -8,11 +8,12 @@ import sys
 import tempfile
 import traceback
 
-import private_machine as machine
-import world
 from cases import GOLDEN, Mismatch, cut, recorded, verdict
 from configure_accept import LOCAL, NERVE
-from private_machine import HOST, HOST_IP, WORK, put, read, stub
+
+import world
+from world import private_machine as machine
+from world.private_machine import HOST, HOST_IP, WORK, put, read, stub
 
 CHECK = "nerve -c <run>/nerve.conf.json.tmp -k"
 RESTART = [CHECK, "service nerve-backup start", "service nerve stop", "service nerve start", "service nerve-backup stop"]

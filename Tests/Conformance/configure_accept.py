@@ -4,8 +4,8 @@
 arguments are at fault; the cause is named, the file stays as it was, nothing is restarted, exit status 1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable, Optional
 
 ONLY = "service_three.main"
 
@@ -14,9 +14,9 @@ ONLY = "service_three.main"
 class Accept:
     reason: str
     # nerve: the names of the services registered plainly; the list of local services: its entries.
-    services: Optional[list] = None
+    services: list | None = None
     # Changes the recorded answer in place.
-    patch: Optional[Callable] = None
+    patch: Callable | None = None
     # Must all be named on standard error.
     names: tuple = ()
     refused: bool = False

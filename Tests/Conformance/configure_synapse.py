@@ -10,11 +10,12 @@ import tempfile
 import traceback
 import zlib
 
-import private_machine as machine
-import world
 from cases import cut, recorded, verdict
 from configure_synapse_accept import ACCEPT
-from private_machine import WORK, put, read
+
+import world
+from world import private_machine as machine
+from world.private_machine import WORK, put, read
 
 OUTPUT = "/etc/synapse/synapse.conf.json"
 DISCOVERY_HOSTS = ["10.40.5.5:22181", "10.40.5.6:22181"]

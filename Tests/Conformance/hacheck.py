@@ -1,25 +1,19 @@
 """Runs recorded hacheck cases inside one world: requests against the server, the commands, and starts."""
 
-import fcntl
-import json
 import os
 import re
 import shutil
-import socket
 import stat
-import struct
 import subprocess
 import threading
 import time
 
-import world
 from cases import recorded, verdict
-from hacheck_accept import ACCEPT
 from hacheck_compare import compare_cli, compare_contract, compare_startup, judge, real_requests, recorded_contract
+from hacheck_jobs import effective_config, shareable
+from hacheck_machine import bring_up_lo, private_etc
 from hacheck_wire import (
     CLIENT_TIMEOUT,
-    HOST_IP,
-    HOST_NAME,
     PORT,
     START_TIMEOUT,
     TLS_CERT,
@@ -35,43 +29,9 @@ from hacheck_wire import (
     stop,
 )
 
+import world
+
 COMMANDS = ("hacheck", "haup", "hadown", "hastatus", "halist", "hashowdowned")
-# Cases that one server serves one after the other.
-SHARED_CHUNK = 16
-
-COPIED_ETC = (
-    "passwd",
-    "group",
-    "nsswitch.conf",
-    "ld.so.cache",
-    "ld.so.conf",
-    "localtime",
-    "timezone",
-    "protocols",
-    "services",
-    "host.conf",
-    "gai.conf",
-    "os-release",
-    "debian_version",
-    "locale.alias",
-    "alternatives",
-    "ssl/openssl.cnf",
-)
-
-
-def bring_up_lo():
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    name = b"lo".ljust(16, b"\x00")
-    (flags,) = struct.unpack_from("H", fcntl.ioctl(sock, 35091, name + bytes(24)), 16)
-    fcntl.ioctl(sock, 35092, name + struct.pack("H", flags | 1) + bytes(22))
-    label = b"lo:9".ljust(16, b"\x00")
-    address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(HOST_IP))
-    fcntl.ioctl(sock, 35094, label + address + bytes(8))
-    mask = struct.pack("HH4s8x", socket.AF_INET, 0, b"\xff\xff\xff\xff")
-    fcntl.ioctl(sock, 35100, label + mask + bytes(8))
-    sock.close()
-
-
 class HacheckWorker:
     """Runs one case after the other in a world with an /etc and a host name of its own."""
 
@@ -86,7 +46,7 @@ class HacheckWorker:
                 f.write(text)
         os.umask(0o022)
         bring_up_lo()
-        self.private_etc()
+        private_etc(self.etc)
 
     def linked_commands(self, nerve):
         """The commands by their links to nerve; `hacheck` only where nerve has a stand-alone one."""
@@ -99,27 +59,6 @@ class HacheckWorker:
         if "--spool-root" not in usage.stdout + usage.stderr:
             del commands["hacheck"]
         return commands
-
-    def private_etc(self):
-        os.mkdir(self.etc)
-        for name in COPIED_ETC:
-            source, target = (os.path.join("/etc", name), os.path.join(self.etc, name))
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            if os.path.islink(source):
-                os.symlink(os.readlink(source), target)
-            elif os.path.isdir(source):
-                shutil.copytree(source, target, symlinks=True)
-            elif os.path.exists(source):
-                shutil.copy2(source, target)
-        for name, text in (
-            ("hosts", "127.0.0.1 localhost\n::1 localhost\n%s %s\n" % (HOST_IP, HOST_NAME)),
-            ("hostname", HOST_NAME + "\n"),
-            ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
-        ):
-            with open(os.path.join(self.etc, name), "w") as f:
-                f.write(text)
-        subprocess.run(["mount", "--bind", self.etc, "/etc"], check=True)
-        socket.sethostname(HOST_NAME)
 
     def fresh_folder(self):
         self.count += 1
@@ -156,7 +95,7 @@ class HacheckWorker:
                 spool=read_spool(server.spool),
                 outside=sorted(set(os.listdir(server.root)) - {"spool"}),
                 saw=[s for b in servers for s in b.saw],
-                conns=sum((b.conns for b in servers)),
+                conns=sum(b.conns for b in servers),
                 alive=server.alive(),
                 log=server.last_log(),
             )
@@ -204,7 +143,7 @@ class HacheckWorker:
         deadline = time.monotonic() + 1.0
         while backends and time.monotonic() < deadline:
             if (
-                sum((b.conns for b in backends)) >= conns
+                sum(b.conns for b in backends) >= conns
                 and len(real_requests([s for b in backends for s in b.saw])) >= requests
             ):
                 break
@@ -375,51 +314,3 @@ class HacheckWorker:
 
     def close(self):
         self.drop_shared()
-
-
-def effective_config(case):
-    decision = ACCEPT.get(case["name"])
-    config = dict(case.get("config") or {})
-    if decision and decision["config"]:
-        config.update(decision["config"])
-    return config
-
-
-def shareable(case):
-    """Only the spool is involved: nothing of one case can be seen by the next in the same server."""
-    if case.get("backend") or case["name"] in ("bad_request_line", "header_too_big"):
-        return False
-    for step in case["request"] if isinstance(case["request"], list) else [case["request"]]:
-        if "sleep" in step:
-            continue
-        target = step["raw"].split(" ")[1] if "raw" in step and " " in step["raw"] else step.get("path", "")
-        if re.match("/(http|https|tcp|mysql|smtp|recent|status)\\b", target):
-            return False
-    return True
-
-
-def seconds_of(case):
-    """A guess, to start the long ones first."""
-    waits = sum(
-        (s.get("sleep", 0) for s in (case["request"] if isinstance(case["request"], list) else [case["request"]]))
-    )
-    backend = case.get("backend") or {}
-    waits += backend.get("hang", 0) + backend.get("delay", 0)
-    answers = case["response"] if isinstance(case["response"], list) else [case["response"]]
-    return waits + sum((a.get("elapsed_s_approx", 0) for a in answers))
-
-
-def jobs_of(kind, names):
-    """Lists of case names: those that one server may serve together, the long ones first."""
-    cases, jobs, groups = recorded(kind), [], {}
-    for name in names:
-        case = cases[name]
-        if kind == "hacheck-contract" and shareable(case):
-            groups.setdefault(json.dumps(effective_config(case), sort_keys=True), []).append(name)
-        else:
-            jobs.append((seconds_of(case) if kind == "hacheck-contract" else 1, [name]))
-    for group in groups.values():
-        for i in range(0, len(group), SHARED_CHUNK):
-            part = group[i : i + SHARED_CHUNK]
-            jobs.append((0.02 * len(part), part))
-    return [names for _, names in sorted(jobs, key=lambda job: -job[0])]

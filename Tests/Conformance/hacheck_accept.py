@@ -1,8 +1,8 @@
 """Recorded hacheck cases where another answer than the recorded one is right too, or alone right, with the reason.
 
-Numbers of differences are those of "Deliberate differences" in docs/contracts.md.
+Numbers of differences are those of "Deliberate differences" in docs/compatibility.md.
 SAME: looked at, the recorded answer stays. EITHER: the recorded one or an alternative. ONLY: one of the alternatives, the
-recorded answer being a bug that the contract promises not to have. A case marked as an oddity needs a decision.
+recorded answer being a bug that upstream has and this project has not. A case marked as an oddity needs a decision.
 """
 
 import re

@@ -15,8 +15,26 @@ PORT = 3333
 HOST_NAME, HOST_IP = "replay-host", "127.0.0.9"
 CLIENT_TIMEOUT, CLOSE_GRACE, START_TIMEOUT = 8.0, 1.5, 10.0
 # Of a test server only; self-signed for wrong.invalid, valid for a hundred years.
-TLS_CERT = "-----BEGIN CERTIFICATE-----\nMIIBhjCCAS2gAwIBAgIUHLzoShnBI58o+5StfeaLNMsC6EUwCgYIKoZIzj0EAwIw\nGDEWMBQGA1UEAwwNd3JvbmcuaW52YWxpZDAgFw0yNjExMjEwMTE3MTVaGA8yMTI2\nMTAyODAxMTcxNVowGDEWMBQGA1UEAwwNd3JvbmcuaW52YWxpZDBZMBMGByqGSM49\nAgEGCCqGSM49AwEHA0IABO9gDdOyCELhy61hY7fGHwASEHWmQIJzNsxLw3rV+CFV\n2//JYRo77P73fyEosJFO9neaJyd7N0uHvpf7u7itdfijUzBRMB0GA1UdDgQWBBSu\n7vt0siWgO2hGef4NYi3ywqiGFjAfBgNVHSMEGDAWgBSu7vt0siWgO2hGef4NYi3y\nwqiGFjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIEd39BKYRe8k\nwrT14IBGd0J482LyPoibiy7HFRzl3VLyAiBkdMUp3smTLZibXNLxYIzyREW3t9S9\nqfS4u7pcCVWhGQ==\n-----END CERTIFICATE-----\n"
-TLS_KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgjKVRN8eTc7xmKaSF\nAfaSOodeXK0BR93K+1uHj1h1Hh6hRANCAATvYA3TsghC4cutYWO3xh8AEhB1pkCC\nczbMS8N61fghVdv/yWEaO+z+938hKLCRTvZ3micnezdLh76X+7u4rXX4\n-----END PRIVATE KEY-----\n"
+TLS_CERT = (
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBhjCCAS2gAwIBAgIUHLzoShnBI58o+5StfeaLNMsC6EUwCgYIKoZIzj0EAwIw\n"
+    "GDEWMBQGA1UEAwwNd3JvbmcuaW52YWxpZDAgFw0yNjExMjEwMTE3MTVaGA8yMTI2\n"
+    "MTAyODAxMTcxNVowGDEWMBQGA1UEAwwNd3JvbmcuaW52YWxpZDBZMBMGByqGSM49\n"
+    "AgEGCCqGSM49AwEHA0IABO9gDdOyCELhy61hY7fGHwASEHWmQIJzNsxLw3rV+CFV\n"
+    "2//JYRo77P73fyEosJFO9neaJyd7N0uHvpf7u7itdfijUzBRMB0GA1UdDgQWBBSu\n"
+    "7vt0siWgO2hGef4NYi3ywqiGFjAfBgNVHSMEGDAWgBSu7vt0siWgO2hGef4NYi3y\n"
+    "wqiGFjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIEd39BKYRe8k\n"
+    "wrT14IBGd0J482LyPoibiy7HFRzl3VLyAiBkdMUp3smTLZibXNLxYIzyREW3t9S9\n"
+    "qfS4u7pcCVWhGQ==\n"
+    "-----END CERTIFICATE-----\n"
+)
+TLS_KEY = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgjKVRN8eTc7xmKaSF\n"
+    "AfaSOodeXK0BR93K+1uHj1h1Hh6hRANCAATvYA3TsghC4cutYWO3xh8AEhB1pkCC\n"
+    "czbMS8N61fghVdv/yWEaO+z+938hKLCRTvZ3micnezdLh76X+7u4rXX4\n"
+    "-----END PRIVATE KEY-----\n"
+)
 
 
 def build(step):
@@ -121,7 +139,7 @@ def exchange(data, timeout, methods):
             sock.settimeout(left)
             try:
                 chunk = sock.recv(65536)
-            except (socket.timeout, TimeoutError):
+            except TimeoutError:
                 break
             except OSError:
                 chunk = b""
@@ -194,7 +212,7 @@ class Backend:
                     head = "HTTP/1.1 %s\r\n" % spec.get("status", "200 OK")
                     if not spec.get("no_length"):
                         head += "Content-Length: %d\r\n" % len(body)
-                    head += "".join(("%s: %s\r\n" % kv for kv in (spec.get("headers") or {}).items()))
+                    head += "".join("%s: %s\r\n" % kv for kv in (spec.get("headers") or {}).items())
                     conn.sendall((head + "Connection: close\r\n\r\n").encode("latin1") + body)
             elif spec["kind"] == "script":
                 for step in spec["script"]:
@@ -327,7 +345,7 @@ class Server:
 
     def last_log(self):
         with open(self.log, "rb") as f:
-            lines = [l for l in f.read().decode("utf-8", "replace").strip().split("\n") if l.strip()]
+            lines = [line for line in f.read().decode("utf-8", "replace").strip().split("\n") if line.strip()]
         return lines[-1][:200] if lines else ""
 
     def why_not(self):

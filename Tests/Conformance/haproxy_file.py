@@ -48,7 +48,7 @@ def without_useless_cookies(sections):
     """Difference 2: `cookie VALUE` on server lines only where the backend has a `cookie` directive."""
     out = []
     for header, lines in sections:
-        if header.startswith("backend ") and (not any((x.startswith("cookie ") for x in lines))):
+        if header.startswith("backend ") and (not any(x.startswith("cookie ") for x in lines)):
             lines = [re.sub(" cookie \\S+", "", x) if x.startswith("server ") else x for x in lines]
         out.append((header, lines))
     return out
@@ -215,8 +215,8 @@ def compare_servers(header, servers, wanted, rules):
 
 def stable_cached_first(servers):
     """no_shuffle with a state file: remembered servers may come first, each part sorted."""
-    gone = sorted((s.name for s in servers if "disabled" in s.rest))
-    return gone + sorted((s.name for s in servers if "disabled" not in s.rest))
+    gone = sorted(s.name for s in servers if "disabled" in s.rest)
+    return gone + sorted(s.name for s in servers if "disabled" not in s.rest)
 
 
 def compare_ids(header, servers, expected, rules, previous, own_expectation):
@@ -242,7 +242,7 @@ def compare_ids(header, servers, expected, rules, previous, own_expectation):
             return "server %s changed its id from %s to %s" % (s.name, previous[s.name], s.id)
         if s.id is not None and s.name not in given and (not 1 <= s.id <= rules.max_id):
             return "server %s has id %s, above max_server_id %s" % (s.name, s.id, rules.max_id)
-    wanted = len(servers) if own_expectation else sum((e.id is not None for e in expected.values()))
+    wanted = len(servers) if own_expectation else sum(e.id is not None for e in expected.values())
     wanted = min(wanted, rules.max_id)
     if len(ids) != wanted:
         return "%d of %d servers have an id, expected %d" % (len(ids), len(servers), wanted)

@@ -179,7 +179,7 @@ class NerveCase:
                     return "data of the long registration differs"
         if "ttl_seconds" in json.dumps(load(self.case + "/nerve.conf.json")):
             recorded = [n["version"] for n in load(self.case + "/znodes.json") if n["data"]]
-            version = max((n["version"] for n in raw.values()))
+            version = max(n["version"] for n in raw.values())
             if recorded and max(recorded) >= 2 and (version < 2):
                 return "data rewritten %d times, expected about once a second" % version
             if recorded and max(recorded) == 0 and (version != 0):

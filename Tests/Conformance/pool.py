@@ -10,8 +10,9 @@ import sys
 import tempfile
 import threading
 
-import world
 from cases import verdict
+
+import world
 
 CASE_LIMIT_S = 120
 

@@ -153,7 +153,7 @@ class SynapseCase:
         if not os.path.isdir(golden):
             return None
         here = os.path.join(self.wd, "services")
-        ours = sorted((f for f in os.listdir(here) if not f.startswith("."))) if os.path.isdir(here) else []
+        ours = sorted(f for f in os.listdir(here) if not f.startswith(".")) if os.path.isdir(here) else []
         if ours != sorted(os.listdir(golden)):
             return "file_output %s, expected %s" % (ours, sorted(os.listdir(golden)))
         for f in ours:
@@ -162,7 +162,7 @@ class SynapseCase:
             except ValueError as e:
                 return "services/%s is not JSON: %s" % (f, e)
             want = load(os.path.join(golden, f))
-            canon = [sorted((json.dumps(b, sort_keys=True) for b in x)) for x in (got, want)]
+            canon = [sorted(json.dumps(b, sort_keys=True) for b in x) for x in (got, want)]
             if canon[0] != canon[1]:
                 return "services/%s: %s, expected %s" % (f, cut(canon[0]), cut(canon[1]))
         return None
@@ -182,7 +182,7 @@ class SynapseCase:
             return {
                 s: {n for n in v if n != "watcher_config_for_generator"}
                 for s, v in state.items()
-                if isinstance(v, dict) and any((n != "watcher_config_for_generator" for n in v))
+                if isinstance(v, dict) and any(n != "watcher_config_for_generator" for n in v)
             }
 
         got, want = (servers(ours), servers(golden))

@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 
-import private_machine
 import world
-from world import Process, Trouble, wait_for
+from world import Process, Trouble, private_machine, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REGISTRY, BIND_ADDRESS = "10.0.0.254", "169.254.255.254"

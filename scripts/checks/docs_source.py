@@ -1,7 +1,7 @@
 """What the sources say that the documents have to name: log lines, metrics, configuration keys."""
 import re
 
-from swift_source import ROOT, code_of, line_of, shown, swift_files
+from checks.swift_source import ROOT, code_of, line_of, shown, swift_files
 
 _TEXT = re.compile(r'(?<!")"((?:[^"\\\n]|\\.)*)"(?!")')
 

@@ -9,6 +9,7 @@ import time
 from world import Trouble, wait_for
 
 SERVICES, TASKS, AGENT_PORT = 2000, 300, 5051
+COLUMNS = f"{'':>14}p50{'':>13}p99{'':>13}max{'':>11}runs"
 
 
 def put(path, text):
@@ -110,7 +111,7 @@ def run_once(argv, environment=os.environ):
 
 def measure_nerve(bench, nerve, folder, changes):
     table = bench.table
-    table.heading(f"configure_nerve, {SERVICES} services in soa-configs, {TASKS} tasks{'':>14}p50{'':>13}p99{'':>13}max{'':>11}runs")
+    table.heading(f"configure_nerve, {SERVICES} services in soa-configs, {TASKS} tasks{COLUMNS}")
     write_host(folder)
     agent = Agent(agent_state(TASKS))
     argv, config = [nerve, *arguments(folder)], f"{folder}/nerve.conf.json"
@@ -208,7 +209,7 @@ def measure_chain(bench, nerve, folder, changes):
         return time.monotonic()
 
     table = bench.table
-    table.heading(f"a task's event until its znode, beside {TASKS - 1} tasks, {SERVICES} services{'':>14}p50{'':>13}p99{'':>13}max{'':>11}runs")
+    table.heading(f"a task's event until its znode, beside {TASKS - 1} tasks, {SERVICES} services{COLUMNS}")
     delays, cpu = [], [agent.cpu_seconds() for agent in agents]
     for _ in range(changes):
         delays.append(registered("service_1500.main", file_event))
@@ -217,7 +218,8 @@ def measure_chain(bench, nerve, folder, changes):
     table.times("a file lists it (an event)", delays)
     for process, before in zip(agents, cpu):
         # Twice as many events: what was listed goes again.
-        table.row(f"  CPU of {'configure_nerve' if process is agents[1] else 'nerve'} for each", f"{1000 * (process.cpu_seconds() - before) / (2 * changes):.1f} ms")
+        name = "configure_nerve" if process is agents[1] else "nerve"
+        table.row(f"  CPU of {name} for each", f"{1000 * (process.cpu_seconds() - before) / (2 * changes):.1f} ms")
     for what, before in (("Mesos runs it, known as starting (asked each 0.1 s)", starting(full)),
                          ("Mesos runs it, unannounced (asked each 1 s)", fewer)):
         delays = []

@@ -2,7 +2,7 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 _OPENING_QUOTE = re.compile(r'(#*)("""|")')
 _NO_CODE = re.compile(r'//|/\*|#*"')
@@ -11,6 +11,14 @@ _NO_CODE = re.compile(r'//|/\*|#*"')
 def swift_files(*folders):
     """Every Swift file below the given folders of the project, sorted."""
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.swift"))
+
+
+def python_files():
+    """Every Python file of the project, those without an ending included."""
+    for folder in ("scripts", "packaging", "Tests", "examples"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and (path.suffix == ".py" or not path.suffix and path.read_bytes()[:18] == b"#!/usr/bin/python3"):
+                yield path
 
 
 def shown(path):

@@ -2,7 +2,7 @@
 import re
 from typing import NamedTuple
 
-from swift_source import ROOT
+from checks.swift_source import ROOT
 
 DOCUMENT = "docs/architecture.md"
 # Libraries from outside, as Package.swift names them and as `import` does.

@@ -1,7 +1,7 @@
 """The words of the project's texts: what documents, messages and help say instead of the banned ones, and doc comments."""
 import re
 
-from swift_source import ROOT, line_of, shown, strings_of
+from checks.swift_source import ROOT, line_of, shown, strings_of
 
 # (pattern, what to write instead). One word per thing, and it is the word the field uses.
 BANNED_WORDS = [

@@ -7,16 +7,19 @@ from collections import defaultdict
 from functools import cached_property
 from typing import NamedTuple
 
-from swift_source import ROOT, code_of, line_of, shown, swift_files
+from checks.swift_source import ROOT, code_of, line_of, shown, swift_files
 
 KIND = r"(?:struct|class|enum|actor|protocol)"
-_MODIFIERS = r"(?:(?:@\w+(?:\([^)\n]*\))?|public|package|internal|fileprivate|private|final|indirect|nonisolated(?:\(unsafe\))?|open)[ \t]+)*"
-_TYPE = re.compile(rf"^[ \t]*(?P<modifiers>{_MODIFIERS})(?P<kind>{KIND}|extension|typealias)[ \t]+(?P<name>[\w.]+)", re.M)
+_MODIFIERS = (r"(?:(?:@\w+(?:\([^)\n]*\))?|public|package|internal|fileprivate|private|final|indirect|open|"
+              r"nonisolated(?:\(unsafe\))?)[ \t]+)*")
+_TYPE = re.compile(
+    rf"^[ \t]*(?P<modifiers>{_MODIFIERS})(?P<kind>{KIND}|extension|typealias)[ \t]+(?P<name>[\w.]+)", re.M)
 _PROPERTY = re.compile(
     r"^[ \t]*(?P<modifiers>(?:(?:@\w+(?:\([^)\n]*\))?|public|package|internal|fileprivate|private(?:\(set\))?|static|class|"
     r"final|lazy|weak|unowned|override|nonisolated(?:\(unsafe\))?|(?:public|package|internal|fileprivate)\(set\))[ \t\n]+)*)"
     r"(?P<word>var|let)[ \t]+(?P<rest>[^\n]*)", re.M)
-_FUNCTION = re.compile(r"\b(?:func\s+(?P<name>\w+|[^\s\w(<]+)|(?P<init>init)[?!]?(?=\s*[(<])|(?P<subscript>subscript)(?=\s*[(<]))")
+_FUNCTION = re.compile(
+    r"\b(?:func\s+(?P<name>\w+|[^\s\w(<]+)|(?P<init>init)[?!]?(?=\s*[(<])|(?P<subscript>subscript)(?=\s*[(<]))")
 
 
 class Declaration(NamedTuple):

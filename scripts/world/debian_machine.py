@@ -2,12 +2,10 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 
-sys.dont_write_bytecode = True
-import world  # noqa: E402  (no byte code of our modules in the source folder)
-from world import Process, Trouble, wait_for  # noqa: E402
+import world
+from world import Process, Trouble, wait_for
 
 SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
 

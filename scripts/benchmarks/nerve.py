@@ -1,0 +1,116 @@
+"""What many services cost nerve, and how late it notices that one fails."""
+import threading
+import time
+
+import world
+from benchmarks.common import HACHECK_PORT, LOCAL, MANY_PORTS
+from world import Trouble, wait_for
+
+
+def measure(bench):
+    """What 500 services cost nerve."""
+    bench.start_zookeeper()
+    bench.start_server(LOCAL, MANY_PORTS, ports=500)
+    bench.table.heading(f"nerve, 500 services checked every 2 s, over {bench.seconds} s")
+    bench.table.row("", "registered", "CPU", "RSS", "threads")
+    for what, through_hacheck in (("each check asks the service", False),
+                                  ("each check asks hacheck, which asks the service", True)):
+        services = {f"s{i}": bench.nerve_service(f"many.s{i}", LOCAL, MANY_PORTS + i, through_hacheck)
+                    for i in range(500)}
+        before = set(bench.zookeeper.ephemerals())
+        began = time.monotonic()
+        nerve = bench.start_nerve(services, f"nerve-{through_hacheck}")
+        wait_for("500 registrations", lambda: len(set(bench.zookeeper.ephemerals()) - before) >= 500, 120,
+                 while_alive=[nerve])
+        registered = time.monotonic() - began
+        bench.table.row(what, f"{registered:.2f} s", *bench.cost(nerve))
+        bench.table.row("  per check", "", f"{1000 * bench.last_share / 250:.3f} ms")
+        before = packets(bench)
+        time.sleep(10)
+        sent = packets(bench) - before
+        # The four-letter questions are packets of their own, one each.
+        bench.table.row("  packets to ZooKeeper in 10 s, pings included", "", f"{sent - 1:.0f}")
+        nerve.send(15)
+        nerve.wait(15)
+    nerve_at_its_limit(bench)
+    nerve_failures(bench)
+    bench.stop_all()
+
+
+def packets(bench):
+    return int(dict(line.split("\t") for line in bench.zookeeper.ask("mntr").splitlines() if "\t" in line)
+               ["zk_packets_received"])
+
+
+def nerve_at_its_limit(bench):
+    """What 10,000 services on one host cost."""
+    count = 10_000
+    services = {f"s{i}": {**bench.nerve_service(f"many.s{i}", LOCAL, MANY_PORTS + i % 500, False),
+                          "check_interval": 10.0} for i in range(count)}
+    began = time.monotonic()
+    nerve = bench.start_nerve(services, "nerve-10000")
+    wait_for(f"{count} registrations", lambda: len(bench.zookeeper.ephemerals()) >= count, 120, while_alive=[nerve])
+    registered = time.monotonic() - began
+    bench.table.heading(f"nerve, {count} services checked every 10 s, over {bench.seconds} s")
+    bench.table.row("", "registered", "CPU", "RSS", "threads")
+    bench.table.row("each check asks the service", f"{registered:.2f} s", *bench.cost(nerve))
+    late = share_below(metrics(), "nerve_check_lateness_seconds", 0.05)
+    bench.table.row("  checks that begin at most 50 ms late", f"{100 * late:.2f} %")
+    nerve.send(15)
+    nerve.wait(15)
+
+
+def metrics():
+    text = world.exchange((LOCAL, HACHECK_PORT), "GET /metrics HTTP/1.0\r\n\r\n")
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")
+                and line.count(" ") == 1)
+
+
+def share_below(metrics, name, limit):
+    bounds = sorted(float(key.split('le="')[1].split('"')[0]) for key in metrics
+                    if key.startswith(name + "_bucket") and "+Inf" not in key)
+    bound = max(b for b in bounds if b <= limit)
+    inside = next(float(value) for key, value in metrics.items()
+                  if key.startswith(name + "_bucket") and f'le="{bound:g}"' in key)
+    return inside / float(metrics[name + "_count"])
+
+
+def nerve_failures(bench):
+    """From the moment a service begins to fail to its znode's end, beyond what rise and fall ask for."""
+    interval, fall, count = 0.5, 2, 40
+    server = world.StatusServer(LOCAL, count)
+    services = {f"f{i}": {**bench.nerve_service(f"fail.f{i}", LOCAL, port, False), "check_interval": interval}
+                for i, port in enumerate(server.ports)}
+    nerve = bench.start_nerve(services, "nerve-failing")
+    wait_for("registered", lambda: len([p for p in bench.zookeeper.ephemerals() if "/fail." in p]) >= count, 60,
+             while_alive=[nerve])
+    beyond = []
+    for i, port in enumerate(server.ports):
+        gone = watch_gone(bench, f"fail.f{i}")
+        began = server.fail(port)
+        beyond.append(max(0.0, gone() - began - interval * fall))
+    bench.table.heading(f"nerve, a service fails (checked every {interval} s, fall {fall})")
+    bench.table.row("", "p50", "p99", "max", "changes")
+    bench.table.times("znode gone, beyond interval x fall", beyond)
+    nerve.send(15)
+    nerve.wait(15)
+    server.close()
+
+
+def watch_gone(bench, service):
+    """Watches a service's directory; the result waits for it to be empty and says when it was."""
+    event, moment = threading.Event(), []
+
+    def look(_=None):
+        if not bench.client.get_children(f"/smartstack/global/{service}", watch=look):
+            moment.append(time.monotonic())
+            event.set()
+
+    look()
+
+    def wait():
+        if not event.wait(30):
+            raise Trouble(f"{service} stays registered")
+        return moment[0]
+
+    return wait
