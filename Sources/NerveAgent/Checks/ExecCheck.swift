@@ -33,14 +33,17 @@ internal import SmartStack
 
   func probe(deadline: Duration) async -> CheckResult {
     await last?.value
-    await slots.acquire()
+    let waiting = clock.now
+    guard (try? await slots.acquire()) != nil else {
+      return CheckResult(passed: false, detail: "check stopped", elapsed: clock.now - waiting)
+    }
     let started = clock.now
-    let race = DeadlineRace<CheckResult>()
+    let finished = OneShotEvent<CheckResult>()
     last = Task.immediate { @LoopActor [slots] in
-      race.finish(await run(within: deadline, since: started))
+      finished.happen(with: await run(within: deadline, since: started))
       slots.release()
     }
-    return await race.value(within: deadline, clock: clock)
+    return (try? await withDeadline(after: deadline, clock: clock) { try await finished.wait() })
       ?? CheckResult(passed: false, detail: "no end after \(deadline)", elapsed: clock.now - started)
   }
 

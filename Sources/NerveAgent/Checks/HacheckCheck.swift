@@ -40,10 +40,8 @@ internal import SmartStack
       guard !result.passed, embedded.takeOver() else { return result }
     }
     let started = clock.now
-    let race = DeadlineRace<CheckAnswer>()
     let (service, request) = (embedded.service, request)
-    Task.immediate { @LoopActor in race.finish(await service.check(request)) }
-    let answer = await race.value(within: deadline, clock: clock)
+    let answer = try? await withDeadline(after: deadline, clock: clock) { await service.check(request) }
     let elapsed = clock.now - started
     guard let answer else { return CheckResult(passed: false, detail: "no answer in time", elapsed: elapsed) }
     let (passed, detail) = HTTPCheck.judge(status: answer.status, body: answer.body, expect: expect)

@@ -1,33 +1,67 @@
-/// Bounds how many callers do something at one time; the others wait, first come first served.
+/// Lets a limited number of tasks do something at one time; the others wait in line, first come, first served.
 @LoopActor public final class AsyncSemaphore {
-  /// Callers admitted at one time; at least 1.
-  public var limit: Int { didSet { admitNext() } }
-  /// Callers admitted now.
-  public private(set) var count = 0
-  private var waiting: [CheckedContinuation<Void, Never>] = []
+  /// The number of permits. Raising it lets waiting tasks go on; lowering it takes no permit back.
+  public var limit: Int { didSet { grant() } }
+  /// Permits in use.
+  public private(set) var acquiredCount = 0
+  /// Tasks in line.
+  public private(set) var waitingCount = 0
 
-  /// A semaphore that admits `limit` callers.
-  public nonisolated init(limit: Int) { self.limit = limit }
+  /// The line from `next` on. Who left it has its event failed, and is passed over.
+  private var line: [OneShotEvent<Void>] = []
+  private var next = 0
 
-  /// Waits for admission; every call is paid back with ``release()``.
-  public func acquire() async {
-    if count < limit {
-      count += 1
-    } else {
-      await withCheckedContinuation { waiting.append($0) }
+  /// Creates a semaphore with all its permits free; at least one.
+  public nonisolated init(limit: Int) { self.limit = max(1, limit) }
+
+  /// Acquires a permit if one is free and nobody waits for it. Each permit is given back with ``release()``.
+  public func tryAcquire() -> Bool {
+    guard acquiredCount < limit, waitingCount == 0 else { return false }
+    acquiredCount += 1
+    return true
+  }
+
+  /// Waits for a permit. Each permit is given back with ``release()``.
+  /// - Throws: `CancellationError` when the task is cancelled, or by ``dismissWaiters()``; then there is no permit.
+  public func acquire() async throws {
+    if tryAcquire() { return }
+    let turn = OneShotEvent<Void>()
+    line.append(turn)
+    waitingCount += 1
+    do {
+      try await turn.wait()
+    } catch {
+      if turn.fail(with: error) {
+        waitingCount -= 1
+      } else if turn.isSuccess {
+        // The permit came after the cancellation, and before the task could say so.
+        release()
+      }
+      throw error
     }
   }
 
-  /// Ends one admission; the caller that has waited longest is next.
+  /// Gives a permit back, to the first in line.
   public func release() {
-    count -= 1
-    admitNext()
+    acquiredCount -= 1
+    grant()
   }
 
-  private func admitNext() {
-    while count < limit, !waiting.isEmpty {
-      count += 1
-      waiting.removeFirst().resume()
+  /// Sends everybody in line away with a `CancellationError`.
+  public func dismissWaiters() {
+    let dismissed = line[next...]
+    (line, next, waitingCount) = ([], 0, 0)
+    for turn in dismissed { turn.fail(with: CancellationError()) }
+  }
+
+  private func grant() {
+    while acquiredCount < limit, next < line.count {
+      let turn = line[next]
+      next += 1
+      guard turn.happen() else { continue }
+      acquiredCount += 1
+      waitingCount -= 1
     }
+    if next == line.count { (line, next) = ([], 0) }
   }
 }

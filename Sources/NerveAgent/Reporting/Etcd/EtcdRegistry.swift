@@ -80,7 +80,7 @@ internal import SmartStack
   // MARK: Keys
 
   private func put(_ key: String, _ data: [UInt8]) async throws {
-    await slots.acquire()
+    try await slots.acquire()
     defer { slots.release() }
     guard try await interface() == .v3 else {
       let body = EtcdV2.put(data, lifetime: settings.lifetime)
@@ -99,7 +99,7 @@ internal import SmartStack
   }
 
   private func delete(_ key: String) async throws {
-    await slots.acquire()
+    try await slots.acquire()
     defer { slots.release() }
     guard try await interface() == .v2 else {
       _ = try await call("/v3/kv/deleterange", EtcdMessage.delete(key: key))

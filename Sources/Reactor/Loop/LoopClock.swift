@@ -53,15 +53,6 @@ internal import Glibc
     return timer
   }
 
-  /// Waits for `delay`.
-  /// - Throws: `CancellationError` when the task is cancelled meanwhile.
-  public func sleep(for delay: Duration) async throws {
-    let waiter = Waiter<Void>()
-    let timer = schedule(after: delay) { waiter.finish(.success(())) }
-    defer { timer.cancel() }
-    try await waiter.wait()
-  }
-
   /// Moves a manual clock forward, firing what comes due in order of time.
   public func advance(by step: Duration) {
     precondition(isManual, "only a manual clock can be advanced")

@@ -79,17 +79,17 @@ enum AddressResolver {
   @LoopActor static func addresses(of endpoint: Endpoint, deadline: Duration) async throws -> [SocketAddress] {
     if let known = try immediateAddresses(of: endpoint) { return known }
     guard case .tcp(let host, let port) = endpoint else { return [] }
-    let waiter = Waiter<[SocketAddress]>()
+    let waiter = OneShotEvent<[SocketAddress]>()
     let timer = LoopClock.system.schedule(after: deadline) {
-      waiter.finish(.failure(StreamError.timedOut(endpoint, after: deadline)))
+      waiter.fail(with: StreamError.timedOut(endpoint, after: deadline))
     }
     defer { timer.cancel() }
     Task { @LoopActor in
       do {
         let found = try await BlockingWork.run { try lookUp(host, port, endpoint, flags: AI_ADDRCONFIG) }
-        waiter.finish(.success(found))
+        waiter.happen(with: found)
       } catch {
-        waiter.finish(.failure(error))
+        waiter.fail(with: error)
       }
     }
     return try await waiter.wait()

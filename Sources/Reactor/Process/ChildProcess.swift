@@ -131,7 +131,7 @@ public enum ChildOutput {
 
   private var exitEvent: DescriptorEvent?
   private var reader: LineReader?
-  private var waiters: [Waiter<ChildResult.Status>] = []
+  private let ended = OneShotEvent<ChildResult.Status>()
   private var killTimer: LoopTimer?
   private var isStopping = false
 
@@ -166,12 +166,7 @@ public enum ChildOutput {
 
   /// Waits for the child's end; any number of callers may, also afterwards.
   /// - Throws: `CancellationError` when the task is cancelled; the child goes on.
-  public func wait() async throws -> ChildResult.Status {
-    if let status { return status }
-    let waiter = Waiter<ChildResult.Status>()
-    waiters.append(waiter)
-    return try await waiter.wait()
-  }
+  public func wait() async throws -> ChildResult.Status { try await ended.wait() }
 
   /// SIGTERM now, SIGKILL after the grace time or as soon as the child itself has ended.
   func stop() {
@@ -204,8 +199,7 @@ public enum ChildOutput {
     killTimer?.cancel()
     reader?.drain()
     reader = nil
-    if let status { for waiter in waiters { waiter.finish(.success(status)) } }
-    waiters = []
+    if let status { ended.happen(with: status) }
     return true
   }
 

@@ -71,9 +71,9 @@ enum Connector {
   @LoopActor private static func becomesWritable(_ descriptor: Int32, before end: LoopClock.Instant) async throws
     -> Bool
   {
-    let waiter = Waiter<Bool>()
-    let event = DescriptorEvent(descriptor, .writing) { waiter.finish(.success(true)) }
-    let timer = LoopClock.system.schedule(after: end - LoopClock.system.now) { waiter.finish(.success(false)) }
+    let waiter = OneShotEvent<Bool>()
+    let event = DescriptorEvent(descriptor, .writing) { waiter.happen(with: true) }
+    let timer = LoopClock.system.schedule(after: end - LoopClock.system.now) { waiter.happen(with: false) }
     defer {
       event.cancel()
       timer.cancel()

@@ -29,16 +29,16 @@ internal import Glibc
     guard isConnected, send(descriptor, question, question.count, 0) == question.count else {
       throw StreamError.refused(endpoint, reason: errorText(errno))
     }
-    let waiter = Waiter<[UInt8]>()
+    let waiter = OneShotEvent<[UInt8]>()
     let timer = LoopClock.system.schedule(after: deadline) {
-      waiter.finish(.failure(StreamError.timedOut(endpoint, after: deadline)))
+      waiter.fail(with: StreamError.timedOut(endpoint, after: deadline))
     }
     let event = DescriptorEvent(descriptor, .reading) {
       switch receive(descriptor) {
-      case .success(let datagram): if isAnswer(datagram) { waiter.finish(.success(datagram)) }
+      case .success(let datagram): if isAnswer(datagram) { waiter.happen(with: datagram) }
       case .failure(let problem) where problem.code == EAGAIN || problem.code == EINTR: break
       case .failure(let problem):
-        waiter.finish(.failure(StreamError.refused(endpoint, reason: errorText(problem.code))))
+        waiter.fail(with: StreamError.refused(endpoint, reason: errorText(problem.code)))
       }
     }
     defer {

@@ -18,7 +18,7 @@ internal import Glibc
   /// What the step under way may take in all, for the error.
   private var stepLimit: Duration
   private let end: LoopClock.Instant
-  private let waiter = Waiter<HTTPResponse>()
+  private let waiter = OneShotEvent<HTTPResponse>()
   private var reader: HTTPResponseReader
   private var unsent: ArraySlice<UInt8>
   private var descriptor: Int32 = -1
@@ -127,7 +127,7 @@ internal import Glibc
 
   private func succeed() {
     release()
-    waiter.finish(.success(reader.response))
+    waiter.happen(with: reader.response)
   }
 
   private func fail(_ code: Int32) {
@@ -149,7 +149,7 @@ internal import Glibc
 
   private func finish(_ error: any Error) {
     release()
-    waiter.finish(.failure(error))
+    waiter.fail(with: error)
   }
 
   private func release() {

@@ -27,9 +27,9 @@ internal import Glibc
   /// same pass of the loop, until somebody has read, and so keeps every task from running.
   private var highWater = ByteStream.readAhead
   private var isPaused = false
-  private var readWaiter: Waiter<Void>?
-  private var writeWaiter: Waiter<Void>?
-  private var connectWaiter: Waiter<Void>?
+  private var readWaiter: OneShotEvent<Void>?
+  private var writeWaiter: OneShotEvent<Void>?
+  private var connectWaiter: OneShotEvent<Void>?
   private var deadlineTimer: LoopTimer?
 
   /// Connects, and with `tls` completes the handshake.
@@ -125,11 +125,11 @@ internal import Glibc
     release()
     readFailure = error
     writeFailure = error
-    wake(.failure(error))
+    wake(error)
   }
 
-  private func wake(_ result: Result<Void, any Error>) {
-    for waiter in [readWaiter, writeWaiter, connectWaiter] { waiter?.finish(result) }
+  private func wake(_ error: any Error) {
+    for waiter in [readWaiter, writeWaiter, connectWaiter] { waiter?.fail(with: error) }
   }
 
   private func release() {
@@ -177,7 +177,7 @@ internal import Glibc
       if let writeFailure { throw writeFailure }
       guard let bufferevent else { throw StreamError.closed(endpoint) }
       if evbuffer_get_length(bufferevent_get_output(bufferevent)) == 0 { return }
-      let waiter = Waiter<Void>()
+      let waiter = OneShotEvent<Void>()
       writeWaiter = waiter
       defer { writeWaiter = nil }
       try await waiter.wait()
@@ -260,7 +260,7 @@ internal import Glibc
       if let readFailure { throw readFailure }
       if isAtEnd { return false }
       precondition(readWaiter == nil, "two reads of one stream at a time")
-      let waiter = Waiter<Void>()
+      let waiter = OneShotEvent<Void>()
       readWaiter = waiter
       defer { readWaiter = nil }
       try await waiter.wait()
@@ -269,7 +269,7 @@ internal import Glibc
   }
 
   private func awaitHandshake() async throws {
-    let waiter = Waiter<Void>()
+    let waiter = OneShotEvent<Void>()
     connectWaiter = waiter
     do {
       try await waiter.wait()
@@ -287,14 +287,14 @@ internal import Glibc
       isPaused = true
       bufferevent_disable(bufferevent, Int16(EV_READ))
     }
-    readWaiter?.finish(.success(()))
+    readWaiter?.happen()
   }
 
-  fileprivate func bytesLeft() { writeWaiter?.finish(.success(())) }
+  fileprivate func bytesLeft() { writeWaiter?.happen() }
 
   fileprivate func happened(_ what: Int32, code: Int32) {
     if what & BEV_EVENT_CONNECTED != 0 {
-      connectWaiter?.finish(.success(()))
+      connectWaiter?.happen()
       return
     }
     if what & BEV_EVENT_EOF != 0, connectWaiter == nil {
@@ -307,10 +307,10 @@ internal import Glibc
     writeFailure = error
     if session == nil, what & BEV_EVENT_WRITING != 0 {
       // An answer sent before the peer stopped listening can still be read.
-      writeWaiter?.finish(.failure(error))
+      writeWaiter?.fail(with: error)
     } else {
       readFailure = error
-      wake(.failure(error))
+      wake(error)
     }
   }
 
