@@ -15,7 +15,8 @@ import YAMLConfig
     #expect(configuration.problems.map(\.description) == [])
     #expect(configuration.warnings.map(\.description) == [])
     let service = try #require(configuration.services.first)
-    return try #require(CheckFactory(embedded: nil, slots: AsyncSemaphore(limit: 1), clock: .system).checks(of: service).first)
+    let factory = CheckFactory(embedded: nil, slots: AsyncSemaphore(limit: 1), clock: .system)
+    return try #require(factory.checks(of: service).first)
   }
 
   private func probe(_ text: String, deadline: Duration = .seconds(120)) async throws -> CheckResult {
