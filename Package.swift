@@ -65,12 +65,16 @@ let package = Package(
         "YAMLConfig", logging,
       ]),
 
+    room(
+      "Configure",
+      ["NerveAgent", "SynapseAgent", "AgentKit", "Topology", "Reactor", "SmartStack", "YAMLConfig"]),
+
     .executableTarget(
       name: "nerve",
-      dependencies: ["NerveAgent", "AgentKit", "Hacheck", "Reactor", "SmartStack", logging, arguments],
+      dependencies: ["Configure", "NerveAgent", "AgentKit", "Hacheck", "Reactor", "SmartStack", logging, arguments],
       swiftSettings: strict),
     .executableTarget(
-      name: "synapse", dependencies: ["SynapseAgent", "AgentKit", "Reactor", logging, arguments],
+      name: "synapse", dependencies: ["Configure", "SynapseAgent", "AgentKit", "Reactor", logging, arguments],
       swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.
@@ -78,7 +82,7 @@ let package = Package(
       name: "bench-evhttp", dependencies: ["CEvent"], path: "Benchmarks/bench-evhttp", swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
+      name: "TestSupport", dependencies: ["Reactor", "SmartStack"], path: "Tests/TestSupport", swiftSettings: strict),
     tests("Reactor", []),
     tests("YAMLConfig", []),
     tests("SmartStack", [logging]),
@@ -88,6 +92,11 @@ let package = Package(
     tests("HAProxyConfigGen", ["SmartStack"]),
     tests("HAProxyRuntime", ["HAProxyConfigGen", "Reactor", "SmartStack", logging]),
     tests("AgentKit", ["Reactor", "SmartStack", "YAMLConfig", logging]),
+    tests(
+      "Configure",
+      [
+        "NerveAgent", "SynapseAgent", "HAProxyConfigGen", "AgentKit", "Topology", "Reactor", "SmartStack", "YAMLConfig",
+      ]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "NerveAgent",

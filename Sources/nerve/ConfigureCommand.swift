@@ -1,7 +1,7 @@
 internal import AgentKit
 internal import ArgumentParser
+internal import Configure
 internal import Glibc
-internal import NerveAgent
 internal import Reactor
 internal import SmartStack
 
@@ -42,7 +42,7 @@ struct ConfigureCommand: AsyncParsableCommand {
   func run() async throws { throw ExitCode(await start()) }
 
   @LoopActor private func start() async -> Int32 {
-    var options = ConfigureOptions()
+    var options = ConfigureNerveOptions()
     inputs.fill(&options)
     outputs.fill(&options)
     options.pollInterval = .seconds(pollInterval)
@@ -55,7 +55,7 @@ struct ConfigureCommand: AsyncParsableCommand {
   }
 
   /// Runs until SIGTERM; SIGHUP looks at everything afresh.
-  @LoopActor private func stay(_ options: ConfigureOptions) async -> Int32 {
+  @LoopActor private func stay(_ options: ConfigureNerveOptions) async -> Int32 {
     var options = options
     options.touchesUnchanged = touch
     let watch = ConfigureWatch(configurator: NerveConfigurator(options: options, remembers: true)) { line in
@@ -104,7 +104,7 @@ struct ConfigureInputs: ParsableArguments {
     }
   }
 
-  func fill(_ options: inout ConfigureOptions) {
+  func fill(_ options: inout ConfigureNerveOptions) {
     if !sources.isEmpty { options.sources = sources }
     options.servicesDirectory = soaDir
     options.locationsDirectory = locationDir
@@ -133,8 +133,8 @@ struct ConfigureOutputs: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "How nerve takes a change: auto (SIGHUP to the nerve that runs, else restart), sighup, restart, none.",
-      valueName: "how"), transform: ConfigureOptions.Reload.parse)
-  var reload: ConfigureOptions.Reload?
+      valueName: "how"), transform: ConfigureNerveOptions.Reload.parse)
+  var reload: ConfigureNerveOptions.Reload?
   @Option(help: ArgumentHelp("Read with --reload-with-sighup.", valueName: "file")) var nervePidPath =
     "/var/run/nerve.pid"
   @Option(help: ArgumentHelp("Where the nerve that runs keeps its lock.", valueName: "dir"))
@@ -156,7 +156,7 @@ struct ConfigureOutputs: ParsableArguments {
     }
   }
 
-  func fill(_ options: inout ConfigureOptions) {
+  func fill(_ options: inout ConfigureNerveOptions) {
     options.configuration = nerveConfigPath
     options.heartbeatPath = heartbeatPath
     options.heartbeatThreshold = heartbeatThreshold
@@ -178,9 +178,9 @@ extension ServicesSource {
   }
 }
 
-extension ConfigureOptions.Reload {
-  static func parse(_ text: String) throws -> ConfigureOptions.Reload {
-    if let reload = ConfigureOptions.Reload(rawValue: text) { return reload }
+extension ConfigureNerveOptions.Reload {
+  static func parse(_ text: String) throws -> ConfigureNerveOptions.Reload {
+    if let reload = ConfigureNerveOptions.Reload(rawValue: text) { return reload }
     throw ValidationError("'\(text)' is none of \(allCases.map(\.rawValue).joined(separator: ", ")).")
   }
 }

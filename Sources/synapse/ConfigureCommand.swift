@@ -1,5 +1,5 @@
-internal import AgentKit
 internal import ArgumentParser
+internal import Configure
 internal import Glibc
 internal import SynapseAgent
 
@@ -27,7 +27,7 @@ struct ConfigureCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "How synapse takes a change: auto (synapse_command or synapse_restart_command if set, SIGHUP to the synapse that "
         + "runs, else restart), restart, none.", valueName: "how"), transform: reloadMode)
-  var reload = ConfigureOptions.Reload.auto
+  var reload = ConfigureSynapseOptions.Reload.auto
   @Option(help: ArgumentHelp("One file per type of location; services/location_types.json.", valueName: "dir"))
   var locationDir = "/nail/etc"
   @Option(help: ArgumentHelp("Where the synapse that runs keeps its lock.", valueName: "dir"))
@@ -40,7 +40,7 @@ struct ConfigureCommand: AsyncParsableCommand {
   }
 
   mutating func run() async throws {
-    var options = ConfigureOptions()
+    var options = ConfigureSynapseOptions()
     if dryRun { options.mode = .dryRun }
     if diff { options.mode = .diff(inColor: isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil) }
     options.metricsFile = metricsFile
@@ -54,8 +54,8 @@ struct ConfigureCommand: AsyncParsableCommand {
   }
 }
 
-@Sendable private func reloadMode(_ text: String) throws -> ConfigureOptions.Reload {
-  if let reload = ConfigureOptions.Reload(rawValue: text) { return reload }
-  let words = ConfigureOptions.Reload.allCases.map(\.rawValue).joined(separator: ", ")
+@Sendable private func reloadMode(_ text: String) throws -> ConfigureSynapseOptions.Reload {
+  if let reload = ConfigureSynapseOptions.Reload(rawValue: text) { return reload }
+  let words = ConfigureSynapseOptions.Reload.allCases.map(\.rawValue).joined(separator: ", ")
   throw ValidationError("'\(text)' is none of \(words).")
 }

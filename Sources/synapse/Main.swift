@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Configure
 internal import Glibc
 internal import Logging
 internal import Reactor

@@ -45,8 +45,8 @@ struct ConfigureEndToEndTests {
   }
 
   /// The host's files; what the tools would put below /var/run is in the test's directory.
-  @LoopActor private func host(_ world: World, _ ports: Ports, hacheckPort: Int) throws -> ConfigureWorld {
-    let host = try ConfigureWorld(
+  @LoopActor private func host(_ world: World, _ ports: Ports, hacheckPort: Int) throws -> HostFiles {
+    let host = try HostFiles(
       ports.files,
       options: [
         "bind_addr": "127.0.0.1", "haproxy_config_path": .string(world.proxy.configurationPath),
@@ -64,7 +64,7 @@ struct ConfigureEndToEndTests {
   }
 
   /// The file as it was written, but for the one path that it fixes.
-  private func configuration(_ host: ConfigureWorld, _ world: World) throws -> String {
+  private func configuration(_ host: HostFiles, _ world: World) throws -> String {
     guard var root = JSONValue(host.read("synapse.conf.json").utf8)?.object,
       var haproxy = root["haproxy"]?.object
     else { return "" }
@@ -99,7 +99,7 @@ struct ConfigureEndToEndTests {
     let ports = Ports()
     try await World.with { world in
       let host = try host(world, ports, hacheckPort: hacheckPort)
-      #expect(await Said().run(host).perform().status == 0)
+      #expect(try await host.configure().status == .exited(0))
       let here: Labels = ["habitat:west-1a": "", "region:west-1": "", "superregion:west": ""]
       let nextDoor: Labels = ["habitat:west-1b": "", "region:west-1": "", "superregion:west": ""]
       let farAway: Labels = ["habitat:east-1a": "", "region:east-1": "", "superregion:east": ""]

@@ -30,7 +30,7 @@ import Testing
       var lines = ["global"] + server.globalLines
       lines += ["log stdout format raw local0 info", "setenv map_file \(server.path)/ip_to_service.map"]
       lines += ["setenv map_refresh_interval 1"] + environment.map { "setenv \($0)" }
-      lines += scripts.map { "lua-load \(ConfigureWorld.scripts)/\($0)" }
+      lines += scripts.map { "lua-load \(HostFiles.scripts)/\($0)" }
       lines += ["defaults"] + HAProxyServer.defaultsLines + ["timeout tarpit 50ms", "log global"] + sections
       try server.write(lines.joined(separator: "\n") + "\n")
       try await server.start()

@@ -2,12 +2,12 @@ internal import AgentKit
 internal import Hacheck
 internal import Reactor
 internal import SmartStack
-internal import YAMLConfig
+public import YAMLConfig
 internal import ZooKeeper
 
 /// Everything `nerve.conf.json` says, checked. One bad service does not spoil the others: it is left out
 /// and named in ``problems``.
-struct NerveConfiguration: Sendable {
+public struct NerveConfiguration: Sendable {
   static let defaultCommandLimit = 16
 
   /// The name this host registers under.
@@ -31,9 +31,9 @@ struct NerveConfiguration: Sendable {
   /// `service_conf_dir`, if it is set.
   var serviceDirectories: [String] = []
   /// What is wrong with services, files and sections that were left out.
-  var problems: [ConfigError] = []
+  public var problems: [ConfigError] = []
   /// The keys of the services in ``problems``: a reload leaves what runs under them alone.
-  var badServices: Set<String> = []
+  public var badServices: Set<String> = []
   /// Odd, but harmless: unknown keys, keys given twice.
   var warnings: [ConfigError] = []
 }
@@ -45,19 +45,27 @@ struct StatsDTarget: Hashable, Sendable {
 }
 
 /// Reads the configuration file and the files beside it.
-struct NerveConfigurationLoader: Sendable {
+public struct NerveConfigurationLoader: Sendable {
   /// `-c`.
   var path: String
   /// `-i` or NERVE_INSTANCE_ID: replaces the file's `instance_id`.
   var instanceID: String?
+
+  /// A reader of the file at `path`.
+  /// - Parameter instanceID: replaces the file's `instance_id`; nil keeps it.
+  public init(path: String, instanceID: String? = nil) {
+    self.path = path
+    self.instanceID = instanceID
+  }
 
   /// Reads everything anew.
   /// - Throws: ``ConfigError`` when the file as a whole is of no use: unreadable, no mapping, without
   ///   `instance_id`, with a top-level key of the wrong kind.
   func load() throws(ConfigError) -> NerveConfiguration { try load(ConfigurationFiles.read(path)) }
 
-  /// The same of a document that was read already.
-  func load(_ document: YAMLDocument) throws(ConfigError) -> NerveConfiguration {
+  /// Judges a document that was read already, with the files of its `service_conf_dir`.
+  /// - Throws: ``ConfigError`` as ``load()`` does.
+  public func load(_ document: YAMLDocument) throws(ConfigError) -> NerveConfiguration {
     let section = try ConfigSection(document.root)
     var configuration = NerveConfiguration(instanceID: try instance(section))
     configuration.warnings = document.warnings

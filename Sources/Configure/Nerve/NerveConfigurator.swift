@@ -1,0 +1,218 @@
+internal import Glibc
+public import Reactor
+internal import SmartStack
+internal import Topology
+internal import YAMLConfig
+
+/// configure_nerve: makes `nerve.conf.json` of what runs on this host, and makes nerve take it.
+@LoopActor public final class NerveConfigurator {
+  /// What a run has to say, and how it ended.
+  public struct Outcome: Equatable, Sendable {
+    /// For the standard output.
+    public var output = ""
+    /// Lines for the standard error, without line breaks.
+    public var problems: [String] = []
+    /// 0: all is well. 1: nothing was changed. 3: written, but something was left out. With `diff` and `dryRun`:
+    /// 0 nothing would change, 1 something would, 2 it cannot be said.
+    public var status: Int32 = 0
+  }
+
+  let options: ConfigureNerveOptions
+  private let clock: LoopClock
+  /// What the last candidate was made of, even if that failed.
+  private(set) var attemptedPaths: Set<String> = []
+
+  /// Of the last run, for one that stays.
+  private(set) var memory: (documents: DocumentMemory, accepted: AcceptedEntries)?
+  /// How long a file must have been left alone to be remembered.
+  var settling = FileStamp.settling
+  private var identity: (host: HostIdentity, at: LoopClock.Instant)?
+
+  /// A name server is not asked for this host's address with every event.
+  static let identityAge = Duration.seconds(30)
+
+  /// One that has done nothing yet.
+  /// - Parameter remembers: whether a run keeps what it read for the next one.
+  public init(options: ConfigureNerveOptions, clock: LoopClock = .system, remembers: Bool = false) {
+    self.options = options
+    self.clock = clock
+    memory = remembers ? (DocumentMemory(), AcceptedEntries()) : nil
+  }
+
+  /// One run, from sources to nerve.
+  public func run(_ mode: ConfigureMode) async -> Outcome {
+    let start = clock.now
+    do {
+      let (reader, early) = try await reader()
+      var answers: [SourceAnswer] = []
+      for source in options.sources { answers.append(try await reader.ask(source)) }
+      return try await run(mode, on: answers, host: reader.host, early, since: start)
+    } catch {
+      let problems = mode.isDry ? [] : writeFigures(nil, isSuccess: false, since: start)
+      return Outcome(problems: ["\(error)"] + problems, status: mode.failure)
+    }
+  }
+
+  /// Prints the list of local services, and does nothing with it.
+  public func dumpLocalServices() async -> Outcome {
+    do { return try await dump() } catch { return Outcome(problems: ["\(error)"], status: 1) }
+  }
+
+  // MARK: Reading
+
+  /// Makes the candidate of what the sources answered, and does with it what the mode says.
+  /// - Parameter isStale: whether a source did not answer this time, so that its last answer stands for it.
+  func run(
+    _ mode: ConfigureMode, on answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>,
+    isStale: Bool = false, since start: LoopClock.Instant
+  ) async throws -> Outcome {
+    let candidate = try await candidate(of: answers, host: host, early)
+    var outcome = try await finish(candidate, mode)
+    if !mode.isDry {
+      outcome.problems += writeFigures(candidate, isSuccess: outcome.status == 0 && !isStale, since: start)
+    }
+    return outcome
+  }
+
+  /// Makes the candidate of what the sources answered.
+  private func candidate(
+    of answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>
+  ) async throws -> Candidate {
+    let listeners = try await EnvoyListeners.ask(adminPort: options.envoyAdminPort)
+    let (options, sources, memory, settling) = (options, options.sources, memory, settling)
+    let (result, files) = try await BlockingWork.run {
+      let files = SourceFiles(memory: memory?.documents ?? DocumentMemory(), settling: settling)
+      let previous = try? Files.read(options.configuration, limit: SourceReader.longestAnswer)
+      let maker = CandidateMaker(
+        options: options, host: host, listeners: listeners, previous: previous,
+        accepted: memory?.accepted ?? AcceptedEntries())
+      let result = Result {
+        let local = try maker.localServices(Array(zip(sources, answers)).map { (source: $0, answer: $1) }, files)
+        return try maker.make(local, files)
+      }
+      return (result, (paths: files.paths, memory: files.memory))
+    }
+    attemptedPaths = files.paths.union(early)
+    let candidate = try result.get()
+    if memory != nil { self.memory = (files.memory, candidate.accepted) }
+    return candidate
+  }
+
+  /// A reader of sources, and the files that were read to make it.
+  func reader() async throws -> (SourceReader, Set<String>) {
+    let options = options
+    let remembered = identity.flatMap { clock.now - $0.at < NerveConfigurator.identityAge ? $0.host : nil }
+    let (host, paasta, paths) = try await BlockingWork.run {
+      let files = SourceFiles()
+      var paasta = PaastaConfiguration(cluster: nil)
+      if options.sources.contains(where: \.isMesos) {
+        paasta = try PaastaConfiguration(directory: options.paastaDirectory, files: files)
+      }
+      var paths = files.paths
+      for case .file(let path) in options.sources { paths.insert(path) }
+      return (remembered ?? HostIdentity.look(address: options.hostAddress), paasta, paths)
+    }
+    if remembered == nil, host.address != nil { identity = (host, clock.now) }
+    return (SourceReader(host: host, paasta: paasta), paths)
+  }
+
+  private func dump() async throws -> Outcome {
+    let (reader, _) = try await reader()
+    var answers: [(source: ServicesSource, answer: SourceAnswer)] = []
+    for source in options.sources { answers.append((source, try await reader.ask(source))) }
+    let maker = CandidateMaker(options: options, host: reader.host, listeners: EnvoyListeners())
+    let asked = answers
+    let local = try await BlockingWork.run { try maker.localServices(asked, SourceFiles()) }
+    return Outcome(
+      output: local.list.text() + "\n", problems: local.leftOut.map(\.description),
+      status: local.leftOut.isEmpty ? 0 : 3)
+  }
+
+  // MARK: Acting
+
+  /// Does with the candidate what the mode says.
+  private func finish(_ candidate: Candidate, _ mode: ConfigureMode) async throws -> Outcome {
+    var outcome = Outcome(problems: candidate.warnings + candidate.leftOut.map(\.description))
+    let bytes = candidate.bytes
+    let file = GeneratedFile(path: options.configuration)
+    // One that cannot be read is replaced.
+    let standing = (try? await BlockingWork.run { try file.standing(bytes) }) ?? .different
+    let isChanged = standing != .same
+    let reloader = NerveReloader(options: options, instanceID: candidate.instanceID, clock: clock)
+    let step = reloader.plan(isChanged: isChanged || file.isPending)
+    switch mode {
+    case .diff(let inColor):
+      outcome.output = try await BlockingWork.run { file.diff(bytes, inColor: inColor) }
+    case .dryRun:
+      outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "would change")); \(step)\n"
+    case .write:
+      do {
+        try await put(bytes, in: file, standing)
+        try await reloader.run(step)
+        if file.isPending { try file.settle() }
+      } catch {
+        // What is wrong with the services is said all the same.
+        outcome.problems.append("\(error)")
+        outcome.status = mode.failure
+        return outcome
+      }
+      if isChanged || !candidate.leftOut.isEmpty || step != .nothing {
+        outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "changed")); \(step)\n"
+      }
+    }
+    outcome.status = mode.status(isChanged: isChanged, isIncomplete: !candidate.leftOut.isEmpty)
+    return outcome
+  }
+
+  private func summary(_ candidate: Candidate, isChanged: Bool, verb: String) -> String {
+    let left = candidate.leftOut.isEmpty ? "" : ", \(candidate.leftOut.count) left out"
+    let file = isChanged ? "\(options.configuration) \(verb)" : "\(options.configuration) is up to date"
+    return "\(candidate.serviceCount) local services, \(candidate.registrationCount) registrations\(left); \(file)"
+  }
+
+  /// Puts the file in place, after the program that was asked for had a look at it. What is there already is only
+  /// touched: monitoring goes by the file's age.
+  private func put(_ bytes: [UInt8], in file: GeneratedFile, _ standing: GeneratedFile.Standing) async throws {
+    let (path, touches) = (options.configuration, options.touchesUnchanged)
+    if standing == .same, !touches { return }
+    guard let executable = options.nerveExecutable else {
+      return try await BlockingWork.run { try file.update(bytes, standing, touches: touches, sync: false) }
+    }
+    let candidate = path + ".tmp"
+    try await BlockingWork.run { try AtomicFile.write(bytes, to: candidate, mode: 0o644, sync: false) }
+    let result: ChildResult
+    do {
+      result = try await ChildProcess.run(executable, ["-c", candidate, "-k"], deadline: .seconds(60))
+    } catch let error as FileError {
+      throw HostFailure(description: "\(error); \(path) stays as it was")
+    }
+    guard result.status == .exited(0) else {
+      throw HostFailure(
+        description:
+          "`\(executable) -c \(candidate) -k` refuses the candidate with \(result.status)\(result.lastWords); "
+          + "\(path) stays as it was")
+    }
+    if standing != .same { try file.announce() }
+    guard rename(candidate, path) == 0 else { throw FileError("rename", candidate, code: errno) }
+  }
+
+  // MARK: Figures
+
+  /// Written after a run that failed, too: a host that cannot be configured must show.
+  /// - Returns: what went wrong with the file of figures.
+  func writeFigures(_ candidate: Candidate?, isSuccess: Bool, since start: LoopClock.Instant) -> [String] {
+    guard let path = options.metricsFile else { return [] }
+    let figures = ConfigureFigures("configure_nerve", isSuccess: isSuccess, since: start, clock: clock)
+    if let candidate {
+      figures.set("local_services", Double(candidate.serviceCount), "Services that the sources listed.")
+      figures.set("registrations", Double(candidate.registrationCount), "Entries of nerve's configuration.")
+      figures.set("left_out", Double(candidate.leftOut.count), "Services left out or kept as they were.")
+    }
+    do throws(FileError) { try figures.write(to: path) } catch { return ["warning: \(error)"] }
+    return []
+  }
+}
+
+extension ServicesSource {
+  var isMesos: Bool { if case .mesos = self { true } else { false } }
+}

@@ -1,0 +1,95 @@
+internal import AgentKit
+internal import Glibc
+internal import Reactor
+
+/// Makes nerve take the file that was just put in place.
+@LoopActor struct NerveReloader {
+  var options: ConfigureNerveOptions
+  /// The name nerve's lock goes by.
+  var instanceID: String
+  var clock = LoopClock.system
+
+  /// What is to be done.
+  enum Step: Equatable, Sendable, CustomStringConvertible {
+    case nothing
+    case signal(pid: Int32, stopsBackup: Bool)
+    case restart(because: String)
+
+    var description: String {
+      switch self {
+      case .nothing: "nerve is left alone"
+      case .signal(let pid, _): "SIGHUP to nerve, pid \(pid)"
+      case .restart(let reason): "nerve is restarted: \(reason)"
+      }
+    }
+  }
+
+  /// The gentlest that works: a running nerve reloads by difference and keeps every session.
+  func plan(isChanged: Bool) -> Step {
+    guard options.reload != .none else { return .nothing }
+    if isHeartbeatOld { return .restart(because: "\(options.heartbeatPath) was not touched for too long") }
+    guard isChanged else { return .nothing }
+    switch options.reload {
+    case .none: return .nothing
+    case .restart: return .restart(because: "its configuration changed")
+    case .sighup:
+      if let pid = pidOfFile { return .signal(pid: pid, stopsBackup: true) }
+      return .restart(because: "\(options.pidPath) names no running process")
+    case .auto:
+      if let pid = runningNerve { return .signal(pid: pid, stopsBackup: false) }
+      return .restart(because: "no running nerve holds a lock in \(options.stateDirectory)")
+    }
+  }
+
+  private var isHeartbeatOld: Bool {
+    guard Files.kind(options.heartbeatPath) == .file,
+      let touched = Files.modificationTime(options.heartbeatPath)
+    else { return false }
+    return touched < clock.unixTime - Double(options.heartbeatThreshold)
+  }
+
+  private var pidOfFile: Int32? {
+    guard let bytes = try? Files.read(options.pidPath, limit: 64),
+      let pid = Int32(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }), pid > 0
+    else { return nil }
+    return kill(pid, 0) == 0 ? pid : nil
+  }
+
+  private var runningNerve: Int32? {
+    let lock = StateDirectory.fileName("lock-\(instanceID)", in: options.stateDirectory)
+    return InstanceLock.owner(path: lock, program: "nerve")
+  }
+
+  // MARK: Doing it
+
+  /// - Throws: ``OperatorCommand/Failure`` when a command fails.
+  func run(_ step: Step) async throws {
+    switch step {
+    case .nothing: break
+    case .signal(let pid, let stopsBackup):
+      guard kill(pid, SIGHUP) == 0 else {
+        // It ended since it was looked at.
+        return try await restart()
+      }
+      if stopsBackup { await stopBackup() }
+    case .restart: try await restart()
+    }
+  }
+
+  /// The backup nerve registers everything before nerve stops, and goes when nerve had time to do so again.
+  private func restart() async throws {
+    do {
+      _ = try? await OperatorCommand.run(options.backupCommand + ["start"])
+      try await clock.sleep(for: .seconds(options.registrationDelay))
+      try await OperatorCommand.run(options.nerveCommand + ["stop"])
+      try await OperatorCommand.run(options.nerveCommand + ["start"])
+      try await clock.sleep(for: .seconds(options.registrationDelay))
+    } catch {
+      await stopBackup()
+      throw error
+    }
+    await stopBackup()
+  }
+
+  private func stopBackup() async { _ = try? await OperatorCommand.run(options.backupCommand + ["stop"]) }
+}

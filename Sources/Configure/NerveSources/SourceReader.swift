@@ -1,0 +1,149 @@
+internal import Reactor
+internal import SmartStack
+internal import Topology
+internal import YAMLConfig
+
+/// What a source answered, before the services' own files are read.
+enum SourceAnswer: Equatable, Sendable {
+  /// The state of the Mesos agent, and the cluster whose soa-configs its tasks are looked up in.
+  case tasks(MesosState, cluster: String)
+  /// A directory of static services.
+  case directory(String)
+  /// A list that was printed, or stands in a file.
+  case list([UInt8])
+  /// There is nothing to ask.
+  case nothing
+}
+
+/// Asks sources; what it needs of the network and of other programs happens here, off the files.
+@LoopActor struct SourceReader: Equatable {
+  var host: HostIdentity
+  var paasta: PaastaConfiguration
+
+  /// A Mesos agent that needs longer is as good as none.
+  static let agentDeadline = Duration.seconds(10)
+  /// A program that prints the list has to be done by then.
+  static let commandDeadline = Duration.seconds(60)
+  nonisolated static let longestAnswer = 64 << 20
+
+  /// - Parameter memory: spares an agent's state that did not change from being read again.
+  /// - Throws: ``SourceFailure``, or `CancellationError`.
+  func ask(_ source: ServicesSource, memory: AgentMemory? = nil) async throws -> SourceAnswer {
+    switch source {
+    case .directory(let path): return .directory(path)
+    case .file(let path):
+      do {
+        return .list(try await BlockingWork.run { try Files.read(path, limit: SourceReader.longestAnswer) })
+      } catch {
+        throw SourceFailure(source: source, problem: "\(error); nothing is changed")
+      }
+    case .command(let words): return .list(try await output(of: words, source))
+    case .mesos(let url):
+      guard let cluster = paasta.clusterOfTasks else { return .nothing }
+      return .tasks(try await state(url ?? "http://\(host.name):5051", source, memory), cluster: cluster)
+    }
+  }
+
+  // MARK: Programs
+
+  private func output(of words: [String], _ source: ServicesSource) async throws -> [UInt8] {
+    let result: ChildResult
+    do {
+      result = try await ChildProcess.run(
+        words[0], Array(words.dropFirst()), deadline: SourceReader.commandDeadline,
+        outputLimit: SourceReader.longestAnswer)
+    } catch let error as FileError {
+      throw SourceFailure(source: source, problem: "\(error); nothing is changed")
+    }
+    guard result.status == .exited(0) else {
+      let words = String(decoding: result.errorOutput.prefix(2_000), as: UTF8.self)
+      let last = words.split(whereSeparator: \.isNewline).last.map { ": \($0)" } ?? ""
+      throw SourceFailure(source: source, problem: "\(result.status)\(last); nothing is changed")
+    }
+    return result.output
+  }
+
+  // MARK: Mesos
+
+  private func state(
+    _ url: String, _ source: ServicesSource, _ memory: AgentMemory?
+  ) async throws -> MesosState {
+    guard let address = AgentAddress(url) else {
+      throw SourceFailure(source: source, problem: "'\(url)' is no http:// address of a Mesos agent")
+    }
+    var answer = try await ask(address, address.target, source)
+    // Before 0.24 there was only this name.
+    if answer.status == 404, address.target == "/state" { answer = try await ask(address, "/state.json", source) }
+    guard (200...299).contains(answer.status) else {
+      throw failure(address, "answers with status \(answer.status)", source)
+    }
+    if let memory, let state = memory.state, memory.body == answer.body { return state }
+    guard !answer.isTruncated, let state = MesosState(answer.body) else {
+      throw failure(address, "answers, but not with an agent's state", source)
+    }
+    memory?.body = answer.body
+    memory?.state = state
+    return state
+  }
+
+  private func ask(_ address: AgentAddress, _ target: String, _ source: ServicesSource) async throws -> HTTPResponse {
+    var request = HTTPRequest(endpoint: address.endpoint, target: target)
+    request.headers = [
+      HTTPHeader(name: "User-Agent", value: "configure_nerve \(Release.version)"),
+      HTTPHeader(name: "Accept", value: "application/json"),
+    ]
+    if address.isOperatorAPI {
+      request.method = "POST"
+      request.headers.append(HTTPHeader(name: "Content-Type", value: "application/json"))
+      request.body = Array(#"{"type":"GET_STATE"}"#.utf8)
+    }
+    do {
+      return try await HTTPClient.send(
+        request, deadline: SourceReader.agentDeadline,
+        limits: HTTPClientLimits(maxBodyBytes: SourceReader.longestAnswer))
+    } catch is CancellationError {
+      throw CancellationError()
+    } catch {
+      throw failure(address, "\(error)", source)
+    }
+  }
+
+  private func failure(_ address: AgentAddress, _ problem: String, _ source: ServicesSource) -> SourceFailure {
+    SourceFailure(
+      source: source,
+      problem: "the Mesos agent at \(address.endpoint): \(problem); nothing is changed until it answers")
+  }
+}
+
+/// What an agent answered last: a state of 300 tasks takes 20 ms of CPU to read, and mostly is the one before.
+@LoopActor final class AgentMemory {
+  fileprivate var body: [UInt8] = []
+  fileprivate var state: MesosState?
+}
+
+/// An agent's URL, taken apart.
+struct AgentAddress: Equatable {
+  var endpoint: Endpoint
+  var target: String
+
+  var isOperatorAPI: Bool { target.hasSuffix("/api/v1") }
+
+  /// `http://HOST[:PORT][/PATH]`; the port is 5051 and the path `/state` unless given.
+  init?(_ url: String) {
+    guard url.hasPrefix("http://") else { return nil }
+    let rest = url.dropFirst("http://".count)
+    let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+    let path = String(rest[slash...])
+    var host = String(rest[..<slash])
+    var port = 5051
+    if let colon = host.lastIndex(of: ":"), !host.hasSuffix("]") {
+      guard let number = Int(host[host.index(after: colon)...]), (1...65_535).contains(number) else { return nil }
+      port = number
+      host = String(host[..<colon])
+    }
+    if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+    guard !host.isEmpty else { return nil }
+    endpoint = .tcp(host: host, port: port)
+    target = path.isEmpty || path == "/" ? "/state" : path
+  }
+}

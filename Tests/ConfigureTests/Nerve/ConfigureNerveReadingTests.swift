@@ -1,0 +1,147 @@
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+import Topology
+import YAMLConfig
+
+@testable import Configure
+
+@Suite struct ConfigureNerveReadingTests {
+  @Test(
+    "sources as on the command line",
+    arguments: [
+      ("mesos", "mesos"), ("mesos:http://a:1/state", "mesos:http://a:1/state"), ("static:/d", "static:/d"),
+      ("file:/f", "file:/f"), ("command:/bin/x  -y z", "command:/bin/x -y z"), ("command: ", nil), ("static:", nil),
+      ("zookeeper:x", nil), ("", nil), ("mesos:", nil),
+    ])
+  func sources(_ text: String, _ expected: String?) { #expect(ServicesSource(text)?.description == expected) }
+
+  @Test(
+    "agents' addresses",
+    arguments: [
+      ("http://h", "h:5051 /state"), ("http://h:80/", "h:80 /state"), ("http://[::1]:5/api/v1", "[::1]:5 /api/v1"),
+      ("http://h/slave(1)/state", "h:5051 /slave(1)/state"), ("https://h", nil), ("http://:1", nil),
+      ("http://h:x", nil),
+    ])
+  func addresses(_ url: String, _ expected: String?) {
+    #expect(AgentAddress(url).map { "\($0.endpoint) \($0.target)" } == expected)
+  }
+
+  @Test(
+    "Marathon's names of executors",
+    arguments: [
+      ("service--three.canary.git1.config2.uuid", "service_three canary"), ("my-svc.main.uuid", "my-svc main"),
+      ("nodots", nil), ("a.uuid", nil), ("a.b.c.uuid", nil), ("a----b.c.u", "a__b c"), (".b.u", nil),
+    ])
+  func executors(_ id: String, _ expected: String?) {
+    #expect(MarathonServices.job(id).map { "\($0.service) \($0.instance)" } == expected)
+  }
+
+  static let agentState = """
+    {"frameworks": [
+      {"name": "marathon-shard", "executors": [
+        {"id": "web.main.g.c.1", "resources": {"ports": "[31062-31063, 9-9]"}, "tasks": [{"state": "TASK_RUNNING"}]},
+        {"id": "web.main.g.c.2", "resources": {}, "tasks": [{"state": "TASK_RUNNING"}]},
+        {"id": "web.main.g.c.3", "tasks": [{"state": "TASK_STAGING"}]}]},
+      {"name": "Marathon", "executors": [{"id": "a.b.4", "tasks": [{"state": "TASK_RUNNING"}]}]}]}
+    """
+  static let operatorState = """
+    {"type": "GET_STATE", "get_state": {
+      "get_frameworks": {"frameworks": [{"framework_info": {"id": {"value": "f1"}, "name": "marathon"}},
+        {"framework_info": {"id": {"value": "f2"}, "name": "chronos"}}]},
+      "get_executors": {"executors": [{"executor_info": {"executor_id": {"value": "web.main.g.c.2"},
+        "resources": [{"name": "ports", "ranges": {"range": [{"begin": 77, "end": 78}]}}]}}]},
+      "get_tasks": {"launched_tasks": [
+        {"task_id": {"value": "web.main.g.c.1"}, "framework_id": {"value": "f1"}, "state": "TASK_RUNNING",
+         "resources": [{"name": "cpus"}, {"name": "ports", "ranges": {"range": [{"begin": 31062, "end": 31063}]}}]},
+        {"task_id": {"value": "t"}, "executor_id": {"value": "web.main.g.c.2"}, "framework_id": {"value": "f1"},
+         "state": "TASK_RUNNING"},
+        {"task_id": {"value": "x"}, "framework_id": {"value": "f2"}, "state": "TASK_RUNNING"},
+        {"task_id": {"value": "y"}, "framework_id": {"value": "f1"}, "state": "TASK_STARTING"}]}}}
+    """
+
+  @Test func bothStatesOfAnAgentSayTheSame() throws {
+    let agent = try #require(MesosState(Array(ConfigureNerveReadingTests.agentState.utf8)))
+    #expect(agent.executors.map { "\($0.id) \($0.port ?? 0)" } == ["web.main.g.c.1 31062", "web.main.g.c.2 0"])
+    #expect(agent.isStarting)
+    let asked = try #require(MesosState(Array(ConfigureNerveReadingTests.operatorState.utf8)))
+    #expect(asked.executors.map { "\($0.id) \($0.port ?? 0)" } == ["web.main.g.c.1 31062", "web.main.g.c.2 77"])
+    #expect(asked.isStarting)
+    #expect(MesosState(Array("<html>".utf8)) == nil)
+    #expect(try #require(MesosState(Array("{}".utf8))).executors.isEmpty)
+  }
+
+  @Test(
+    "values of no use, each with what stands there",
+    arguments: [
+      (#"{"port": "80"}"#, #"port: expected a port number, found the text "80""#),
+      (#"{"port": 70000}"#, "port: expected a port number, found the number 70000"),
+      (#"{"port": 1.5}"#, "port: expected a port number, found the number 1.5"),
+      (#"{"port": 1, "advertise": "region"}"#, #"advertise: expected a list of texts, found the text "region""#),
+      (
+        #"{"port": 1, "healthcheck_timeout_s": "1"}"#,
+        #"healthcheck_timeout_s: expected a number of seconds, found the text "1""#
+      ),
+      (
+        #"{"port": 1, "healthcheck_timeout_s": null}"#,
+        "healthcheck_timeout_s: expected a number of seconds, found null"
+      ),
+      (#"{"port": 1, "healthcheck_uri": null}"#, "healthcheck_uri: expected a text, found null"),
+      (#"{"port": 1, "healthcheck_port": []}"#, "healthcheck_port: expected a number in 0...65535, found a list"),
+      (#"{"port": 1, "extra_healthcheck_headers": []}"#, "extra_healthcheck_headers: expected a mapping, found a list"),
+      (#"{"port": 1, "weight": true}"#, "weight: expected a number, found the boolean true"),
+      (#"{"port": 1, "mode": 5}"#, "mode: expected a text, found the number 5"),
+      (
+        #"{"port": 1, "extra_advertise": {}}"#,
+        "extra_advertise: expected a list of [source, destination], found a mapping"
+      ),
+      (
+        #"{"port": 1, "extra_advertise": [["a:b", "c"]]}"#,
+        #"extra_advertise: expected ["type:location", "type:location"], found ["a:b", "c"]"#
+      ),
+    ])
+  func badValues(_ json: String, _ problem: String) throws {
+    let values = try #require(JSONValue(json.utf8)?.object)
+    #expect {
+      _ = try ServiceFacts(LocalService(name: "web.main", values: values))
+    } throws: {
+      "\($0)" == problem
+    }
+  }
+
+  @Test(arguments: [
+    "{}", #"{"port": null}"#, #"{"port": 0}"#, #"{"port": 1, "advertise": []}"#, #"{"port": 1, "advertise": null}"#,
+  ])
+  func whatIsNotRegisteredIsNoProblem(_ json: String) throws {
+    let values = try #require(JSONValue(json.utf8)?.object)
+    #expect(try ServiceFacts(LocalService(name: "web.main", values: values)) == nil)
+  }
+
+  @Test func envoyListenersAreFoundByServiceAddressAndPort() {
+    let listeners = EnvoyListeners(
+      Array(
+        #"""
+        {"listener_statuses": [{"name": "web.main.0.0.0.0.80.ingress_listener", "local_address": {"socket_address": {"port_value": 35001}}},
+         {"name": "web.main.10.4.5.6.81.ingress_listener", "local_address": {"socket_address": {"port_value": 35002}}},
+         {"name": null}, {"name": "egress"}, {"name": "x.0.0.0.0.82.ingress_listener", "local_address": {"pipe": {}}}]}
+        """#.utf8))
+    #expect(listeners.port(of: "web.main", ip: nil, port: 80) == 35001)
+    #expect(listeners.port(of: "web.main", ip: "10.4.5.6", port: 81) == 35002)
+    #expect(listeners.port(of: "web.main", ip: nil, port: 81) == nil)
+    #expect(EnvoyListeners(Array("[]".utf8)) == EnvoyListeners())
+  }
+
+  @Test func labelFilesOfALongerPortAreAnotherServices() throws {
+    let directory = TemporaryDirectory()
+    try directory.write("{a: 1, b: x}", to: "web.main80")
+    try directory.write("{b: y}", to: "web.main80.more")
+    try directory.write("{c: 1}", to: "web.main8080")
+    try directory.write("[1]", to: "web.main80_bad")
+    let labels = try ServiceLabels(directory: directory.path + "/", files: SourceFiles())
+    let (found, problems) = labels.labels(of: "web.main", port: 80)
+    #expect(found == ["a": 1, "b": "y"])
+    #expect(problems.map(\.file) == ["\(directory.path)/web.main80_bad"])
+    #expect(try ServiceLabels(directory: "/nonexistent", files: SourceFiles()).labels(of: "x", port: 1).labels.isEmpty)
+  }
+}

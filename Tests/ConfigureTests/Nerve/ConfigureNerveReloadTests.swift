@@ -1,0 +1,122 @@
+import Glibc
+import Reactor
+import TestSupport
+import Testing
+import Topology
+
+@testable import Configure
+
+@Suite struct ConfigureNerveReloadTests {
+  /// Programs that note how they are called; `nerve` is one that checks, and refuses what holds `refuse`.
+  @LoopActor private static func stubs(_ host: NerveHost, failing: String = "") throws -> String {
+    let root = host.directory.path
+    for name in ["service", "checker"] {
+      try host.directory.write(
+        """
+        #!/bin/sh
+        echo "\(name) $*" >> \(root)/calls
+        case "$*" in \(failing.isEmpty ? "none" : failing)) echo "no luck" >&2; exit 1;; esac
+        """, to: "bin/\(name)")
+      #expect(chmod("\(root)/bin/\(name)", 0o755) == 0)
+    }
+    host.options.nerveCommand = ["\(root)/bin/service", "nerve"]
+    host.options.backupCommand = ["\(root)/bin/service", "backup"]
+    host.options.registrationDelay = 0
+    return root
+  }
+
+  private static let restart = [
+    "service backup start", "service nerve stop", "service nerve start", "service backup stop",
+  ]
+
+  @LoopActor private static func calls(_ host: NerveHost) -> [String] {
+    let text = host.directory.text(of: "calls") ?? ""
+    return text.split(separator: "\n").map { String($0).replacing(host.directory.path + "/", with: "") }
+  }
+
+  @Test @LoopActor func withoutARunningNerveItIsRestartedBehindABackup() async throws {
+    let host = try NerveHost()
+    let root = try ConfigureNerveReloadTests.stubs(host)
+    host.options.reload = .auto
+    let outcome = await host.run()
+    #expect(outcome.status == 0)
+    #expect(outcome.output.contains("nerve is restarted: no running nerve holds a lock in \(root)/run"))
+    #expect(ConfigureNerveReloadTests.calls(host) == ConfigureNerveReloadTests.restart)
+    #expect(await host.run() == NerveConfigurator.Outcome())
+    #expect(ConfigureNerveReloadTests.calls(host).count == 4)
+  }
+
+  @Test @LoopActor func aHeartbeatThatStoppedMeansARestart() async throws {
+    let host = try NerveHost()
+    _ = await host.run()
+    _ = try ConfigureNerveReloadTests.stubs(host)
+    host.options.reload = .sighup
+    try host.directory.write("", to: "heartbeat")
+    #expect(await host.run() == NerveConfigurator.Outcome())
+    let times = [timespec(tv_sec: 1_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000, tv_nsec: 0)]
+    #expect(utimensat(AT_FDCWD, host.options.heartbeatPath, times, 0) == 0)
+    #expect(await host.run().output.contains("was not touched for too long"))
+    #expect(ConfigureNerveReloadTests.calls(host) == ConfigureNerveReloadTests.restart)
+  }
+
+  @Test @LoopActor func aCommandThatFailsIsNamedAndTheBackupStopped() async throws {
+    let host = try NerveHost()
+    let root = try ConfigureNerveReloadTests.stubs(host, failing: #""nerve stop""#)
+    host.options.reload = .restart
+    let outcome = await host.run()
+    #expect(outcome.status == 1)
+    #expect(
+      outcome.problems == [
+        "`\(root)/bin/service nerve stop` failed (exit status 1): no luck; the next run tries again"
+      ])
+    #expect(
+      ConfigureNerveReloadTests.calls(host) == ["service backup start", "service nerve stop", "service backup stop"])
+    // The file is in place; that nerve does not know of it is not forgotten.
+    _ = try ConfigureNerveReloadTests.stubs(host)
+    #expect(await host.run().status == 0)
+    #expect(ConfigureNerveReloadTests.calls(host).suffix(4) == ConfigureNerveReloadTests.restart[...])
+    #expect(await host.run() == NerveConfigurator.Outcome())
+    #expect(ConfigureNerveReloadTests.calls(host).count == 7)
+  }
+
+  @Test @LoopActor func aProgramThatRefusesTheCandidateKeepsTheFile() async throws {
+    let host = try NerveHost()
+    let root = try ConfigureNerveReloadTests.stubs(host, failing: "*-k")
+    host.options.nerveExecutable = "\(root)/bin/checker"
+    try host.directory.write("{}", to: "nerve.conf.json")
+    let outcome = await host.run()
+    let path = host.options.configuration
+    #expect(outcome.status == 1)
+    #expect(
+      outcome.problems == [
+        "`\(root)/bin/checker -c \(path).tmp -k` refuses the candidate with exit status 1: no luck; \(path) stays as it was"
+      ])
+    #expect(host.configuration == "{}")
+    _ = try ConfigureNerveReloadTests.stubs(host)
+    #expect(await host.run().status == 0)
+    #expect(host.names == ["web.main.s:10.0.0.1.8000"] && host.directory.text(of: "nerve.conf.json.tmp") == nil)
+  }
+
+  /// A process called nerve, whose pid stands in the lock file of this instance or in the pid file.
+  @Test(arguments: [ConfigureNerveOptions.Reload.auto, .sighup])
+  @LoopActor func aRunningNerveGetsASignal(_ reload: ConfigureNerveOptions.Reload) async throws {
+    let host = try NerveHost()
+    let root = try ConfigureNerveReloadTests.stubs(host)
+    try host.directory.write(
+      "#!/bin/sh\ntrap 'echo hup >> \(root)/calls' HUP\necho up >> \(root)/calls\nwhile :; do read x; done\n",
+      to: "nerve")
+    #expect(chmod("\(root)/nerve", 0o755) == 0)
+    #expect(mkfifo("\(root)/fifo", 0o600) == 0)
+    let child = try ChildProcess.start("/bin/sh", ["-c", "exec \(root)/nerve <>\(root)/fifo"])
+    defer { kill(child.pid, SIGKILL) }
+    try await eventually("the script runs") { ConfigureNerveReloadTests.calls(host) == ["up"] }
+    host.options.reload = reload
+    host.options.pidPath = root + "/pid"
+    let name = HostIdentity.look().name
+    try host.directory.write("\(child.pid)\n", to: reload == .auto ? "run/lock-\(name)" : "pid")
+    let outcome = await host.run()
+    #expect(outcome.output.contains("SIGHUP to nerve, pid \(child.pid)"), "\(outcome)")
+    let wanted = ["up", "hup"] + (reload == .auto ? [] : ["service backup stop"])
+    try await eventually("the signal arrives") { Set(ConfigureNerveReloadTests.calls(host)) == Set(wanted) }
+  }
+}

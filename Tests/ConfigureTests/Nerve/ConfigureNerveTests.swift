@@ -1,0 +1,202 @@
+import AgentKit
+import Glibc
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+
+@testable import Configure
+@testable import NerveAgent
+
+@Suite struct ConfigureNerveTests {
+  @Test @LoopActor func aFirstRunWritesAndTheNextOnlyTouches() async throws {
+    let host = try NerveHost()
+    let first = await host.run()
+    #expect(first.status == 0 && first.problems.isEmpty)
+    #expect(first.output.contains("1 local services, 1 registrations; \(host.options.configuration) changed"))
+    #expect(host.names == ["web.main.s:10.0.0.1.8000"])
+    let entry = try #require(host.registrations.values.first)
+    #expect(entry["labels"] == ["region:r1": ""] && entry["zk_hosts"] == ["10.9.9.9:2181"] && entry["weight"] == 10)
+    let before = host.configuration
+    var old = timespec(tv_sec: 1_000_000, tv_nsec: 0)
+    let times = [old, old]
+    #expect(utimensat(AT_FDCWD, host.options.configuration, times, 0) == 0)
+    old.tv_sec = 0
+    let second = await host.run()
+    #expect(second == NerveConfigurator.Outcome())
+    #expect(host.configuration == before)
+    #expect(try #require(Files.modificationTime(host.options.configuration)) > 1_600_000_000)
+  }
+
+  @Test @LoopActor func diffAndDryRunChangeNothing() async throws {
+    let host = try NerveHost()
+    let dry = await host.run(.dryRun)
+    #expect(dry.status == 1 && dry.output.contains("would change; nerve is left alone"))
+    let diff = await host.run(.diff(inColor: false))
+    #expect(
+      diff.status == 1 && diff.output.hasPrefix("--- /dev/null\n+++ \(host.options.configuration) (new)\n@@ -0,0 +1,"))
+    #expect(host.configuration == nil)
+    _ = await host.run()
+    #expect(await host.run(.dryRun).status == 0)
+    #expect(await host.run(.diff(inColor: true)) == NerveConfigurator.Outcome())
+    try host.directory.write("8001", to: "soa/web/port")
+    let change = await host.run(.diff(inColor: true)).output
+    #expect(change.contains("\u{1B}[32m+") && change.contains("8001"))
+    try host.directory.write("nowhere", to: "etc/region")
+    #expect(await host.run(.diff(inColor: false)).status == 2)
+  }
+
+  @Test @LoopActor func extraAdvertisementsGoToOtherEnsembles() async throws {
+    let host = try NerveHost([
+      "soa/web/smartstack.yaml": """
+      main:
+        proxy_port: 1
+        advertise: [region]
+        extra_advertise: {"region:r1": ["region:r3", "superregion:t"], "region:r2": ["region:r2"]}
+      """
+    ])
+    #expect(await host.run().status == 0)
+    #expect(host.names == ["web.main.s:10.0.0.1.8000", "web.main.t:10.0.0.1.8000"])
+    #expect(host.registrations["web.main.t:10.0.0.1.8000.v2.new"]?["labels"] == ["region:r3": ""])
+  }
+
+  /// Canaries and shards: tasks of one service pooled under another's registration.
+  @Test @LoopActor func tasksOfMesosRegisterWhereTheirInstanceSays() async throws {
+    let host = try NerveHost([
+      "soa/canary/marathon-west.yaml": "one: {registrations: [web.main], deploy_group: dev}\nbad: {registrations: [x]}",
+      "soa/web/marathon-west.yaml": "main: {}",
+    ])
+    let state = #"{"frameworks": [{"name": "marathon", "executors": [%]}]}"#
+    let executors = ["web.main.1", "canary.one.2", "canary.bad.3", "gone.main.4", "x.5"].enumerated().map {
+      #"{"id": "\#($1)", "resources": {"ports": "[\#(31000 + $0)-\#(31000 + $0)]"}, "tasks": [{"state": "TASK_RUNNING"}]}"#
+    }
+    let body = state.replacing("%", with: executors.joined(separator: ","))
+    let paths = Locked<[String]>([])
+    let agent = LoopbackServer { connection in
+      let head = connection.receive(until: "\r\n\r\n")
+      let target = head.split(separator: " ").dropFirst().first.map(String.init) ?? ""
+      paths.withLock { $0.append(target) }
+      let answer =
+        target == "/state.json"
+        ? "200 OK\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)" : "404 No\r\nContent-Length: 0\r\n\r\n"
+      connection.send(Array("HTTP/1.1 \(answer)".utf8))
+    }
+    host.options.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
+    let outcome = await host.run()
+    #expect(outcome.status == 3)
+    #expect(paths.withLock { $0.prefix(2) } == ["/state", "/state.json"])
+    #expect(host.names == ["web.main.s:10.0.0.1.31000", "web.main.s:10.0.0.1.31001"])
+    let canary = try #require(host.registrations["web.main.s:10.0.0.1.31001.v2.new"])
+    #expect(canary["labels"] == ["region:r1": "", "deploy_group": "dev", "paasta_instance": "one"])
+    #expect(canary["checks"]?.array?.first?["headers"]?["X-Nerve-Check-IP"] == "10.0.0.1")
+    #expect(
+      outcome.problems == [
+        "canary is left out: \(host.directory.path)/soa/canary/marathon-west.yaml:2:23: bad.registrations[0]: "
+          + "expected service.namespace, found the text \"x\"",
+        "Mesos executor 'x.5' is none of Marathon's naming",
+      ])
+    // A canary whose file is half written keeps what it has under the other service's name.
+    try host.directory.write("one: {registrations: [web.main", to: "soa/canary/marathon-west.yaml")
+    #expect(await host.run().status == 3)
+    #expect(host.names == ["web.main.s:10.0.0.1.31000", "web.main.s:10.0.0.1.31001"])
+    try host.directory.write(#"{"register_marathon_services": false}"#, to: "paasta/no.json")
+    #expect(await NerveConfigurator(options: host.options).dumpLocalServices().output == "[]\n")
+  }
+
+  @Test @LoopActor func aSourceThatCannotBeReadChangesNothing() async throws {
+    let host = try NerveHost()
+    _ = await host.run()
+    let before = host.configuration
+    let program = host.directory.path + "/list"
+    try host.directory.write("#!/bin/sh\necho trouble >&2\nexit 3\n", to: "list")
+    #expect(chmod(program, 0o755) == 0)
+    for (source, words) in [
+      (ServicesSource.mesos(url: "http://127.0.0.1:1"), "the Mesos agent at 127.0.0.1:1: cannot connect"),
+      (.command([program]), "command:\(program): exit status 3: trouble; nothing is changed"),
+      (.command(["/nonexistent/x"]), "cannot run /nonexistent/x: No such file or directory; nothing is changed"),
+      (.file("/nonexistent/list"), "cannot open /nonexistent/list"),
+      (.file(program), "is not JSON; nothing is changed"),
+    ] {
+      host.options.sources = [source]
+      let outcome = await host.run()
+      #expect(outcome.status == 1, "\(source)")
+      #expect(outcome.problems.count == 1 && outcome.problems[0].contains(words), "\(outcome.problems)")
+      #expect(host.configuration == before, "\(source)")
+    }
+  }
+
+  /// A file that is half written, looping or a bomb: the service keeps what it has, and is named.
+  @Test(arguments: [
+    "main: {proxy_port: 1", "main: [", "main: {mode: udp}", "a: &a [*a]", "main: {advertise: [galaxy]}",
+  ])
+  @LoopActor func aBadServiceKeepsItsRegistrations(_ text: String) async throws {
+    let host = try NerveHost([
+      "soa/api/smartstack.yaml": "main: {proxy_port: 1}", "soa/api/port": "9000",
+      "static/api": #"{"namespaces": ["main"]}"#,
+    ])
+    _ = await host.run()
+    try host.directory.write(text, to: "soa/web/smartstack.yaml")
+    try host.directory.write("9001", to: "soa/api/port")
+    let outcome = await host.run()
+    #expect(outcome.status == 3)
+    #expect(
+      outcome.problems.count == 1 && outcome.problems[0].hasPrefix("web.main is left out: "), "\(outcome.problems)")
+    #expect(host.names == ["api.main.s:10.0.0.1.9001", "web.main.s:10.0.0.1.8000"])
+  }
+
+  @Test(
+    "host data of no use change nothing and are named",
+    arguments: [
+      ("etc/region", "", "etc/region: "), ("soa/location_types.json", "[", "soa/location_types.json:"),
+      ("soa/location_mapping.json", "[]", "soa/location_mapping.json:1:1: expected a mapping"),
+      ("zookeeper/infrastructure/s.yaml", "[[10.9.9.9, ", "1 registrations of the file in force are in this ensemble"),
+      ("zookeeper/infrastructure/s.yaml", "", "zookeeper/infrastructure/s.yaml:1:1: expected a list, found null"),
+    ])
+  @LoopActor func badHostData(_ name: String, _ text: String, _ words: String) async throws {
+    let host = try NerveHost()
+    _ = await host.run()
+    let before = host.configuration
+    try host.directory.write(text, to: name)
+    let outcome = await host.run()
+    #expect(outcome.status == 1 && outcome.problems.count == 1 && outcome.problems[0].contains(words), "\(outcome)")
+    #expect(host.configuration == before)
+    #expect(unlink("\(host.directory.path)/\(name)") == 0)
+    #expect(await host.run().status == 1)
+    #expect(symlink("\(host.directory.path)/\(name)", "\(host.directory.path)/\(name)") == 0)
+    #expect(await host.run().status == 1)
+    #expect(host.configuration == before)
+  }
+
+  @Test @LoopActor func aBadTopologyFileWithoutRegistrationsIsAWarning() async throws {
+    let host = try NerveHost(["zookeeper/infrastructure/s.yaml": "[["])
+    let outcome = await host.run()
+    #expect(outcome.status == 0 && host.names.isEmpty)
+    #expect(outcome.problems.count == 1 && outcome.problems[0].hasSuffix("nothing is registered there"))
+  }
+
+  /// What nerve's reader would refuse never gets into the file.
+  @Test @LoopActor func nerveItselfChecksTheCandidate() async throws {
+    let host = try NerveHost()
+    try host.directory.write(
+      #"[["web.main", {"port": 80, "service_ip": "10.0.0.2", "weight": -5}], ["api.main", {"port": 81}], ["x"]]"#,
+      to: "list")
+    host.options.sources = [.file(host.directory.path + "/list")]
+    let outcome = await host.run()
+    #expect(outcome.status == 3)
+    #expect(host.names.contains("api.main.s:10.0.0.1.81"))
+    let (problems, _) = Agent.check(AgentOptions(configuration: host.options.configuration))
+    #expect(problems.isEmpty)
+    #expect(outcome.problems.contains { $0.contains("entry 2 of file:") })
+  }
+
+  @Test @LoopActor func figuresAreWrittenForEachRun() async throws {
+    let host = try NerveHost()
+    host.options.metricsFile = host.directory.path + "/configure_nerve.prom"
+    _ = await host.run()
+    let figures = try #require(host.directory.text(of: "configure_nerve.prom"))
+    #expect(figures.contains("configure_nerve_success 1\n") && figures.contains("configure_nerve_registrations 1\n"))
+    try host.directory.write("", to: "etc/region")
+    _ = await host.run()
+    #expect(host.directory.text(of: "configure_nerve.prom")?.contains("configure_nerve_success 0\n") == true)
+  }
+}
