@@ -69,12 +69,19 @@ let package = Package(
       "Configure",
       ["NerveAgent", "SynapseAgent", "AgentKit", "Topology", "Reactor", "SmartStack", "YAMLConfig"]),
 
+    room(
+      "OperatorTools",
+      [
+        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "Topology", "ZooKeeper", "Reactor",
+        "SmartStack", "YAMLConfig", logging,
+      ]),
+
     .executableTarget(
       name: "nerve",
-      dependencies: ["Configure", "NerveAgent", "AgentKit", "Hacheck", "Reactor", "SmartStack", logging, arguments],
+      dependencies: ["OperatorTools", "Configure", "NerveAgent", "AgentKit", "Reactor", "SmartStack", logging, arguments],
       swiftSettings: strict),
     .executableTarget(
-      name: "synapse", dependencies: ["Configure", "SynapseAgent", "AgentKit", "Reactor", logging, arguments],
+      name: "synapse", dependencies: ["OperatorTools", "Configure", "SynapseAgent", "AgentKit", "Reactor", logging, arguments],
       swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.
@@ -105,6 +112,12 @@ let package = Package(
       "SynapseAgent",
       [
         "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "Registry", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "YAMLConfig", logging,
+      ]),
+    tests(
+      "OperatorTools",
+      [
+        "SynapseAgent", "NerveAgent", "AgentKit", "Hacheck", "Topology", "ZooKeeper", "Reactor", "SmartStack",
         "YAMLConfig", logging,
       ]),
   ]

@@ -1,9 +1,9 @@
 internal import AgentKit
 internal import ArgumentParser
 internal import Glibc
-internal import Hacheck
 internal import Logging
 internal import NerveAgent
+internal import OperatorTools
 internal import Reactor
 
 /// `nerve` is several programs: the name it is called by, or its first word, says which.
@@ -37,8 +37,8 @@ internal import Reactor
     case "validate": return await run(ValidateCommand.self, arguments)
     default: break
     }
-    if OperatorTools.names.contains(name) {
-      return await OperatorTools.run(name: name, arguments: arguments) { StandardOutput.write($0, to: $1) }
+    if UpstreamTools.names.contains(name) {
+      return await UpstreamTools.run(name: name, arguments: arguments) { StandardOutput.write($0, to: $1) }
     }
     guard HacheckTools.names.contains(name) else { return nil }
     let outcome = await HacheckTools.run(

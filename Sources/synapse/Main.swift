@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Configure
 internal import Glibc
 internal import Logging
+internal import OperatorTools
 internal import Reactor
 internal import SynapseAgent
 

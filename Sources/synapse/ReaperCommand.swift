@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
+internal import OperatorTools
 internal import SynapseAgent
 
 /// `haproxy_synapse_reaper`, with the original's arguments and two more.

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
+internal import OperatorTools
 internal import SynapseAgent
 
 /// `smartstack-status`.

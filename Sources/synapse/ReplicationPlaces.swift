@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
-internal import SynapseAgent
+internal import OperatorTools
 
 /// Where `smartstack-status` finds services, places and answers.
 struct ReplicationPlaces: ParsableArguments {

@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
-internal import SynapseAgent
+internal import OperatorTools
 
 /// `-c FILE`, as the agent has it.
 struct ConfigurationOption: ParsableArguments {

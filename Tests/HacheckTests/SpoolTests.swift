@@ -81,11 +81,10 @@ import Testing
 
   @Test @LoopActor func aToolIsAnEvent() async throws {
     let fixture = try Fixture()
-    let arguments = ["--spool-root", fixture.directory.path, "-r", "tool", "web"]
-    let down = await HacheckTools.run(name: "hadown", arguments: arguments, environment: [:])
-    #expect(down == HacheckTools.Outcome())
+    let tool = SpoolDirectory(root: fixture.directory.path)
+    try tool.down("web", reason: "tool", expiration: nil, creation: nil, now: 5)
     try await eventually("the mark is seen") { fixture.spool.mark(for: "web", port: nil, host: nil)?.reason == "tool" }
-    _ = await HacheckTools.run(name: "haup", arguments: arguments, environment: [:])
+    try tool.up("web")
     try await eventually("the mark is gone") { fixture.spool.mark(for: "web", port: nil, host: nil) == nil }
     #expect(Set(fixture.events) == [[.service("web")]])
   }

@@ -124,6 +124,7 @@ import Testing
   @Test @LoopActor func manyHandsAtOnceDisturbNobody() async throws {
     let hacheck = try ServiceFixture { $0.allowsSpoolChanges = true }
     let root = hacheck.directory.path
+    let tool = SpoolDirectory(root: root)
     let hands = (0..<8).map { hand in
       Task { @LoopActor in
         var refusals: [String] = []
@@ -135,14 +136,22 @@ import Testing
             let answer = try await hacheck.post("/spool/\(name)/0/status", form)
             if answer.status != 200 { refusals.append(answer.text) }
           case 2:
-            let tool = await HacheckTools.run(
-              name: round % 2 == 0 ? "hadown" : "haup", arguments: ["--spool-root", root, "-r", "t", "-e", "5", name],
-              environment: [:])
-            refusals += tool.exitCode == 0 ? [] : [tool.errorOutput]
+            do {
+              if round % 2 == 1 {
+                try tool.up(name)
+              } else {
+                try tool.down(name, reason: "t", expiration: 5, creation: nil, now: 1)
+              }
+              try tool.sync(name)
+            } catch {
+              refusals.append("\(error)")
+            }
           default:
-            let tool = await HacheckTools.run(
-              name: "hashowdowned", arguments: ["--spool-root", root], environment: [:])
-            refusals += tool.exitCode == 0 ? [] : [tool.errorOutput]
+            do {
+              for name in try tool.names() where try tool.read(name) != nil { try tool.removeExpired(name, now: 6) }
+            } catch {
+              refusals.append("\(error)")
+            }
           }
         }
         return refusals

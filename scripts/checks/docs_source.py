@@ -76,7 +76,7 @@ def _figures(texts):
 
 
 # Sources that read configurations and hold words which look like keys, but are a report's.
-NO_READERS = ("Sources/NerveAgent/Agent/", "Sources/SynapseAgent/Agent/")
+NO_READERS = ("Sources/NerveAgent/Agent/", "Sources/SynapseAgent/Agent/", "Sources/OperatorTools/Inspect/")
 # Words in the readers of configurations that are no keys of a file, by what they are.
 NO_KEYS = {
     "figures of a run": "duration_seconds last_run_timestamp_seconds left_out local_services success warnings",

@@ -52,7 +52,7 @@ struct Refusal: Error, Equatable {
 
 extension Substring.UTF8View {
   /// Without blanks at both ends.
-  var trimmed: Substring.UTF8View {
+  package var trimmed: Substring.UTF8View {
     var bytes = drop { $0 == 0x20 || $0 == 0x09 }
     while let last = bytes.last, last == 0x20 || last == 0x09 { bytes.removeLast() }
     return bytes
@@ -70,7 +70,7 @@ extension Substring.UTF8View {
 
 extension String {
   /// In backquotes, cut when long, with control characters replaced: a bad value, shown.
-  var quotedForPeople: String {
+  package var quotedForPeople: String {
     let shown = unicodeScalars.prefix(60).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : String($0) }.joined()
     return "`\(shown)\(unicodeScalars.count > 60 ? "…" : "")`"
   }

@@ -1,27 +1,30 @@
 internal import Glibc
-internal import Reactor
+public import Reactor
 
 /// The folder of the operators' marks, as files: what the tools and the service have in common.
 ///
 /// Every call blocks for as long as the disk takes.
-struct SpoolDirectory: Sendable {
+public struct SpoolDirectory: Sendable {
   /// The folder's path.
   let root: String
 
+  /// A folder, whether or not it exists.
+  public init(root: String) { self.root = root }
+
   /// Makes the folder (mode 0750) when it is missing, but not its parents, and looks whether it may be used.
-  func prepare(forWriting: Bool) throws(FileError) {
+  public func prepare(forWriting: Bool) throws(FileError) {
     if mkdir(root, 0o750) != 0, errno != EEXIST { throw FileError("create", root, code: errno) }
     let wanted = forWriting ? R_OK | W_OK | X_OK : R_OK | X_OK
     if access(root, wanted) != 0 { throw FileError(forWriting ? "write to" : "read", root, code: errno) }
   }
 
   /// The names of all marks, in order.
-  func names() throws(FileError) -> [String] {
+  public func names() throws(FileError) -> [String] {
     try Files.list(root).filter(SpoolDirectory.isName)
   }
 
   /// Reads one mark; nil if there is none. A directory of that name is none.
-  func read(_ name: String) throws(FileError) -> SpoolFile? {
+  public func read(_ name: String) throws(FileError) -> SpoolFile? {
     do {
       return SpoolFile(contents: try Files.read(path(name), limit: SpoolFile.longest))
     } catch {
@@ -35,7 +38,7 @@ struct SpoolDirectory: Sendable {
   }
 
   /// Sets a mark, in one step. A mark in force with the same reason keeps its creation unless one is given.
-  func down(
+  public func down(
     _ name: String, reason: String, expiration: Double?, creation: Double?, now: Double
   ) throws(FileError) {
     let known = try read(name)
@@ -46,18 +49,18 @@ struct SpoolDirectory: Sendable {
   }
 
   /// Lifts a mark; harmless if there is none.
-  func up(_ name: String) throws(FileError) {
+  public func up(_ name: String) throws(FileError) {
     if unlink(path(name)) != 0, errno != ENOENT { throw FileError("remove", path(name), code: errno) }
   }
 
   /// Lifts a mark if its time is up, and only then: meanwhile somebody may have prolonged it.
-  func removeExpired(_ name: String, now: Double) throws(FileError) {
+  public func removeExpired(_ name: String, now: Double) throws(FileError) {
     guard let file = try read(name), file.mark(.everything).hasExpired(at: now) else { return }
     try up(name)
   }
 
   /// Waits until the last change of `name` is on the disk.
-  func sync(_ name: String) throws(FileError) {
+  public func sync(_ name: String) throws(FileError) {
     // A mark that was lifted has no file to wait for; the folder's entry is what counts then.
     for path in [path(name), root] {
       let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -71,7 +74,7 @@ struct SpoolDirectory: Sendable {
 
   /// Whether `name` can be a mark: no path out of the folder, and nothing that ends in `~`, as files under
   /// construction (``AtomicFile``) and editors' copies do; no service can be called so over HTTP.
-  static func isName(_ name: String) -> Bool {
+  public static func isName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255 && !name.hasSuffix("~")
       && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
   }

@@ -2,10 +2,13 @@ internal import SmartStack
 
 /// What a file of the spool says: `{"reason": …, "expiration": …, "creation": …}`, or, in the old format,
 /// the reason and nothing else.
-struct SpoolFile: Equatable {
-  var reason: String
-  var expiration: Double?
-  var creation: Double?
+public struct SpoolFile: Equatable {
+  /// The operator's reason; may be empty.
+  public var reason: String
+  /// The end, in seconds since 1970; nil: none.
+  public var expiration: Double?
+  /// The beginning, in seconds since 1970; nil: unknown.
+  public var creation: Double?
 
   /// Of longer files only that they are there is known.
   static let longest = 65_536
@@ -46,7 +49,7 @@ struct SpoolFile: Equatable {
   }
 
   /// The mark it is for the scope that the file's name means.
-  func mark(_ scope: SpoolScope) -> SpoolMark {
+  public func mark(_ scope: SpoolScope) -> SpoolMark {
     SpoolMark(scope: scope, reason: reason, creation: creation, expiration: expiration)
   }
 }

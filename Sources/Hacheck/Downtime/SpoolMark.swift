@@ -27,7 +27,7 @@ public enum SpoolScope: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Reads a file's name. What has no plain number after its last colon counts as a service of that name.
-  init(fileName: String) {
+  public init(fileName: String) {
     let (head, tail) = fileName[...].cutAtLast(UInt8(ascii: ":"))
     guard let tail, let port = Int(tail), port >= 0, "\(port)" == tail, !head.isEmpty else {
       self = SpoolScope(service: fileName, port: nil)

@@ -93,7 +93,7 @@ enum RequestTarget: Equatable {
 
 extension Substring {
   /// What stands before the first `separator`, and what stands after it; nil when there is none.
-  func cut(at separator: Character) -> (before: Substring, after: Substring?) {
+  package func cut(at separator: Character) -> (before: Substring, after: Substring?) {
     guard let index = firstIndex(of: separator) else { return (self, nil) }
     return (self[..<index], self[self.index(after: index)...])
   }

@@ -1,9 +1,9 @@
 internal import Glibc
 
 /// Times as people read them.
-enum TimeWords {
+public enum TimeWords {
   /// A length of time by its two largest units: `42 s`, `12 min`, `3 h 20 min`, `5 d 2 h`; never less than `0 s`.
-  static func length(seconds: Double) -> String {
+  public static func length(seconds: Double) -> String {
     // A century is as good as any longer time, and fits.
     let whole = Int(min(max(0, seconds.isNaN ? 0 : seconds), 4e9))
     if whole < 60 { return "\(whole) s" }

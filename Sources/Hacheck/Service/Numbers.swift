@@ -2,13 +2,13 @@ internal import Glibc
 
 extension Double {
   /// As C's `%f` writes it: `1000.500000`.
-  var sixDecimals: String { withVaList([self]) { formatted("%f", $0) } }
+  public var sixDecimals: String { withVaList([self]) { formatted("%f", $0) } }
 
   /// As C's `%.2f` writes it: `0.02`.
   var twoDecimals: String { withVaList([self]) { formatted("%.2f", $0) } }
 
   /// A plain decimal number; nil for anything else, also for `nan`, `inf` and hexadecimal.
-  init?(decimal text: some StringProtocol) {
+  public init?(decimal text: some StringProtocol) {
     let trimmed = text.utf8.drop { $0 == 0x20 }
     let digits = Substring(decoding: trimmed, as: UTF8.self).reversed().drop { $0 == " " }.reversed()
     let plain = String(digits)

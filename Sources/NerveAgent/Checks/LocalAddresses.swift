@@ -1,9 +1,9 @@
 internal import Glibc
 
 /// The addresses of this machine's interfaces.
-enum LocalAddresses {
+public enum LocalAddresses {
   /// As numbers print them, without zones: `10.0.0.5`, `fe80::1`.
-  static func current() -> Set<String> {
+  public static func current() -> Set<String> {
     var first: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&first) == 0 else { return [] }
     defer { freeifaddrs(first) }

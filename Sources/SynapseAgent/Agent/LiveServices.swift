@@ -1,14 +1,14 @@
 internal import AgentKit
 internal import Logging
-internal import Reactor
-internal import SmartStack
+public import Reactor
+public import SmartStack
 internal import ZooKeeper
 
 /// One look at the registry, for commands.
-@LoopActor enum LiveServices {
+@LoopActor public enum LiveServices {
   /// Watches every service until all have been heard of, or `configuration.firstDataDeadline` has passed.
   /// - Returns: the servers by service, and the services that were not heard of.
-  static func read(
+  public static func read(
     _ configuration: SynapseConfiguration
   ) async -> (servers: [String: [Backend]], silent: [String]) {
     let clock = LoopClock.system

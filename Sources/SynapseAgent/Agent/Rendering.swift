@@ -1,28 +1,31 @@
 internal import AgentKit
 internal import HAProxyConfigGen
 internal import Logging
-internal import Reactor
-internal import SmartStack
+public import Reactor
+public import SmartStack
 internal import YAMLConfig
 
 /// HAProxy's file as the agent would write it, made by a command: nothing outside is touched.
-@LoopActor struct Rendering {
+@LoopActor public struct Rendering {
   /// How often lines that HAProxy refuses are taken out.
   private static let repairLimit = 50
 
-  let configuration: SynapseConfiguration
-  let section: HAProxyConfiguration
+  private let configuration: SynapseConfiguration
+  /// How HAProxy is kept.
+  public let section: HAProxyConfiguration
 
   /// What came of it.
-  struct Outcome {
-    var text: String
+  public struct Outcome {
+    /// The file.
+    public var text: String
     /// What was left out, by its place in the configuration, with HAProxy's own words where it refused something.
-    var problems: [String]
+    public var problems: [String]
     /// Whether HAProxy takes the text; nil: it could not be asked.
-    var isAccepted: Bool?
+    public var isAccepted: Bool?
   }
 
-  init?(_ configuration: SynapseConfiguration) {
+  /// Prepares the rendering; nil for a configuration without HAProxy.
+  public init?(_ configuration: SynapseConfiguration) {
     guard let section = configuration.haproxy else { return nil }
     self.configuration = configuration
     self.section = section
@@ -30,7 +33,7 @@ internal import YAMLConfig
 
   /// Renders these services; those that are not named have no servers but their default ones.
   /// - Parameter candidate: where the text is written to be checked.
-  func file(of snapshots: [String: [Backend]], candidate: String) async -> Outcome {
+  public func file(of snapshots: [String: [Backend]], candidate: String) async -> Outcome {
     let checker = FileChecker(section.check)
     var settings = section.generator
     settings.keepsUnknownDirectives = checker.isActive

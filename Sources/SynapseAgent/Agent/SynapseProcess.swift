@@ -130,7 +130,7 @@ internal import SmartStack
 extension SynapseConfiguration {
   /// What tells agents apart that keep different files: part of the names of lock and status socket.
   /// - Parameter path: the configuration's.
-  func instance(_ path: String) -> String {
+  public func instance(_ path: String) -> String {
     StableHash.text(haproxy?.filePath ?? fileOutput?.directory ?? path)
   }
 }

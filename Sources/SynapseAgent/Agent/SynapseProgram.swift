@@ -1,6 +1,6 @@
 internal import AgentKit
 internal import Glibc
-internal import HAProxyConfigGen
+public import HAProxyConfigGen
 public import Logging
 internal import Reactor
 internal import SmartStack
@@ -59,7 +59,7 @@ public enum SynapseProgram {
   }
 
   /// Off the loop: a large file takes a while.
-  static func load(_ path: String) async throws -> SynapseConfiguration {
+  public static func load(_ path: String) async throws -> SynapseConfiguration {
     let environment = AgentProcess.environment
     return try await BlockingWork.run { try ConfigurationLoader(environment: environment).load(path) }
   }
@@ -72,7 +72,7 @@ public enum SynapseProgram {
 
 extension SynapseConfiguration {
   /// What the generator finds wrong before any server is known.
-  var generatorProblems: [ConfigProblem] {
+  public var generatorProblems: [ConfigProblem] {
     guard let haproxy else { return [] }
     var model = ProxyModel(settings: haproxy.generator, services: services.map(\.haproxy), memory: ServerMemory())
     for service in services {

@@ -19,12 +19,17 @@ public struct WorkerLimits: Hashable, Sendable {
   /// - Parameters:
   ///   - index: how many younger replaced ones there are.
   ///   - age: since it was replaced.
-  func verdict(index: Int, age: Duration) -> Excess? {
+  public func verdict(index: Int, age: Duration) -> Excess? {
     if let limit = self.age, age >= limit { return .age }
     if let count, index >= count { return .count }
     return nil
   }
 
   /// What there is too much of.
-  enum Excess: String { case age, count }
+  public enum Excess: String, Sendable {
+    /// The time since it was replaced.
+    case age
+    /// The number of younger ones.
+    case count
+  }
 }

@@ -1,7 +1,7 @@
-internal import SmartStack
+public import SmartStack
 
 /// A status report as a person reads it.
-enum StatusText {
+public enum StatusText {
   /// A server's part of the report.
   static func server(_ server: Backend, from source: String) -> JSONValue {
     [
@@ -11,7 +11,7 @@ enum StatusText {
   }
 
   /// The report in lines; what it does not hold is left out.
-  static func lines(_ report: JSONValue) -> [String] {
+  public static func lines(_ report: JSONValue) -> [String] {
     let now = report["time"]?.double ?? 0
     var lines = ["\(report["version"]?.string ?? "synapse"), pid \(report["pid"]?.int ?? 0)"]
     lines.append("configuration \(report["configuration"]?.string ?? "")")

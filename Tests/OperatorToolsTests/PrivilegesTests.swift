@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Hacheck
+@testable import OperatorTools
 
 @Suite struct PrivilegesTests {
   @Test(

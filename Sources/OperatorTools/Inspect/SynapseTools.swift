@@ -3,6 +3,7 @@ internal import Glibc
 internal import HAProxyConfigGen
 public import Reactor
 internal import SmartStack
+internal import SynapseAgent
 internal import YAMLConfig
 
 /// What the commands beside the agent do. Each function returns the exit status: 0 good, 1 not, 2 for wrong usage.

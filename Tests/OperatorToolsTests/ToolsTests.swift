@@ -1,9 +1,11 @@
 import Glibc
+import Hacheck
+import Reactor
 import SmartStack
 import TestSupport
 import Testing
 
-@testable import Hacheck
+@testable import OperatorTools
 
 @Suite struct ToolsTests {
   /// The file `name` of the spool, before and after a command.
@@ -161,22 +163,32 @@ import Testing
     #expect(failed.errorOutput == "hadown: cannot create \(directory.path)/a/b: No such file or directory\n")
   }
 
-  @Test func halistAsksTheAgent() async throws {
-    let hacheck = try await ServiceFixture()
-    for name in ["b.main", "a.main"] { _ = try await hacheck.get("/spool/\(name)/1/s") }
-    let outcome = await HacheckTools.run(name: "halist", arguments: ["-p", "\(hacheck.port)"], environment: [:])
+  @Test @LoopActor func halistAsksTheAgent() async throws {
+    let directory = TemporaryDirectory()
+    var configuration = HacheckConfiguration()
+    (configuration.ports, configuration.bindAddress) = ([0], "127.0.0.1")
+    configuration.spoolRoot = directory.path
+    let hacheck = HacheckService(
+      configuration: configuration, logger: silent, metrics: Metrics())
+    let port = try hacheck.start()[0]
+    defer { hacheck.stop() }
+    for name in ["b.main", "a.main"] {
+      let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/spool/\(name)/1/s")
+      _ = try await HTTPClient.send(request, deadline: .seconds(300))
+    }
+    let outcome = await HacheckTools.run(name: "halist", arguments: ["-p", "\(port)"], environment: [:])
     #expect(outcome.exitCode == 0)
     let lines = outcome.output.split(separator: "\n")
     #expect(lines.count == 2)
     #expect(lines[0].hasPrefix(#"a.main last_response={"code": 200, "remote_ip": "127.0.0.1", "ts": "#))
     #expect(lines[1].hasPrefix("b.main "))
-    let json = await HacheckTools.run(name: "halist", arguments: ["--json", "-p", "\(hacheck.port)"], environment: [:])
+    let json = await HacheckTools.run(name: "halist", arguments: ["--json", "-p", "\(port)"], environment: [:])
     let items = try #require(JSONValue(Array(json.output.utf8)))
     guard case .array(let objects) = items else { return #expect(Bool(false), "\(json.output)") }
     #expect(objects.map { $0["service"] } == [.string("a.main"), .string("b.main")])
     #expect(objects.first?["last_response"]?["code"]?.double == 200)
     let nobody = await HacheckTools.run(
-      name: "halist", arguments: ["-p", "\(ScriptedServer.refusing.port)"], environment: [:])
+      name: "halist", arguments: ["-p", "\(try freePort())"], environment: [:])
     #expect(nobody.exitCode == 1)
     #expect(nobody.output.isEmpty && nobody.errorOutput.hasPrefix("halist: cannot connect"))
   }

@@ -1,3 +1,4 @@
+internal import Hacheck
 internal import SmartStack
 
 /// What the operators' commands print with `--json`: one list, one object per line.

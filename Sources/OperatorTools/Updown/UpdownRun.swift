@@ -1,6 +1,7 @@
 internal import AgentKit
 internal import Glibc
 internal import Hacheck
+internal import NerveAgent
 internal import Reactor
 internal import SmartStack
 internal import Topology
@@ -12,12 +13,12 @@ internal import YAMLConfig
 @LoopActor struct UpdownRun {
   let arguments: UpdownArguments
   let environment: [String: String]
-  let output: OperatorTools.Output
+  let output: ToolOutput
 
   private static let pageDeadline = Duration.seconds(1)
   private static let serviceDeadline = Duration.seconds(10)
 
-  init(_ arguments: UpdownArguments, environment: [String: String], output: @escaping OperatorTools.Output) {
+  init(_ arguments: UpdownArguments, environment: [String: String], output: @escaping ToolOutput) {
     self.arguments = arguments
     self.environment = environment
     self.output = output

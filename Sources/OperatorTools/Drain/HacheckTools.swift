@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Hacheck
 internal import Reactor
 internal import SmartStack
 

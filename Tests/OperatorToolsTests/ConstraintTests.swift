@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Topology
 
-@testable import SynapseAgent
+@testable import OperatorTools
 
 /// What schedulers are told, and by which level services are looked at.
 @Suite struct ConstraintTests {

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import Hacheck
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -41,9 +40,9 @@ struct CleanArguments: Equatable {
   var connectLimit = Duration.seconds(15)
   private let arguments: CleanArguments
   private let directory: String
-  private let output: OperatorTools.Output
+  private let output: ToolOutput
 
-  init(_ arguments: CleanArguments, environment: [String: String], output: @escaping OperatorTools.Output) {
+  init(_ arguments: CleanArguments, environment: [String: String], output: @escaping ToolOutput) {
     self.arguments = arguments
     self.output = output
     directory = (environment["ZK_TOPOLOGY_DIR"] ?? "/nail/etc/zookeeper_discovery") + "/" + arguments.clusterType

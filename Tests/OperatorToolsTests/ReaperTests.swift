@@ -3,7 +3,7 @@ import Reactor
 import TestSupport
 import Testing
 
-@testable import SynapseAgent
+@testable import OperatorTools
 
 /// The command `haproxy_synapse_reaper` and a HAProxy that is reloaded without synapse.
 @Suite("haproxy_synapse_reaper", .timeLimit(.minutes(2))) @LoopActor struct ReaperTests {

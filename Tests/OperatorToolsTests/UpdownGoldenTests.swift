@@ -6,7 +6,7 @@ import Testing
 import Topology
 import YAMLConfig
 
-@testable import NerveAgent
+@testable import OperatorTools
 
 /// What the original `updown_service` did, replayed: its soa-configs, HAProxy's answers in turn, its commands' exit
 /// statuses; compared are exit status, both outputs, the commands run, the pauses and the number of questions.

@@ -1,5 +1,3 @@
-internal import Hacheck
-
 /// `updown_service [-t TIMEOUT] [-w WAIT_TIME] [-x] SERVICE.NAMESPACE[:PORT] {up,down}`
 struct UpdownArguments: Equatable {
   enum State: String { case up, down }

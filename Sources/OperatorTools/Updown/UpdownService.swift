@@ -16,7 +16,7 @@ internal import SmartStack
   var askService: @LoopActor (UpdownFacts.HealthCheck) async -> String?
   var clock: LoopClock
   var sleep: @LoopActor (Duration) async -> Void
-  var output: OperatorTools.Output
+  var output: ToolOutput
 }
 
 /// Brings this host's tasks of a service up or down, and waits until the host's HAProxy has noticed.

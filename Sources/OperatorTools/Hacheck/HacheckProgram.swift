@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Hacheck
 public import Logging
 internal import Reactor
 internal import SmartStack
@@ -52,7 +53,7 @@ public enum HacheckProgram {
       startLog(options["verbose"] == nil ? .warning : .debug)
       let logger = Logger(label: "hacheck")
       for warning in warnings { logger.warning("configuration", [.reason: warning]) }
-      configuration.hostAddress = OwnAddresses.resolveHostBlocking()
+      configuration.hostAddress = await HacheckService.resolveHostAddress()
       try await serve(configuration, privileges, logger)
       return 0
     } catch {

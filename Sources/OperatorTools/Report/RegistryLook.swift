@@ -1,5 +1,6 @@
 internal import Reactor
 internal import SmartStack
+internal import SynapseAgent
 internal import Topology
 internal import YAMLConfig
 

@@ -1,3 +1,5 @@
+internal import Hacheck
+
 /// Command lines as Python's `optparse` reads them: options and arguments in any order, `-rX`, `-r X`,
 /// `--reason=X`, `--reason X`, unambiguous beginnings of long names, `--` ends the options.
 package struct CommandLineOptions {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import ZooKeeper
 
-@testable import NerveAgent
+@testable import OperatorTools
 
 /// `clean_nerve` with real ensembles.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct CleanNerveTests {

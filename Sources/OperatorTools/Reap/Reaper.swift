@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Reactor
+internal import SynapseAgent
 
 /// What `haproxy_synapse_reaper` is told on its command line.
 public struct ReaperOptions: Sendable {

@@ -6,7 +6,7 @@ import Testing
 import Topology
 import YAMLConfig
 
-@testable import NerveAgent
+@testable import OperatorTools
 
 @Suite("updown_service") struct UpdownTests {
   struct Case: CustomStringConvertible {

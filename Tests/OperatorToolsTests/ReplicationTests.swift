@@ -1,10 +1,11 @@
 import Reactor
 import SmartStack
+import SynapseAgent
 import TestSupport
 import Testing
 import Topology
 
-@testable import SynapseAgent
+@testable import OperatorTools
 
 /// `smartstack-status` against what PaaSTA printed (`Tests/Golden/paasta_replication.json`), and tables of our own.
 @Suite("replication") struct ReplicationTests {
@@ -203,24 +204,22 @@ import Topology
       } == ["    b - Healthy - in haproxy with (2/2)"])
   }
 
-  @Test func filtersGoFromAllPartsOfADiscovery() throws {
-    let service = try WatchedService.decode(
-      """
-      discovery:
-        method: multi
-        watchers:
-          one: {method: zookeeper, hosts: ['127.0.0.1:1'], path: /a, label_filters: [{label: x, value: '', condition: equals}]}
-          two: {method: base, label_filter: {label: y, value: '', condition: equals}}
-        resolver: {method: union}
-      """)
-    guard case .multi(let parts, .union) = service.discovery.unfiltered.method else {
-      Issue.record("\(service.discovery.unfiltered)")
+  @Test func unfilteredDiscoveryHasNoFilterInAnyPart() throws {
+    let filter = LabelFilter(label: "x", value: "", condition: .equals)
+    let parts = [
+      NamedDiscovery(
+        name: "one",
+        discovery: DiscoveryConfiguration(
+          .zookeeper(ZooKeeperDiscovery(hosts: ["127.0.0.1:1"], path: "/a")), labelFilters: [filter])),
+      NamedDiscovery(name: "two", discovery: DiscoveryConfiguration(.base, labelFilters: [filter])),
+    ]
+    let plain = DiscoveryConfiguration(.multi(parts, .union), labelFilters: [filter]).unfiltered
+    guard case .multi(let parts, .union) = plain.method else {
+      Issue.record("\(plain)")
       return
     }
-    #expect(parts.map(\.name).sorted() == ["one", "two"])
-    #expect(parts.allSatisfy { $0.discovery.labelFilters.isEmpty })
-    guard case .multi(let before, _) = service.discovery.method else { return }
-    #expect(before.allSatisfy { $0.discovery.labelFilters.count == 1 })
+    #expect(parts.map(\.name) == ["one", "two"])
+    #expect(plain.labelFilters.isEmpty && parts.allSatisfy { $0.discovery.labelFilters.isEmpty })
   }
 
   @Test func nowhere() {
