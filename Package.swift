@@ -72,16 +72,20 @@ let package = Package(
     room(
       "OperatorTools",
       [
-        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "Topology", "ZooKeeper", "Reactor",
+        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "Topology", "ZooKeeper",
+        "Reactor",
         "SmartStack", "YAMLConfig", logging,
       ]),
 
     .executableTarget(
       name: "nerve",
-      dependencies: ["OperatorTools", "Configure", "NerveAgent", "AgentKit", "Reactor", "SmartStack", logging, arguments],
+      dependencies: [
+        "OperatorTools", "Configure", "NerveAgent", "AgentKit", "Reactor", "SmartStack", logging, arguments,
+      ],
       swiftSettings: strict),
     .executableTarget(
-      name: "synapse", dependencies: ["OperatorTools", "Configure", "SynapseAgent", "AgentKit", "Reactor", logging, arguments],
+      name: "synapse",
+      dependencies: ["OperatorTools", "Configure", "SynapseAgent", "AgentKit", "Reactor", logging, arguments],
       swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.
