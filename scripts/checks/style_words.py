@@ -21,7 +21,7 @@ BANNED_WORDS = [
     (r"\b(?:is|are) told\b|\btold of\b", "is notified"),
     (r"\b(?:is|are) asked\b|\basked for of\b", "is queried, is requested"),
     (r"\b[Ww]hom(?:ever)?\b|\b[Ww]hoever\b", "plain English, subject first"),
-    (r"\b(?:is|are|was|were) no (?!longer\b|more\b)\w+", "is not a …"),
+    (r"(?<!\b[Tt]here )\b(?:is|are|was|were) no (?!longer\b|more\b)\w+", "is not a …"),
     (r"\b1 (?:services|namespaces|files|servers)\b", "the singular"),
 ]
 # Texts that another program parses or that are recorded: file → literals.
