@@ -1,24 +1,25 @@
 # The two commands for a newcomer:  make test   make demo
-# Every target installs what it needs from Debian first (scripts/install-dependencies; nothing to do: 0.3 s).
+# Every target first installs missing packages from Debian (scripts/install-dependencies; 0.3 s if there are none).
 #
-#   make test         check, build, recorded cases, set-ups, examples, unit to integration tests; what .ci/run runs
-#   make demo         the whole path on this machine, narrated; make demo KEEP=1 leaves it running to play with
-#   make build        .build/release/nerve and .build/release/synapse
-#   make check        formatter, layers, banned calls, lengths, scripts, documents against sources, alert rules
-#   make figures      size of the sources, and how often they break the rules of docs/architecture.md
-#   make unit         the tests alone
-#   make examples     what examples/ and monitoring/ show, on real servers
-#   make conformance  cases recorded from the original programs against the build, and how many hold
-#   make deb          the package: .build/deb/smartstack_*.deb, and what lintian says of it
-#   make test-package what an operator does with it, in a Debian of its own: install, serve, upgrade, remove
-#   make bench        a table of measurements; judges nothing
-#   make test-tsan    the tests under ThreadSanitizer      make test-asan   under AddressSanitizer
-#   make fuzz         the seeded fuzz tests with a new seed each round, until one fails
-#   make format       rewrites the Swift sources in the project's format
-#   make clean
+#   make test         check, build, recorded cases, set-ups, examples, then all tests
+#   make demo         play a drain, a deploy and a crash on this machine, narrated; KEEP=1 leaves everything running
+#   make build        build .build/release/nerve and .build/release/synapse
+#   make check        formatter, layers, style, documents, commits, alert rules, shell and Python scripts
+#   make figures      print the size of the sources, and how often they break the rules of docs/architecture.md
+#   make unit         run the tests alone
+#   make examples     run examples/ and monitoring/ on real servers
+#   make conformance  run the cases recorded from upstream, and print how many hold
+#   make deb          build the package, .build/deb/smartstack_*.deb, and run lintian on it
+#   make test-package install, serve, upgrade and remove the package in a Debian of its own
+#   make bench        print a table of measurements, without a verdict
+#   make test-tsan    run the tests under ThreadSanitizer
+#   make test-asan    run the tests under AddressSanitizer
+#   make fuzz         run the fuzz tests with a new seed each round, until one fails
+#   make format       rewrite the Swift sources in the project's format
+#   make clean        remove what was built
 #
-# BASE=main names the commit that a change starts from, whose commits' subjects `check` reads (upstream/main by default).
-# FILTER='ZooKeeper' narrows test, test-tsan and test-asan to suites whose name matches.
+# BASE=main is the commit that a change starts from: `check` reads the subjects of the commits since (default upstream/main).
+# FILTER='ZooKeeper' limits test, unit, test-tsan and test-asan to suites whose names match the regular expression.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -26,15 +27,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
-# --disable-xctest: the tests are Swift Testing's; without it an empty XCTest run is printed first.
-# At most six tests side by side, where the toolchain knows how (6.3): all at once would start twenty ZooKeepers in the
-# same second, and on two cores a deadline of seconds then says nothing about the code.
+# --disable-xctest: all tests are Swift Testing's; without it an empty XCTest run is printed first.
+# At most six tests run at the same time, if the toolchain has the option (6.3). Without a limit twenty ZooKeepers start in
+# the same second, and a deadline of seconds then says nothing about the code on two cores.
 WIDTH = $(shell swift test --help-hidden 2>/dev/null | grep -e --experimental-maximum-parallelization-width >/dev/null \
   && echo --experimental-maximum-parallelization-width 6)
 TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
-# Imports must follow the declared dependencies (scripts/check-layers holds those to the architecture).
+# Imports must follow the declared dependencies, which scripts/check-layers compares with docs/architecture.md.
 STRICT := --explicit-target-dependency-import-check error
-# As Debian links everything: relocations are resolved at the start and then read-only.
+# Linked as Debian does: relocations are resolved at the start and then read-only.
 RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
 SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/newer-package .ci/run packaging/build \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
@@ -76,14 +77,14 @@ check: dependencies
 figures:
 	@scripts/figures
 
-# The recorded cases and the examples run on the debug executables that the tests need anyway. The tests come last, so
-# that their own summary line ends the output.
+# The recorded cases and the examples run on the debug executables that the tests need. The tests come last, so that their
+# own summary line ends the output.
 test: check
 	@swift build --build-tests $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
 	Tests/SetUps/run --bindir .build/debug
 	scripts/examples --bindir .build/debug
-	# Of a failed run the failures once more at the end: who sees the last lines only is to know what it was.
+	# A failed run repeats its failures at the end, where a reader of the last lines sees them.
 	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then
 	  echo; grep -a '^✘' .build/test.log | cut -c 1-1000
 	  exit 1
@@ -104,12 +105,12 @@ examples: dependencies
 demo: build
 	@scripts/demo --bindir .build/release $(if $(KEEP),--keep)
 
-# The two executables and nothing else, for a machine on which all they need is installed.
+# Builds only the two executables, on a machine that has all dependencies.
 products:
 	@swift build $(RELEASE) --product nerve
 	swift build $(RELEASE) --product synapse
 
-# What only the package needs is installed here, not for everybody.
+# Installs what only the package needs.
 deb: dependencies
 	@scripts/install-dependencies debhelper lintian
 	rm -rf .build/deb
@@ -129,15 +130,15 @@ bench: build
 	@swift build -c release --static-swift-stdlib --product bench-evhttp
 	scripts/bench --bindir .build/release
 
-# Each sanitizer has a build folder of its own: mixing them would rebuild everything at every change of mind.
+# Each sanitizer has a build folder of its own, so that a switch does not rebuild everything.
 test-tsan: dependencies
 	@TSAN_OPTIONS="halt_on_error=1 $${TSAN_OPTIONS:-}" $(TEST) --sanitize=thread --scratch-path .build-tsan
 
 test-asan: dependencies
 	@LSAN_OPTIONS="suppressions=$(CURDIR)/Tests/lsan-suppressions.txt $${LSAN_OPTIONS:-}" $(TEST) --sanitize=address --scratch-path .build-asan
 
-# Fuzz tests have "fuzz" in their name and read two variables: SMARTSTACK_FUZZ_SEED (decimal; a fixed one without it,
-# printed by a failing test) and SMARTSTACK_FUZZ_ROUNDS (inputs per parser; few without it).
+# Fuzz tests have "fuzz" in their name and read SMARTSTACK_FUZZ_SEED (decimal, fixed by default; a failing test prints it)
+# and SMARTSTACK_FUZZ_ROUNDS (inputs per parser, few by default).
 fuzz: dependencies
 	@swift build --build-tests
 	while true; do
@@ -151,4 +152,4 @@ format:
 	@swift format --in-place --recursive --parallel $(SWIFT_SOURCES)
 
 clean:
-	@rm -rf .build .build-tsan .build-asan
+	@rm -rf .build .build-*
