@@ -37,7 +37,7 @@ def read_dump(text):
 
 
 def read_help(text):
-    """The originals' form: `Usage: …`, then options, each with its words on the next line."""
+    """Upstream's form: `Usage: …`, then options, each with its words on the next line."""
     arguments = []
     for label, words in re.findall(r"^  (-.*)\n {20,}(.*)$", text, flags=re.M):
         names, value = [], None

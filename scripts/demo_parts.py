@@ -93,7 +93,7 @@ class Nerve:
             f"POST /spool/{task.service}/{task.port}/status HTTP/1.1", f"Host: {self.host}", "Connection: close",
             "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}", "", body]))
         if not answer.startswith("HTTP/1.1 200"):
-            raise Trouble(f"hacheck refused to mark {task.name}: {answer.splitlines()[:1]}")
+            raise Trouble(f"hacheck refused the downtime of {task.name}: {answer.splitlines()[:1]}")
 
 
 def synapse_configuration(folder, haproxy):

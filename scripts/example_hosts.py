@@ -157,7 +157,7 @@ class Host:
     # What a client sees
 
     def answers(self, url, count=6, env=None):
-        """The set of answers to some requests, each by a connection of its own; None for what was no answer."""
+        """The set of answers to some requests, each by a connection of its own; None for a missing answer."""
         found = set()
         for _ in range(count):
             status, text = self.run("curl", "-sf", "--max-time", "5", url, env=env)

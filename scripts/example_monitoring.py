@@ -12,7 +12,7 @@ from checks import docs_source
 from world import Trouble, wait_for
 
 PROMETHEUS = "http://127.0.0.1:9090"
-# Written by other programs than the agents; and what only a Mesos or a mark of yesterday would show.
+# Written by other programs than the agents; and what only a Mesos or a downtime of yesterday would show.
 ELSEWHERE = re.compile(r"configure_(nerve|synapse)_|node_textfile_")
 
 

@@ -28,7 +28,7 @@ class Registry:
         self.client = world.zookeeper_client()
 
     def register(self, folder, name, host, port, **more):
-        """A registration as the original nerve makes it: ephemeral, numbered, the keys in its order."""
+        """A registration as upstream's nerve makes it: ephemeral, numbered, the keys in its order."""
         data = json.dumps({"host": host, "port": port, "name": name, **more}, separators=(",", ":"))
         return self.client.create(f"{folder}/{name}_", data.encode(), ephemeral=True, sequence=True, makepath=True)
 
@@ -100,7 +100,7 @@ def region(bindir):
     a.sees(WEB, ["west-a"])
     b.sees(WEB, ["west-b"])
 
-    # Another port for clients: the running agent is told.
+    # Another port for clients: the running agent is notified.
     settings = a.read("/nail/etc/services/web/smartstack.yaml")
     a.write("/nail/etc/services/web/smartstack.yaml", settings.replace("20001", "20009"))
     said = a.must("configure_synapse")
@@ -159,11 +159,11 @@ def ambassador(bindir):
 
 
 def migration(bindir):
-    """Migration: both stacks in one pool; marks from before hold; the old one leaves without a reload."""
+    """Migration: both stacks in one pool; earlier downtimes hold; the old stack leaves without a reload."""
     registry, pool = Registry(for_all=True), "/smartstack/global/web.main"
     old, new = Host("old-host", bindir, "10.0.1.11"), Host("new-host", bindir, "10.0.1.12")
     old.start_task("old", 31001)
-    old.start_task("old hacheck", 6666)  # answers HAProxy's checks with 200, as the original does
+    old.start_task("old hacheck", 6666)  # answers HAProxy's checks with 200, as upstream does
     labels = {"region:west": ""}
     played = registry.register(pool, old.name, old.address, 31001, weight=10, labels=labels)
     new.copy(f"{EXAMPLES}/migration", "etc")
@@ -175,10 +175,10 @@ def migration(bindir):
     new.start_haproxy()
     new.sees(WEB, ["old"])
 
-    # As the original hacheck has left it.
+    # As upstream's hacheck left it.
     new.write("/var/spool/hacheck/web.main", '{"reason": "from before", "expiration": null, "creation": 1400000000.5}')
     new.start("nerve", "nerve", "-c", "/etc/nerve/nerve.conf.json")
-    wait_for("the mark of before is in force", lambda: "service is drained" in new.read_log("nerve"))
+    wait_for("the earlier downtime is active", lambda: "service is drained" in new.read_log("nerve"))
     shown = new.must("hashowdowned")
     expect("and shown", "from before" in shown, shown)
     expect("nothing is registered", list(registry.children(pool)) == [os.path.basename(played)])
@@ -240,7 +240,7 @@ def discovery_only(bindir):
     wait_for("it has the second", lambda: "127.0.0.1:8002" in host.read("/run/daemon/has"), while_alive=host.all())
     expect("a hostile name gets nowhere", "8003" not in host.read("/run/daemon/has"), host.read("/run/daemon/has"))
     registry.client.delete(one)
-    wait_for("the first is gone", lambda: "8001" not in host.read("/run/daemon/has"), while_alive=host.all())
+    wait_for("the first is removed", lambda: "8001" not in host.read("/run/daemon/has"), while_alive=host.all())
     servers = json.loads(host.read("/run/synapse/services/web.json"))
     expect("the JSON file says the same", [s["port"] for s in servers] == [8002], servers)
 

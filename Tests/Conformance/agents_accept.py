@@ -81,7 +81,7 @@ def bad_child(reason, variant=None):
     return Accept("3: " + reason, variants=(variant or text(service(servers=TWO)),))
 
 
-_GOLDEN_ERRORS = "same as the original: "
+_GOLDEN_ERRORS = "same as upstream: "
 SYNAPSE = {
     "missing-path": bad_service("zookeeper discovery without path"),
     "unknown-method": bad_service("discovery method nobody knows", names=("service-a", "carrier_pigeon")),
@@ -90,7 +90,7 @@ SYNAPSE = {
         "server_options names a template key that does not exist", names=("service-a", "zone")
     ),
     "server-options-lone-percent": Accept(
-        "11: a lone % either stands for itself or makes the service a bad one (left out, named)",
+        "11: a lone % either stands for itself or makes the service a bad one (skipped, named)",
         variants=(text(service(options="check # 50% off")), without_service()),
         add_good=True,
     ),
@@ -112,7 +112,7 @@ SYNAPSE = {
         variants=(text(service(options="", bind="localhost:4444")),),
     ),
     "zk-config-not-hash": Accept(
-        "6: a generator section that is no mapping is bad data: ignored as other bad data "
+        "6: a generator section that is not a mapping is bad data: ignored as other bad data "
         "(local section stays), or {} as recorded",
         variants=(text(service()), golden),
     ),
@@ -123,7 +123,7 @@ SYNAPSE = {
     "weights-off": Accept("3: as weights-on", optional_servers="^[cf]_"),
     "base64-nohost": bad_child("a decoded name without host and port is skipped", text(service(servers=()))),
     "base64-array": Accept(
-        "3: a decoded name that is no object is skipped, or its data is used as for undecodable names",
+        "3: a decoded name that is not an object is skipped, or its data is used as for undecodable names",
         variants=(text(service(servers=())), text(service(servers=("data2_10.0.0.2:8002",)))),
     ),
     "garbage-host-types": bad_child("host null, a number, an object"),
@@ -171,12 +171,12 @@ SYNAPSE = {
         names=("http-use-htx",),
     ),
     "directives-old": Accept(
-        "9: refused by name: the lines are left out, or the whole service is",
+        "9: refused by name: the lines are skipped, or the whole service is",
         variants=(text(service()), without_service()),
         names=("reqidel", "forceclose", "reqadd"),
     ),
     "directive-prefix": Accept(
-        "9: whole words: none of these is a directive; the lines are left out, or the whole service is",
+        "9: whole words: none of these is a directive; the lines are skipped, or the whole service is",
         variants=(text(service()), without_service()),
         names=("bindx", "serverless", "idempotent"),
     ),
@@ -189,12 +189,12 @@ SYNAPSE = {
         ),
     ),
     "backend-name-shared": Accept(
-        "11: two services cannot share one backend: the second is left out and named, or uses the first one's section",
+        "11: two services cannot share one backend: the second is skipped and named, or uses the first one's section",
         variants=(lambda ctx: ctx.golden[:-2], lambda ctx: ctx.golden[:-1]),
         names=("service-b|same",),
     ),
     "yelp-shape": Accept(
-        "its own defaults ask for `option forceclose`, which 2.6 refuses: written as asked, left out, or as httpclose",
+        "its own defaults ask for `option forceclose`, which 2.6 refuses: written as requested, skipped, or as httpclose",
         variants=(
             golden,
             with_line_dropped("forceclose"),
@@ -228,7 +228,7 @@ _DATA = {"host": "10.0.0.5", "port": 3000, "name": "mymachine"}
 _SEQ = "/mymachine_<seq:10 digits>"
 NERVE = {
     "weight-invalid": NerveAccept(
-        "11: weight text: svc-a left out and named, svc-b runs",
+        "11: weight text: svc-a skipped and named, svc-b runs",
         names=("svc-a",),
         check_config_fails=True,
         registered=[[("/nerve/b" + _SEQ, _DATA, True)]],
@@ -239,7 +239,7 @@ NERVE = {
     "zk-hosts-missing": bad_nerve_service("no zk_hosts"),
     "reporter-unknown": bad_nerve_service("unknown reporter_type", names=("svc-a", "smoke")),
     "instance-id-missing": NerveAccept(
-        "same as the original: refuses to start",
+        "same as upstream: refuses to start",
         exits=True,
         names=("instance_id",),
         registered=[[]],

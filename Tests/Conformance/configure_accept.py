@@ -1,6 +1,6 @@
 """Where the recorded answer of configure_nerve or of the list of local services is not what we want, and why.
 
-"left out": the service is named on standard error, the others are written, exit status 3. "refused": the host or the
+"skipped": the service is named on standard error, the others are written, exit status 3. "refused": the host or the
 arguments are at fault; the cause is named, the file stays as it was, nothing is restarted, exit status 1.
 """
 
@@ -42,7 +42,7 @@ def headers_merged(entries):
             values["extra_healthcheck_headers"]["Host"] = "www.test.com"
 
 
-LEFT_OUT = Accept("a bad service is named and left out; the original dies and writes nothing", [], names=(ONLY,))
+LEFT_OUT = Accept("a bad service is named and skipped; upstream dies and writes nothing", [], names=(ONLY,))
 HOST = "the host is at fault: error exit, the old file stays"
 
 NERVE = {
@@ -56,7 +56,7 @@ NERVE = {
     "envoy_listener_name_null": Accept("a listener without a name is skipped, as one without a port is", [ONLY]),
     "input_not_json": Accept(HOST, names=("paasta_dump_locally_running_services", "JSON"), refused=True),
     "input_object": Accept(HOST, names=("paasta_dump_locally_running_services", "JSON"), refused=True),
-    **{name: Accept("bad labels are named; here the file in force has none", patch=lambda services: None,
+    **{name: Accept("bad labels are named; here the active file has none", patch=lambda services: None,
                     names=(ONLY, "labels.d/service_three.main1024")) for name in ("labels_bad_yaml", "labels_not_a_dict")},
     "location_empty_file": Accept(HOST, names=("/nail/etc/region",), refused=True),
     "location_file_missing": Accept(HOST, names=("/nail/etc/habitat",), refused=True),

@@ -43,7 +43,7 @@ class ConfigureSynapseWorker:
             elif "services" in case:
                 problems = compare(expected(case, self.common), outcome, case.get("calls", RESTART))
             else:
-                problems = ["the original failed, and configure_synapse_accept.py does not say what is right"]
+                problems = ["upstream failed, and configure_synapse_accept.py does not say what is right"]
         except Exception:
             problems = ["the harness broke: " + cut(traceback.format_exc(), 900)]
         log = "".join(f"  | {line}\n" for line in (outcome or {}).get("stderr", "").splitlines()[-6:])
@@ -54,7 +54,7 @@ class ConfigureSynapseWorker:
         pass
 
     def outcome(self, name, case):
-        # Half of the cases find their files at the default paths, the others are told by variables.
+        # Half of the cases find their files at the default paths, the others by variables.
         default_paths = bool(zlib.crc32(name.encode()) & 1)
         for folder in ("/nail", "/etc/synapse", WORK + "/in", WORK + "/bin", "/run/synapse"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -105,11 +105,11 @@ class ConfigureSynapseWorker:
         return machine.run_program([WORK + "/links/configure_synapse"], env=env)
 
 
-# --- what the original wrote, and what of it is ours (difference 12) ---------------------------------------------
+# --- what upstream wrote, and what of it is ours (difference 12) ---------------------------------------------
 
 
 def expected(case, common):
-    """Our answer where the original's is right: its file with the directives that HAProxy 2.6 has."""
+    """Our answer where upstream's is right: its file with the directives that HAProxy 2.6 has."""
     haproxy = copy.deepcopy(common["haproxy"])
     for key, value in case.get("haproxy", {}).items():
         if key.startswith("+"):
@@ -204,7 +204,7 @@ def compare(wanted, outcome, calls, status=0):
     try:
         found = json.loads(outcome["text"])
     except ValueError:
-        return ["the file is no JSON: " + cut(outcome["text"], 120)]
+        return ["the file is not JSON: " + cut(outcome["text"], 120)]
     for section in ("global", "defaults"):
         found["haproxy"][section] = [without_folder(line) for line in found["haproxy"][section]]
         wanted["haproxy"][section] = [without_folder(line) for line in wanted["haproxy"][section]]

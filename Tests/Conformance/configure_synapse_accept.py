@@ -1,13 +1,13 @@
-"""Where our answer to a recorded case is not the original's: what is right, and why (numbers of docs/compatibility.md)."""
+"""Where our answer to a recorded case is not upstream's: what is right, and why (numbers of docs/compatibility.md)."""
 
 import copy
 
 ONLY, SERVICE_FILE = "service_three.main", "service_three/smartstack.yaml"
 BAD = (ONLY, SERVICE_FILE)
-LEFT_OUT = "11: a bad service is named and left out; the original dies and writes nothing"
-EMPTY = "13: the original writes {} for everything; this service is left out and named"
+LEFT_OUT = "11: a bad service is named and skipped; upstream dies and writes nothing"
+EMPTY = "13: upstream writes {} for everything; this service is skipped and named"
 HOST = "11: the host or an option is at fault: nothing is written, nothing restarted"
-NO_TARGET = "13: the target of proxied_through is not there: its five lines are left out, service and target named"
+NO_TARGET = "13: the target of proxied_through is not there: its five lines are skipped, service and target named"
 
 
 def named(outcome, names):
@@ -118,5 +118,5 @@ ACCEPT = {
     "proxied_through_and_is_proxy": (not_proxied("other.main"), NO_TARGET),
     "proxied_through_healthcheck_uri": (not_proxied("proxy.main"), NO_TARGET),
     "proxied_through_multi_advertise": (not_proxied("proxy.main"), NO_TARGET),
-    "mode_null": (as_http, "12: mode: null is http; the original writes None into the check's path"),
+    "mode_null": (as_http, "12: mode: null is http; upstream writes None into the check's path"),
 }

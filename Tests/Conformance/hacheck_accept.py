@@ -126,7 +126,7 @@ ACCEPT = {
     ),
     "http_nerve_ip_v6_bracket": decide(
         EITHER,
-        "brackets are no part of an address: refused, or tried and refused by the peer",
+        "brackets are not part of an address: refused, or tried and refused by the peer",
         alt(status=REFUSE_VALUE, body=ANY),
     ),
     "tcp_junk_host": decide(
@@ -157,13 +157,13 @@ ACCEPT = {
     "post_creation_bad": decide(ONLY, D15_TIME + ": 400, nothing written", alt(status=400, body=ANY, spool={})),
     "post_expiration_nan": decide(
         EITHER,
-        "recorded: a file that is no JSON; better: 400, or no expiry",
+        "recorded: a file that is not JSON; better: 400, or no expiry",
         alt(status=400, body=ANY, spool={}),
         alt(status=200, body="", spool={"svc.main:8080": mark("x")}),
     ),
     "post_expiration_inf": decide(
         EITHER,
-        "recorded: a file that is no JSON; better: 400, or no expiry",
+        "recorded: a file that is not JSON; better: 400, or no expiry",
         alt(status=400, body=ANY, spool={}),
         alt(status=200, body="", spool={"svc.main:8080": mark("x")}),
     ),
@@ -280,13 +280,13 @@ ACCEPT = {
     ),
     "hashowdowned_bad_port_file": decide(
         EITHER,
-        "no traceback: the mark listed by its name, or left out",
+        "no traceback: the mark listed by its name, or skipped",
         alt(exit_code=(0, 1), stdout="", stderr=ANY),
         alt(exit_code=0, stdout=re.compile("\\ADOWN\\t[^\\n]*svc\\.b[^\\n]*\\n\\Z"), stderr=ANY),
     ),
     "halist_no_server": decide(SAME, "exit 1 and a message; the text is not compared"),
-    "two processes": decide(EITHER, "-n is accepted; the original does not stop on SIGTERM", alt(on_sigterm=0)),
-    "num procs 0": decide(EITHER, "-n is accepted; the original does not stop on SIGTERM", alt(on_sigterm=0)),
+    "two processes": decide(EITHER, "-n is accepted; upstream does not stop on SIGTERM", alt(on_sigterm=0)),
+    "num procs 0": decide(EITHER, "-n is accepted; upstream does not stop on SIGTERM", alt(on_sigterm=0)),
     "empty config": decide(
         EITHER, "an empty file may mean the defaults", alt(started=True, listening={"3333": True}, on_sigterm=0)
     ),

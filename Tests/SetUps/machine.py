@@ -180,7 +180,7 @@ class Machine:
             connection.close()
 
     def answering(self, port, target="/", address="127.0.0.1", times=6):
-        """Which tasks answer a port, over several requests; a status in place of a name for what is no success."""
+        """Which tasks answer a port, over several requests; a status in place of a name for a failure."""
         answers = [self.ask(port, target, address) for _ in range(times)]
         return {task if status == 200 else status for status, task, _ in answers}
 

@@ -136,7 +136,7 @@ def plugins(trial, here):
         log = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     log.bind(("127.0.0.1", 1514))
     log.settimeout(0.2)
-    trial.holds("requests of service_three.logging are logged with who asks whom", lambda: logged(here, log))
+    trial.holds("requests of service_three.logging are logged with the names of client and service", lambda: logged(here, log))
     log.close()
 
 

@@ -62,12 +62,12 @@ def spool(service, port, **form):
         f"POST /spool/{service}/{port}/status HTTP/1.1", f"Host: {LOCAL}", "Connection: close",
         "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}", "", body]))
     if " 200 " not in answer[:20]:
-        raise Trouble(f"hacheck refused a mark: {answer[:200]}")
+        raise Trouble(f"hacheck refused a downtime: {answer[:200]}")
 
 
-def wrk(url, connections, seconds=3, anew=False):
-    """(requests/s, p50, p99) as wrk reports them; `anew` makes a connection for each request."""
-    headers = ["-H", "Connection: close"] if anew else []
+def wrk(url, connections, seconds=3, is_new=False):
+    """(requests/s, p50, p99) as wrk reports them; `is_new` makes a connection for each request."""
+    headers = ["-H", "Connection: close"] if is_new else []
     run = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *headers, url],
                          capture_output=True, text=True, check=True)
     if "Non-2xx" in run.stdout:

@@ -54,7 +54,7 @@ def bare_zookeeper(bench):
 
 
 def drains(bench, haproxy, service):
-    """POST /spool until the znode is gone for an independent watcher, and until HAProxy stops sending requests."""
+    """POST /spool until the znode is removed for an independent watcher, and until HAProxy stops sending requests."""
     session, path = haproxy.session(), f"/smartstack/global/{service}"
     gone, out, back = [], [], []
     observer = world.zookeeper_client()
@@ -76,9 +76,9 @@ def drains(bench, haproxy, service):
         spool(service, TARGET_PORT, status="up")
         back.append(wait_until(lambda: session.in_rotation(service)) - began)
     observer.stop()
-    bench.table.times("drain: POST /spool to znode gone, for a watcher", gone)
+    bench.table.times("drain: POST /spool to znode removed, for a watcher", gone)
     bench.table.times("drain: POST /spool to out of HAProxy", out)
-    bench.table.times("drain lifted: POST /spool to back in HAProxy", back)
+    bench.table.times("downtime ended: POST /spool to back in HAProxy", back)
 
 
 def additions(bench, haproxy, services, bare):

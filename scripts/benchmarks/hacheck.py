@@ -18,7 +18,7 @@ def connections_anew(bench, wrk, bare, url):
     """Cached answers of hacheck beside the bare server's, with a new connection for each request."""
     bench.table.row("a new connection for each request")
     for connections in (16, 64):
-        rounds = [(wrk(bare, connections, anew=True), wrk(url, connections, anew=True)) for _ in range(3)]
+        rounds = [(wrk(bare, connections, is_new=True), wrk(url, connections, is_new=True)) for _ in range(3)]
         middle = [sorted(results)[1] for results in zip(*rounds)]
         for what, (rate, p50, p99) in zip(("bare libevent server", "hacheck /http, cached"), middle):
             bench.table.row(f"{what}, {connections} connections", f"{rate:,.0f}", p50, p99,
@@ -31,7 +31,7 @@ def allow_descriptors():
 
 
 class HungServices:
-    """Ports that accept, in the kernel, and never answer; and for each an asker that asks again whenever it is told so."""
+    """Ports that accept, in the kernel, and never answer; and for each a client that sends a request on command."""
 
     def __init__(self, hacheck_port, count=HUNG):
         allow_descriptors()
@@ -101,16 +101,16 @@ def gauge(port, name):
 
 
 def stuck(bench, hacheck_port, target_port):
-    """How long a live check of a healthy service takes while a thousand hung ones are asked for."""
+    """How long a live check of a healthy service takes while a thousand hung ones are checked."""
     bench.table.heading("hacheck, live checks of one healthy service (Pragma: no-cache)")
     bench.table.row("", "p50", "p99", "max", "checks")
     bench.start_server(LOCAL, target_port)
     bench.start_nerve({}, "nerve-stuck")
-    bench.table.times("nothing else is asked for", live_checks(hacheck_port, target_port))
+    bench.table.times("no other checks", live_checks(hacheck_port, target_port))
     hung = HungServices(hacheck_port)
     wait_for("all hung checks are under way", lambda: gauge(hacheck_port, "hacheck_checks_in_flight") >= HUNG)
-    bench.table.times(f"{HUNG} hung services are asked for", live_checks(hacheck_port, target_port))
-    # Ten seconds after they began, a thousand checks end and begin anew within moments.
+    bench.table.times(f"{HUNG} hung services are checked", live_checks(hacheck_port, target_port))
+    # Ten seconds after they began, a thousand checks end and begin again within moments.
     answered = hung.answers
     seconds = []
     while hung.answers - answered < 2 * HUNG:
@@ -131,7 +131,7 @@ end
 
 
 def memory(bench, hacheck_port, target_port, count=1_000_000):
-    """What names that are asked for once leave behind."""
+    """The memory that names requested once cost."""
     bench.table.heading(f"hacheck, {count:,} services and paths, each asked for once")
     bench.start_server(LOCAL, target_port)
     nerve = bench.start_nerve({}, "nerve-memory", cache_time=600)

@@ -95,7 +95,7 @@ def load(bench, rate=20, pool=200, port=21500):
     steady = [bench.register(service, f"127.0.6.{1 + i}", "steady") for i in range(4)]
     wait_for("HAProxy serves it", lambda: len(haproxy.in_rotation(service)) == 4, while_alive=[synapse])
     reloads, cpu = haproxy.reloads(), synapse.cpu_seconds()
-    clients = [client(bench, port, anew) for anew in (False, True)]
+    clients = [client(bench, port, is_new) for is_new in (False, True)]
     begun, done = time.monotonic(), come_and_go(bench, service, steady, rate, pool)
     used = (synapse.cpu_seconds() - cpu) / (time.monotonic() - begun)
     failed = 0
@@ -103,7 +103,7 @@ def load(bench, rate=20, pool=200, port=21500):
         rate, p50, p99, lost = outcome(one)
         table.row(what, f"{rate:,.0f}", p50, p99, lost)
         failed += lost
-    table.row("servers that came and went, weights changed, of synapse's CPU", done[0], done[1], f"{100 * used:.1f} %")
+    table.row("servers added and removed, weights changed, of synapse's CPU", done[0], done[1], f"{100 * used:.1f} %")
     table.row("requests that failed, reloads of HAProxy", failed, haproxy.reloads() - reloads)
     bench.stop_all()
     bench.client.delete("/smartstack", recursive=True)
@@ -130,12 +130,12 @@ def come_and_go(bench, service, steady, rate, pool):
     return came, weights
 
 
-def client(bench, port, anew):
+def client(bench, port, is_new):
     """wrk for a little longer than the changes last; each connection pauses between its requests."""
     script = f"{bench.folder}/pause.lua"
     with open(script, "w") as file:
         file.write(f"function delay() return {WRK_PAUSE_MS} end\n")
-    headers = ["-H", "Connection: close"] if anew else []
+    headers = ["-H", "Connection: close"] if is_new else []
     return subprocess.Popen(
         ["wrk", "-t1", "-c8", f"-d{bench.seconds + 1}s", "--latency", "-s", script, *headers,
          f"http://{world.SYNAPSE_ADDRESS}:{port}/"], stdout=subprocess.PIPE, text=True)

@@ -7,7 +7,7 @@ _TEXT = re.compile(r'(?<!")"((?:[^"\\\n]|\\.)*)"(?!")')
 
 
 def _first_argument(code, text, start):
-    """The source of a call's first argument that is no log level; `start` is behind the opening parenthesis."""
+    """The source of a call's first argument other than a log level; `start` is behind the opening parenthesis."""
     depth, i = 0, start
     if level := re.compile(r"\s*[^,]*\.(?:debug|info|notice|warning|error|critical)\s*,").match(code, start):
         i = start = level.end()
@@ -77,7 +77,7 @@ def _figures(texts):
 
 # Sources that read configurations and hold words which look like keys, but are a report's.
 NO_READERS = ("Sources/NerveAgent/Agent/", "Sources/SynapseAgent/Agent/", "Sources/OperatorTools/Inspect/")
-# Words in the readers of configurations that are no keys of a file, by what they are.
+# Words in the readers of configurations that are not keys of a file, by their use.
 NO_KEYS = {
     "figures of a run": "duration_seconds last_run_timestamp_seconds left_out local_services success warnings",
     "arguments of the command line": "bind-address config-file n num-procs p spool-root v verbose configuration",

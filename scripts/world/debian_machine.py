@@ -88,7 +88,7 @@ def why_not(base):
 
 
 class DebianMachine:
-    """One machine; its network is that of whoever starts it."""
+    """One machine; it uses the network of its starter."""
 
     def __init__(self, base, folder, name, address):
         self.root, self.log, self.process = f"{folder}/{name}", f"{folder}/{name}.log", None

@@ -40,7 +40,7 @@ class HAProxy:
             try:
                 answer = exchange(self.master_socket, "show proc\n")
             except OSError:
-                return None  # the master is just executing itself anew
+                return None  # the master is just executing itself again
             found = re.search(r"^\d+\s+master\s+(\d+)", answer, re.M)
             return found and found.group(1)
         return int(wait_for("HAProxy's master says how often it reloaded", count, seconds=10))
@@ -63,7 +63,7 @@ class HAProxySession:
         self.path, self.connection = path, None
 
     def command(self, text):
-        """The reply, or '' when HAProxy closed the connection (a reload); the next call connects anew."""
+        """The reply, or '' when HAProxy closed the connection (a reload); the next call connects again."""
         try:
             if self.connection is None:
                 self.connection = socket.socket(socket.AF_UNIX)

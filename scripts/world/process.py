@@ -37,7 +37,7 @@ class Process:
             self.process.send_signal(number)
 
     def wait(self, seconds):
-        """The exit status, or None when it still runs after so many seconds."""
+        """The exit status, or None if it still runs after that time."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
