@@ -29,7 +29,8 @@ WIRE = {}
 
 
 def documents():
-    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+    below = (path for top in ("docs", "examples", "monitoring") for path in (ROOT / top).rglob("*.md"))
+    return sorted([*ROOT.glob("*.md"), *below])
 
 
 def in_documents():
@@ -54,6 +55,27 @@ def _found(name, content, offset, text):
         for found in re.finditer(pattern, content):
             line = line_of(text, offset) + content.count("\n", 0, found.start())
             yield f"{name}:{line}: \"{found[0]}\": write instead: {instead}"
+
+
+def parameter_problems(file):
+    """`- Parameter x` of a doc comment, where the function below it has no parameter x."""
+    lines = file.text.splitlines()
+    functions = {function.line: function for function in file.functions}
+    i = 0
+    while i < len(lines):
+        named = []
+        while i < len(lines) and (found := re.match(r"\s*///(.*)", lines[i])):
+            if item := re.match(r"\s*- (?:Parameter (\w+)|(\w+)):", found[1]):
+                named.append((i + 1, item[1] or item[2]))
+            i += 1
+        if named:
+            function = next((functions[n] for n in range(i + 1, i + 4) if n in functions), None)
+            for line, name in named:
+                if name in ("Returns", "Throws", "Note", "Important", "Complexity", "Parameters", "Warning", "Precondition"):
+                    continue
+                if function and not re.search(rf"\b{name}\s*(?:\w+\s*)?:", function.parameters):
+                    yield f"{file.name}:{line}: {function.name} has no parameter {name}"
+        i += 1
 
 
 def comment_problems(path, text):

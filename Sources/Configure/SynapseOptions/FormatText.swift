@@ -12,7 +12,7 @@ struct FormatText: Equatable, Sendable {
   init() {}
 
   /// - Parameters:
-  ///   - key: the option, for errors.
+  ///   - node: the option's value.
   ///   - names: what places may be called.
   /// - Throws: for a brace without its partner and for a place that is not among `names`.
   init(_ node: YAMLNode, names: Set<String>) throws(ConfigError) {
