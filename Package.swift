@@ -47,7 +47,6 @@ let package = Package(
     room("SmartStack", [logging]),
 
     room("ZooKeeper", ["CZooKeeper", "Reactor", "SmartStack", logging]),
-    room("Topology", ["Reactor", "SmartStack", "YAMLConfig"]),
     room("Registry", ["ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     room("HAProxyConfigGen", ["SmartStack"]),
     room("HAProxyRuntime", ["HAProxyConfigGen", "Reactor", "SmartStack", logging]),
@@ -57,22 +56,22 @@ let package = Package(
 
     room(
       "NerveAgent",
-      ["AgentKit", "Hacheck", "Registry", "ZooKeeper", "Topology", "Reactor", "SmartStack", "YAMLConfig", logging]),
+      ["AgentKit", "Hacheck", "Registry", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     room(
       "SynapseAgent",
       [
-        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "Registry", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "Registry", "ZooKeeper", "Reactor", "SmartStack",
         "YAMLConfig", logging,
       ]),
 
     room(
       "Configure",
-      ["NerveAgent", "SynapseAgent", "AgentKit", "Topology", "Reactor", "SmartStack", "YAMLConfig"]),
+      ["NerveAgent", "SynapseAgent", "AgentKit", "Reactor", "SmartStack", "YAMLConfig"]),
 
     room(
       "OperatorTools",
       [
-        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "Topology", "ZooKeeper",
+        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "ZooKeeper",
         "Reactor",
         "SmartStack", "YAMLConfig", logging,
       ]),
@@ -97,7 +96,6 @@ let package = Package(
     tests("Reactor", []),
     tests("YAMLConfig", []),
     tests("SmartStack", [logging]),
-    tests("Topology", ["SmartStack", "YAMLConfig"]),
     tests("ZooKeeper", ["Reactor", "SmartStack", logging]),
     tests("Registry", ["ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests("HAProxyConfigGen", ["SmartStack"]),
@@ -106,22 +104,22 @@ let package = Package(
     tests(
       "Configure",
       [
-        "NerveAgent", "SynapseAgent", "HAProxyConfigGen", "AgentKit", "Topology", "Reactor", "SmartStack", "YAMLConfig",
+        "NerveAgent", "SynapseAgent", "HAProxyConfigGen", "AgentKit", "Reactor", "SmartStack", "YAMLConfig",
       ]),
     tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "NerveAgent",
-      ["AgentKit", "Hacheck", "Registry", "Topology", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
+      ["AgentKit", "Hacheck", "Registry", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "SynapseAgent",
       [
-        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "Registry", "ZooKeeper", "Topology", "Reactor", "SmartStack",
+        "AgentKit", "HAProxyConfigGen", "HAProxyRuntime", "Registry", "ZooKeeper", "Reactor", "SmartStack",
         "YAMLConfig", logging,
       ]),
     tests(
       "OperatorTools",
       [
-        "SynapseAgent", "NerveAgent", "AgentKit", "Hacheck", "Topology", "ZooKeeper", "Reactor", "SmartStack",
+        "Configure", "SynapseAgent", "NerveAgent", "AgentKit", "Hacheck", "ZooKeeper", "Reactor", "SmartStack",
         "YAMLConfig", logging,
       ]),
   ]

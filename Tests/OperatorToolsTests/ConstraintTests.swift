@@ -1,7 +1,7 @@
+import Configure
 import SmartStack
 import TestSupport
 import Testing
-import Topology
 
 @testable import OperatorTools
 

@@ -1,9 +1,9 @@
+import Configure
 import Reactor
 import SmartStack
 import SynapseAgent
 import TestSupport
 import Testing
-import Topology
 
 @testable import OperatorTools
 

@@ -1,9 +1,9 @@
+import Configure
 import Glibc
 import Reactor
 import SmartStack
 import TestSupport
 import Testing
-import Topology
 import YAMLConfig
 
 @testable import OperatorTools

@@ -1,7 +1,6 @@
 internal import NerveAgent
 internal import Reactor
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// What one run makes of everything it read: the file to be written, and what is wrong.

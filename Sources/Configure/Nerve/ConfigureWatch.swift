@@ -1,5 +1,4 @@
 public import Reactor
-internal import Topology
 
 /// configure_nerve that stays: it acts when a file it read changes, when the Mesos agent has other tasks, when a
 /// program prints another list.

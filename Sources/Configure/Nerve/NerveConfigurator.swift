@@ -1,7 +1,6 @@
 internal import Glibc
 public import Reactor
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// configure_nerve: makes `nerve.conf.json` of what runs on this host, and makes nerve take it.

@@ -1,5 +1,4 @@
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// Makes the entries of `nerve.conf.json` for one service: one per ZooKeeper ensemble it is registered in, and one

@@ -1,5 +1,4 @@
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// Labels that operators give to single services: YAML maps in files called `<service><port>…`.

@@ -1,5 +1,4 @@
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// Makes services of the tasks that Mesos runs here, with what soa-configs say of them.

@@ -1,5 +1,4 @@
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// What PaaSTA's own configuration says of this host: the JSON files of `/etc/paasta`, merged in the order of names.

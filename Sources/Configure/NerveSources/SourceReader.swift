@@ -1,6 +1,5 @@
 internal import Reactor
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// What a source answered, before the services' own files are read.

@@ -1,5 +1,4 @@
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// The services that this host always has: one file each, called like the service, `{"namespaces": ["main"]}`, JSON.

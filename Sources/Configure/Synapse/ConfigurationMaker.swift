@@ -1,7 +1,6 @@
 internal import Glibc
 internal import Reactor
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// Reads all that configure_synapse reads and makes the synapse.conf.json of this host.

@@ -1,5 +1,4 @@
 internal import Reactor
-internal import Topology
 internal import YAMLConfig
 
 /// What a run knows from the one before: what services' files say, and what was made of it. Only what changed since is

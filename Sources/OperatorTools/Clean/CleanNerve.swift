@@ -1,8 +1,8 @@
+internal import Configure
 internal import Glibc
 internal import Logging
 internal import Reactor
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 internal import ZooKeeper
 

@@ -1,4 +1,4 @@
-internal import Topology
+internal import Configure
 internal import YAMLConfig
 
 extension ServiceDirectory {

@@ -1,5 +1,5 @@
+internal import Configure
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// The types of location that matter to a service's namespace, and the host's place among them.

@@ -1,7 +1,7 @@
+internal import Configure
 internal import Reactor
 internal import SmartStack
 internal import SynapseAgent
-internal import Topology
 internal import YAMLConfig
 
 /// Everything that is registered for services, whatever their place.

@@ -1,7 +1,7 @@
 internal import AgentKit
+internal import Configure
 internal import Reactor
 internal import SmartStack
-internal import Topology
 
 /// Asks the registry and the HAProxys, each once for all services.
 @LoopActor struct ReplicationRun {

@@ -1,8 +1,8 @@
 internal import AgentKit
+internal import Configure
 internal import Glibc
 public import Reactor
 internal import SmartStack
-internal import Topology
 
 /// `smartstack-status`: what PaaSTA reports of services' replication, without PaaSTA.
 @LoopActor public enum SmartstackStatus {

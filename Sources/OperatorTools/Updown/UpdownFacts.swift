@@ -1,5 +1,5 @@
+internal import Configure
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// What a service's configuration says about bringing it up and down.

@@ -1,10 +1,10 @@
 internal import AgentKit
+internal import Configure
 internal import Glibc
 internal import Hacheck
 internal import NerveAgent
 internal import Reactor
 internal import SmartStack
-internal import Topology
 internal import YAMLConfig
 
 /// `updown_service` on this host: its spool, its HAProxy, its services' configurations.

@@ -3,7 +3,6 @@ import Reactor
 import SmartStack
 import TestSupport
 import Testing
-import Topology
 
 @testable import Configure
 @testable import NerveAgent

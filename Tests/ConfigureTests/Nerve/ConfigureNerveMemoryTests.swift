@@ -3,7 +3,6 @@ import Glibc
 import Reactor
 import TestSupport
 import Testing
-import Topology
 
 @testable import Configure
 

@@ -2,7 +2,6 @@ import Reactor
 import SmartStack
 import TestSupport
 import Testing
-import Topology
 import YAMLConfig
 
 @testable import Configure

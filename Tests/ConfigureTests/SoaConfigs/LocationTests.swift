@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import YAMLConfig
 
-@testable import Topology
+@testable import Configure
 
 @Suite struct LocationTests {
   /// Writes the files of the recorded cases: `/nail/etc` is the directory itself.

@@ -1,4 +1,3 @@
-internal import Topology
 internal import YAMLConfig
 
 /// Where this host is, as services ask for it.

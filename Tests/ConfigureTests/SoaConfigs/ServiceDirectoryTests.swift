@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import YAMLConfig
 
-@testable import Topology
+@testable import Configure
 
 @Suite struct ServiceDirectoryTests {
   private static func directory(_ files: [String: String]) throws -> (TemporaryDirectory, ServiceDirectory) {
