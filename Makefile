@@ -63,6 +63,7 @@ build: dependencies
 check: dependencies
 	@failed=0
 	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES) || failed=1
+	(cd scripts && /usr/bin/python3 -B -m unittest --quiet checks.test_checks) || failed=1
 	scripts/check-layers || failed=1
 	scripts/check-style || failed=1
 	scripts/check-docs || failed=1
