@@ -22,7 +22,8 @@ def file_of(text, name="A.swift", folder="Sources/Room"):
 class SourceTests(unittest.TestCase):
     def test_comments_and_strings_are_blanked(self):
         code = swift_source.code_of('let a = "x \\(f("y")) z" // c\nlet b = #"\\("#\n/* /* d */ e */ let c = """\n q\n """')
-        self.assertEqual([line.rstrip() for line in code.split("\n")], ["let a =", "let b =", "                let c =", "", ""])
+        self.assertEqual([line.rstrip() for line in code.split("\n")], ["let a =", "let b =", "                let c =", "",
+                                                                          ""])
 
     def test_strings_are_found_without_interpolations(self):
         found = [text for _, text in swift_source.strings_of('f("a \\(g("b")) c") // "d"')]
@@ -36,7 +37,8 @@ class ModelTests(unittest.TestCase):
 
     def test_stored_properties_are_those_of_instances(self):
         file = file_of("final class A {\n  var a = 1, b: Int { 2 }\n  let c: Int\n  static let d = 1\n  lazy var e = { 1 }()\n"
-                       "  var f: Int { 1 }\n  var g: Int {\n    didSet { h() }\n  }\n  func h() { let i = 1 }\n  let (j, k) = (1, 2)\n}\n")
+                       "  var f: Int { 1 }\n  var g: Int {\n    didSet { h() }\n  }\n  func h() { let i = 1 }\n"
+                       "  let (j, k) = (1, 2)\n}\n")
         self.assertEqual(len(list(file.properties(file.types[0]))), 6)
 
     def test_unlabelled_parameters_are_counted_but_for_callbacks_of_c(self):
