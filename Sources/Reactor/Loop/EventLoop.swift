@@ -4,7 +4,7 @@ internal import Glibc
 /// One thread, one libevent base, and a Swift executor on both.
 ///
 /// All agent state is isolated to ``LoopActor``, whose executor this is; libevent callbacks and Swift
-/// jobs therefore never run at the same time, and nothing above this room needs a lock.
+/// jobs therefore never run at the same time, and agent state needs no lock.
 ///
 /// There is one loop per process (``shared``). Its thread starts with the first use and never ends.
 ///

@@ -3,7 +3,8 @@ internal import Glibc
 /// A value that several threads may touch, each under a lock.
 ///
 /// Built on a pthread mutex because `Synchronization.Mutex` (a bare futex) makes ThreadSanitizer report
-/// races that are none. Above this room nothing needs it: agent state lives on ``LoopActor``.
+/// races that do not exist. Above this room only the mailbox of a C library's threads and the log's writer need it, because
+/// agent state lives on ``LoopActor``.
 ///
 /// `@unchecked Sendable`: `value` is only reached inside ``withLock(_:)``, which holds the mutex.
 public final class Locked<Value>: @unchecked Sendable {
