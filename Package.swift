@@ -71,9 +71,8 @@ let package = Package(
     room(
       "OperatorTools",
       [
-        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "ZooKeeper",
-        "Reactor",
-        "SmartStack", "YAMLConfig", logging,
+        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "HAProxyRuntime",
+        "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging,
       ]),
 
     .executableTarget(
@@ -119,8 +118,8 @@ let package = Package(
     tests(
       "OperatorTools",
       [
-        "Configure", "SynapseAgent", "NerveAgent", "AgentKit", "Hacheck", "ZooKeeper", "Reactor", "SmartStack",
-        "YAMLConfig", logging,
+        "Configure", "SynapseAgent", "NerveAgent", "AgentKit", "HAProxyRuntime", "Hacheck", "ZooKeeper", "Reactor",
+        "SmartStack", "YAMLConfig", logging,
       ]),
   ]
 )

@@ -1,4 +1,5 @@
 import Glibc
+import HAProxyConfigGen
 import TestSupport
 import Testing
 
@@ -32,11 +33,9 @@ import Testing
     #expect(reader.count == 1)
   }
 
-  @Test("show info") func info() throws {
-    let info = try ProxyInfo(
-      parsing: "Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nPid: 26484\nUptime_sec: 2\nStart_time_sec: 1795228528\n\n")
-    #expect(info == ProxyInfo(version: "2.6.12-1+deb12u4", pid: 26484, startTime: 1_795_228_528, uptimeSeconds: 2))
-    #expect(info.versionNumbers == [2, 6, 12])
+  @Test("show info tells version and process") func readsVersionAndProcess() throws {
+    let info = try ProxyInfo(parsing: "Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nPid: 26484\nUptime_sec: 2\n\n")
+    #expect(info.version == "2.6.12-1+deb12u4" && info.pid == 26484)
     #expect(
       throws: HAProxyRuntimeError.malformed(
         command: "show info", reason: "no line `Version:` or no line `Pid:`")
@@ -55,32 +54,33 @@ import Testing
 
     """
 
-  @Test("show servers state") func servers() throws {
-    let servers = try ServerStates.parse(ReplyTests.states)
+  @Test("show servers state tells the servers of every backend that has some") func readsServers() throws {
+    let backends = try RunningProxy.backends(in: ReplyTests.states)
     #expect(
-      servers == [
-        ServerState(
-          backend: "a.main", name: "x_127.0.0.1:9001", id: 7, address: "127.0.0.1", port: 9001,
-          administration: .forcedMaintenance, operation: 0, weight: 5, initialWeight: 1, checkState: 14),
-        ServerState(
-          backend: "a.main", name: "y_127.0.0.1:9002", id: 2, hasForcedID: false, address: "127.0.0.1", port: 9002,
-          administration: [.forcedMaintenance, .configuredMaintenance], operation: 0, checkState: 14),
-        ServerState(
-          backend: "b", name: "q", id: 1, hasForcedID: false, address: "", port: 99,
-          administration: .forcedMaintenance, operation: 0),
+      backends == [
+        "a.main": RunningBackend(servers: [
+          "x_127.0.0.1:9001": RunningServer(
+            id: 7, address: "127.0.0.1", port: 9001, weight: 5, adminState: .forcedMaintenance,
+            checkState: CheckState(rawValue: 14)),
+          "y_127.0.0.1:9002": RunningServer(
+            id: 2, address: "127.0.0.1", port: 9002, adminState: [.forcedMaintenance, .configuredMaintenance],
+            checkState: CheckState(rawValue: 14)),
+        ]),
+        "b": RunningBackend(servers: [
+          "q": RunningServer(id: 1, address: nil, port: 99, adminState: .forcedMaintenance)
+        ]),
       ])
-    #expect(servers[1].administration.isMaintenance)
-    #expect(!servers[1].administration.isDrain)
-    #expect(try ServerStates.parse("1\n\n").isEmpty)
+    #expect(try RunningProxy.backends(in: "1\n\n").isEmpty)
     #expect(
       throws: HAProxyRuntimeError.malformed(
         command: "show servers state", reason: "no column srv_port")
     ) {
-      try ServerStates.parse("1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n")
+      try RunningProxy.backends(
+        in: "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n")
     }
   }
 
-  @Test("show stat, with quoted fields") func sections() throws {
+  @Test("show stat tells the backends without servers, also behind quoted fields") func readsBackends() throws {
     let text = """
       # pxname,svname,status,last_chk,mode,algo,cookie,
       web,FRONTEND,OPEN,,http,,,
@@ -90,18 +90,17 @@ import Testing
       tcp.main,BACKEND,UP,,tcp,leastconn,,
 
       """
-    var expected = ProxySections()
-    expected.frontends = ["web"]
-    expected.backends = [
-      "web": .init(mode: "http", algorithm: "roundrobin", cookie: "SRV"),
-      "tcp.main": .init(mode: "tcp", algorithm: "leastconn"),
-    ]
-    #expect(try ProxySections(parsing: text) == expected)
-    #expect(throws: HAProxyRuntimeError.self) { try ProxySections(parsing: "nothing of the kind\n") }
+    let info = try ProxyInfo(parsing: "Version: 2.6.12\nPid: 1\n")
+    let proxy = try RunningProxy(info: info, sections: text, servers: "1\n")
+    #expect(proxy.version == HAProxyVersion(2, 6, 12))
+    #expect(proxy.backends == ["web": RunningBackend(), "tcp.main": RunningBackend()])
+    #expect(throws: HAProxyRuntimeError.self) {
+      try RunningProxy(info: info, sections: "nothing of the kind\n", servers: "1\n")
+    }
   }
 
-  private static let seed = getenv("SMARTSTACK_FUZZ_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
-  private static let rounds = getenv("SMARTSTACK_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 10_000
+  static let seed = getenv("SMARTSTACK_FUZZ_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
+  static let rounds = getenv("SMARTSTACK_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 10_000
 
   @Test("fuzz: whatever is sent, a parser ends with a value or an error") func fuzz() {
     var random = SeededGenerator(seed: ReplyTests.seed)
@@ -117,8 +116,10 @@ import Testing
         }
       }
       let text = String(decoding: bytes, as: UTF8.self)
-      _ = try? ServerStates.parse(text)
-      _ = try? ProxySections(parsing: text)
+      if let info = try? ProxyInfo(parsing: "Version: 2.6\nPid: 1\n") {
+        _ = try? RunningProxy(info: info, sections: text, servers: text)
+      }
+      _ = try? RunningProxy.backends(in: text)
       _ = try? ProxyInfo(parsing: text)
       var reader = ReplyReader(count: 3)
       try? reader.append(bytes) { "x" }

@@ -1,4 +1,5 @@
 import Configure
+import HAProxyRuntime
 import Reactor
 import SmartStack
 import SynapseAgent

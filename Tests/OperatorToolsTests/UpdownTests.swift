@@ -1,5 +1,6 @@
 import Configure
 import Glibc
+import HAProxyRuntime
 import Reactor
 import SmartStack
 import TestSupport

@@ -54,29 +54,6 @@ import ZooKeeper
     }
   }
 
-  @Test("ages are those of the successors") func ages() {
-    func process(_ pid: Int32, _ start: Int) -> ProcessRecord {
-      ProcessRecord(pid: pid, parent: 1, name: "haproxy", startTicks: start)
-    }
-    let ticks = Int(ProcessRecord.ticksPerSecond)
-    let found = OldWorkers.aged(
-      [process(2, 10 * ticks), process(3, 40 * ticks)], current: process(4, 50 * ticks), now: 60 * ticks)
-    #expect(found.map(\.process.pid) == [3, 2])
-    #expect(found.map(\.age) == [.seconds(10), .seconds(20)])
-  }
-
-  private nonisolated static let verdicts: [(limits: WorkerLimits, verdicts: String)] = [
-    (WorkerLimits(count: nil, age: nil), "...."), (WorkerLimits(count: 2, age: nil), "..cc"),
-    (WorkerLimits(count: 0, age: nil), "cccc"), (WorkerLimits(count: nil, age: .seconds(30)), "..aa"),
-    (WorkerLimits(count: 1, age: .seconds(31)), ".cca"),
-  ]
-
-  @Test("limits", arguments: verdicts) func limits(_ limits: WorkerLimits, _ verdicts: String) {
-    // The n-th was replaced so many seconds ago.
-    let seen = [10, 20, 30, 40].enumerated().map { limits.verdict(index: $0.offset, age: .seconds($0.element)) }
-    #expect(seen.map { $0.map { String($0.rawValue.prefix(1)) } ?? "." }.joined() == verdicts)
-  }
-
   // MARK: Steps
 
   private func start(_ world: World, _ byMaster: Bool, _ limits: [String]) async throws {

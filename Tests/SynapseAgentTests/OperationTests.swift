@@ -21,7 +21,7 @@ import Testing
       let client = HAProxyRuntimeClient(socket: world.proxy.socketPath)
       let socket = try #require(world.synapse?.haproxy?.sockets.first)
       for round in 1...5 {
-        try await eventually("round \(round): an audit has agreed") { socket.audited?.epoch == socket.epoch }
+        try await eventually("round \(round): an audit has agreed") { socket.lastAgreement?.epoch == socket.epoch }
         // Whatever else looks at HAProxy meanwhile may put it right first, without counting: then once more.
         try await eventually("round \(round): it is put right and counted") {
           if drifts.value >= Double(round) { return true }

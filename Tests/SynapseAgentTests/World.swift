@@ -1,4 +1,5 @@
-internal import HAProxyRuntime
+internal import HAProxyConfigGen
+import HAProxyRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -154,10 +155,10 @@ internal import ZooKeeper
   }
 
   /// The servers of the service that HAProxy has in use, by name.
-  func serving() async -> [String: ServerState] {
+  func serving() async -> [String: RunningServer] {
     guard let seen = try? await HAProxyRuntimeClient(socket: proxy.socketPath).observe() else { return [:] }
-    let servers = seen.servers.filter { $0.backend == "web" && !$0.administration.isMaintenance }
-    return Dictionary(servers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let maintenance: AdminState = [.forcedMaintenance, .inheritedMaintenance, .unresolved]
+    return (seen.running.backends["web"]?.servers ?? [:]).filter { $0.value.adminState.isDisjoint(with: maintenance) }
   }
 
   /// The names of the tasks behind ``serving()``.

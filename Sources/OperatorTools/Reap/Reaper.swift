@@ -1,6 +1,6 @@
 internal import Glibc
+internal import HAProxyRuntime
 internal import Reactor
-internal import SynapseAgent
 
 /// What `haproxy_synapse_reaper` is told on its command line.
 public struct ReaperOptions: Sendable {
@@ -102,7 +102,7 @@ public struct Reaper {
     var (ended, isGood) = (0, true)
     for (index, process) in old.enumerated() {
       let age = try Int(age(of: process))
-      guard limits.verdict(index: index, age: .seconds(age)) != nil else { continue }
+      guard limits.excess(index: index, age: .seconds(age)) != nil else { continue }
       say("INFO Reaping process \(process.pid) with age \(age)s and index \(index)")
       let code = process.signal(SIGKILL)
       if code == 0 {

@@ -1,3 +1,4 @@
+internal import HAProxyRuntime
 internal import SmartStack
 
 /// How a service's namespace is at each location of its discover level.

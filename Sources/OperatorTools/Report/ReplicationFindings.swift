@@ -1,3 +1,4 @@
+internal import HAProxyRuntime
 internal import SmartStack
 
 /// What was found out about one service, and what is to be made of it.

@@ -1,3 +1,4 @@
+internal import HAProxyRuntime
 public import Reactor
 internal import SmartStack
 

@@ -1,5 +1,6 @@
 internal import AgentKit
 internal import Configure
+internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 

@@ -1,6 +1,7 @@
 internal import AgentKit
 internal import Configure
 internal import Glibc
+internal import HAProxyRuntime
 internal import Hacheck
 internal import NerveAgent
 internal import Reactor

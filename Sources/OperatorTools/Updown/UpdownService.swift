@@ -1,4 +1,5 @@
 internal import Glibc
+internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 

@@ -1,4 +1,5 @@
 internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import YAMLConfig
 
 /// Decodes `haproxy` sections: the top level's and a service's.

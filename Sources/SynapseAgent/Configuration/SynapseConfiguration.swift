@@ -1,4 +1,5 @@
 public import HAProxyConfigGen
+public import HAProxyRuntime
 public import YAMLConfig
 
 /// All of `synapse.conf.json`, decoded; what was wrong with single services stands beside the good ones.

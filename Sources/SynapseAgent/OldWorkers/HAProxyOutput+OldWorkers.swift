@@ -47,19 +47,19 @@ extension HAProxyOutput {
       listed = Set(processes.old.compactMap(Int32.init(exactly:)))
     }
     let names = listed
-    guard let found = try? await BlockingWork.run({ OldWorkers.find(current: current, listed: names) }) else { return }
+    guard let found = try? await BlockingWork.run({ OldWorker.find(current: current, listed: names) }) else { return }
     workers.seen = pids
     workers.count = found.count
     workers.told.formIntersection(found.map(\.process))
     instruments.oldWorkers.value = Double(found.count)
     for (index, worker) in found.enumerated() {
-      guard let excess = configuration.workerLimits.verdict(index: index, age: worker.age) else { continue }
+      guard let excess = configuration.workerLimits.excess(index: index, age: worker.age) else { continue }
       end(worker, excess)
     }
   }
 
   /// SIGTERM ends HAProxy at once; one that hangs does not hear it.
-  private func end(_ worker: OldWorkers.Worker, _ excess: WorkerLimits.Excess) {
+  private func end(_ worker: OldWorker, _ excess: WorkerLimits.Excess) {
     let isNew = workers.told.insert(worker.process).inserted
     let code = worker.process.signal(isNew ? SIGTERM : SIGKILL)
     if code != 0 {

@@ -1,4 +1,5 @@
 internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -73,10 +74,10 @@ extension HAProxyOutput {
     let loaded = loadedFromFile()
     await saveServerState()
     let reloader = ProxyReloader(method: method, timeout: configuration.reloadTimeout, clock: clock)
-    if let failure = await reloader.run(sockets, unless: { isStopped }) { return failure }
+    if let failure = await reloader.reload(sockets, unless: { isStopped }) { return failure }
     for socket in sockets {
-      socket.take(loaded: loaded)
-      socket.forget()
+      socket.setLoaded(loaded)
+      socket.observeAgain()
     }
     act()
     return nil

@@ -1,4 +1,5 @@
 internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
@@ -98,7 +99,7 @@ internal import YAMLConfig
       ProxySocket(path: path, logger: context.logger, metrics: context.metrics) { [weak self] in self?.loadedFromFile()
       }
     }
-    for socket in sockets { socket.take(loaded: isReloadPending ? nil : loadedFromFile()) }
+    for socket in sockets { socket.setLoaded(isReloadPending ? nil : loadedFromFile()) }
     isFileUnloaded = isReloadPending
   }
 
@@ -253,8 +254,8 @@ internal import YAMLConfig
     changedServices = []
     var reasons: [String] = []
     for socket in sockets {
-      var outcome = await socket.act(on: wanted, changed: changed)
-      if outcome == .restarted { outcome = await socket.act(on: wanted, changed: nil) }
+      var outcome = await socket.apply(wanted, changed: changed)
+      if outcome == .restarted { outcome = await socket.apply(wanted, changed: nil) }
       reasons += note(outcome, of: socket)
     }
     instruments.acted(at: clock.now)
@@ -288,9 +289,9 @@ internal import YAMLConfig
       for socket in sockets {
         let wasUnreachable = unreachable.contains(socket.path)
         do {
-          if try await socket.probe() || wasUnreachable { await processChanged() }
+          if try await socket.checkProcess() || wasUnreachable { await processChanged() }
         } catch {
-          socket.forget()
+          socket.observeAgain()
           if wasUnreachable { lookAgainSoon() }
           if !wasUnreachable || failedLooks == HAProxyOutput.looksBeforeReload + 1 { act() }
         }
@@ -314,8 +315,7 @@ internal import YAMLConfig
     Task { @LoopActor in
       for socket in sockets {
         guard let result = try? await socket.audit(), result == .differs || result == .unsettled else { continue }
-        socket.isDriftSuspected = result == .differs
-        socket.forget()
+        socket.observeAgain(isDriftSuspected: result == .differs)
         act()
       }
       isAuditing = false

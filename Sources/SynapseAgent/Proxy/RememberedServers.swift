@@ -1,4 +1,5 @@
 internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 internal import YAMLConfig

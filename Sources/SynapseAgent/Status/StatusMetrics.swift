@@ -1,4 +1,5 @@
 internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import SmartStack
 
 /// What an alert asks of the agent as a whole.
@@ -26,6 +27,6 @@ extension HAProxyOutput {
   /// Whether nothing is left to be done.
   var isCurrent: Bool {
     reloadReasons.isEmpty && (!configuration.writesFile || fileRevision == revision)
-      && sockets.allSatisfy(\.isInAgreement)
+      && sockets.allSatisfy(\.isInSync)
   }
 }

@@ -1,4 +1,5 @@
 internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 
@@ -67,7 +68,7 @@ extension HAProxyOutput {
       sockets.map { socket in
         [
           "path": .string(socket.path), "pid": socket.pid.map { .int($0) } ?? .null,
-          "version": socket.version.map { .string($0) } ?? .null, "is_in_agreement": .bool(socket.isInAgreement),
+          "version": socket.version.map { .string($0) } ?? .null, "is_in_agreement": .bool(socket.isInSync),
           "added_servers": .int(socket.addedServers), "drifts": .int(socket.drifts),
         ]
       })

@@ -27,32 +27,30 @@ public struct StatsPage: Hashable, Sendable {
   /// Reads a page.
   /// - Returns: nil when the text is something else.
   public init?(_ bytes: [UInt8]) {
-    var rows = CommaSeparated(bytes)
-    guard let head = rows.next() else { return nil }
-    let names = head.enumerated().map { ($1.hasPrefix("# ") ? String($1.dropFirst(2)) : $1, $0) }
-    let columns = Dictionary(names, uniquingKeysWith: { first, _ in first })
-    guard let proxy = columns["pxname"], let name = columns["svname"], let status = columns["status"] else {
-      return nil
-    }
-    while let row = rows.next() {
-      guard row.count > max(proxy, name, status) else { continue }
-      proxies.insert(row[proxy])
-      if row[name] == "FRONTEND" || row[name] == "BACKEND" { continue }
-      let field = { (column: String) in columns[column].flatMap { $0 < row.count ? row[$0] : nil } ?? "" }
-      servers.append(
+    var page: (servers: [Server], proxies: Set<String>) = ([], [])
+    let text = String(decoding: bytes, as: UTF8.self)
+    let missing = ReplyTable.walk(text, as: .csv, required: ["pxname", "svname", "status"]) { row in
+      guard let proxy = row.text("pxname"), let name = row.text("svname"), let status = row.text("status") else {
+        return
+      }
+      page.proxies.insert(proxy)
+      if name == "FRONTEND" || name == "BACKEND" { return }
+      page.servers.append(
         Server(
-          proxy: row[proxy], name: row[name], status: row[status],
-          lastCheck: StatsPage.check(field("check_status"), field("check_code"), field("check_duration")),
-          lastChange: Int(field("lastchg"))))
+          proxy: proxy, name: name, status: status, lastCheck: StatsPage.lastCheck(row),
+          lastChange: row.text("lastchg").flatMap { Int($0) }))
     }
+    guard missing.isEmpty else { return nil }
+    (servers, proxies) = page
   }
 
   /// The servers of one proxy.
   public func servers(of proxy: String) -> [Server] { servers.filter { $0.proxy == proxy } }
 
-  private static func check(_ status: String, _ code: String, _ milliseconds: String) -> String {
-    if status.isEmpty { return "" }
-    return "\(status)/\(code)" + (milliseconds.isEmpty ? "" : " in \(milliseconds)ms")
+  private static func lastCheck(_ row: ReplyTable.Row) -> String {
+    guard let status = row.text("check_status"), !status.isEmpty else { return "" }
+    let milliseconds = row.text("check_duration") ?? ""
+    return "\(status)/\(row.text("check_code") ?? "")" + (milliseconds.isEmpty ? "" : " in \(milliseconds)ms")
   }
 }
 
@@ -90,36 +88,5 @@ public struct ServerPlace: Hashable, Sendable {
     var host = text[..<colon]
     if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
     return host.isEmpty ? nil : (String(host), port)
-  }
-}
-
-/// The records of comma-separated values; fields in double quotes may hold commas, line ends and doubled quotes.
-private struct CommaSeparated {
-  private var rest: ArraySlice<UInt8>
-
-  init(_ bytes: [UInt8]) { rest = bytes[...] }
-
-  /// The fields of the next line that is not empty.
-  mutating func next() -> [String]? {
-    while let first = rest.first, first == UInt8(ascii: "\n") || first == UInt8(ascii: "\r") { rest.removeFirst() }
-    if rest.isEmpty { return nil }
-    var fields: [String] = []
-    var field: [UInt8] = []
-    var isQuoted = false
-    while let byte = rest.popFirst() {
-      switch byte {
-      case UInt8(ascii: "\""):
-        // Within quotes a doubled one stands for itself.
-        if isQuoted, rest.first == byte { field.append(rest.removeFirst()) } else { isQuoted.toggle() }
-      case UInt8(ascii: ",") where !isQuoted:
-        fields.append(String(decoding: field, as: UTF8.self))
-        field = []
-      case UInt8(ascii: "\n") where !isQuoted:
-        return fields + [String(decoding: field, as: UTF8.self)]
-      case UInt8(ascii: "\r") where !isQuoted: break
-      default: field.append(byte)
-      }
-    }
-    return fields + [String(decoding: field, as: UTF8.self)]
   }
 }

@@ -1,21 +1,19 @@
-internal import Reactor
+public import Reactor
 
-/// The processes of a HAProxy that a reload has replaced and that still have connections.
-enum OldWorkers {
-  /// One of them.
-  struct Worker: Hashable, Sendable {
-    var process: ProcessRecord
-    /// Since its successor began: no note has to outlive this agent for that.
-    var age: Duration
-  }
+/// A process of a HAProxy that a reload has replaced and that still has connections.
+public struct OldWorker: Hashable, Sendable {
+  /// The process.
+  public let process: ProcessRecord
+  /// Time since its successor began: no note has to outlive the agent for that.
+  public let age: Duration
 
-  /// Looks for them, youngest first. Takes a while with many processes on the machine: not on the loop.
+  /// Finds all of them, youngest first. With many processes on the machine it takes a while: not on the loop.
   /// - Parameters:
-  ///   - current: those that answer at the sockets.
-  ///   - listed: those that the master calls old; nil: there is no master to ask.
-  static func find(current: Set<Int32>, listed: Set<Int32>?) -> [Worker] {
+  ///   - current: the processes that answer at the sockets.
+  ///   - listed: the processes that the master calls old; nil: there is no master to ask.
+  public static func find(current: Set<Int32>, listed: Set<Int32>?) -> [OldWorker] {
     let serving = current.compactMap(ProcessRecord.read)
-    // A pid of another namespace, perhaps: whatever is found would be somebody else's.
+    // A pid of another namespace, perhaps: whatever is found would belong to another HAProxy.
     guard let first = serving.min(by: { $0.startTicks < $1.startTicks }), serving.count == current.count else {
       return []
     }
@@ -24,13 +22,13 @@ enum OldWorkers {
     return aged(old, current: first, now: ProcessRecord.ticksNow)
   }
 
-  /// With the ages, youngest first.
-  static func aged(_ old: [ProcessRecord], current: ProcessRecord, now: Int) -> [Worker] {
+  /// Adds the ages, youngest first.
+  static func aged(_ old: [ProcessRecord], current: ProcessRecord, now: Int) -> [OldWorker] {
     var successor = current
     return old.sorted { $0.startTicks > $1.startTicks }.map { process in
       let ticks = max(0, now - successor.startTicks)
       successor = process
-      return Worker(process: process, age: .seconds(Double(ticks) / ProcessRecord.ticksPerSecond))
+      return OldWorker(process: process, age: .seconds(Double(ticks) / ProcessRecord.ticksPerSecond))
     }
   }
 
@@ -45,8 +43,8 @@ enum OldWorkers {
     return files.contains { $0.hasPrefix("/") } && files == self.files(of: process.arguments)
   }
 
-  /// What `-f` names.
-  static func files(of arguments: [String]) -> [String] {
+  /// The arguments of `-f`.
+  private static func files(of arguments: [String]) -> [String] {
     zip(arguments, arguments.dropFirst()).compactMap { $0 == "-f" ? $1 : nil }
   }
 }

@@ -1,3 +1,4 @@
+public import HAProxyConfigGen
 public import Reactor
 
 /// Asks one HAProxy through its stats socket.
@@ -77,9 +78,9 @@ public import Reactor
   private static func read(_ documents: [String]) async throws(HAProxyRuntimeError) -> ObservedProxy {
     do {
       return try await BlockingWork.run {
-        ObservedProxy(
-          info: try ProxyInfo(parsing: documents[0]), sections: try ProxySections(parsing: documents[1]),
-          servers: try ServerStates.parse(documents[2]))
+        let info = try ProxyInfo(parsing: documents[0])
+        return ObservedProxy(
+          info: info, running: try RunningProxy(info: info, sections: documents[1], servers: documents[2]))
       }
     } catch let error as HAProxyRuntimeError {
       throw error
@@ -112,19 +113,10 @@ public import Reactor
   }
 }
 
-/// What one HAProxy process runs at one moment.
+/// One HAProxy process at one moment.
 public struct ObservedProxy: Hashable, Sendable {
   /// The process.
-  public var info: ProxyInfo
-  /// Its frontends and backends.
-  public var sections: ProxySections
-  /// Its servers, in HAProxy's order.
-  public var servers: [ServerState]
-
-  /// One observation.
-  public init(info: ProxyInfo, sections: ProxySections, servers: [ServerState]) {
-    self.info = info
-    self.sections = sections
-    self.servers = servers
-  }
+  public let info: ProxyInfo
+  /// The process's backends and their servers.
+  public let running: RunningProxy
 }

@@ -1,4 +1,4 @@
-/// How many processes that a reload has replaced may go on with the connections they have, and for how long: pure.
+/// How many processes that a reload has replaced may keep the connections they have, and for how long: pure.
 public struct WorkerLimits: Hashable, Sendable {
   /// `max_old_workers`; nil: any number. Fewer: less memory and fewer checks of servers that are checked twice; more:
   /// long connections outlive more reloads.
@@ -6,30 +6,30 @@ public struct WorkerLimits: Hashable, Sendable {
   /// `max_old_worker_age`; nil: any age.
   public var age: Duration?
 
-  /// The original reaper's: ten, and an hour.
+  /// Upstream's reaper has ten, and an hour.
   public init(count: Int? = 10, age: Duration? = .seconds(3600)) {
     self.count = count
     self.age = age
   }
 
   /// Whether there is any limit.
-  var isActive: Bool { count != nil || age != nil }
+  public var isActive: Bool { count != nil || age != nil }
 
   /// Why a process has to end; nil: it may stay.
   /// - Parameters:
-  ///   - index: how many younger replaced ones there are.
-  ///   - age: since it was replaced.
-  public func verdict(index: Int, age: Duration) -> Excess? {
+  ///   - index: the number of younger replaced ones.
+  ///   - age: time since it was replaced.
+  public func excess(index: Int, age: Duration) -> Excess? {
     if let limit = self.age, age >= limit { return .age }
     if let count, index >= count { return .count }
     return nil
   }
 
-  /// What there is too much of.
+  /// The limit that is exceeded.
   public enum Excess: String, Sendable {
-    /// The time since it was replaced.
+    /// The age of the process.
     case age
-    /// The number of younger ones.
+    /// The number of younger replaced ones.
     case count
   }
 }

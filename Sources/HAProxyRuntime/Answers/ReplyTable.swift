@@ -1,6 +1,6 @@
 /// Walks the tables that HAProxy prints: a `# name name …` line, then one record per line.
 ///
-/// Columns are found by name, so that the additional ones of later versions do no harm. Values are copied
+/// Columns are found by name, so that additional ones of later versions do no harm. Values are copied
 /// out only when asked for: `show servers state` of 10,000 servers is a megabyte.
 struct ReplyTable {
   /// One record; valid only while the walk is at it.
@@ -37,24 +37,24 @@ struct ReplyTable {
   enum Layout {
     /// Blanks.
     case blanks
-    /// Commas; quoted fields as in RFC 4180, also with line ends in them.
+    /// Commas, and line ends with or without a carriage return; quoted fields as in RFC 4180, also with line ends.
     case csv
   }
 
   /// Calls `body` with each record of `text`.
-  /// - Parameter required: columns without which the answer is of no use.
+  /// - Parameter required: columns that every answer must have.
   /// - Returns: the names of required columns that are missing; `body` is not called then.
-  static func walk(_ text: String, _ layout: Layout, required: [String], _ body: (Row) -> Void) -> [String] {
+  static func walk(_ text: String, as layout: Layout, required: [String], body: (Row) -> Void) -> [String] {
     var text = text
     return text.withUTF8 { bytes in
       var columns: [String: Int]?
       var start = 0
       var fields: [Range<Int>] = []
       while start < bytes.count {
-        let end = split(bytes, from: start, layout, into: &fields)
+        let end = split(bytes, from: start, as: layout, into: &fields)
         defer { start = end + 1 }
         if bytes[start] == UInt8(ascii: "#") {
-          columns = names(bytes, fields)
+          columns = names(of: fields, in: bytes)
           let missing = required.filter { columns?[$0] == nil }
           if !missing.isEmpty { return missing }
         } else if let columns, !fields.isEmpty, end > start {
@@ -67,7 +67,7 @@ struct ReplyTable {
 
   /// Cuts the record that begins at `start` into fields; returns the index of its line end.
   private static func split(
-    _ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ layout: Layout, into fields: inout [Range<Int>]
+    _ bytes: UnsafeBufferPointer<UInt8>, from start: Int, as layout: Layout, into fields: inout [Range<Int>]
   ) -> Int {
     fields.removeAll(keepingCapacity: true)
     var position = start
@@ -85,11 +85,13 @@ struct ReplyTable {
       }
       position += 1
     }
-    if layout == .csv || position > fieldStart { fields.append(fieldStart..<position) }
+    var end = position
+    if layout == .csv, end > fieldStart, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
+    if layout == .csv || end > fieldStart { fields.append(fieldStart..<end) }
     return position
   }
 
-  private static func names(_ bytes: UnsafeBufferPointer<UInt8>, _ fields: [Range<Int>]) -> [String: Int] {
+  private static func names(of fields: [Range<Int>], in bytes: UnsafeBufferPointer<UInt8>) -> [String: Int] {
     var columns: [String: Int] = [:]
     var index = 0
     for field in fields {

@@ -36,10 +36,10 @@ public struct SocketCommand: Hashable, Sendable, CustomStringConvertible {
   /// `show info`; read with ``ProxyInfo``.
   public static let showInfo = Self(question: "show info")
 
-  /// Frontends and backends of `show stat`, without their servers; read with ``ProxySections``.
+  /// Frontends and backends of `show stat`, without their servers; the first document of ``RunningProxy``.
   public static let showSections = Self(question: "show stat -1 3 -1")
 
-  /// `show servers state`; read with ``ServerStates``.
+  /// `show servers state`; the second document of ``RunningProxy``.
   public static let showServers = Self(question: "show servers state")
 
   /// `show servers state B`: the servers of one backend.

@@ -1,5 +1,4 @@
-internal import HAProxyRuntime
-internal import Reactor
+public import Reactor
 
 /// How HAProxy is made to load its file.
 public enum ReloadMethod: Hashable, Sendable {
@@ -8,8 +7,8 @@ public enum ReloadMethod: Hashable, Sendable {
   /// `master_socket`: the master's command line (`haproxy -W -S PATH`).
   case masterSocket(String)
 
-  /// For the log.
-  var description: String {
+  /// One phrase for the log.
+  public var description: String {
     switch self {
     case .command(let text): text
     case .masterSocket(let path): "reload at \(path)"
@@ -18,31 +17,37 @@ public enum ReloadMethod: Hashable, Sendable {
 }
 
 /// Makes HAProxy load its file, and finds out whether it did: only another worker's answer counts.
-@LoopActor struct ProxyReloader {
-  let method: ReloadMethod
-  /// For the command, and then again for the new worker to answer.
-  let timeout: Duration
-  let clock: LoopClock
+@LoopActor public struct ProxyReloader {
+  private let method: ReloadMethod
+  private let timeout: Duration
+  private let clock: LoopClock
 
   /// The longest time a new worker takes to answer once the reload was accepted.
   private static let switchLimit: Duration = .seconds(10)
   private static let pause: Duration = .milliseconds(20)
 
+  /// - Parameter timeout: for the command, and then again for the new worker to answer.
+  public init(method: ReloadMethod, timeout: Duration, clock: LoopClock) {
+    self.method = method
+    self.timeout = timeout
+    self.clock = clock
+  }
+
   /// Reloads once.
   /// - Parameters:
   ///   - sockets: those of the processes that are to be replaced.
-  ///   - isStopped: whether waiting has lost its sense.
+  ///   - isStopped: whether to give up waiting.
   /// - Returns: why it failed; nil when it did not.
-  func run(_ sockets: [ProxySocket], unless isStopped: @LoopActor () -> Bool) async -> String? {
+  public func reload(_ sockets: [ProxySocket], unless isStopped: @LoopActor () -> Bool) async -> String? {
     let before = sockets.map(\.pid)
     switch method {
     case .command(let command):
       if let failure = await run(command) { return failure }
     case .masterSocket(let path):
-      if let failure = await reload(MasterSocket(path: path), isStopped) { return failure }
+      if let failure = await reload(by: MasterSocket(path: path), unless: isStopped) { return failure }
     }
     for (socket, pid) in zip(sockets, before) {
-      guard await hasSwitched(isStopped, { (try? await socket.currentPID()).map { $0 != pid } ?? false }) else {
+      guard await holds({ (try? await socket.currentPID()).map { $0 != pid } ?? false }, unless: isStopped) else {
         return "no new process answers at \(socket.path) within \(patience)"
       }
     }
@@ -63,17 +68,18 @@ public enum ReloadMethod: Hashable, Sendable {
   }
 
   private func reload(
-    _ master: MasterSocket, _ isStopped: @LoopActor () -> Bool
+    by master: MasterSocket, unless isStopped: @LoopActor () -> Bool
   ) async -> String? {
     do {
       let before = try await master.processes(within: timeout)
       try await master.reload(within: timeout)
       var hasFailed = false
-      let isDone = await hasSwitched(isStopped) {
+      let hasSwitched: @LoopActor () async -> Bool = {
         guard let now = try? await master.processes(within: .seconds(2)) else { return false }
         hasFailed = now.failedReloads > before.failedReloads
         return hasFailed || !now.current.isEmpty && Set(now.current).isDisjoint(with: before.current)
       }
+      let isDone = await holds(hasSwitched, unless: isStopped)
       if hasFailed { return "the master at \(master.path) could not load the file and keeps the worker it has" }
       return isDone ? nil : "the master at \(master.path) has no new worker within \(patience)"
     } catch {
@@ -82,8 +88,8 @@ public enum ReloadMethod: Hashable, Sendable {
   }
 
   /// Waits until `condition` holds: another process than the one before answers.
-  private func hasSwitched(
-    _ isStopped: @LoopActor () -> Bool, _ condition: @LoopActor () async -> Bool
+  private func holds(
+    _ condition: @LoopActor () async -> Bool, unless isStopped: @LoopActor () -> Bool
   ) async -> Bool {
     let end = clock.now + patience
     while clock.now < end, !isStopped() {

@@ -1,3 +1,4 @@
+import HAProxyRuntime
 import SmartStack
 import TestSupport
 import Testing
@@ -78,9 +79,9 @@ import Testing
   }
 
   @Test func fuzzPages() throws {
-    var random = SeededGenerator(seed: FuzzTests.seed)
+    var random = SeededGenerator(seed: ReplyTests.seed)
     let bytes = Array((Self.golden?["csv"]?.string ?? "").utf8)
-    for round in 0..<min(FuzzTests.rounds, 500) {
+    for round in 0..<min(ReplyTests.rounds, 500) {
       var mutated = bytes
       for _ in 0..<Int.random(in: 1...20, using: &random) {
         let place = Int.random(in: 0..<mutated.count, using: &random)
@@ -88,7 +89,7 @@ import Testing
       }
       guard let page = StatsPage(mutated) else { continue }
       #expect(
-        page.servers.allSatisfy { page.proxies.contains($0.proxy) }, "seed \(FuzzTests.seed), round \(round)")
+        page.servers.allSatisfy { page.proxies.contains($0.proxy) }, "seed \(ReplyTests.seed), round \(round)")
     }
   }
 }

@@ -1,5 +1,5 @@
 public import Reactor
-public import SmartStack
+internal import SmartStack
 
 /// Asks a HAProxy for its stats page over HTTP, as its `stats uri` serves it.
 @LoopActor public enum StatsQuestion {

@@ -1,0 +1,21 @@
+/// What `show info` says about the process.
+public struct ProxyInfo: Hashable, Sendable {
+  /// HAProxy's version, for example `2.6.12-1+deb12u4`.
+  public var version: String
+  /// The worker's process id: another one means a reload or a restart.
+  public var pid: Int
+
+  /// Reads the answer to `show info`.
+  public init(parsing reply: String) throws(HAProxyRuntimeError) {
+    var values: [Substring: Substring] = [:]
+    for line in reply.split(separator: "\n") {
+      guard let colon = line.firstIndex(of: ":") else { continue }
+      values[line[..<colon]] = line[line.index(after: colon)...].drop { $0 == " " }
+    }
+    guard let version = values["Version"], let pid = values["Pid"].flatMap({ Int($0) }) else {
+      throw .malformed(command: "show info", reason: "no line `Version:` or no line `Pid:`")
+    }
+    self.version = String(version)
+    self.pid = pid
+  }
+}

@@ -1,0 +1,55 @@
+public import HAProxyConfigGen
+
+extension RunningProxy {
+  /// Reads what one process has, from its answers at one moment.
+  /// - Parameters:
+  ///   - info: the answer to `show info`, read.
+  ///   - sections: the answer to `show stat`, which has the backends without servers too.
+  ///   - servers: the answer to `show servers state`.
+  public init(info: ProxyInfo, sections: String, servers: String) throws(HAProxyRuntimeError) {
+    var backends: [String: RunningBackend] = [:]
+    let missing = ReplyTable.walk(sections, as: .csv, required: ["pxname", "svname"]) { row in
+      if let proxy = row.text("pxname"), row.text("svname") == "BACKEND" { backends[proxy] = RunningBackend() }
+    }
+    if !missing.isEmpty {
+      throw .malformed(command: "show stat", reason: "no column \(missing.joined(separator: ", "))")
+    }
+    backends.merge(try RunningProxy.backends(in: servers)) { $1 }
+    self.init(version: HAProxyVersion(info.version) ?? HAProxyVersion(0, 0), backends: backends)
+  }
+
+  /// Reads the answer to `show servers state`, which has backends with servers only. A record that is not a server is
+  /// skipped.
+  public static func backends(in reply: String) throws(HAProxyRuntimeError) -> [String: RunningBackend] {
+    let required = [
+      "be_name", "srv_name", "srv_id", "srv_addr", "srv_op_state", "srv_admin_state", "srv_uweight", "srv_port",
+    ]
+    var backends: [String: RunningBackend] = [:]
+    let missing = ReplyTable.walk(reply, as: .blanks, required: required) { row in
+      guard let backend = row.text("be_name"), let name = row.text("srv_name"), let server = RunningServer(row) else {
+        return
+      }
+      backends[backend, default: RunningBackend()].servers[name] = server
+    }
+    // A process without any backend prints the version alone.
+    if !missing.isEmpty, !reply.allSatisfy({ $0.isNumber || $0.isNewline }) {
+      throw .malformed(command: "show servers state", reason: "no column \(missing.joined(separator: ", "))")
+    }
+    return backends
+  }
+}
+
+extension RunningServer {
+  /// Reads one record of `show servers state`; nil when it is not a server.
+  init?(_ row: ReplyTable.Row) {
+    guard let id = row.number("srv_id"), let address = row.text("srv_addr"), let port = row.number("srv_port"),
+      row.number("srv_op_state") != nil, let administration = row.number("srv_admin_state"),
+      let weight = row.number("srv_uweight")
+    else { return nil }
+    self.init(
+      id: id, address: address == "-" || address.isEmpty ? nil : address, port: port, weight: weight,
+      adminState: AdminState(rawValue: administration),
+      checkState: CheckState(rawValue: row.number("srv_check_state") ?? 0),
+      agentState: CheckState(rawValue: row.number("srv_agent_state") ?? 0))
+  }
+}

@@ -1,0 +1,287 @@
+public import HAProxyConfigGen
+public import Logging
+public import Reactor
+public import SmartStack
+
+/// One running HAProxy as its stats socket shows it, and what is known of the file it has loaded.
+@LoopActor public final class ProxySocket {
+  /// How far commands have brought HAProxy to a model.
+  public enum Outcome: Equatable, Sendable {
+    /// HAProxy serves the model.
+    case matches
+    /// HAProxy does not, for these reasons; commands did what they could.
+    case needsReload([String])
+    /// Another process answered than the one that was planned for: the model is to be applied again.
+    case restarted
+    /// HAProxy does not answer.
+    case unreachable(String)
+  }
+
+  /// The process behind the socket, as far as it is known.
+  private struct Process {
+    var info: ProxyInfo?
+    /// What it runs; nil: unknown, to be observed before anything is planned.
+    var running: RunningProxy?
+    /// What it has loaded; nil: unknown.
+    var loaded: LoadedConfiguration?
+    /// Servers that it got by commands, as far as this agent saw it.
+    var addedServers = 0
+    /// Commands that it has refused: sending them again would change nothing.
+    var refused: Set<String> = []
+  }
+
+  /// The socket's path.
+  public nonisolated let path: String
+  let client: HAProxyRuntimeClient
+  private var process = Process()
+  private var mustObserve = false
+  /// Grows with every change that is made, so that a look from before is not compared with what came after.
+  package private(set) var epoch = 0
+  /// The last audit that found agreement; nil: the last one did not.
+  package var lastAgreement: (digest: UInt64, epoch: Int)?
+  /// An audit found something else than commands had brought about.
+  private var isDriftSuspected = false
+  /// How often HAProxy was found changed by another program.
+  public private(set) var drifts = 0
+  /// The servers that the last commands added.
+  private var lastAdded: Set<ServerPath> = []
+  /// Whether the last call of ``apply(_:changed:)`` left nothing to be done.
+  public private(set) var isInSync = false
+  /// The reasons last logged, so that a standing one is logged once.
+  private var lastReasons: [String] = []
+  private let loadedByRestart: @LoopActor () -> LoadedConfiguration?
+  private let logger: Logger
+  private let counters: SocketCounters
+
+  /// - Parameter loadedByRestart: what a process has loaded that another program started.
+  public init(
+    path: String, logger: Logger, metrics: Metrics, loadedByRestart: @escaping @LoopActor () -> LoadedConfiguration?
+  ) {
+    self.path = path
+    client = HAProxyRuntimeClient(socket: path)
+    self.loadedByRestart = loadedByRestart
+    self.logger = logger
+    counters = SocketCounters(metrics)
+  }
+
+  /// The process that answered last; nil: none has.
+  public var pid: Int? { process.info?.pid }
+  /// The version that HAProxy itself reports; nil: it has not answered.
+  public var version: String? { process.info?.version }
+  /// What runs; nil: unknown.
+  public var running: RunningProxy? { process.running }
+  /// Servers that the process got by commands, as far as this agent saw it.
+  public var addedServers: Int { process.addedServers }
+
+  // MARK: Questions
+
+  /// Reads everything that runs.
+  public func observe() async throws(HAProxyRuntimeError) {
+    let observed = try await client.observe()
+    _ = record(observed.info)
+    process.running = observed.running
+  }
+
+  /// Asks which process answers.
+  /// - Returns: whether it is another one than before; what ran is forgotten then.
+  public func checkProcess() async throws(HAProxyRuntimeError) -> Bool {
+    record(try ProxyInfo(parsing: try await client.run(.showInfo)))
+  }
+
+  /// The process that answers now; nothing is recorded.
+  public func currentPID() async throws(HAProxyRuntimeError) -> Int {
+    try ProxyInfo(parsing: try await client.run(.showInfo)).pid
+  }
+
+  /// `show servers state`, as HAProxy reads it back after a reload.
+  public func serverState() async throws(HAProxyRuntimeError) -> String { try await client.run(.showServers) }
+
+  /// Records what the process is known to have loaded.
+  public func setLoaded(_ loaded: LoadedConfiguration?) {
+    process.loaded = loaded
+    isInSync = false
+  }
+
+  /// Has everything that runs observed again before the next plan.
+  ///
+  /// Not at once: a plan that is being carried out still needs to know what it was made for.
+  /// - Parameter isDriftSuspected: whether another program seems to have changed HAProxy; nil: as before.
+  public func observeAgain(isDriftSuspected: Bool? = nil) {
+    mustObserve = true
+    if let isDriftSuspected { self.isDriftSuspected = isDriftSuspected }
+  }
+
+  // MARK: Commands
+
+  /// Brings what runs to `model`, as far as commands can.
+  /// - Parameter changed: the services whose servers have changed since the last call; nil: anything may have.
+  public func apply(_ model: ProxyModel, changed: Set<String>?) async -> Outcome {
+    // Only what was in sync as a whole may be planned in part.
+    let part = isInSync && running != nil && !mustObserve ? changed : nil
+    isInSync = false
+    epoch += 1
+    if mustObserve { process.running = nil }
+    mustObserve = false
+    do {
+      if running == nil { try await observe() }
+      let reasons: [String]
+      switch await plan(for: model, part: part) {
+      case .nothing: reasons = []
+      case .commands(let commands): reasons = try await send(commands)
+      case .reload(let causes, let commands): reasons = causes.map(\.description) + (try await send(commands))
+      }
+      if running == nil {
+        // The commands met a process that had just started: what they added is not in the file it has loaded.
+        process.loaded?.note(added: lastAdded, of: model)
+        process.addedServers = lastAdded.count
+        return .restarted
+      }
+      report(reasons)
+      if !reasons.isEmpty { return .needsReload(reasons) }
+      isInSync = await recordLoaded(model, part: part)
+      return .matches
+    } catch {
+      process.running = nil
+      return .unreachable(error.description)
+    }
+  }
+
+  private func plan(for model: ProxyModel, part: Set<String>?) async -> Plan {
+    guard let running else { return .nothing }
+    let loaded = process.loaded
+    let start = ContinuousClock.now
+    defer { logger.debug("planned", [.elapsed: ContinuousClock.now - start]) }
+    if let part { return Planner.plan(running: running, loaded: loaded, wanted: model, services: part) }
+    // All of it takes milliseconds with thousands of servers: not on the loop.
+    let whole = try? await BlockingWork.run { Planner.plan(running: running, loaded: loaded, wanted: model) }
+    return whole ?? .nothing
+  }
+
+  /// Records that every command was obeyed: what is loaded is what the model says.
+  /// - Returns: whether it is still the same process.
+  private func recordLoaded(_ model: ProxyModel, part: Set<String>?) async -> Bool {
+    guard let loaded = process.loaded, let pid, let running else { return false }
+    if let part {
+      process.loaded?.update(to: model, services: part)
+      return true
+    }
+    let updated = try? await BlockingWork.run { () -> LoadedConfiguration in
+      var loaded = loaded
+      loaded.update(to: model)
+      loaded.prune(model, running: running)
+      return loaded
+    }
+    guard let updated, self.pid == pid, self.running != nil else { return false }
+    process.loaded = updated
+    return true
+  }
+
+  /// - Returns: why these commands were not enough.
+  private func send(_ planned: [RuntimeCommand]) async throws(HAProxyRuntimeError) -> [String] {
+    let (commands, complaints) = sendable(planned)
+    countDrift(repairs: commands.count)
+    lastAdded = []
+    if commands.isEmpty { return complaints }
+    let backends = Set(commands.map(\.planned.path.backend)).sorted()
+    var batch = commands.map(\.socket)
+    for backend in backends { batch.append(try .showServers(of: backend)) }
+    batch.append(.showInfo)
+    let start = ContinuousClock.now
+    let outcomes = try await client.run(batch)
+    counters.commands.increment(by: Double(commands.count))
+    var reasons = complaints
+    for (command, outcome) in zip(commands, outcomes) {
+      if let reason = complaint(about: command.planned, outcome: outcome) { reasons.append(reason) }
+    }
+    try record(backends, from: Array(outcomes.dropFirst(commands.count)))
+    logger.info("HAProxy is updated", [.count: commands.count, .elapsed: ContinuousClock.now - start])
+    return reasons
+  }
+
+  private func countDrift(repairs: Int) {
+    defer { isDriftSuspected = false }
+    guard isDriftSuspected, repairs > 0 else { return }
+    drifts += 1
+    counters.drifts.increment()
+    logger.warning("HAProxy was changed by somebody else, it is put right", [.path: path, .count: repairs])
+  }
+
+  private func sendable(
+    _ planned: [RuntimeCommand]
+  ) -> (commands: [(planned: RuntimeCommand, socket: SocketCommand)], complaints: [String]) {
+    var commands: [(planned: RuntimeCommand, socket: SocketCommand)] = []
+    var complaints: [String] = []
+    for command in planned {
+      do throws(HAProxyRuntimeError) {
+        let socket = try SocketCommand(command)
+        if !process.refused.contains(socket.text) {
+          commands.append((command, socket))
+        } else if !command.isOptional {
+          complaints.append("HAProxy refused `\(socket.text)`")
+        }
+      } catch {
+        complaints.append(error.description)
+      }
+    }
+    return (commands, complaints)
+  }
+
+  private func complaint(about command: RuntimeCommand, outcome: CommandOutcome) -> String? {
+    guard case .refused(let reply) = outcome else {
+      if command.isAddition {
+        process.addedServers += 1
+        lastAdded.insert(command.path)
+      }
+      logger.debug("HAProxy obeyed", [.command: command.text])
+      return nil
+    }
+    process.refused.insert(command.text)
+    counters.refusals.increment()
+    if command.isOptional { return nil }
+    logger.warning("HAProxy refused a command", [.command: command.text, .reason: reply])
+    return HAProxyRuntimeError.refused(command: command.text, reply: reply).description
+  }
+
+  /// Records the state of the touched backends, read on the same connection.
+  private func record(_ backends: [String], from outcomes: [CommandOutcome]) throws(HAProxyRuntimeError) {
+    for (backend, outcome) in zip(backends, outcomes) {
+      guard case .done(let text) = outcome else { continue }
+      process.running?.backends[backend] = try RunningProxy.backends(in: text)[backend] ?? RunningBackend()
+    }
+    if case .done(let text)? = outcomes.last { _ = record(try ProxyInfo(parsing: text)) }
+  }
+
+  private func record(_ now: ProxyInfo) -> Bool {
+    guard let before = process.info, before.pid != now.pid else {
+      process.info = now
+      return false
+    }
+    logger.notice("HAProxy runs as another process", [.pid: now.pid])
+    process = Process(info: now, loaded: loadedByRestart())
+    return true
+  }
+
+  /// Logs why a reload is needed, when that is news.
+  private func report(_ reasons: [String]) {
+    if reasons == lastReasons { return }
+    lastReasons = reasons
+    // A first start has one per section; a few are enough.
+    for reason in reasons.prefix(5) {
+      logger.info("HAProxy needs a reload", [.reason: reason, .count: reasons.count])
+    }
+  }
+}
+
+/// Figures of all sockets of an agent.
+@LoopActor private struct SocketCounters {
+  let commands: Counter
+  let refusals: Counter
+  let drifts: Counter
+
+  init(_ metrics: Metrics) {
+    commands = metrics.counter("synapse_haproxy_commands_total", help: "Commands sent to HAProxy's socket.")
+    refusals = metrics.counter("synapse_haproxy_refusals_total", help: "Commands that HAProxy refused.")
+    drifts = metrics.counter(
+      "synapse_haproxy_drifts_total", help: "Audits that found HAProxy changed by somebody else.")
+  }
+}

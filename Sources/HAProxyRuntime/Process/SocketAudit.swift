@@ -1,0 +1,73 @@
+internal import HAProxyConfigGen
+internal import Reactor
+
+/// The comparison of what runs with what commands have brought about.
+extension ProxySocket {
+  /// The result of an audit.
+  public enum Audit: Sendable {
+    case agrees, differs
+    /// A change was made meanwhile: what was read is neither from before nor from after it.
+    case overtaken
+    /// Not even the last model has been brought about.
+    case unsettled
+  }
+
+  /// Compares the servers as they are with those observed last. While nothing changes, it costs one pass over the
+  /// answer's bytes; only an answer unlike the one before is read.
+  public func audit() async throws(HAProxyRuntimeError) -> Audit {
+    let epoch = epoch
+    guard isInSync, let seen = running else { return .unsettled }
+    let text = try await client.run(.showServers)
+    let before = lastAgreement
+    let work = try? await BlockingWork.run { () -> (digest: UInt64, agrees: Bool) in
+      let digest = ServerDigest.of(text)
+      if let before, before.digest == digest, before.epoch == epoch { return (digest, true) }
+      let now = try RunningProxy.backends(in: text)
+      return (digest, seen.backends.allSatisfy { now[$0.key, default: RunningBackend()].agrees(with: $0.value) })
+    }
+    guard let work, self.epoch == epoch else { return .overtaken }
+    lastAgreement = work.agrees ? (work.digest, epoch) : nil
+    return work.agrees ? .agrees : .differs
+  }
+}
+
+extension RunningBackend {
+  fileprivate func agrees(with other: RunningBackend) -> Bool {
+    servers.count == other.servers.count
+      && other.servers.allSatisfy { entry in servers[entry.key].map { $0.agrees(with: entry.value) } ?? false }
+  }
+}
+
+extension RunningServer {
+  /// Whether the parts that commands set are equal; checks and DNS change the others.
+  fileprivate func agrees(with other: RunningServer) -> Bool {
+    let ours: AdminState = [.forcedMaintenance, .forcedDrain]
+    return id == other.id && address == other.address && port == other.port && weight == other.weight
+      && adminState.intersection(ours) == other.adminState.intersection(ours)
+      && checkState.contains(.enabled) == other.checkState.contains(.enabled)
+  }
+}
+
+/// A fingerprint of `show servers state` without the columns that change by themselves.
+private enum ServerDigest {
+  /// Names, ids, address, administrative state, weights, port; the columns have stood there since HAProxy 1.8.
+  private static let columns: UInt64 = [0, 1, 2, 3, 4, 6, 7, 8, 18].reduce(0) { $0 | 1 << $1 }
+
+  static func of(_ text: String) -> UInt64 {
+    var text = text
+    return text.withUTF8 { bytes in
+      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+      var column: UInt64 = 0
+      for byte in bytes {
+        switch byte {
+        case 10: column = 0
+        case 32: column += 1
+        default: break
+        }
+        if column > 63 || columns >> column & 1 == 0 { continue }
+        hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+      }
+      return hash
+    }
+  }
+}
