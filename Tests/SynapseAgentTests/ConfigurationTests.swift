@@ -1,4 +1,5 @@
 import HAProxyConfigGen
+import HAProxyRuntime
 import Reactor
 import SmartStack
 import TestSupport

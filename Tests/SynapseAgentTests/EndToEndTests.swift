@@ -1,3 +1,4 @@
+import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import SmartStack

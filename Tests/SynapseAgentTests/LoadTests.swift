@@ -1,3 +1,4 @@
+import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import SmartStack
@@ -43,7 +44,7 @@ import ZooKeeper
     let backend = Backend(name: "steady", host: "127.0.0.1", port: port, weight: weight)
     try await world.registrar.set(path, RegistrationCodec.payload(backend))
     try await eventually("its weight is \(weight)") {
-      await world.serving().values.contains { $0.name.hasPrefix("steady_") && $0.weight == weight }
+      await world.serving().contains { $0.key.hasPrefix("steady_") && $0.value.weight == weight }
     }
   }
 }

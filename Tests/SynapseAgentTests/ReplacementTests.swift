@@ -1,4 +1,5 @@
 import Glibc
+import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import SmartStack
