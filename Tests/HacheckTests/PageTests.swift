@@ -108,7 +108,7 @@ import Testing
     let answer = try await PageTests.send(form, to: hacheck)
     #expect(answer.status == 400)
     #expect(answer.text.contains("class=\"notice bad\"") && answer.text.contains(sentence.htmlEscaped))
-    #expect(try await hacheck.get("/metrics").text.contains("hacheck_marks{scope=\"service\"} 0"))
+    #expect(try await hacheck.get("/metrics").text.contains("hacheck_downtimes{scope=\"service\"} 0"))
   }
 
   @Test @LoopActor func whoMayNotChangeSeesNoButtons() async throws {

@@ -353,7 +353,7 @@ import Testing
     let lines = answer.text.split(separator: "\n").map(String.init)
     #expect(lines.contains("# TYPE hacheck_requests_total counter"))
     #expect(lines.contains(#"hacheck_requests_total{code="503",route="spool"} 1"#))
-    #expect(lines.contains { $0.hasPrefix("hacheck_marks{") && $0.hasSuffix(" 1") })
+    #expect(lines.contains { $0.hasPrefix("hacheck_downtimes{") && $0.hasSuffix(" 1") })
   }
 
   @Test @LoopActor func recentAndCountTellWhoAsked() async throws {

@@ -33,7 +33,7 @@ import Testing
       try AtomicFile.write(reason, to: "\(spool)/web-\(number)", mode: 0o644, sync: false)
     }
     try await eventually("every mark is in force", within: .seconds(120)) {
-      try await get("/metrics").text.contains("hacheck_marks{scope=\"service\"} 200\n")
+      try await get("/metrics").text.contains("hacheck_downtimes{scope=\"service\"} 200\n")
     }
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
     let count = read(reader, &buffer, buffer.count)

@@ -104,7 +104,7 @@ import Testing
       let lines = Set(try await ask("/metrics").text.split(separator: "\n").map(String.init))
       for line in [
         "synapse_haproxy_reloads_total{result=\"good\"} 1", "synapse_haproxy_reloads_total{result=\"failed\"} 0",
-        "synapse_services_not_heard_of 0", "synapse_services_without_servers 0",
+        "synapse_services_without_data 0", "synapse_services_without_servers 0",
       ] { #expect(lines.contains(line), "\(line) is among the metrics") }
       try await eventually("all is said to be as wanted") {
         try await ask("/metrics").text.contains("\nsynapse_haproxy_is_current 1\n")

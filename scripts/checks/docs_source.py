@@ -79,7 +79,7 @@ def _figures(texts):
 NO_READERS = ("Sources/NerveAgent/Agent/", "Sources/SynapseAgent/Agent/", "Sources/OperatorTools/Inspect/")
 # Words in the readers of configurations that are not keys of a file, by their use.
 NO_KEYS = {
-    "figures of a run": "duration_seconds last_run_timestamp_seconds left_out local_services success warnings",
+    "figures of a run": "duration_seconds last_run_timestamp_seconds skipped local_services success warnings",
     "arguments of the command line": "bind-address config-file n num-procs p spool-root v verbose configuration",
     "values": "ephemeral_sequential guest us-east-1 stdout stderr infrastructure superregion",
     "ends of names of metrics": "fetch_failure switch",

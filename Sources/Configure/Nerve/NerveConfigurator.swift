@@ -205,7 +205,7 @@ internal import YAMLConfig
     if let candidate {
       figures.set("local_services", Double(candidate.serviceCount), "Services that the sources listed.")
       figures.set("registrations", Double(candidate.registrationCount), "Entries of nerve's configuration.")
-      figures.set("left_out", Double(candidate.leftOut.count), "Services left out or kept as they were.")
+      figures.set("skipped", Double(candidate.leftOut.count), "Services skipped or kept as they were.")
     }
     do throws(FileError) { try figures.write(to: path) } catch { return ["warning: \(error)"] }
     return []

@@ -169,7 +169,7 @@ public struct ConfigureSynapseOptions: Sendable {
     if let made {
       let leftOut = made.problems.count(where: \.isFailure)
       figures.set("namespaces", Double(made.namespaceCount), "Namespaces that were written.")
-      figures.set("left_out", Double(leftOut), "Services left out or kept as they were.")
+      figures.set("skipped", Double(leftOut), "Services skipped or kept as they were.")
       figures.set(
         "warnings", Double(made.warnings.count + made.problems.count - leftOut), "Warnings of the last run.")
     }

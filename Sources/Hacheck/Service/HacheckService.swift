@@ -204,7 +204,7 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
         Double(engine.slots.waitingCount)
       let marks = engine.spool.countByScope
       for (scope, count) in [("all", marks.everything), ("service", marks.service), ("instance", marks.instance)] {
-        metrics.gauge("hacheck_marks", ["scope": scope], help: "Operators' marks.").value = Double(count)
+        metrics.gauge("hacheck_downtimes", ["scope": scope], help: "Active downtimes.").value = Double(count)
       }
     }
   }

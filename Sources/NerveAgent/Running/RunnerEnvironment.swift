@@ -63,7 +63,7 @@ internal import SmartStack
     isLastReloadGood = metrics.gauge(
       "nerve_last_reload_successful", help: "0 while the configuration's file is refused and an older one is in force.")
     isLastReloadGood.value = 1
-    leftOut = metrics.gauge("nerve_services_left_out", help: "Services whose configuration cannot be run.")
+    leftOut = metrics.gauge("nerve_services_skipped", help: "Services whose configuration cannot be run.")
     let help = "Results of single checks."
     passed = metrics.counter("nerve_checks_total", ["result": "passed"], help: help)
     failed = metrics.counter("nerve_checks_total", ["result": "failed"], help: help)

@@ -136,7 +136,7 @@ internal import ZooKeeper
     for leftOut in configuration.leftOut {
       logger.error("service is left out", [.service: leftOut.name, .reason: leftOut.error])
     }
-    metrics.gauge("synapse_services_left_out", help: "Services whose configuration cannot be run.").value =
+    metrics.gauge("synapse_services_skipped", help: "Services whose configuration cannot be run.").value =
       Double(configuration.leftOut.count)
     metrics.gauge("synapse_services", help: "Services that are watched.").value = Double(configuration.services.count)
   }

@@ -11,7 +11,7 @@ extension Synapse {
     metrics.onRender { [weak self] metrics in
       guard let self else { return }
       let heard = servedServices.map { snapshot(of: $0.name) }
-      metrics.gauge("synapse_services_not_heard_of", help: "Services whose registry has not answered yet.").value =
+      metrics.gauge("synapse_services_without_data", help: "Services whose registry has not answered yet.").value =
         Double(heard.count { $0 == nil })
       metrics.gauge("synapse_services_without_servers", help: "Services that have no server at all.").value =
         Double(heard.count { $0?.backends.isEmpty == true })

@@ -178,7 +178,7 @@ import Testing
     try world.put("soa/bad/smartstack.yaml", "main: [")
     #expect(await Said().run(world, options).perform().status == 3)
     let figures = world.read("configure_synapse.prom")
-    for line in ["namespaces 1", "left_out 1", "success 0"] {
+    for line in ["namespaces 1", "skipped 1", "success 0"] {
       #expect(figures.contains("\nconfigure_synapse_\(line)\n"))
     }
     try world.put("zookeeper.yaml", "[")
