@@ -39,10 +39,11 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CEvent", pkgConfig: "libevent_openssl", providers: [.apt(["libevent-dev", "libssl-dev"])]),
+    .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CZooKeeper", providers: [.apt(["libzookeeper-mt-dev"])]),
 
-    room("Reactor", ["CEvent"]),
+    room("Reactor", ["CAres", "CEvent"]),
     room("YAMLConfig", ["CYAML", "SmartStack"]),
     room("SmartStack", [logging]),
 

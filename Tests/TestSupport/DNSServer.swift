@@ -16,16 +16,19 @@ public import Reactor
   isolated deinit { child?.kill() }
 
   /// Starts it and returns when it answers.
-  /// - Parameter hosts: addresses by name.
-  public func start(_ hosts: [String: [String]]) async throws {
+  /// - Parameters:
+  ///   - hosts: addresses by name.
+  ///   - services: by name the SRV records, each as `host,port,priority,weight`.
+  public func start(_ hosts: [String: [String]], services: [String: [String]] = [:]) async throws {
     try write(hosts)
+    let records = services.flatMap { name, values in values.map { "--srv-host=\(name),\($0)" } }
     let running = try ChildProcess.start(
       "/usr/bin/setpriv",
       [
         "--pdeathsig", "KILL", "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
         "--port=\(port)", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts", "--user=root",
         "--addn-hosts=\(directory.path)/hosts", "--local=/test/", "--pid-file=", "--log-facility=-",
-      ], output: .append(path: "\(directory.path)/out"))
+      ] + records, output: .append(path: "\(directory.path)/out"))
     child = running
     let endpoint = Endpoint.tcp(host: "127.0.0.1", port: port)
     try await eventually("dnsmasq listens on port \(port)") {

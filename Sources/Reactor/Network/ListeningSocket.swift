@@ -43,7 +43,7 @@ enum ListeningSocket {
     do throws(StreamError) {
       if let address = try AddressResolver.immediateAddresses(of: endpoint)?.first { return address }
       guard case .tcp(let host, let port) = endpoint,
-        let address = try AddressResolver.lookUp(host, port, endpoint, flags: AI_PASSIVE).first
+        let address = try SocketAddress.lookUp(host: host, port: port, of: endpoint, flags: AI_PASSIVE).first
       else { throw StreamError.refused(endpoint, reason: "the name has no address") }
       return address
     } catch {

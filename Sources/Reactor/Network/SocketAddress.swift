@@ -43,6 +43,15 @@ struct SocketAddress: Hashable, Sendable {
     }
   }
 
+  /// Whether this host has a route to a numeric IPv6 address: a datagram socket that connects sends nothing.
+  static func hasRoute(to host: String) -> Bool {
+    let found = try? lookUp(host: host, port: 9, of: .tcp(host: host, port: 9), flags: AI_NUMERICHOST)
+    guard let address = found?.first else { return false }
+    let probe = socket(address.family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    defer { if probe >= 0 { close(probe) } }
+    return probe >= 0 && address.withPointer { connect(probe, $0, $1) } == 0
+  }
+
   /// Host without port; an IPv4 address mapped into IPv6 is written as IPv4. nil for Unix sockets.
   var host: String? {
     switch family {
@@ -73,49 +82,10 @@ struct SocketAddress: Hashable, Sendable {
   }
 }
 
-/// Endpoint to addresses: paths and numeric hosts at once, names on a thread of ``BlockingWork``.
-enum AddressResolver {
-  /// - Throws: `StreamError`, or `CancellationError`. A resolver that hangs is left behind at the deadline.
-  @LoopActor static func addresses(of endpoint: Endpoint, deadline: Duration) async throws -> [SocketAddress] {
-    if let known = try immediateAddresses(of: endpoint) { return known }
-    guard case .tcp(let host, let port) = endpoint else { return [] }
-    let waiter = OneShotEvent<[SocketAddress]>()
-    let timer = LoopClock.system.schedule(after: deadline) {
-      waiter.fail(with: StreamError.timedOut(endpoint, after: deadline))
-    }
-    defer { timer.cancel() }
-    Task { @LoopActor in
-      do {
-        let found = try await BlockingWork.run { try lookUp(host, port, endpoint, flags: AI_ADDRCONFIG) }
-        waiter.happen(with: found)
-      } catch {
-        waiter.fail(with: error)
-      }
-    }
-    return try await waiter.wait()
-  }
-
-  /// The address of a numeric TCP endpoint; nil for names and Unix sockets.
-  static func onlyAddress(of endpoint: Endpoint) throws(StreamError) -> SocketAddress? {
-    guard case .tcp = endpoint, let known = try immediateAddresses(of: endpoint), known.count == 1 else { return nil }
-    return known[0]
-  }
-
-  /// nil when the host is a name.
-  static func immediateAddresses(of endpoint: Endpoint) throws(StreamError) -> [SocketAddress]? {
-    switch endpoint {
-    case .unix(let path):
-      if let address = SocketAddress(unixPath: path) { return [address] }
-      throw .refused(endpoint, reason: "the path is longer than a Unix socket's may be")
-    case .tcp(let host, let port):
-      guard (0...65535).contains(port) else { throw .refused(endpoint, reason: "the port is outside 0...65535") }
-      guard !host.isEmpty else { throw .refused(endpoint, reason: "the host is empty") }
-      return try? lookUp(host, port, endpoint, flags: AI_NUMERICHOST)
-    }
-  }
-
+extension SocketAddress {
+  /// The system's look-up. It blocks for a name, so the loop only gives it addresses.
   static func lookUp(
-    _ host: String, _ port: Int, _ endpoint: Endpoint, flags: Int32
+    host: String, port: Int, of endpoint: Endpoint, flags: Int32
   ) throws(StreamError) -> [SocketAddress] {
     var hints = addrinfo()
     hints.ai_family = AF_UNSPEC

@@ -1,3 +1,4 @@
+internal import CEvent
 internal import Glibc
 
 /// Another process of this machine, as `/proc` shows it.
