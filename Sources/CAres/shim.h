@@ -1,7 +1,4 @@
 #pragma once
-// First on purpose: without it glibc and the Swift importer disagree about where fd_set lives.
-#include <sys/select.h>
-#include <sys/socket.h>
-#include <netinet/in.h>
-#include <netdb.h>
+// The system's types belong to one module: were `timespec` here as well, files that import only Glibc would lose it.
+#pragma clang module import CEvent
 #include <ares.h>

@@ -1,4 +1,3 @@
-internal import CEvent
 internal import Glibc
 
 /// Endpoint to addresses: paths and numeric hosts at once, names through ``NameResolver``.

@@ -1,3 +1,4 @@
+internal import CEvent
 internal import Glibc
 
 /// Which state of which file was read: as long as a path leads to the same stamp, it need not be read again.

@@ -1,3 +1,4 @@
+internal import CEvent
 internal import Glibc
 
 /// A file operation that the system refused.

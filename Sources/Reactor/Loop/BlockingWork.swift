@@ -1,3 +1,4 @@
+internal import CEvent
 internal import Glibc
 
 /// Runs what blocks (`getaddrinfo`, `zookeeper_close`, `fsync`) on a few threads beside the loop.
