@@ -13,13 +13,13 @@ import Testing
     try await dns.start(["many.test": addresses])
     let resolver = NameResolver(nameservers: [.tcp(host: "127.0.0.1", port: dns.port)])
     #expect(
-      try await resolver.addresses(of: "many.test", .ipv4, deadline: Self.patience).sorted() == addresses.sorted())
-    #expect(try await resolver.addresses(of: "many.test", .ipv6, deadline: Self.patience) == [])
-    #expect(try await resolver.addresses(of: "none.test", .ipv4, deadline: Self.patience) == [])
-    #expect(try await resolver.addresses(of: "no..name", .ipv4, deadline: Self.patience) == [])
+      try await resolver.addresses(of: "many.test", in: .ipv4, deadline: Self.patience).sorted() == addresses.sorted())
+    #expect(try await resolver.addresses(of: "many.test", in: .ipv6, deadline: Self.patience) == [])
+    #expect(try await resolver.addresses(of: "none.test", in: .ipv4, deadline: Self.patience) == [])
+    #expect(try await resolver.addresses(of: "no..name", in: .ipv4, deadline: Self.patience) == [])
     // dnsmasq has no server to ask for other names.
     let failure = try await #require(throws: NameFailure.self) {
-      try await resolver.addresses(of: "elsewhere.example", .ipv4, deadline: Self.patience)
+      try await resolver.addresses(of: "elsewhere.example", in: .ipv4, deadline: Self.patience)
     }
     #expect(failure.description == "elsewhere.example cannot be looked up: DNS server refused query")
     await dns.kill()
@@ -30,7 +30,7 @@ import Testing
     try await dns.start(["web.test": ["10.0.0.1"]])
     let resolver = NameResolver(
       nameservers: [.tcp(host: "127.0.0.1", port: try freePort()), .tcp(host: "127.0.0.1", port: dns.port)])
-    #expect(try await resolver.addresses(of: "web.test", .ipv4, deadline: Self.patience) == ["10.0.0.1"])
+    #expect(try await resolver.addresses(of: "web.test", in: .ipv4, deadline: Self.patience) == ["10.0.0.1"])
     await dns.kill()
   }
 
@@ -68,7 +68,7 @@ import Testing
     #expect(server.questions == 2)
     #expect(try await resolver.addresses(of: "web.test", deadline: Self.patience) == ["10.0.0.7"])
     #expect(server.questions == 2)
-    #expect(resolver.lastAddresses(of: "web.test", .ipv4) == ["10.0.0.7"])
+    #expect(resolver.lastAddresses(of: "web.test", in: .ipv4) == ["10.0.0.7"])
   }
 
   @Test @LoopActor func theLastAnswerServesConnectionsWhileNoServerAnswers() async throws {
@@ -81,7 +81,7 @@ import Testing
     #expect(try await resolver.addresses(of: "web.test", deadline: Self.patience) == ["10.0.0.7"])
     #expect(try await resolver.addresses(of: "web.test", deadline: Self.patience) == ["10.0.0.7"])
     await #expect(throws: NameFailure.self) {
-      try await resolver.addresses(of: "web.test", .ipv4, deadline: Self.patience)
+      try await resolver.addresses(of: "web.test", in: .ipv4, deadline: Self.patience)
     }
   }
 
@@ -89,7 +89,7 @@ import Testing
     let server = try ScriptedNameServer { _ in nil }
     let resolver = NameResolver(nameservers: [server.endpoint])
     let failure = try await #require(throws: NameFailure.self) {
-      try await resolver.addresses(of: "web.test", .ipv4, deadline: .milliseconds(100))
+      try await resolver.addresses(of: "web.test", in: .ipv4, deadline: .milliseconds(100))
     }
     #expect(failure.reason == "no name server has answered within 0.1 s")
   }
@@ -110,9 +110,10 @@ import Testing
 
   @Test @LoopActor func incompleteNamesAreLookedForBelowTheSearchDomains() {
     let settings = NameServers.Settings(searchDomains: ["two.test", "three.test"], ndots: 2)
-    #expect(NameResolver.candidates(for: "web.a", settings) == ["web.a.two.test", "web.a.three.test", "web.a"])
-    #expect(NameResolver.candidates(for: "web.a.b", settings) == ["web.a.b", "web.a.b.two.test", "web.a.b.three.test"])
-    #expect(NameResolver.candidates(for: "web.", settings) == ["web"])
+    #expect(NameResolver.candidates(for: "web.a", below: settings) == ["web.a.two.test", "web.a.three.test", "web.a"])
+    #expect(
+      NameResolver.candidates(for: "web.a.b", below: settings) == ["web.a.b", "web.a.b.two.test", "web.a.b.three.test"])
+    #expect(NameResolver.candidates(for: "web.", below: settings) == ["web"])
   }
 
   /// Whatever a name server sends: no trap, no endless loop, and nothing but addresses.
