@@ -49,8 +49,10 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
 
   /// A second family that is silent delays an address that is known by no more (RFC 8305, section 3).
   private static let grace: Duration = .milliseconds(50)
-  /// Answers of names that are no longer asked for are dropped beyond this number.
-  private static let keptAnswers = 4096
+  /// How long a name with records of the other family only is not asked again.
+  private static let emptyAnswerLifetime: Duration = .seconds(5)
+  /// Answers are dropped beyond this number.
+  private static let keptAnswers = 16_384
 
   private struct Question: Hashable {
     let name: String
@@ -159,7 +161,10 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
       switch reply {
       case .message(let bytes):
         finish(question, with: NameRecords(bytes, type: question.type), or: "the answer makes no sense")
-      case .noRecord: finish(question, with: NameRecords())
+      case .noRecord:
+        var records = NameRecords()
+        records.timeToLive = NameResolver.emptyAnswerLifetime
+        finish(question, with: records)
       case .noSuchName: ask(question, as: names.dropFirst(), at: servers)
       case .failure(let reason): finish(question, with: nil, or: reason)
       }
