@@ -11,7 +11,7 @@ public struct CheckReport: Hashable, Sendable {
     public var proxy: String?
     /// The server of that proxy.
     public var server: String?
-    /// HAProxy's words.
+    /// HAProxy's words about the line.
     public var message: String
 
     /// The backend that a line refers to and that is not there.

@@ -16,7 +16,7 @@ enum DirectiveHistory {
     var instead = ""
   }
 
-  /// All of them.
+  /// Every removed and every new directive.
   static let rows: [Row] = gone + new
 
   /// Why a release refuses a line that begins with these words; nil as far as is known.
@@ -67,7 +67,7 @@ enum DirectiveHistory {
     phrases.phrases.map { Row(phrase: $0, since: nil, until: until, instead: instead) }
   }
 
-  /// Release, directives.
+  /// Directives with the release that brought them.
   private static let new: [Row] = [
     (HAProxyVersion(2, 0), "retry-on"),
     (HAProxyVersion(2, 1), "use-fcgi-app"),
@@ -123,7 +123,7 @@ enum DirectiveHistory {
 }
 
 extension HAProxyVersion {
-  /// `2.6` of 2.6.12.
+  /// The branch of a release: `2.6` of 2.6.12.
   var branch: String { "\(major).\(minor)" }
 }
 

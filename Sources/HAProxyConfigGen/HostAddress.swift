@@ -82,7 +82,7 @@ extension String {
   /// Whether it has a byte that would end the line or is no text at all.
   var hasControlBytes: Bool { utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F } }
 
-  /// Words between blanks.
+  /// The words between blanks and tabs.
   var words: [String] { split { $0 == " " || $0 == "\t" }.map(String.init) }
 
   fileprivate func range(of needle: String) -> (lower: Index, upper: Index)? {

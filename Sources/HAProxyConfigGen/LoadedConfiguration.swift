@@ -22,7 +22,7 @@ public struct LoadedConfiguration: Equatable, Sendable {
   /// The same, from the model the file was rendered from.
   public mutating func update(to model: ProxyModel) { update(LoadedConfiguration(sections: model.sections)) }
 
-  /// The same for these services, when the others are as they were.
+  /// Records that HAProxy has these services as the model wants them; the others are unchanged.
   public mutating func update(to model: ProxyModel, services: Set<String>) {
     update(LoadedConfiguration(sections: model.sections(of: services)))
   }

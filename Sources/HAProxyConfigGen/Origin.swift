@@ -54,7 +54,7 @@ public enum ServicePart: Hashable, Sendable {
 
 /// Something the generator worked around: a line, a server or a whole service it left out or doubts.
 public struct ConfigProblem: Hashable, Sendable, CustomStringConvertible {
-  /// What it cost.
+  /// The part of the configuration that a problem costs.
   public enum Severity: Hashable, Sendable {
     /// Nothing so far; the line is written.
     case doubt
@@ -64,21 +64,21 @@ public struct ConfigProblem: Hashable, Sendable, CustomStringConvertible {
     case badService
   }
 
-  /// What it cost.
+  /// The part of the configuration that the problem costs.
   public var severity: Severity
-  /// Where it is.
+  /// The place in the configuration.
   public var origin: LineOrigin
   /// What is wrong with it, quoting the text in question.
   public var message: String
 
-  /// A problem.
+  /// Creates a problem at a place.
   public init(_ severity: Severity, _ origin: LineOrigin, _ message: String) {
     self.severity = severity
     self.origin = origin
     self.message = message
   }
 
-  /// `services.web.haproxy.backend[2]: …`.
+  /// The place and the message: `services.web.haproxy.backend[2]: …`.
   public var description: String { "\(origin): \(message)" }
 }
 

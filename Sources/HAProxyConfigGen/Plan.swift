@@ -1,6 +1,6 @@
 /// What to do so that a running HAProxy serves what is wanted.
 public enum Plan: Hashable, Sendable {
-  /// It does already.
+  /// HAProxy already has the wanted state.
   case nothing
   /// These commands, in this order. A refusal of one that is not optional means: reload.
   case commands([RuntimeCommand])

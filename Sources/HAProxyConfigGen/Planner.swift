@@ -1,6 +1,6 @@
 internal import SmartStack
 
-/// Compares and plans.
+/// Compares the running HAProxy with the wanted one and plans the way between them.
 public enum Planner {
   /// What to do so that `running` serves what `wanted` says.
   /// - Parameter loaded: what HAProxy has loaded; nil when that is not known, which means a reload.
@@ -11,8 +11,8 @@ public enum Planner {
     return planning.plan
   }
 
-  /// The same for some services, when everything else is known to be as wanted and only the servers of these
-  /// have changed: what it costs depends on them, not on how many services there are.
+  /// Plans for some services whose servers alone have changed. The cost depends on these services, not on their number
+  /// in all.
   public static func plan(
     running: RunningProxy, loaded: LoadedConfiguration?, wanted: ProxyModel, services: Set<String>
   ) -> Plan {

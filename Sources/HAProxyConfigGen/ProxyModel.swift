@@ -12,7 +12,7 @@ public struct ProxyModel: Sendable {
     var sections: ServiceSections
   }
 
-  /// The top-level section.
+  /// The settings that all services share.
   public private(set) var settings: GeneratorSettings
   /// What is known of servers that were there: ids, and those that left.
   public private(set) var memory: ServerMemory
@@ -127,7 +127,7 @@ public struct ProxyModel: Sendable {
     return isBaseChanged || !changed.isEmpty
   }
 
-  /// The file.
+  /// Renders HAProxy's file from all sections.
   public func render() -> RenderedConfiguration { RenderedConfiguration(sections: sections) }
 
   /// The state file's content at `now` (Unix time, seconds), in upstream's format. Servers that are there

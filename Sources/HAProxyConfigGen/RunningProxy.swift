@@ -1,13 +1,13 @@
 /// HAProxy's version, as `show info` reports it.
 public struct HAProxyVersion: Hashable, Comparable, Sendable, CustomStringConvertible {
-  /// 2 in 2.6.12.
+  /// The major version, 2 in 2.6.12.
   public var major: Int
-  /// 6 in 2.6.12.
+  /// The minor version, 6 in 2.6.12.
   public var minor: Int
   /// 12 in 2.6.12; 0 for development versions.
   public var patch: Int
 
-  /// A version.
+  /// Creates a version of three numbers.
   public init(_ major: Int, _ minor: Int, _ patch: Int = 0) {
     self.major = major
     self.minor = minor
@@ -21,12 +21,12 @@ public struct HAProxyVersion: Hashable, Comparable, Sendable, CustomStringConver
     self.init(numbers[0], numbers[1], numbers.count > 2 ? numbers[2] : 0)
   }
 
-  /// Older before newer.
+  /// Orders older versions before newer ones.
   public static func < (a: HAProxyVersion, b: HAProxyVersion) -> Bool {
     (a.major, a.minor, a.patch) < (b.major, b.minor, b.patch)
   }
 
-  /// `2.6.12`.
+  /// The version as text: `2.6.12`.
   public var description: String { "\(major).\(minor).\(patch)" }
 
   /// `add server` without experimental mode.
@@ -43,12 +43,12 @@ public struct HAProxyVersion: Hashable, Comparable, Sendable, CustomStringConver
 
 /// What one HAProxy process has in memory, as its stats socket tells: the planner's left-hand side.
 public struct RunningProxy: Hashable, Sendable {
-  /// From `show info`.
+  /// The version that `show info` reports.
   public var version: HAProxyVersion
   /// Every backend by name, also those without servers (`show servers state` omits them; `show backend` has them).
   public var backends: [String: RunningBackend]
 
-  /// A process.
+  /// Creates a process with its backends.
   public init(version: HAProxyVersion, backends: [String: RunningBackend]) {
     self.version = version
     self.backends = backends
@@ -60,28 +60,28 @@ public struct RunningBackend: Hashable, Sendable {
   /// Its servers by name.
   public var servers: [String: RunningServer]
 
-  /// A backend.
+  /// Creates a backend with its servers.
   public init(servers: [String: RunningServer] = [:]) { self.servers = servers }
 }
 
 /// A server of a running HAProxy; the fields are columns of `show servers state`.
 public struct RunningServer: Hashable, Sendable {
-  /// `srv_id`.
+  /// The server's id, `srv_id`.
   public var id: Int
   /// `srv_addr`, without brackets; nil for `-`.
   public var address: String?
-  /// `srv_port`.
+  /// The server's port, `srv_port`.
   public var port: Int
-  /// `srv_uweight`, 0...256.
+  /// The server's weight, `srv_uweight`, 0...256.
   public var weight: Int
-  /// `srv_admin_state`.
+  /// The operator's state, `srv_admin_state`.
   public var adminState: AdminState
-  /// `srv_check_state`.
+  /// The health check's state, `srv_check_state`.
   public var checkState: CheckState
-  /// `srv_agent_state`.
+  /// The agent check's state, `srv_agent_state`.
   public var agentState: CheckState
 
-  /// A server.
+  /// Creates a server of the running HAProxy.
   public init(
     id: Int, address: String?, port: Int, weight: Int = 1, adminState: AdminState = [], checkState: CheckState = [],
     agentState: CheckState = []

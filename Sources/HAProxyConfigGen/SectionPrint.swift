@@ -1,10 +1,10 @@
 /// A fingerprint of one section as HAProxy reads it: comments, blanks and the order of servers do not count.
 struct SectionPrint: Hashable, Sendable {
-  /// One `server` line.
+  /// The hashes of one `server` line.
   struct Server: Hashable, Sendable {
     /// All but name, id, weight and `disabled`: what no command can change.
     var options: UInt64
-    /// All of it.
+    /// The hash of the whole line.
     var whole: UInt64
   }
 

@@ -26,7 +26,7 @@ public struct ServerMemory: Sendable {
   private var running: [String: [String: Int]] = [:]
   private var nextOrder = 0
 
-  /// Nothing remembered.
+  /// Creates a memory without any server.
   public init() {}
 
   /// What `service` has, in the order of first sight.

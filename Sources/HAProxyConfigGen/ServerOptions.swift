@@ -51,9 +51,9 @@ struct UnknownServerOption: Error, Hashable {
 struct RegistrationOptions: Hashable, Sendable {
   /// The checked words without `id` and `disabled`; templates still stand for themselves.
   var template: ServerTemplate
-  /// From `id N`.
+  /// The id of an option `id N`.
   var id: Int?
-  /// From `disabled`.
+  /// Whether the options contain `disabled`.
   var isDisabled: Bool
 
   /// The most words and bytes one registration may add to its line; HAProxy's own limit is 64 words a line.

@@ -54,10 +54,10 @@ public struct GeneratorSettings: Hashable, Sendable {
 public struct ExtraSection: Hashable, Sendable {
   /// The section's first line, for example `listen stats`.
   public var title: String
-  /// Its other lines.
+  /// The lines below the title.
   public var lines: [String]
 
-  /// A section.
+  /// Creates a section from its title and lines.
   public init(title: String, lines: [String]) {
     self.title = title
     self.lines = lines
@@ -137,9 +137,9 @@ public enum ServicePort: Hashable, Sendable {
 
 /// The order of a backend's `server` lines.
 public enum ServerOrder: String, Hashable, Sendable, CaseIterable {
-  /// By name, ascending.
+  /// Servers ordered by ascending name.
   case ascending = "asc"
-  /// By name, descending.
+  /// Servers ordered by descending name.
   case descending = "desc"
   /// As the registry gives them; where servers that left stay in the file, in the order of first sight.
   case registry = "no_shuffle"
@@ -154,7 +154,7 @@ public enum ServerOrder: String, Hashable, Sendable, CaseIterable {
 
 /// What a server's cookie value is made from.
 public enum CookieValueMethod: String, Hashable, Sendable {
-  /// The server's name.
+  /// The server's name as the cookie's value.
   case name
   /// SHA-1 of the server's name, in hexadecimal.
   case hash

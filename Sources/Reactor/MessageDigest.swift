@@ -4,7 +4,7 @@ internal import CEvent
 public enum MessageDigest {
   private static let length = 32
 
-  /// 32 bytes.
+  /// Returns the SHA-256 digest, 32 bytes.
   public static func sha256(_ bytes: [UInt8]) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
       let isDone = EVP_Digest(bytes, bytes.count, buffer.baseAddress, nil, EVP_sha256(), nil) == 1
@@ -22,7 +22,7 @@ public enum MessageDigest {
     }
   }
 
-  /// 32 bytes.
+  /// Returns the HMAC with SHA-256, 32 bytes.
   public static func hmacSHA256(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
       let isDone = HMAC(EVP_sha256(), key, Int32(key.count), bytes, bytes.count, buffer.baseAddress, nil) != nil

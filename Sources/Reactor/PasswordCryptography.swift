@@ -2,7 +2,7 @@ internal import CEvent
 
 /// What logging in to a MySQL server takes of OpenSSL.
 public enum PasswordCryptography {
-  /// A hash function.
+  /// A hash function of password schemes.
   public enum Digest: Sendable {
     case sha1, sha256
   }

@@ -51,7 +51,7 @@ public struct Backend: Hashable, Sendable {
     get { fields.host }
     set { fields.host = newValue }
   }
-  /// 1...65535.
+  /// A port number, 1...65535.
   public var port: Int {
     get { fields.port }
     set { fields.port = newValue }

@@ -2,7 +2,7 @@
 public enum Verdict: String, Sendable, CustomStringConvertible {
   case up, down
 
-  /// The same word.
+  /// The verdict's word, as in log lines.
   public var description: String { rawValue }
 }
 
@@ -42,7 +42,7 @@ public struct CheckHistory: Equatable, Sendable {
     /// The verdict so far; nil before the first result.
     public var verdict: Verdict?
 
-    /// Nothing seen yet.
+    /// Creates a history without results.
     public init() {}
   }
 

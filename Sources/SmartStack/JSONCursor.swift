@@ -1,6 +1,6 @@
 /// What counts as JSON.
 public enum JSONDialect: Sendable {
-  /// The standard.
+  /// JSON as RFC 8259 defines it.
   case rfc8259
   /// What Python's `json.loads` reads: `NaN` and `Infinity` are numbers, and half of a surrogate pair is let through
   /// (here as U+FFFD).

@@ -20,9 +20,9 @@ public struct JSONStyle: Sendable {
     self.keySeparator = keySeparator
   }
 
-  /// `json.dumps(value)`
+  /// The layout of Python's `json.dumps(value)`.
   public static let python = JSONStyle()
-  /// `json.dumps(value, sort_keys=True)`
+  /// The layout of Python's `json.dumps(value, sort_keys=True)`.
   public static let pythonSorted = JSONStyle(sortsKeys: true)
   /// `json.dumps(value, sort_keys=True, indent=4, separators=(',', ': '))`: the files that operators read and diff.
   public static let pythonPretty = JSONStyle(indent: 4, sortsKeys: true)
@@ -38,7 +38,7 @@ extension JSONValue: CustomStringConvertible {
     String(decoding: bytes(style, level: level), as: UTF8.self)
   }
 
-  /// The same as the bytes of a file.
+  /// Returns the text as the bytes of a file.
   public func bytes(_ style: JSONStyle = .python, level: Int = 0) -> [UInt8] {
     var out: [UInt8] = []
     write(style, level: level, to: &out)

@@ -30,7 +30,7 @@ public enum JSONText {
     return String(decoding: out, as: UTF8.self)
   }
 
-  /// The same at the end of a larger text.
+  /// Appends the quoted text to a larger one.
   static func appendASCIIQuoted(_ text: String, to out: inout [UInt8]) {
     out.append(UInt8(ascii: "\""))
     var text = text

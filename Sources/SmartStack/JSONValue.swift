@@ -93,7 +93,7 @@ public struct JSONObject: Hashable, Sendable {
   /// The order does not count.
   public static func == (one: JSONObject, other: JSONObject) -> Bool { one.values == other.values }
 
-  /// Like `==`.
+  /// Hashes the values in order, as `==` compares them.
   public func hash(into hasher: inout Hasher) { hasher.combine(values) }
 }
 
@@ -107,15 +107,15 @@ extension JSONObject: ExpressibleByDictionaryLiteral {
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByStringInterpolation
 {
-  /// A string.
+  /// Creates a string value from a literal.
   public init(stringLiteral value: String) { self = .string(value) }
-  /// A number.
+  /// Creates a number from a literal.
   public init(integerLiteral value: Int) { self = .int(value) }
-  /// A boolean.
+  /// Creates a boolean from a literal.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
-  /// An array.
+  /// Creates an array from a literal.
   public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-  /// An object.
+  /// Creates an object from a literal.
   public init(dictionaryLiteral elements: (String, JSONValue)...) {
     var object = JSONObject()
     for (key, value) in elements { object[key] = value }

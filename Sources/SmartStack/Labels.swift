@@ -4,7 +4,7 @@ public enum LabelValue: Hashable, Sendable, ExpressibleByStringLiteral {
   /// Anything but a string, as compact JSON: `1`, `null`, `{"a":[true]}`.
   case json(String)
 
-  /// A text.
+  /// Creates a label's text from a literal.
   public init(stringLiteral text: String) { self = .text(text) }
 
   /// The value as JSON.
@@ -20,9 +20,9 @@ public enum LabelValue: Hashable, Sendable, ExpressibleByStringLiteral {
 ///
 /// Two are equal only if their order is, too: whoever compares registrations compares what is written.
 public struct Labels: Hashable, Sendable, ExpressibleByDictionaryLiteral {
-  /// One label.
+  /// One label with its value.
   public struct Entry: Hashable, Sendable {
-    /// For example `region:r1`.
+    /// The label's name, for example `region:r1`.
     public let name: String
     /// Empty text for a label that only has to be there.
     public let value: LabelValue
@@ -31,7 +31,7 @@ public struct Labels: Hashable, Sendable, ExpressibleByDictionaryLiteral {
   /// All of them; every name once.
   public private(set) var entries: [Entry] = []
 
-  /// No labels.
+  /// Creates an empty set of labels.
   public init() {}
 
   /// Labels in the order given; of equal names the last counts.

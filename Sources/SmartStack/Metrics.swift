@@ -12,7 +12,7 @@ public final class Metrics {
   private var families: [String: Family] = [:]
   private var collectors: [(Metrics) -> Void] = []
 
-  /// An empty registry.
+  /// Creates a registry without metrics.
   public init() {}
 
   /// Runs `collect` before each ``render()``, for values that are cheaper to read than to keep.
@@ -102,7 +102,7 @@ public final class Counter: Instrument {
 
 /// A value that goes up and down.
 public final class Gauge: Instrument {
-  /// The current value.
+  /// The current value of the gauge.
   public var value: Double = 0
 
   func write(_ name: String, _ labels: String, into text: inout String) { text += sample(name, labels, value) }
@@ -125,7 +125,7 @@ public final class Histogram: Instrument {
     counts = Array(repeating: 0, count: buckets.count)
   }
 
-  /// Adds one value.
+  /// Adds one value to the histogram.
   public func observe(_ value: Double) {
     sum += value
     total += 1

@@ -21,7 +21,7 @@ struct RegistrationFields {
 
   // MARK: Reading
 
-  /// nerve's form.
+  /// Reads the fields of nerve's JSON form.
   init(reading cursor: inout JSONCursor, length: Int) throws(RegistrationProblem) {
     try RegistrationFields.expectObject(&cursor, length)
     var fields = RegistrationFields()

@@ -20,7 +20,7 @@ public struct RetryPolicy: Equatable, Sendable {
     return ceiling * Double.random(in: 0.5...1, using: &generator)
   }
 
-  /// The same with the system's random numbers.
+  /// Returns a delay with the system's random numbers.
   public func delay(attempt: Int) -> Duration {
     var generator = SystemRandomNumberGenerator()
     return delay(attempt: attempt, using: &generator)

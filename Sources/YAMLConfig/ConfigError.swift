@@ -10,7 +10,7 @@ public struct ConfigError: Error, Hashable, Sendable, CustomStringConvertible {
   public let column: Int
   /// Keys from the top, joined by dots, list items as `[0]`; empty at the top.
   public let path: String
-  /// The sentence.
+  /// The problem in one sentence.
   public let problem: String
 
   /// An error; see the properties.

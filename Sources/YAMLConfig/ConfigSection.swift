@@ -3,7 +3,7 @@
 /// A key that is absent and one that is null are the same to every reader here but ``has(_:)``. Readers
 /// without a `default` throw when the key is missing; the `optional…` ones return nil.
 public final class ConfigSection {
-  /// The mapping.
+  /// The mapping that the section reads.
   public let node: YAMLNode
   private let entries: [YAMLEntry]
   private let places: [String: Int]

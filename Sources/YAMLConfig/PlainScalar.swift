@@ -150,7 +150,7 @@ enum PlainScalar {
 
   private static func isHex(_ byte: UInt8) -> Bool { isDigit(byte) || (0x61...0x66).contains(byte | 0x20) }
 
-  /// `[0-5]?[0-9]`
+  /// Whether a group matches `[0-5]?[0-9]`.
   private static func isSexagesimal(_ group: ArraySlice<UInt8>) -> Bool {
     guard group.count == 1 || group.count == 2, group.allSatisfy(isDigit) else { return false }
     return group.count == 1 || group[group.startIndex] <= UInt8(ascii: "5")

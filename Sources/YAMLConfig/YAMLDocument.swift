@@ -101,7 +101,7 @@ struct MappingBuilder {
 }
 
 extension ConfigError {
-  /// The same sentence, at a key instead of its value.
+  /// Moves the problem from a value to its key.
   func at(_ key: YAMLNode) -> ConfigError {
     ConfigError(file: file, line: key.line, column: key.column, path: path, problem: problem)
   }

@@ -22,9 +22,9 @@ public struct YAMLNode: Sendable {
     self.trail = trail
   }
 
-  /// The file's name.
+  /// The name of the file.
   public var file: String { position.file.name }
-  /// From 1.
+  /// The line's number, from 1.
   public var line: Int { Int(position.line) }
   /// From 1, in characters.
   public var column: Int { Int(position.column) }
@@ -56,7 +56,7 @@ public struct YAMLNode: Sendable {
     return entries.first { $0.name == key }?.value
   }
 
-  /// The same value as seen from another place of the tree.
+  /// Returns the value with another trail, as reached from another place of the tree.
   func moved(to trail: YAMLTrail?) -> YAMLNode {
     let moved: Value =
       switch value {

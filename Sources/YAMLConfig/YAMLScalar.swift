@@ -9,7 +9,7 @@ public struct YAMLScalar: Hashable, Sendable {
 
   /// The text as written, without quotes and with escapes resolved.
   public let text: String
-  /// What it means.
+  /// The type that YAML gives the scalar.
   public let kind: Kind
 
   /// A scalar of a known kind.

@@ -35,7 +35,7 @@ struct ReplyTable {
 
   /// How fields are told apart.
   enum Layout {
-    /// Blanks.
+    /// Fields separated by blanks.
     case blanks
     /// Commas, and line ends with or without a carriage return; quoted fields as in RFC 4180, also with line ends.
     case csv

@@ -58,7 +58,7 @@ public struct StatsPage: Hashable, Sendable {
 public struct ServerPlace: Hashable, Sendable {
   /// The address, without brackets.
   public var host: String
-  /// 1...65535.
+  /// A port number, 1...65535.
   public var port: Int
   /// The registering host's name; empty when there is none.
   public var name: String

@@ -2,7 +2,7 @@ public import Reactor
 
 /// A process of a HAProxy that a reload has replaced and that still has connections.
 public struct OldWorker: Hashable, Sendable {
-  /// The process.
+  /// The process as the kernel lists it.
   public let process: ProcessRecord
   /// Time since its successor began: no note has to outlive the agent for that.
   public let age: Duration

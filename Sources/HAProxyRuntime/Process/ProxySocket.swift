@@ -30,7 +30,7 @@ public import SmartStack
     var refused: Set<String> = []
   }
 
-  /// The socket's path.
+  /// The path of the stats socket.
   public nonisolated let path: String
   let client: HAProxyRuntimeClient
   private var process = Process()

@@ -115,7 +115,7 @@ public import Reactor
 
 /// One HAProxy process at one moment.
 public struct ObservedProxy: Hashable, Sendable {
-  /// The process.
+  /// The process as `show info` describes it.
   public let info: ProxyInfo
   /// The process's backends and their servers.
   public let running: RunningProxy

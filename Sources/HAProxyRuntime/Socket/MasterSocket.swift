@@ -11,7 +11,7 @@ public import Reactor
     /// Reloads in a row that the master could not carry out.
     public var failedReloads = 0
 
-    /// None.
+    /// Creates a state without any worker.
     public init() {}
   }
 

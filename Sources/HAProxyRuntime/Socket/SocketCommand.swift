@@ -86,7 +86,7 @@ public enum CommandOutcome: Hashable, Sendable {
 }
 
 extension SocketCommand {
-  /// Judges a reply.
+  /// Judges whether a reply means success.
   func outcome(of reply: String) -> CommandOutcome {
     let line = SocketCommand.oneLine(reply)
     if let change { return change.accepts(reply: line) ? .done(line) : .refused(line) }

@@ -36,9 +36,9 @@ internal import SmartStack
 
 /// Why a HAProxy did not tell how its servers are.
 public struct StatsError: Error, Sendable, CustomStringConvertible {
-  /// Who was asked.
+  /// The address of the statistics page.
   public let endpoint: Endpoint
-  /// What went wrong.
+  /// The reason in one sentence.
   public let reason: String
 
   /// What it means and what to look at.

@@ -56,7 +56,7 @@ internal import Glibc
       reason: "too many watches of this user's programs (sysctl fs.inotify.max_user_instances), or too many open files")
   }
 
-  /// Stops for good.
+  /// Stops; no further event is delivered.
   public func cancel() {
     guard !isCancelled else { return }
     isCancelled = true

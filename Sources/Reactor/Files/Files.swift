@@ -5,7 +5,7 @@ internal import Glibc
 public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
   /// What was tried, as a verb: `open`, `rename`.
   public let operation: String
-  /// On which path.
+  /// The path that the call was for.
   public let path: String
   /// The system's error number; 0 when the reason is ours.
   public let code: Int32
@@ -178,7 +178,7 @@ public enum Files {
     return slash == rest.startIndex ? "/" : String(rest[..<slash])
   }
 
-  /// `/a/b/` → `b`.
+  /// Returns a path's last part: `b` of `/a/b/`.
   public static func name(of path: String) -> String {
     var rest = path[...]
     while rest.count > 1, rest.last == "/" { rest.removeLast() }

@@ -30,7 +30,7 @@ internal import Glibc
 
   isolated deinit { cancel() }
 
-  /// Stops for good.
+  /// Stops; no further event is delivered.
   public func cancel() {
     guard onChange != nil else { return }
     onChange = nil

@@ -74,7 +74,7 @@ struct ConnectionTable {
     for bufferevent in Array(guards.keys) where isGone(bufferevent) { remove(bufferevent) }
   }
 
-  /// The same for those without a request.
+  /// Closes connections that sent no request in time.
   mutating func sweepFresh() {
     for bufferevent in fresh where isGone(bufferevent) { remove(bufferevent) }
   }
@@ -118,7 +118,7 @@ private final class InputGuard {
     shutdown(bufferevent_getfd(bufferevent), Int32(SHUT_RDWR))
   }
 
-  /// The same with a word before it, unless an answer is still being written.
+  /// Answers 408 and closes, unless an answer is still being written.
   func cutAsSlow() {
     defer { cut() }
     guard evbuffer_get_length(bufferevent_get_output(bufferevent)) == 0 else { return }

@@ -15,8 +15,7 @@
     try await send(request.prepared(), deadline: deadline, timeouts: timeouts, limits: limits)
   }
 
-  /// The same with a request that is sent again and again.
-  /// - Throws: ``StreamError``, ``HTTPClientError``, or `CancellationError`.
+  /// Sends a prepared request, which callers reuse.
   public static func send(
     _ prepared: PreparedHTTPRequest, deadline: Duration, timeouts: HTTPTimeouts = HTTPTimeouts(),
     limits: HTTPClientLimits = HTTPClientLimits()

@@ -1,8 +1,8 @@
-/// One header field.
+/// One header field with its value.
 public struct HTTPHeader: Hashable, Sendable {
   /// As written; compared without regard to case.
   public var name: String
-  /// Without surrounding blanks.
+  /// The value without surrounding blanks.
   public var value: String
 
   /// A field of that name and value.
@@ -14,7 +14,7 @@ public struct HTTPHeader: Hashable, Sendable {
 
 /// One request to send with ``HTTPClient``.
 public struct HTTPRequest: Sendable {
-  /// For example `GET`.
+  /// The method, for example `GET`.
   public var method: String
   /// Whom to connect to.
   public var endpoint: Endpoint
@@ -41,15 +41,15 @@ public struct HTTPRequest: Sendable {
   }
 }
 
-/// An answer.
+/// An answer with its status, headers and body.
 public struct HTTPResponse: Equatable, Sendable {
-  /// 100...999.
+  /// The status code, 100...999.
   public var status: Int
   /// The text after the code; often empty.
   public var reason: String
   /// In the order received.
   public var headers: [HTTPHeader]
-  /// At most ``HTTPClientLimits/maxBodyBytes``.
+  /// The body, cut at ``HTTPClientLimits/maxBodyBytes``.
   public var body: [UInt8]
   /// Whether the body was longer and was cut.
   public var isTruncated: Bool
@@ -89,12 +89,12 @@ public struct HTTPClientLimits: Sendable {
 public struct HTTPTimeouts: Equatable, Sendable {
   /// Looking the name up and connecting.
   public var open: Duration?
-  /// The TLS handshake.
+  /// The limit of the TLS handshake.
   public var handshake: Duration?
   /// The longest silence while there is something of the answer to come.
   public var read: Duration?
 
-  /// See the properties.
+  /// Creates limits of single steps.
   public init(open: Duration? = nil, handshake: Duration? = nil, read: Duration? = nil) {
     self.open = open
     self.handshake = handshake

@@ -11,7 +11,7 @@ internal import Glibc
 /// `@unchecked Sendable`: `base` and `ready` are touched by the loop's own thread only; what other
 /// threads hand in goes through `inbox`.
 public final class EventLoop: SerialExecutor, @unchecked Sendable {
-  /// The process's loop.
+  /// The one loop of the process.
   public static let shared = EventLoop()
 
   /// How many jobs run before sockets and timers get their turn, so that a chatty task starves nothing.
@@ -86,7 +86,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     precondition(isCurrent, "this code belongs on the event loop's thread")
   }
 
-  /// The same question without the trap.
+  /// Returns whether the caller runs on the loop's thread.
   public func isIsolatingCurrentContext() -> Bool? { isCurrent }
 
   /// Takes a job meant for Swift's global pool if it arose on the loop's thread: most often a task that was
@@ -171,7 +171,7 @@ private func runLoop(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPoi
   /// The actor behind the attribute.
   public static let shared = LoopActor()
 
-  /// The loop's thread.
+  /// The executor of the shared loop.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { EventLoop.shared.asUnownedSerialExecutor() }
 
   /// Runs `body` at once, from code that is on the loop's thread without the compiler knowing it: a

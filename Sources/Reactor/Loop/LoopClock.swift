@@ -8,7 +8,7 @@ internal import Glibc
   /// A moment of the monotonic clock.
   public typealias Instant = ContinuousClock.Instant
 
-  /// The machine's clock.
+  /// The clock of the machine.
   public static let system = LoopClock(manual: false)
 
   private let isManual: Bool
@@ -28,7 +28,7 @@ internal import Glibc
   /// A clock that stands still until ``advance(by:)``.
   public static func manual() -> LoopClock { LoopClock(manual: true) }
 
-  /// The current moment.
+  /// The current moment of this clock.
   public var now: Instant { isManual ? manualNow : .now }
 
   /// Seconds since 1970, for what is written down for others (spool marks, logs).

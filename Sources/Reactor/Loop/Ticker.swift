@@ -39,7 +39,7 @@
 
   isolated deinit { timer?.cancel() }
 
-  /// Stops for good.
+  /// Stops; no further event is delivered.
   public func cancel() {
     timer?.cancel()
     timer = nil

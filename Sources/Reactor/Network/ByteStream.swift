@@ -106,7 +106,7 @@ internal import Glibc
     if let limit { startDeadline(until: LoopClock.system.now + limit, stated: limit) }
   }
 
-  /// The same with a moment, and with the time that the error is to name.
+  /// Starts a deadline at a moment; the error names the stated limit.
   func startDeadline(until end: LoopClock.Instant, stated limit: Duration) {
     deadlineTimer?.cancel()
     guard bufferevent != nil else { return }

@@ -36,7 +36,7 @@ public struct ChildResult: Equatable, Sendable {
 
 /// Where a long-lived child's standard output and error go.
 public enum ChildOutput {
-  /// To `/dev/null`.
+  /// Output goes to `/dev/null`.
   case discard
   /// Where this process's own go.
   case inherit

@@ -12,7 +12,7 @@ internal import Glibc
     return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }()
 
-  /// This process's id.
+  /// The id of this process.
   public static var processID: Int32 { getpid() }
 
   /// Runs another program in this process's place.
@@ -45,7 +45,7 @@ internal import Glibc
     throw FileError("run", executable, code: code)
   }
 
-  /// CLOSE_RANGE_CLOEXEC of linux/close_range.h.
+  /// The flag CLOSE_RANGE_CLOEXEC of linux/close_range.h.
   private static let closeOnExec: Int32 = 1 << 2
 
   /// A nameless file in memory that a program run by ``replace(by:arguments:environment:keeping:)`` can read.

@@ -8,7 +8,7 @@ internal import Glibc
 public struct ProcessRecord: Hashable, Sendable {
   /// Its id in this process's namespace.
   public let pid: Int32
-  /// Its parent's.
+  /// The process id of its parent.
   public let parent: Int32
   /// The name it was executed by, of which the kernel keeps 15 bytes.
   public let name: String

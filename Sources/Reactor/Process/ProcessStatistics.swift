@@ -4,15 +4,15 @@ internal import Glibc
 
 /// What this process costs right now.
 public struct ProcessStatistics: Equatable, Sendable {
-  /// Resident memory.
+  /// Resident memory in bytes.
   public var residentBytes: Int
   /// User and system time since the start.
   public var cpuSeconds: Double
-  /// Open descriptors.
+  /// Number of open descriptors.
   public var openDescriptors: Int
   /// Descriptors it may have open (the soft limit); 0 when there is no limit.
   public var descriptorLimit: Int
-  /// Threads.
+  /// Number of running threads.
   public var threads: Int
   /// When it started, in seconds since 1970, to a hundredth of a second.
   public var startTime: Double
@@ -63,7 +63,7 @@ public struct ProcessStatistics: Equatable, Sendable {
   }
 }
 
-/// This process's heap.
+/// The heap of this process.
 public enum Heap {
   /// Gives free pages back to the system. To start hundreds of checks at once takes more memory than to have them run,
   /// and malloc would hold on to it. Takes a few milliseconds: for moments after rare, big work.

@@ -2,9 +2,9 @@
 @LoopActor public final class AsyncSemaphore {
   /// The number of permits. Raising it lets waiting tasks go on; lowering it takes no permit back.
   public var limit: Int { didSet { grant() } }
-  /// Permits in use.
+  /// The number of acquired permits.
   public private(set) var acquiredCount = 0
-  /// Tasks in line.
+  /// The number of waiting tasks.
   public private(set) var waitingCount = 0
 
   /// The line from `next` on. Who left it has its event failed, and is passed over.
