@@ -12,7 +12,7 @@ public import Reactor
   private let onStop: @LoopActor () -> Void
   private var signals: [SignalSource] = []
   private var watchdog: Ticker?
-  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private let stopped = OneShotEvent<Void>()
 
   /// Whether a stop was asked for.
   public private(set) var isStopping = false
@@ -60,8 +60,7 @@ public import Reactor
 
   /// Returns when a stop was asked for, by a signal or by ``stop()``.
   public func waitUntilStopped() async {
-    if isStopping { return }
-    await withCheckedContinuation { waiting.append($0) }
+    if !isStopping { await stopped.outcome() }
   }
 
   /// What SIGTERM does.
@@ -70,8 +69,7 @@ public import Reactor
     isStopping = true
     manager.notify("STOPPING=1")
     onStop()
-    for continuation in waiting { continuation.resume() }
-    waiting = []
+    stopped.happen()
   }
 
   private func replace() {

@@ -103,13 +103,11 @@ extension ZooKeeperClient {
   /// Waits until requests are answered.
   /// - Returns: false when the limit has passed before.
   public func connects(within limit: Duration) async -> Bool {
-    let gate = Gate()
-    let token = onState { if case .connected = $0 { gate.open() } }
-    if connectedSession != nil { gate.open() }
-    let timer = clock.schedule(after: limit) { gate.open() }
-    await gate.wait()
-    timer.cancel()
-    token.cancel()
+    if connectedSession != nil { return true }
+    let connected = OneShotEvent<Void>()
+    let token = onState { if case .connected = $0 { connected.happen() } }
+    defer { token.cancel() }
+    _ = try? await withDeadline(after: limit, clock: clock) { try await connected.wait() }
     return connectedSession != nil
   }
 

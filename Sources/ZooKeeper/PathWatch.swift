@@ -180,20 +180,26 @@ internal import SmartStack
   private func start() {
     guard let client, !isReading, !isStopped, wanted != nil, let session = client.connectedSession else { return }
     isReading = true
-    client.reads.enter { [self] mayRead in
-      guard mayRead, !isStopped, let reason = wanted else {
-        isReading = false
-        return false
-      }
-      wanted = nil
-      if key.kind == .children { client.metrics.directoryReads.increment() }
-      Task.immediate {
-        let result = await read(session)
-        client.reads.leave()
-        finish(result, reason, session)
-      }
-      return true
+    Task.immediate { await read(session, for: client) }
+  }
+
+  private func read(_ session: ZooKeeperSession, for client: ZooKeeperClient) async {
+    do {
+      try await client.reads.acquire()
+    } catch {
+      // The connection was lost; there may be another one by now.
+      isReading = false
+      return start()
     }
+    guard !isStopped, let reason = wanted else {
+      isReading = false
+      return client.reads.release()
+    }
+    wanted = nil
+    if key.kind == .children { client.metrics.directoryReads.increment() }
+    let result = await read(session)
+    client.reads.release()
+    finish(result, reason, session)
   }
 
   private func read(_ session: ZooKeeperSession) async -> Result<Snapshot, ZooKeeperError> {

@@ -47,7 +47,7 @@ internal import SmartStack
   private var timer: LoopTimer?
   private var failures = 0
   private var patience = Patience()
-  private let gone = Gate()
+  private let gone = OneShotEvent<Void>()
 
   init(
     _ registration: Registration, client: ZooKeeperClient, adopting: (@LoopActor (_ data: [UInt8]) -> Bool)?,
@@ -81,7 +81,7 @@ internal import SmartStack
       isWanted = false
       wake()
     }
-    await gone.wait()
+    await gone.outcome()
   }
 
   // MARK: What the client tells
@@ -110,7 +110,7 @@ internal import SmartStack
   func clientClosed() {
     timer?.cancel()
     move(to: .withdrawn)
-    gone.open()
+    gone.happen()
     wake()
   }
 
@@ -174,7 +174,7 @@ internal import SmartStack
     release()
     move(to: .withdrawn)
     client?.forget(self)
-    gone.open()
+    gone.happen()
   }
 
   /// A new session holds nothing of ours unless somebody used it before us; nodes that do not go with a

@@ -56,7 +56,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   private var lastObserver: UInt64 = 0
   private var nodes: [ObjectIdentifier: WantedNode] = [:]
   private var watches: [WatchKey: PathWatch] = [:]
-  let reads: ReadGate
+  let reads: AsyncSemaphore
   let wheel: ReconcileWheel
 
   /// - Parameters:
@@ -78,7 +78,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     self.metrics = ZooKeeperMetrics(metrics, ensemble: connection)
     self.credentials = credentials
     self.limits = limits
-    reads = ReadGate(maximum: limits.maximumReads)
+    reads = AsyncSemaphore(limit: limits.maximumReads)
     wheel = ReconcileWheel(clock: clock)
     resumable = savedSession
   }
@@ -231,7 +231,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     case .disconnected:
       guard case .connected = state else { return }
       logger.warning("connection lost", [.ensemble: connection, .session: hex(session.id)])
-      reads.refuseWaiting()
+      reads.dismissWaiters()
       move(to: .suspended)
     case .ended(let code): ended(code)
     }
@@ -264,7 +264,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
 
   private func replaceSession() {
     session = nil
-    reads.refuseWaiting()
+    reads.dismissWaiters()
     move(to: .connecting)
     for node in nodes.values { node.sessionLost() }
     let retry = RetryPolicy(base: .milliseconds(500), limit: .seconds(30))
@@ -288,13 +288,13 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     timer?.cancel()
     let leaving = session
     (session, resumable) = (nil, nil)
-    reads.refuseWaiting()
+    reads.dismissWaiters()
     move(to: .closed)
     for node in nodes.values { node.clientClosed() }
     for watch in watches.values { watch.stop() }
     (nodes, watches) = ([:], [:])
     guard let leaving else { return }
-    await Deadline.run(.seconds(5)) { await body(leaving) }
+    _ = try? await withDeadline(after: .seconds(5)) { await body(leaving) }
   }
 
   private func hex(_ id: Int64) -> String { "0x" + String(UInt64(bitPattern: id), radix: 16) }

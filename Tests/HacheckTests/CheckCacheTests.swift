@@ -9,26 +9,25 @@ import Testing
   /// A check that ends when the test says so.
   @LoopActor private final class Gate {
     private(set) var starts = 0
-    private var waiting: [CheckedContinuation<CheckOutcome, Never>] = []
+    private var answered = OneShotEvent<CheckOutcome>()
 
     func run() async -> CheckOutcome {
       starts += 1
-      return await withCheckedContinuation { waiting.append($0) }
+      return (try? await answered.outcome().get()) ?? CheckOutcome(code: 599, "no answer")
     }
 
     func open(_ code: Int = 200) {
-      let opened = waiting
-      waiting = []
-      for continuation in opened { continuation.resume(returning: CheckOutcome(code: code, "\(code)")) }
+      answered.happen(with: CheckOutcome(code: code, "\(code)"))
+      answered = OneShotEvent()
     }
   }
 
   /// Joins and gives the outcome, as both faces of the service do.
   @LoopActor private static func ask(_ cache: CheckCache, _ gate: Gate, bust: Bool = false) async -> Int {
     if let kept = cache.answer(key, bust: bust) { return kept.code }
-    return await withCheckedContinuation { continuation in
-      cache.join(key, then: { continuation.resume(returning: $0.code) }, start: { await gate.run() })
-    }
+    let answered = OneShotEvent<Int>()
+    cache.join(key, then: { answered.happen(with: $0.code) }, start: { await gate.run() })
+    return (try? await answered.outcome().get()) ?? 0
   }
 
   @Test(arguments: [false, true]) @LoopActor func oneFlightServesAll(_ bust: Bool) async {
@@ -89,9 +88,9 @@ import Testing
     let cache = CheckCache(lifetime: .seconds(10), capacity: 100, clock: clock)
     for port in 0..<1000 {
       let key = CheckKey(protocol: .tcp, host: "127.0.0.1", port: port, path: "", service: "")
-      await withCheckedContinuation { continuation in
-        cache.join(key, then: { _ in continuation.resume() }, start: { CheckOutcome(code: 200, body: []) })
-      }
+      let answered = OneShotEvent<Void>()
+      cache.join(key, then: { _ in answered.happen() }, start: { CheckOutcome(code: 200, body: []) })
+      await answered.outcome()
     }
     #expect(cache.count == 100)
     clock.advance(by: .seconds(11))

@@ -19,7 +19,7 @@ import Testing
   /// Answers only when ``answer()`` is called.
   var isSlow = false
   private(set) var mostAtOnce = 0
-  private var open: [CheckedContinuation<Void, Never>] = []
+  private var open: [OneShotEvent<Void>] = []
   private var atOnce = 0
 
   var operations: KeptRecord.Operations {
@@ -32,7 +32,11 @@ import Testing
     requests.append(wanted)
     atOnce += 1
     mostAtOnce = max(mostAtOnce, atOnce)
-    if isSlow { await withCheckedContinuation { open.append($0) } }
+    if isSlow {
+      let answer = OneShotEvent<Void>()
+      open.append(answer)
+      try await answer.wait()
+    }
     atOnce -= 1
     if refusals > 0 {
       refusals -= 1
@@ -42,7 +46,7 @@ import Testing
   }
 
   var isAsked: Bool { !open.isEmpty }
-  func answer() { if !open.isEmpty { open.removeFirst().resume() } }
+  func answer() { if !open.isEmpty { open.removeFirst().happen() } }
 }
 
 @Suite @LoopActor struct KeptRecordTests {

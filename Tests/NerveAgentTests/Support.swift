@@ -61,7 +61,7 @@ func check(_ name: String = "a", rise: Int = 1, fall: Int = 1) -> CheckConfigura
   /// The answer to every probe; nil keeps probes waiting for ``answer(_:)``.
   var standing: Bool?
   private(set) var probes = 0
-  private var waiting: [CheckedContinuation<CheckResult, Never>] = []
+  private var waiting: [OneShotEvent<CheckResult>] = []
 
   init(_ name: String = "a", standing: Bool? = nil) {
     self.name = name
@@ -74,11 +74,13 @@ func check(_ name: String = "a", rise: Int = 1, fall: Int = 1) -> CheckConfigura
   func probe(deadline: Duration) async -> CheckResult {
     probes += 1
     if let standing { return result(standing) }
-    return await withCheckedContinuation { waiting.append($0) }
+    let answer = OneShotEvent<CheckResult>()
+    waiting.append(answer)
+    return (try? await answer.outcome().get()) ?? result(false)
   }
 
   /// Answers the oldest open probe.
-  func answer(_ passed: Bool) { waiting.removeFirst().resume(returning: result(passed)) }
+  func answer(_ passed: Bool) { waiting.removeFirst().happen(with: result(passed)) }
 
   private func result(_ passed: Bool) -> CheckResult {
     CheckResult(passed: passed, detail: passed ? "fine" : "broken", elapsed: .milliseconds(1))

@@ -12,12 +12,12 @@ import Testing
       let reader = try await world.client()
       try await writer.create("/d")
       var names: Set<String> = []
-      var waiting: (Bool, CheckedContinuation<Void, Never>)?
+      var waiting: (Bool, OneShotEvent<Void>)?
       let token = reader.watchDirectory("/d") { event in
         if case .children(let list) = event { names = Set(list) }
-        if let (isThere, continuation) = waiting, names.isEmpty != isThere {
+        if let (isThere, change) = waiting, names.isEmpty != isThere {
           waiting = nil
-          continuation.resume()
+          change.happen()
         }
       }
       var appeared: [Duration] = []
@@ -25,11 +25,15 @@ import Testing
       for _ in 0..<200 {
         var start = ContinuousClock.now
         let node = writer.want(Registration(directory: "/d", name: "host1_", data: "{}".bytes))
-        await withCheckedContinuation { waiting = (true, $0) }
+        let appearance = OneShotEvent<Void>()
+        waiting = (true, appearance)
+        try await appearance.wait()
         appeared.append(ContinuousClock.now - start)
         start = ContinuousClock.now
         Task.immediate { await node.withdraw() }
-        await withCheckedContinuation { waiting = (false, $0) }
+        let disappearance = OneShotEvent<Void>()
+        waiting = (false, disappearance)
+        try await disappearance.wait()
         went.append(ContinuousClock.now - start)
       }
       print("measured: want → watcher's list \(percentiles(appeared)), withdraw → watcher's list \(percentiles(went))")

@@ -59,14 +59,14 @@ import Testing
       try await client.create(Self.web.directory)
       server.pause()
       let node = client.want(Self.web)
-      let done = Gate()
+      let done = OneShotEvent<Void>()
       Task {
         await node.withdraw()
-        done.open()
+        done.happen()
       }
       #expect(node.state == .pending)
       server.resume()
-      await done.wait()
+      try await done.wait()
       #expect(node.state == .withdrawn)
       #expect(try await client.children(Self.web.directory) == [])
     }

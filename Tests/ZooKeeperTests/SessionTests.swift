@@ -124,15 +124,15 @@ import Testing
       _ = try await registered(node)
       await server.kill()
       try await eventually("lost") { client.state == .suspended }
-      let gone = Gate()
+      let gone = OneShotEvent<Void>()
       Task {
         await node.withdraw()
-        gone.open()
+        gone.happen()
       }
       try await LoopClock.system.sleep(for: .milliseconds(50))
       #expect(node.state != .withdrawn)
       try await server.start()
-      await gone.wait()
+      try await gone.wait()
       try await connected(observer)
       #expect(try await observer.children(Self.directory) == [])
     }

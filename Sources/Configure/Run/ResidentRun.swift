@@ -5,7 +5,10 @@ public import Reactor
 ///
 /// A burst of events is one run; what happens during a run is for the next one.
 @LoopActor public final class ResidentRun {
-  private let bell: ChangeBell
+  /// A burst of changes is over after 5 ms without one; no change waits longer than 100 ms.
+  private static let debounce = AsyncSignal.Debounce(quiet: .milliseconds(5), limit: .milliseconds(100))
+
+  private let changes: AsyncSignal
   private let clock: LoopClock
   private let refresh: Duration
   private let say: @LoopActor (String) -> Void
@@ -25,41 +28,41 @@ public import Reactor
     self.clock = clock
     self.say = say
     self.turn = turn
-    bell = ChangeBell(clock: clock)
+    changes = AsyncSignal(clock: clock, debounce: ResidentRun.debounce)
   }
 
   /// Runs at once and then again and again, until ``stop()``; the run under way is brought to its end.
   public func run() async {
     var files: PathsWatch?
     do {
-      files = try PathsWatch { [bell] in bell.ring() }
+      files = try PathsWatch { [changes] in changes.set() }
     } catch {
       tell(error)
     }
     while !isStopped {
       await watch(await turn(), with: files)
       if isStopped { break }
-      let timer = clock.schedule(after: refresh) { [bell] in bell.ring() }
-      await bell.wait()
-      timer.cancel()
+      changes.set(after: refresh)
+      await changes.wait()
+      changes.cancelAppointment()
     }
     files?.cancel()
   }
 
   /// Something changed that is no file.
-  public func lookAgain() { bell.ring() }
+  public func lookAgain() { changes.set() }
 
   /// Ends ``run()``.
   public func stop() {
     isStopped = true
-    bell.ring()
+    changes.set()
   }
 
   private func watch(_ paths: Set<String>, with files: PathsWatch?) async {
     guard let files else { return }
     do {
       // What changed between the reading and the watching was not seen.
-      if try await files.watch(paths) { bell.ring() }
+      if try await files.watch(paths) { changes.set() }
       trouble = nil
     } catch {
       tell(error)

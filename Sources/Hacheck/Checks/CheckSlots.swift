@@ -1,85 +1,60 @@
 internal import Reactor
 
-/// Bounds the live checks under way: so many per host and port, and a generous number in all.
+/// Limits the live checks under way: a number per host and port, and a generous number in all.
 ///
-/// A hung service fills its own slots only; the others' checks do not wait for it. Only when hung services fill all
-/// slots do others wait, and then each target in turn.
+/// A hung service fills its own slots only; checks of other services do not wait for it. Only when hung services fill
+/// all slots do others wait, and then each target in turn.
 @LoopActor final class CheckSlots {
-  private struct Waiting {
-    let number: Int
-    let continuation: CheckedContinuation<Bool, Never>
-    let timer: LoopTimer
-  }
-
   private let perTarget: Int
-  private let inAll: Int
+  private let all: AsyncSemaphore
   private let clock: LoopClock
-  private var busy: [Endpoint: Int] = [:]
-  private var waiting: [Endpoint: [Waiting]] = [:]
-  /// Targets with room of their own that wait because all slots are taken, the first to wait first.
-  private var starved: [Endpoint] = []
-  private var nextNumber = 0
+  private var targets: [Endpoint: AsyncSemaphore] = [:]
 
   /// Checks that wait for a slot.
   private(set) var waitingCount = 0
   /// Checks under way.
-  private(set) var busyCount = 0
+  var busyCount: Int { all.acquiredCount }
 
   init(perTarget: Int, inAll: Int, clock: LoopClock) {
-    self.perTarget = max(1, perTarget)
-    self.inAll = max(1, inAll)
+    self.perTarget = perTarget
     self.clock = clock
+    all = AsyncSemaphore(limit: inAll)
   }
 
-  /// Waits for a slot at `target`; false if none came free within `limit`. Every true is paid back with
+  /// Waits for a slot at `target`; false if none was free within `limit`. Every true is paid back with
   /// ``release(_:)``.
   func acquire(_ target: Endpoint, within limit: Duration) async -> Bool {
-    if busyCount < inAll, busy[target, default: 0] < perTarget {
-      take(target)
+    let own = targets[target] ?? AsyncSemaphore(limit: perTarget)
+    targets[target] = own
+    if own.tryAcquire() {
+      if all.tryAcquire() { return true }
+      own.release()
+    }
+    waitingCount += 1
+    defer { waitingCount -= 1 }
+    let admitted = try? await withDeadline(after: limit, clock: clock) { [all] in
+      try await own.acquire()
+      do {
+        try await all.acquire()
+      } catch {
+        own.release()
+        throw error
+      }
       return true
     }
-    if busy[target, default: 0] < perTarget { starved.append(target) }
-    return await withCheckedContinuation { continuation in
-      nextNumber += 1
-      let number = nextNumber
-      let timer = clock.schedule(after: limit) { [weak self] in self?.giveUp(target, number) }
-      waiting[target, default: []].append(Waiting(number: number, continuation: continuation, timer: timer))
-      waitingCount += 1
-    }
+    if admitted != true { forgetIfIdle(target) }
+    return admitted == true
   }
 
-  /// Gives a slot back, to the first that waits and may have it.
+  /// Gives a slot back, to the first check that waits and may have it.
   func release(_ target: Endpoint) {
-    busy[target] = busy[target].flatMap { $0 > 1 ? $0 - 1 : nil }
-    busyCount -= 1
-    while !starved.isEmpty, busyCount < inAll { startNext(starved.removeFirst()) }
-    if busyCount < inAll { startNext(target) } else if waiting[target] != nil { starved.append(target) }
+    // In this order other targets that wait go before this one's next check.
+    all.release()
+    targets[target]?.release()
+    forgetIfIdle(target)
   }
 
-  private func startNext(_ target: Endpoint) {
-    guard busy[target, default: 0] < perTarget, let next = waiting[target]?.first else { return }
-    forget(target, at: 0)
-    next.timer.cancel()
-    take(target)
-    next.continuation.resume(returning: true)
-  }
-
-  private func take(_ target: Endpoint) {
-    busy[target, default: 0] += 1
-    busyCount += 1
-  }
-
-  private func giveUp(_ target: Endpoint, _ number: Int) {
-    guard let index = waiting[target]?.firstIndex(where: { $0.number == number }),
-      let entry = waiting[target]?[index]
-    else { return }
-    forget(target, at: index)
-    entry.continuation.resume(returning: false)
-  }
-
-  private func forget(_ target: Endpoint, at index: Int) {
-    waiting[target]?.remove(at: index)
-    if waiting[target]?.isEmpty == true { waiting[target] = nil }
-    waitingCount -= 1
+  private func forgetIfIdle(_ target: Endpoint) {
+    if let own = targets[target], own.acquiredCount == 0, own.waitingCount == 0 { targets[target] = nil }
   }
 }

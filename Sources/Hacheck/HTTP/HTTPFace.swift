@@ -159,9 +159,9 @@ internal import SmartStack
     let record = seen.ask(check.service, peer: request.peer, time: clock.unixTime)
     var outcome = engine.answerAtOnce(question)
     if outcome == nil {
-      outcome = await withCheckedContinuation { continuation in
-        engine.answerLater(question, headers) { continuation.resume(returning: $0) }
-      }
+      let answered = OneShotEvent<CheckOutcome>()
+      engine.answerLater(question, headers) { answered.happen(with: $0) }
+      outcome = try? await answered.outcome().get()
     }
     let found = outcome ?? CheckOutcome.up
     SeenServices.answer(record, code: max(200, found.code), peer: request.peer, time: clock.unixTime)

@@ -179,38 +179,9 @@ internal import SmartStack
     members = [:]
     leaving = [:]
     guard !lasting.isEmpty else { return }
-    let group = CloseGroup(count: lasting.count)
-    for old in lasting {
-      Task.immediate { @LoopActor in
-        await old.reporter.close()
-        group.finishOne()
-      }
+    let closings = lasting.map { old in Task.immediate { @LoopActor in await old.reporter.close() } }
+    _ = try? await withDeadline(after: limit, clock: environment.clock) {
+      for closing in closings { await closing.value }
     }
-    await group.wait(within: limit, clock: environment.clock)
-  }
-}
-
-/// Waits for several closings, but not for ever.
-@LoopActor private final class CloseGroup {
-  private var open: Int
-  private var continuation: CheckedContinuation<Void, Never>?
-
-  init(count: Int) { open = count }
-
-  func finishOne() {
-    open -= 1
-    if open == 0 { resume() }
-  }
-
-  func wait(within limit: Duration, clock: LoopClock) async {
-    guard open > 0 else { return }
-    let timer = clock.schedule(after: limit) { [weak self] in self?.resume() }
-    await withCheckedContinuation { continuation = $0 }
-    timer.cancel()
-  }
-
-  private func resume() {
-    continuation?.resume()
-    continuation = nil
   }
 }

@@ -105,16 +105,9 @@ public enum HacheckProgram {
   }
 
   @LoopActor private static func firstSignal(_ numbers: [Int32]) async {
-    var sources: [SignalSource] = []
-    await withCheckedContinuation { continuation in
-      var waiting: CheckedContinuation<Void, Never>? = continuation
-      sources = numbers.map { number in
-        SignalSource(number) {
-          waiting?.resume()
-          waiting = nil
-        }
-      }
-    }
+    let signalled = OneShotEvent<Void>()
+    let sources = numbers.map { SignalSource($0) { signalled.happen() } }
+    await signalled.outcome()
     for source in sources { source.cancel() }
   }
 

@@ -30,11 +30,12 @@
     waitingCount += 1
     do {
       try await turn.wait()
+      // A deadline that passed at the same time: nobody would give the permit back.
+      try Task.checkCancellation()
     } catch {
       if turn.fail(with: error) {
         waitingCount -= 1
       } else if turn.isSuccess {
-        // The permit came after the cancellation, and before the task could say so.
         release()
       }
       throw error

@@ -12,12 +12,16 @@
     do { end.happen(with: try await body()) } catch { end.fail(with: error) }
   }
   if end.hasHappened { return try await end.wait() }
-  let timer = clock.schedule(after: limit) { end.happen(with: nil) }
-  defer {
-    timer.cancel()
+  let timer = clock.schedule(after: limit) { if end.happen(with: nil) { task.cancel() } }
+  defer { timer.cancel() }
+  do {
+    return try await end.wait()
+  } catch {
+    // What a body has finished or acquired by now is not lost in a cancelled caller.
+    if end.hasHappened { return try await end.wait() }
     task.cancel()
+    throw error
   }
-  return try await end.wait()
 }
 
 extension LoopClock {

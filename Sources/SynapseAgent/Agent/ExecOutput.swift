@@ -16,7 +16,7 @@ internal import SmartStack
   private var services: Set<String>
   private let clock: LoopClock
   private let logger: Logger
-  private let work: WorkSignal
+  private let work: AsyncSignal
   private let retrying = RetryPolicy(base: .seconds(1), limit: .seconds(60))
   /// What there is to know: JSON text by service.
   private var current: [String: String] = [:]
@@ -33,7 +33,7 @@ internal import SmartStack
     self.services = Set(services.filter(\.isTold).map(\.name))
     self.clock = clock
     self.logger = logger
-    work = WorkSignal(clock: clock)
+    work = AsyncSignal(clock: clock)
   }
 
   /// Other services from now on; the command is told of those that are no longer among them.

@@ -11,7 +11,7 @@ internal import SmartStack
   private let services: Set<String>
   private let clock: LoopClock
   private let logger: Logger
-  private let work: WorkSignal
+  private let work: AsyncSignal
   private var wanted: [String: [UInt8]] = [:]
   private var hasCleaned = false
   private var isStopped = false
@@ -22,7 +22,7 @@ internal import SmartStack
     self.services = Set(services.filter(\.writesFile).map(\.name))
     self.clock = clock
     self.logger = logger
-    work = WorkSignal(clock: clock)
+    work = AsyncSignal(clock: clock)
   }
 
   func reconcile(_ snapshots: [ServiceSnapshot]) async throws {

@@ -15,7 +15,7 @@ internal import ZooKeeper
     let logger = Logger(label: "synapse") { _ in SwiftLogNoOpLogHandler() }
     let clients = ZooKeeperClients(clock: clock, logger: logger, metrics: Metrics())
     let context = AgentContext(clients: clients, clock: clock, logger: logger, metrics: Metrics(), statsd: nil)
-    let done = WorkSignal(clock: clock)
+    let complete = OneShotEvent<Void>()
     var servers: [String: [Backend]] = [:]
     var tasks: [Task<Void, any Error>] = []
     for service in configuration.services {
@@ -24,14 +24,12 @@ internal import ZooKeeper
         Task { @LoopActor in
           try await watcher.run { snapshot in
             servers[snapshot.service] = snapshot.backends
-            if servers.count == configuration.services.count { done.set() }
+            if servers.count == configuration.services.count { complete.happen() }
           }
         })
     }
     if !configuration.services.isEmpty {
-      done.set(after: configuration.firstDataDeadline)
-      await done.wait()
-      done.cancelAppointment()
+      _ = try? await withDeadline(after: configuration.firstDataDeadline, clock: clock) { try await complete.wait() }
     }
     for task in tasks { task.cancel() }
     await clients.closeAll()

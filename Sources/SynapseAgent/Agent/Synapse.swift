@@ -304,14 +304,7 @@ internal import ZooKeeper
 
   /// Runs `body`, but does not wait for it longer than `limit`.
   private func within(_ limit: Duration, _ body: @escaping @LoopActor () async -> Void) async {
-    let done = WorkSignal(clock: clock)
-    Task { @LoopActor in
-      await body()
-      done.set()
-    }
-    done.set(after: limit)
-    await done.wait()
-    done.cancelAppointment()
+    _ = try? await withDeadline(after: limit, clock: clock, body)
   }
 }
 

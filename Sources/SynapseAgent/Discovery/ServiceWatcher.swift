@@ -14,28 +14,4 @@ public import SmartStack
 }
 
 /// Waits for the task's cancellation.
-@LoopActor func untilCancelled() async {
-  let waiting = CancellationWait()
-  await withTaskCancellationHandler {
-    await withCheckedContinuation { waiting.begin($0) }
-  } onCancel: {
-    Task { @LoopActor in waiting.finish() }
-  }
-}
-
-@LoopActor private final class CancellationWait {
-  private var continuation: CheckedContinuation<Void, Never>?
-  private var isCancelled = false
-
-  nonisolated init() {}
-
-  func begin(_ continuation: CheckedContinuation<Void, Never>) {
-    if isCancelled { continuation.resume() } else { self.continuation = continuation }
-  }
-
-  func finish() {
-    isCancelled = true
-    continuation?.resume()
-    continuation = nil
-  }
-}
+@LoopActor func untilCancelled() async { try? await OneShotEvent<Void>().wait() }

@@ -57,9 +57,9 @@ internal import YAMLConfig
   /// It is to be written again although nothing has changed: its age shows that we live.
   var isStateOld = false
 
-  let slowWork: WorkSignal
-  private let fastWork: WorkSignal
-  private var settling: [CheckedContinuation<Void, Never>] = []
+  let slowWork: AsyncSignal
+  private let fastWork: AsyncSignal
+  private var settling = OneShotEvent<Void>()
   private(set) var isStopped = false
   /// Whether there is anything to bring HAProxy to: nothing is touched before.
   private(set) var isReady = false
@@ -92,8 +92,8 @@ internal import YAMLConfig
     instruments = Instruments(context.metrics, statsd: context.statsd)
     model = ProxyModel(settings: configuration.generator, services: services.map(\.haproxy), memory: memory)
     schedule = ReloadSchedule(interval: configuration.reloadInterval, jitter: configuration.reloadJitter)
-    slowWork = WorkSignal(clock: clock)
-    fastWork = WorkSignal(clock: clock)
+    slowWork = AsyncSignal(clock: clock)
+    fastWork = AsyncSignal(clock: clock)
     fileText = HAProxyOutput.readFile(configuration.filePath)
     sockets = configuration.sockets.map { path in
       ProxySocket(path: path, logger: context.logger, metrics: context.metrics) { [weak self] in self?.loadedFromFile()
@@ -238,13 +238,12 @@ internal import YAMLConfig
   /// Returns once the sockets have been brought to the model as it is.
   func settled() async {
     if isStopped || actsDone == actsWanted { return }
-    await withCheckedContinuation { settling.append($0) }
+    await settling.outcome()
   }
 
   private func resumeSettling() {
-    let waiting = settling
-    settling = []
-    for continuation in waiting { continuation.resume() }
+    settling.happen()
+    settling = OneShotEvent()
   }
 
   // MARK: Sockets

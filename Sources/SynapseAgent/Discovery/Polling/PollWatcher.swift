@@ -151,7 +151,7 @@ internal import SmartStack
 
 /// How one part stands.
 @LoopActor private final class PartState {
-  let signal: WorkSignal
+  let signal: AsyncSignal
   var task: Task<Void, Never>?
   /// The last answer; nil before the first.
   var reading: PartReading?
@@ -161,7 +161,7 @@ internal import SmartStack
 
   init(_ reading: PartReading?, clock: LoopClock) {
     self.reading = reading
-    signal = WorkSignal(clock: clock)
+    signal = AsyncSignal(clock: clock)
   }
 
   func end() {

@@ -83,18 +83,9 @@ internal import ZooKeeper
 
   private func untilConnected() async throws {
     if case .connected = client.state { return }
-    let signal = WorkSignal(clock: clock)
-    let token = client.onState { _ in signal.set() }
-    signal.set(after: ZooKeeperPoll.patience)
-    defer {
-      token.cancel()
-      signal.cancelAppointment()
-    }
-    await withTaskCancellationHandler {
-      await signal.wait()
-    } onCancel: {
-      Task { @LoopActor in signal.set() }
-    }
-    try Task.checkCancellation()
+    let changed = OneShotEvent<Void>()
+    let token = client.onState { _ in changed.happen() }
+    defer { token.cancel() }
+    try await withDeadline(after: ZooKeeperPoll.patience, clock: clock) { try await changed.wait() }
   }
 }
