@@ -40,12 +40,13 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CEvent", pkgConfig: "libevent_openssl", providers: [.apt(["libevent-dev", "libssl-dev"])]),
     .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CZooKeeper", providers: [.apt(["libzookeeper-mt-dev"])]),
 
-    room("Reactor", ["CAres", "CEvent"]),
+    room("Reactor", ["CAres", "CEvent", "SmartStack"]),
     room("YAMLConfig", ["CYAML", "SmartStack"]),
-    room("SmartStack", [logging]),
+    room("SmartStack", ["CCrypto", logging]),
 
     room("ZooKeeper", ["CZooKeeper", "Reactor", "SmartStack", logging]),
     room("Registry", ["ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),

@@ -142,6 +142,15 @@ public final class ConfigSection {
     return text
   }
 
+  /// One of the words of an enumeration.
+  public func choice<Word: RawRepresentable<String> & CaseIterable>(
+    _ key: String, of words: Word.Type, default fallback: Word? = nil
+  ) throws(ConfigError) -> Word {
+    let text = try choice(key, of: words.allCases.map(\.rawValue), default: fallback?.rawValue)
+    guard let word = Word(rawValue: text) else { throw missing(key) }
+    return word
+  }
+
   // MARK: Lists and mappings
 
   /// A list of texts, or one text; empty when absent.

@@ -1,0 +1,61 @@
+/// Text for people, on one line of a log, a page or a terminal: what strangers wrote cannot break the line, move the
+/// cursor or turn the reading direction.
+extension String {
+  /// The text on one line: what would break it is written as `\n`, `\r`, `\t` or `\u{85}`, and `…` stands for what is
+  /// beyond `limit` characters.
+  public func oneLine(limit: Int = 300) -> String {
+    if utf8.count <= limit, utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return self }
+    var line = ""
+    var count = 0
+    for scalar in unicodeScalars {
+      if count == limit { return line + "…" }
+      count += 1
+      switch scalar {
+      case "\n": line += "\\n"
+      case "\r": line += "\\r"
+      case "\t": line += "\\t"
+      case _ where scalar.breaksLine: line += "\\u{" + String(scalar.value, radix: 16) + "}"
+      default: line.unicodeScalars.append(scalar)
+      }
+    }
+    return line
+  }
+
+  /// The text on one line in backquotes, cut after 120 characters: a bad value, shown.
+  public var quoted: String { "`\(oneLine(limit: 120))`" }
+
+  /// The first line that is not blank, without blanks at both ends, as ``oneLine(limit:)``; nil if there is none.
+  public func firstLine(limit: Int = 200) -> String? {
+    for line in split(whereSeparator: \.isNewline) {
+      let text = line.trimmedBlanks
+      if !text.isEmpty { return text.oneLine(limit: limit) }
+    }
+    return nil
+  }
+}
+
+extension StringProtocol {
+  /// The text without ASCII white space at both ends.
+  public var trimmedBlanks: String { String(Substring(Substring(self).utf8.trimmedBlanks)) }
+}
+
+extension Substring.UTF8View {
+  /// The bytes without ASCII white space at both ends.
+  public var trimmedBlanks: Substring.UTF8View {
+    func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+    var bytes = drop(while: isBlank)
+    while let last = bytes.last, isBlank(last) { bytes.removeLast() }
+    return bytes
+  }
+}
+
+extension Unicode.Scalar {
+  /// Whether the character ends a line, controls a terminal or turns the direction of what follows.
+  public var breaksLine: Bool {
+    switch value {
+    case 0..<0x20, 0x7F...0x9F: true
+    case 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+    default: false
+    }
+  }
+}
