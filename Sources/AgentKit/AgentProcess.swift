@@ -1,40 +1,47 @@
 internal import Glibc
+public import Logging
 public import Reactor
+internal import SmartStack
 
-/// The agent as a process: its signals, and what it tells the service manager.
+/// The agent as a process: its signals, its in-place upgrade, and what it reports to the service manager.
 ///
-/// SIGTERM and SIGINT stop it (once; a second one does nothing more), SIGHUP reloads its configuration, SIGUSR2
-/// replaces its program by the one that is installed now.
+/// SIGTERM and SIGINT stop it (a second one has no effect), SIGHUP reloads its configuration, SIGUSR2 replaces its
+/// program by the one that is installed now.
 @LoopActor public final class AgentProcess {
   private let manager: ServiceManager
+  private let logger: Logger
   private let onReload: @LoopActor () -> Void
-  private let onReplace: @LoopActor () -> Void
   private let onStop: @LoopActor () -> Void
+  private let onUpgrade: (@LoopActor () async -> InPlaceUpgradeState?)?
   private var signals: [SignalSource] = []
   private var watchdog: Ticker?
+  private var isUpgrading = false
   private let stopped = OneShotEvent<Void>()
 
-  /// Whether a stop was asked for.
+  /// Whether a stop was requested.
   public private(set) var isStopping = false
 
   /// Listens to the signals from now on.
   /// - Parameters:
-  ///   - environment: where NOTIFY_SOCKET and WATCHDOG_USEC are looked for.
+  ///   - environment: has NOTIFY_SOCKET and WATCHDOG_USEC.
   ///   - onReload: runs for each SIGHUP.
-  ///   - onReplace: runs for each SIGUSR2.
+  ///   - onUpgrade: runs for SIGUSR2 after the installed program has accepted the configuration: stops what cannot
+  ///     continue and returns what the next program needs; nil when a stop was requested meanwhile. Without it SIGUSR2
+  ///     has no effect.
   ///   - onStop: runs once, before ``waitUntilStopped()`` returns.
   public init(
-    environment: [String: String] = AgentProcess.environment,
-    onReload: @escaping @LoopActor () -> Void, onReplace: @escaping @LoopActor () -> Void = {},
-    onStop: @escaping @LoopActor () -> Void
+    environment: [String: String] = ProcessEnvironment.current,
+    logger: Logger = Logger(label: "process") { _ in SwiftLogNoOpLogHandler() },
+    onReload: @escaping @LoopActor () -> Void, onUpgrade: (@LoopActor () async -> InPlaceUpgradeState?)? = nil,
+    onStop: @escaping @LoopActor () -> Void = {}
   ) {
     manager = ServiceManager(environment: environment)
-    self.onReload = onReload
-    self.onReplace = onReplace
-    self.onStop = onStop
+    (self.logger, self.onReload, self.onUpgrade, self.onStop) = (logger, onReload, onUpgrade, onStop)
+    // Read early: a package upgrade may move the file away.
+    _ = ProcessImage.path
     signals = [
       SignalSource(SIGHUP) { [weak self] in self?.reload() },
-      SignalSource(SIGUSR2) { [weak self] in self?.replace() },
+      SignalSource(SIGUSR2) { [weak self] in self?.upgrade() },
       SignalSource(SIGTERM) { [weak self] in self?.stop() },
       SignalSource(SIGINT) { [weak self] in self?.stop() },
     ]
@@ -42,8 +49,8 @@ public import Reactor
     ProcessImage.acceptSignals([SIGHUP, SIGUSR2, SIGTERM, SIGINT])
   }
 
-  /// Tells the service manager that the agent serves, and keeps its watchdog fed from the event loop: a loop
-  /// that hangs is what the watchdog is there to notice.
+  /// Tells the service manager that the agent serves, and feeds its watchdog from the event loop: the watchdog is
+  /// there to notice a loop that hangs.
   public func ready() {
     manager.notify("READY=1")
     guard watchdog == nil, let interval = manager.watchdogInterval else { return }
@@ -53,17 +60,10 @@ public import Reactor
   /// Tells the service manager that a reload began; ``ready()`` ends it.
   public func reloading() { manager.notify("RELOADING=1\n" + ServiceManager.monotonicStamp()) }
 
-  /// One line for `systemctl status`.
-  public func status(_ line: String) {
-    manager.notify("STATUS=" + String(line.map { $0.isNewline ? " " : $0 }))
-  }
+  /// Waits until a stop is requested, by a signal or by ``stop()``.
+  public func waitUntilStopped() async { await stopped.outcome() }
 
-  /// Returns when a stop was asked for, by a signal or by ``stop()``.
-  public func waitUntilStopped() async {
-    if !isStopping { await stopped.outcome() }
-  }
-
-  /// What SIGTERM does.
+  /// Stops as SIGTERM does.
   public func stop() {
     guard !isStopping else { return }
     isStopping = true
@@ -72,23 +72,38 @@ public import Reactor
     stopped.happen()
   }
 
-  private func replace() {
-    if !isStopping { onReplace() }
-  }
-
   private func reload() {
     if !isStopping { onReload() }
   }
 
-  /// The process's environment.
-  public nonisolated static var environment: [String: String] {
-    var result: [String: String] = [:]
-    var entry: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = environ
-    while let text = entry.pointee {
-      let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
-      entry += 1
+  // MARK: In-place upgrade
+
+  private func upgrade() {
+    guard !isStopping, !isUpgrading, let onUpgrade, let executable = ProcessImage.path else { return }
+    isUpgrading = true
+    Task { @LoopActor in
+      await upgrade(to: executable, stateFrom: onUpgrade)
+      isUpgrading = false
     }
-    return result
+  }
+
+  private func upgrade(
+    to executable: String, stateFrom onUpgrade: @LoopActor () async -> InPlaceUpgradeState?
+  ) async {
+    if let reason = await InPlaceUpgradeState.refusal(of: executable) {
+      logger.error("in-place upgrade rejected", [.path: executable, .reason: reason])
+      return
+    }
+    if isStopping { return }
+    logger.notice("in-place upgrade started", [.path: executable])
+    reloading()
+    guard let state = await onUpgrade() else { return }
+    do {
+      try state.replaceProcess(by: executable)
+    } catch {
+      // This program has stopped what the next one continues: the supervisor's restart does that.
+      logger.error("in-place upgrade failed, exiting for a restart", [.path: executable, .reason: error])
+      exit(1)
+    }
   }
 }

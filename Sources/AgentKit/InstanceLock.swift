@@ -7,7 +7,7 @@ public import Reactor
 public final class InstanceLock {
   private let descriptor: Int32
 
-  /// Takes the lock.
+  /// Acquires the lock.
   /// - Throws: ``FileError`` when another process holds it, naming its pid, or when the file cannot be made.
   public init(path: String) throws(FileError) {
     let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -27,12 +27,22 @@ public final class InstanceLock {
     if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
   }
 
-  /// Goes on with the lock of the program that this one has replaced.
-  /// - Parameter descriptor: what ``surrender()`` gave.
-  public init(adopting descriptor: Int32) { self.descriptor = descriptor }
+  /// Adopts the lock that the program before this one handed over, or acquires it.
+  /// - Throws: as ``init(path:)``.
+  public convenience init(path: String, inherited: InPlaceUpgradeState?) throws(FileError) {
+    if let descriptor = inherited?.descriptors[InstanceLock.stateKey] {
+      self.init(adopting: descriptor)
+    } else {
+      try self.init(path: path)
+    }
+  }
 
-  /// The locked descriptor, for a successor in this process's place.
-  public func surrender() -> Int32 { descriptor }
+  private init(adopting descriptor: Int32) { self.descriptor = descriptor }
+
+  private static let stateKey = "lock"
+
+  /// Hands the lock over.
+  public func handOver(to state: inout InPlaceUpgradeState) { state.descriptors[InstanceLock.stateKey] = descriptor }
 
   deinit { close(descriptor) }
 

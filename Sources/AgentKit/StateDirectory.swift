@@ -11,7 +11,7 @@ public struct StateDirectory: Sendable {
   public let problem: FileError?
 
   /// Makes the directory (0750) if need be and tries whether it can be written.
-  public init(configured: String?, agent: String, environment: [String: String] = AgentProcess.environment) {
+  public init(configured: String?, agent: String, environment: [String: String] = ProcessEnvironment.current) {
     path = StateDirectory.path(configured, agent, environment)
     do throws(FileError) {
       try Files.makeDirectory(path, mode: 0o750)
@@ -23,7 +23,7 @@ public struct StateDirectory: Sendable {
   }
 
   /// The directory of an agent that runs already, to look for things in it.
-  public init(existing configured: String?, agent: String, environment: [String: String] = AgentProcess.environment) {
+  public init(existing configured: String?, agent: String, environment: [String: String] = ProcessEnvironment.current) {
     path = StateDirectory.path(configured, agent, environment)
     problem = nil
   }

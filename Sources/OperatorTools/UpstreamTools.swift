@@ -13,7 +13,7 @@ public import Reactor
   ///   - arguments: without the command's name.
   /// - Returns: 0; 1 when what was asked for did not come about; 2 for a wrong command line.
   public static func run(name: String, arguments: [String], output: @escaping ToolOutput) async -> Int32 {
-    let environment = AgentProcess.environment
+    let environment = ProcessEnvironment.current
     do throws(ToolUsage) {
       if name == "clean_nerve" {
         return await CleanNerve(try CleanArguments(arguments), environment: environment, output: output).run()

@@ -15,7 +15,7 @@ import Testing
         let before = (pid: nerve.pid, started: nerve.count(of: "configuration in force"))
         nerve.signal(SIGUSR2)
         try await eventually("round \(round): the next one runs") {
-          nerve.count(of: "configuration in force") > before.started && nerve.count(of: "program is replaced") == round
+          nerve.count(of: "configuration in force") > before.started && nerve.count(of: "in-place upgrade started") == round
         }
         try await eventually("round \(round): its node is its own") { nerve.count(of: "registered") == round + 1 }
         #expect(nerve.pid == before.pid && nerve.status == nil)
@@ -36,9 +36,9 @@ import Testing
     try await withProgram { world, nerve, observer in
       writeFile(world.configurationPath, "{\"instance_id\": \"host1\", \"services\": {\"web\": {}}}")
       nerve.signal(SIGUSR2)
-      try await eventually("refused") { nerve.count(of: "program not replaced, this one goes on") == 1 }
+      try await eventually("refused") { nerve.count(of: "in-place upgrade rejected") == 1 }
       #expect(nerve.log.contains("services.web"))
-      #expect(nerve.count(of: "program is replaced") == 0)
+      #expect(nerve.count(of: "in-place upgrade started") == 0)
       #expect(observer.history == [["host1_0000000000"]])
     }
   }

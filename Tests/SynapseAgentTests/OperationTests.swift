@@ -1,4 +1,5 @@
 import HAProxyConfigGen
+import AgentKit
 import HAProxyRuntime
 import Reactor
 import SmartStack
@@ -87,12 +88,10 @@ import Testing
       try await world.register("<one>", port: world.startTask("one"), at: "/svc/web")
       try await world.register("one", port: world.startTask("one"))
       try await eventually("one answers") { await world.request() == "one" }
-      let server = StatusServer(metrics: world.metrics) { [weak synapse = world.synapse] in
-        synapse?.statusReport(now: 1) ?? .null
-      }
+      let server = try #require(world.synapse).makeStatusServer(metrics: world.metrics, logger: world.journal.logger)
       let path = world.proxy.path + "/status.sock"
       let endpoint = Endpoint.unix(path: path)
-      server.listen(path: path, try world.load(world.configuration()), nil, logger: world.journal.logger)
+      server.listen(path: path)
       func ask(_ target: String, _ method: String = "GET") async throws -> (status: Int, text: String) {
         let request = HTTPRequest(method: method, endpoint: endpoint, target: target)
         let response = try await HTTPClient.send(request, deadline: .seconds(20))

@@ -25,7 +25,7 @@ import Testing
         try await eventually("\(name) is served") { await world.servingTasks().contains(name) }
         synapse.signal(SIGUSR2)
         try await eventually("round \(round): the next one runs") {
-          synapse.count(of: "program is replaced") == round && synapse.count(of: "synapse starts") == round + 1
+          synapse.count(of: "in-place upgrade started") == round && synapse.count(of: "synapse starts") == round + 1
         }
         let after = "after\(round)"
         try await world.register(after, port: world.startTask(after))
@@ -53,9 +53,9 @@ import Testing
     try await withProgram { world, synapse in
       _ = try? world.load("haproxy: {}\nservices: {}\n")
       synapse.signal(SIGUSR2)
-      try await eventually("refused") { synapse.count(of: "program not replaced, this one goes on") == 1 }
+      try await eventually("refused") { synapse.count(of: "in-place upgrade rejected") == 1 }
       #expect(synapse.log.contains("synapse.yaml:1"))
-      #expect(synapse.count(of: "program is replaced") == 0)
+      #expect(synapse.count(of: "in-place upgrade started") == 0)
       try await world.register("two", port: world.startTask("two"))
       try await eventually("it goes on") { await world.servingTasks() == ["one", "two"] }
     }

@@ -23,7 +23,7 @@ public import Reactor
 
   private static func configured(_ options: ConfigureSynapseOptions) -> ConfigureRun {
     ConfigureRun(
-      inputs: ConfigureInputs(environment: AgentProcess.environment, locations: options.locationDirectory),
+      inputs: ConfigureInputs(environment: ProcessEnvironment.current, locations: options.locationDirectory),
       options: options, say: { StandardOutput.say("configure_synapse: \($0)\n") }, show: StandardOutput.show)
   }
 }

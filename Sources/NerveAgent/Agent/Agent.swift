@@ -64,10 +64,9 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   private let commandSlots = AsyncSemaphore(limit: NerveConfiguration.defaultCommandLimit)
   var services: ServiceSet?
   private var heartbeat: Heartbeat?
-  /// What the program before this one in this process left.
-  private var inherited: Succession?
-  var isBeingReplaced = false
-  private var statusSocket: StatusSocket?
+  /// What the program before this one in this process handed over.
+  private var inherited: NerveUpgradeState?
+  private var status: StatusServer?
   private var watches: [FileWatch] = []
   private var reloadTimer: LoopTimer?
 
@@ -100,13 +99,12 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// Runs until SIGTERM or SIGINT, and returns when every registration is withdrawn.
   /// - Throws: ``AgentError`` when it cannot start.
   public func run() async throws {
-    _ = ProcessImage.path
-    inherited = Handover.received().map(Succession.init)
+    let state = InPlaceUpgradeState.received()
     let process = AgentProcess(
-      onReload: { [weak self] in self?.reloadAsService() }, onReplace: { [weak self] in self?.replaceSoon() },
-      onStop: {})
+      logger: logger, onReload: { [weak self] in self?.reloadAsService() },
+      onUpgrade: { [weak self] in await self?.handOver() })
     self.process = process
-    try start()
+    try start(inherited: state)
     process.ready()
     await process.waitUntilStopped()
     await stop()
@@ -114,7 +112,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
 
   /// Starts everything; returns at once.
   /// - Throws: ``AgentError``.
-  func start() throws {
+  func start(inherited upgrade: InPlaceUpgradeState? = nil) throws {
     let configuration: NerveConfiguration
     do {
       configuration = try Agent.loader(options).load()
@@ -122,28 +120,27 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       throw AgentError.configuration(error.description)
     }
     let state = StateDirectory(configured: configuration.stateDirectory, agent: "nerve")
-    try takeLock(configuration, state)
+    inherited = upgrade.map(NerveUpgradeState.init)
+    try acquireLock(configuration, state, inherited: upgrade)
     startHacheck(configuration)
     prepareServices(configuration, state)
     put(configuration)
     inherited = nil
-    listenForStatus(configuration, state)
+    serveStatus(configuration, state)
     environment.original.started()
   }
 
-  private func takeLock(_ configuration: NerveConfiguration, _ state: StateDirectory) throws {
+  private func acquireLock(
+    _ configuration: NerveConfiguration, _ state: StateDirectory, inherited: InPlaceUpgradeState?
+  ) throws {
     guard let path = state.path(for: "lock-\(configuration.instanceID)") else {
       logger.warning(
         "state_dir cannot be used: no resume after a crash, no lock",
         [.path: state.path, .reason: state.problem?.description ?? ""])
       return
     }
-    if let descriptor = inherited?.lock {
-      lock = InstanceLock(adopting: descriptor)
-      return
-    }
     do {
-      lock = try InstanceLock(path: path)
+      lock = try InstanceLock(path: path, inherited: inherited)
     } catch {
       throw AgentError.alreadyRunning("nerve for '\(configuration.instanceID)': \(error)")
     }
@@ -179,15 +176,11 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     (self.ensembles, self.registries, self.services) = (ensembles, registries, services)
   }
 
-  private func listenForStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
+  private func serveStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
     guard let path = Agent.socketPath(configuration, in: state) else { return }
-    do {
-      let socket = StatusSocket { [weak self] _ in .json(self?.status() ?? .null) }
-      try socket.listen(path: path)
-      statusSocket = socket
-    } catch {
-      logger.warning("nerve status will get no answer", [.path: path, .reason: "\(error)"])
-    }
+    let server = StatusServer(logger: logger, report: { [weak self] in self?.statusReport() ?? .null })
+    server.listen(path: path)
+    status = server
   }
 
   private func allReported() {
@@ -290,7 +283,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   func stop() async {
     logger.notice("stopping", [.count: services?.running.count ?? 0])
     heartbeat?.stop()
-    statusSocket?.close()
+    status?.close()
     for watch in watches { watch.cancel() }
     await services?.stop(within: Agent.stopLimit)
     await registries?.closeAll()
@@ -304,7 +297,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   /// Leaves every registration where it is, for a successor that carries the sessions on.
   func abandon() async {
     heartbeat?.stop()
-    statusSocket?.close()
+    status?.close()
     for watch in watches { watch.cancel() }
     services?.leave()
     await registries?.abandonAll()

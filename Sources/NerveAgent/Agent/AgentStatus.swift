@@ -25,11 +25,11 @@ extension Agent {
     guard let path = socketPath(configuration, in: state) else {
       throw AgentError.configuration("nothing can be kept in \(state.path): \(state.problem?.description ?? "")")
     }
-    return StatusReport(try await StatusSocket.ask(path: path))
+    return StatusReport(try await StatusServer.report(path: path))
   }
 
   /// What there is to tell now.
-  func status() -> JSONValue {
+  func statusReport() -> JSONValue {
     var sessions = JSONObject()
     for (ensemble, session) in ensembles?.sessions ?? [:] {
       sessions[ensemble] = .string("0x" + String(session.id, radix: 16))

@@ -10,7 +10,7 @@ internal import Reactor
   let clock: LoopClock
 
   /// Ours, without what our service manager tells us and nobody else.
-  private static let commandEnvironment = AgentProcess.environment.filter {
+  private static let commandEnvironment = ProcessEnvironment.current.filter {
     !["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].contains($0.key)
   }
 

@@ -19,7 +19,7 @@ internal import YAMLConfig
     let directory = state.split(separator: ":").first.map(String.init) ?? state
     let socket = "\(directory)/synapse-\(configuration.instance(path)).sock"
     do throws(StatusError) {
-      let report = try await StatusSocket.ask(path: socket)
+      let report = try await StatusServer.report(path: socket)
       say(asJSON ? report.text(JSONStyle(indent: 2)) : StatusText.lines(report).joined(separator: "\n"))
       return 0
     } catch {

@@ -33,7 +33,7 @@ internal import ZooKeeper
   private var next: SynapseConfiguration?
   private var firstDataTimer: LoopTimer?
   /// What the program before this one in this process knew; until the first output is made.
-  private var inherited: Succession?
+  private var inherited: SynapseUpgradeState?
 
   /// Called once, when the outputs have been told of every service for the first time.
   public var onReady: (@LoopActor () -> Void)?
@@ -53,7 +53,7 @@ internal import ZooKeeper
   ///   - inherited: what the program that this one has replaced knew.
   public init(
     _ configuration: SynapseConfiguration, stateDirectory: String?, clock: LoopClock = .system, logger: Logger,
-    metrics: Metrics, statsd: StatsD? = nil, inherited: Succession? = nil
+    metrics: Metrics, statsd: StatsD? = nil, inherited: SynapseUpgradeState? = nil
   ) {
     self.configuration = configuration
     self.inherited = inherited
@@ -90,7 +90,7 @@ internal import ZooKeeper
   }
 
   /// What a program in this one's place is to know; to be asked after ``stop()``.
-  public var succession: Succession { haproxy?.succession ?? Succession() }
+  public var upgradeState: SynapseUpgradeState { haproxy?.upgradeState ?? SynapseUpgradeState() }
 
   /// Goes over to another configuration, by difference: watchers of unchanged services go on, the outputs
   /// change once the new services have been heard of. A service that can no longer be read stays as it was.

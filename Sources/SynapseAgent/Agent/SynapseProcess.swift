@@ -4,7 +4,7 @@ internal import Logging
 internal import Reactor
 internal import SmartStack
 
-/// The agent as a process: its lock, its signals, and its replacement in place.
+/// The agent as a process: its lock, its signals, and its in-place upgrade.
 @LoopActor final class SynapseProcess {
   private let configuration: SynapseConfiguration
   private let path: String
@@ -15,7 +15,6 @@ internal import SmartStack
   private var synapse: Synapse?
   private var process: AgentProcess?
   private var status: StatusServer?
-  private var isBeingReplaced = false
 
   /// - Parameters:
   ///   - configuration: as it was read at the start.
@@ -34,9 +33,11 @@ internal import SmartStack
   func run() async -> Int32 {
     let state = StateDirectory(configured: configuration.stateDirectory, agent: "synapse")
     if let problem = state.problem { logger.warning("no state is kept", [.path: state.path, .reason: problem]) }
-    let handover = Handover.received()
+    let inherited = InPlaceUpgradeState.received()
     do throws(FileError) {
-      try takeLock(handover, state)
+      if let path = state.path(for: "synapse-\(configuration.instance(path)).lock") {
+        lock = try InstanceLock(path: path, inherited: inherited)
+      }
     } catch {
       logger.critical("another synapse keeps the same files: \(error)")
       return 1
@@ -44,36 +45,27 @@ internal import SmartStack
     let statsd = configuration.statsd.map { StatsD(host: $0.host, port: $0.port, sampleRates: $0.sampleRates) }
     let synapse = Synapse(
       configuration, stateDirectory: state.problem == nil ? state.path : nil, logger: logger, metrics: metrics,
-      statsd: statsd, inherited: handover.map { Succession($0) })
+      statsd: statsd, inherited: inherited.map(SynapseUpgradeState.init))
     let process = AgentProcess(
-      onReload: { [weak self] in self?.reloadSoon() }, onReplace: { [weak self] in self?.replaceSoon() }, onStop: {})
+      logger: logger, onReload: { [weak self] in self?.reloadSoon() },
+      onUpgrade: { [weak self] in await self?.handOver() })
     (self.synapse, self.process) = (synapse, process)
     synapse.onReady = {
       process.ready()
       LoopClock.system.schedule(after: .seconds(5)) { Heap.trim() }
     }
     synapse.start()
-    serveStatus(of: synapse, state, handover)
+    serveStatus(of: synapse, state, inherited: inherited)
     await process.waitUntilStopped()
     status?.close()
     await synapse.stop()
     return 0
   }
 
-  private func takeLock(_ handover: Handover?, _ state: StateDirectory) throws(FileError) {
-    if let descriptor = handover?.descriptors["lock"] {
-      lock = InstanceLock(adopting: descriptor)
-    } else if let path = state.path(for: "synapse-\(configuration.instance(path)).lock") {
-      lock = try InstanceLock(path: path)
-    }
-  }
-
-  private func serveStatus(of synapse: Synapse, _ state: StateDirectory, _ handover: Handover?) {
-    let server = StatusServer(metrics: metrics) { [weak synapse] in
-      synapse?.statusReport(now: LoopClock.system.unixTime) ?? .null
-    }
-    let socket = state.path(for: "synapse-\(configuration.instance(path)).sock")
-    server.listen(path: socket, configuration, handover, logger: logger)
+  private func serveStatus(of synapse: Synapse, _ state: StateDirectory, inherited: InPlaceUpgradeState?) {
+    let server = synapse.makeStatusServer(metrics: metrics, logger: logger)
+    if let path = state.path(for: "synapse-\(configuration.instance(path)).sock") { server.listen(path: path) }
+    server.listen(host: configuration.statusAddress, port: configuration.statusPort, inherited: inherited)
     status = server
   }
 
@@ -91,39 +83,18 @@ internal import SmartStack
     }
   }
 
-  // MARK: SIGUSR2
-
-  private func replaceSoon() {
-    guard !isBeingReplaced, let executable = ProcessImage.path else { return }
-    isBeingReplaced = true
-    Task { @LoopActor in
-      if let refusal = await ProgramTrial.refusal(of: executable) {
-        logger.error("program not replaced, this one goes on", [.path: executable, .reason: refusal])
-      } else if process?.isStopping != true {
-        await replace(by: executable)
-      }
-      isBeingReplaced = false
-    }
-  }
-
-  /// HAProxy goes on with what it has; the next program finds its file, its state and its servers' ids as they are.
-  private func replace(by executable: String) async {
-    guard let synapse else { return }
-    logger.notice("program is replaced", [.path: executable])
-    process?.reloading()
-    var sockets = Handover()
-    await status?.surrender(to: &sockets)
+  /// Stops what cannot continue. HAProxy runs on with what it has; the next program finds its file, its state and its
+  /// servers' ids as they are.
+  /// - Returns: what the next program needs; nil when a stop was requested meanwhile.
+  private func handOver() async -> InPlaceUpgradeState? {
+    guard let synapse else { return nil }
+    var state = InPlaceUpgradeState()
+    await status?.handOver(to: &state)
     await synapse.stop()
-    if process?.isStopping == true { return }
-    var handover = synapse.succession.handover(lock: lock?.surrender())
-    handover.add(sockets)
-    do {
-      try handover.replaceProcess(by: executable)
-    } catch {
-      // Nothing is watched any more: the next start, by whoever supervises us, adopts what runs.
-      logger.error("program cannot be replaced, ending for a restart", [.path: executable, .reason: error])
-      exit(1)
-    }
+    if process?.isStopping == true { return nil }
+    synapse.upgradeState.add(to: &state)
+    lock?.handOver(to: &state)
+    return state
   }
 }
 

@@ -24,7 +24,7 @@ public enum SynapseProgram {
   public static func check(_ path: String) -> Int32 {
     let configuration: SynapseConfiguration
     do throws(ConfigError) {
-      configuration = try ConfigurationLoader(environment: AgentProcess.environment).load(path)
+      configuration = try ConfigurationLoader(environment: ProcessEnvironment.current).load(path)
     } catch {
       say(error.description)
       return 1
@@ -60,7 +60,7 @@ public enum SynapseProgram {
 
   /// Off the loop: a large file takes a while.
   public static func load(_ path: String) async throws -> SynapseConfiguration {
-    let environment = AgentProcess.environment
+    let environment = ProcessEnvironment.current
     return try await BlockingWork.run { try ConfigurationLoader(environment: environment).load(path) }
   }
 

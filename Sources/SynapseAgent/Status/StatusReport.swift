@@ -1,10 +1,30 @@
+internal import AgentKit
 internal import HAProxyConfigGen
 internal import HAProxyRuntime
+internal import Logging
 internal import Reactor
 internal import SmartStack
 
 /// What an operator asks a running agent: services, servers and where each came from, HAProxy, the last reloads.
 extension Synapse {
+  /// Makes the server of the report: `/` is a page, `/metrics` Prometheus' text.
+  func makeStatusServer(metrics: Metrics, logger: Logger) -> StatusServer {
+    let report = { @LoopActor [weak self] in self?.statusReport(now: LoopClock.system.unixTime) ?? .null }
+    return StatusServer(
+      logger: logger, report: report,
+      pages: [
+        "/metrics": { StatusPage(type: "text/plain; version=0.0.4; charset=utf-8", text: metrics.render()) },
+        "/": { StatusPage(type: "text/html; charset=utf-8", text: Synapse.page(StatusText.lines(report()))) },
+      ])
+  }
+
+  /// Names come from the registry: anybody's.
+  private static func page(_ lines: [String]) -> String {
+    let text = lines.map(\.htmlEscaped).joined(separator: "\n")
+    return "<!doctype html><title>synapse</title><p><a href=\"/status\">JSON</a> <a href=\"/metrics\">metrics</a></p>"
+      + "<pre>\n\(text)\n</pre>\n"
+  }
+
   /// All of it, as one JSON object.
   func statusReport(now: Double) -> JSONValue {
     var services = JSONObject()

@@ -2,10 +2,9 @@ internal import AgentKit
 internal import Reactor
 internal import SmartStack
 
-/// What one nerve tells the next one in its process: what its checks have seen, which sessions are its own, and
-/// which sockets hacheck listens on.
-@LoopActor struct Succession {
-  private static let lock = "lock"
+/// Part of an ``InPlaceUpgradeState`` that is nerve's: the checks' histories, its sessions, and the sockets that hacheck
+/// listens on.
+@LoopActor struct NerveUpgradeState {
   private static let listener = "hacheck"
 
   /// By service, see ``remember(_:)``.
@@ -13,45 +12,32 @@ internal import SmartStack
   /// `SavedSession.text` by ensemble; for hosts whose `state_dir` cannot be used.
   private(set) var sessions: [String: String] = [:]
   /// hacheck's listening sockets, and the address and ports they are bound to.
-  private(set) var listeners: (descriptors: [Int32], place: String) = ([], "")
-  private(set) var lock: Int32?
+  var listeners: (descriptors: [Int32], place: String) = ([], "")
 
-  /// What an agent leaves that runs.
-  init(sessions: [String: String], lock: Int32?) {
-    self.sessions = sessions
-    self.lock = lock
+  /// Creates the state of a running agent.
+  init(sessions: [String: String]) { self.sessions = sessions }
+
+  /// Reads what the program before this one handed over.
+  init(_ state: InPlaceUpgradeState) {
+    services = state.notes["services"]?.object ?? JSONObject()
+    for (ensemble, text) in state.notes["sessions"]?.object?.members ?? [] { sessions[ensemble] = text.string }
+    let names = state.descriptors.keys.filter { $0.hasPrefix(NerveUpgradeState.listener) }.sorted()
+    listeners = (names.compactMap { state.descriptors[$0] }, state.notes["hacheck"]?.string ?? "")
   }
 
-  /// What the program before this one left.
-  init(_ handover: Handover) {
-    services = handover.notes["services"]?.object ?? JSONObject()
-    for (ensemble, text) in handover.notes["sessions"]?.object?.members ?? [] { sessions[ensemble] = text.string }
-    let names = handover.descriptors.keys.filter { $0.hasPrefix(Succession.listener) }.sorted()
-    listeners = (names.compactMap { handover.descriptors[$0] }, handover.notes["hacheck"]?.string ?? "")
-    lock = handover.descriptors[Succession.lock]
-  }
-
-  /// The same as the next program gets it.
-  var handover: Handover {
-    var handover = Handover()
+  /// What the next program receives.
+  var state: InPlaceUpgradeState {
+    var state = InPlaceUpgradeState()
     for (index, descriptor) in listeners.descriptors.enumerated() {
-      handover.descriptors["\(Succession.listener)\(index)"] = descriptor
+      state.descriptors["\(NerveUpgradeState.listener)\(index)"] = descriptor
     }
-    handover.descriptors[Succession.lock] = lock
     var sessions = JSONObject()
     for (ensemble, text) in self.sessions { sessions[ensemble] = .string(text) }
-    handover.notes = [
+    state.notes = [
       "services": .object(services), "sessions": .object(sessions), "hacheck": .string(listeners.place),
     ]
-    return handover
+    return state
   }
-
-  // MARK: hacheck
-
-  /// Hands hacheck's sockets over.
-  mutating func leave(listeners descriptors: [Int32], at place: String) { listeners = (descriptors, place) }
-
-  // MARK: What the checks have seen
 
   /// Keeps what the checks of a service have seen.
   mutating func remember(_ runner: ServiceRunner) {
@@ -62,13 +48,13 @@ internal import SmartStack
       ]
     }
     services[runner.configuration.name] = [
-      "target": .string(Succession.target(runner.configuration)), "checks": .array(checks),
+      "target": .string(NerveUpgradeState.target(runner.configuration)), "checks": .array(checks),
     ]
   }
 
   /// What the checks of a service had seen; nil when it is not the same service any more.
   func memories(of service: ServiceConfiguration) -> [CheckHistory.Memory]? {
-    guard let entry = services[service.name], entry["target"]?.string == Succession.target(service),
+    guard let entry = services[service.name], entry["target"]?.string == NerveUpgradeState.target(service),
       let checks = entry["checks"]?.array, checks.count == service.checks.count
     else { return nil }
     return checks.map { check in
