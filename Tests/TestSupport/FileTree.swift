@@ -16,6 +16,6 @@ extension TemporaryDirectory {
 }
 
 /// A file of `Tests/Golden`: what the original programs were given and answered.
-public func goldenFile(_ name: String, relativeTo file: StaticString = #filePath) throws -> [UInt8] {
-  try Files.read(Files.parent(of: Files.parent(of: "\(file)")) + "/Golden/\(name)", limit: 64 << 20)
+public func goldenFile(_ name: String) throws -> [UInt8] {
+  try Files.read(Files.parent(of: Files.parent(of: #filePath)) + "/Golden/\(name)", limit: 64 << 20)
 }
