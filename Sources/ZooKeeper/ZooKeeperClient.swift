@@ -36,6 +36,9 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   /// The connection string given at the start.
   public let connection: String
 
+  /// Whether requests are answered.
+  public var isConnected: Bool { connectedSession != nil }
+
   let clock: LoopClock
   let logger: Logger
   let limits: ZooKeeperLimits

@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import NerveAgent
+@testable import Registry
 
 @Suite struct HTTPVerdictTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -115,18 +116,18 @@ import Testing
     let hacheck = embedded(port: 6666)
     try hacheck.service.open()
     defer { hacheck.service.stop() }
-    let board = DrainBoard()
-    let observation = hacheck.service.onSpoolChange { board.spoolChanged($0) }
+    let tracker = DrainTracker()
+    let observation = hacheck.service.onSpoolChange { tracker.spoolChanged($0) }
     defer { observation.cancel() }
-    let environment = RunnerEnvironment(clock: .manual(), logger: silent, metrics: metrics)
+    let (clock, telemetry) = (LoopClock.manual(), NerveTelemetry(logger: silent, metrics: metrics))
     let runners = try [("web.main", 31000), ("web.main", 31001), ("geo.main", 31000)].map { name, port in
       let uri = "/spool/\(name)/\(port)/status"
       let check = try #require(
         HacheckCheck(name: "a", settings: settings(uri), embedded: hacheck, clock: .system))
       let runner = ServiceRunner(
-        service("\(name)-\(port)", checks: [NerveAgentTests.check()]), checks: [check], reporter: FakeReporter(),
-        environment: environment)
-      board.follow(runner, checks: [check])
+        service("\(name)-\(port)", checks: [NerveAgentTests.check()]), checks: [check],
+        registrar: FakeRecord().registrar(), schedule: CheckSchedule(clock: clock), telemetry: telemetry, clock: clock)
+      tracker.follow(runner, checks: [check])
       return runner
     }
     func drained() -> [Bool] { runners.map(\.isDrained) }
@@ -138,7 +139,7 @@ import Testing
     try await eventually("the instance still is") { drained() == [false, true, false] }
     try await hacheck.service.markDown(.everything, reason: "r")
     try await eventually("everything is drained") { drained() == [true, true, true] }
-    board.forget(runners[0])
+    tracker.forget(runners[0])
     try await hacheck.service.markUp(.everything)
     try await eventually("a forgotten service hears nothing more") { drained() == [true, true, false] }
   }

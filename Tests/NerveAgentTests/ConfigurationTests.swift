@@ -6,6 +6,7 @@ import YAMLConfig
 import ZooKeeper
 
 @testable import NerveAgent
+@testable import Registry
 
 @Suite struct ConfigurationTests {
   // MARK: What is read

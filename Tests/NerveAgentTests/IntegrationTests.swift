@@ -7,6 +7,7 @@ import Testing
 import ZooKeeper
 
 @testable import NerveAgent
+@testable import Registry
 
 /// nerve against a real ZooKeeper, with an observer who has a session of his own.
 @Suite(.serialized, .timeLimit(.minutes(3))) @LoopActor struct IntegrationTests {
@@ -310,7 +311,7 @@ import ZooKeeper
       geo.status = 503
       let second = try world.agent(sessionTimeout: .seconds(30))
       try await geoNodes.sees(0, "the dead one is gone")
-      try await eventually("the living one is taken over") { second.runner("web")?.reporter.state.isSettled == true }
+      try await eventually("the living one is taken over") { second.runner("web")?.registrar.state.isSettled == true }
       #expect(second.session?.id == session.id)
       #expect(webNodes.history == [["host1_0000000000"]])
     }

@@ -5,26 +5,27 @@ import YAMLConfig
 import ZooKeeper
 
 @testable import NerveAgent
+@testable import Registry
 
-@Suite struct ScheduleTests {
+@Suite struct CheckScheduleTests {
   @Test func everyNameHasItsOwnMoment() {
-    let fractions = (0..<10_000).map { Schedule.fraction(of: "service\($0).main") }
+    let fractions = (0..<10_000).map { CheckSchedule.fraction(of: "service\($0).main") }
     for tenth in 0..<10 {
       let share = fractions.count { $0 >= Double(tenth) / 10 && $0 < Double(tenth + 1) / 10 }
       #expect((900...1100).contains(share), "tenth \(tenth) has \(share) of 10,000")
     }
-    #expect(Schedule.fraction(of: "web.main") == Schedule.fraction(of: "web.main"))
+    #expect(CheckSchedule.fraction(of: "web.main") == CheckSchedule.fraction(of: "web.main"))
   }
 
   @Test(arguments: ["web", "db", "a.b", "x"]) func theFirstTickIsOnThePhaseAndNeitherSoonNorLate(_ name: String) {
     let interval = Duration.seconds(2)
     for step in 0..<40 {
       let now = Duration.milliseconds(137 * step)
-      let delay = Schedule.firstTick(of: name, every: interval, grain: .milliseconds(50), sinceEpoch: now)
+      let delay = CheckSchedule.firstTick(of: name, every: interval, grain: .milliseconds(50), sinceEpoch: now)
       #expect(delay >= interval / 2 && delay <= interval * 1.5)
       let moment = (now + delay) / .milliseconds(50)
       #expect(moment == moment.rounded(), "on a common moment")
-      let own = (now + delay - interval * Schedule.fraction(of: name)) / interval
+      let own = (now + delay - interval * CheckSchedule.fraction(of: name)) / interval
       #expect(own.rounded(.up) - own < 0.0251, "at most 50 ms before its own")
     }
   }
@@ -35,18 +36,18 @@ import ZooKeeper
       (2_000, 0, 100), (60_000, 10, 100),
     ])
   func servicesShareMoments(_ interval: Int, _ count: Int, _ milliseconds: Double) {
-    let grain = Schedule.grain(every: .milliseconds(interval), count: count)
+    let grain = CheckSchedule.grain(every: .milliseconds(interval), count: count)
     #expect(grain == .microseconds(Int(milliseconds * 1000)))
   }
 
   @Test func manyServicesStartInBatches() {
-    #expect(Schedule.startDelay(index: 0) == .zero)
-    #expect(Schedule.startDelay(index: 499) == .zero)
-    #expect(Schedule.startDelay(index: 9_999) == .milliseconds(1_900))
+    #expect(CheckSchedule.startDelay(index: 0) == .zero)
+    #expect(CheckSchedule.startDelay(index: 499) == .zero)
+    #expect(CheckSchedule.startDelay(index: 9_999) == .milliseconds(1_900))
   }
 }
 
-@Suite struct VerdictBoardTests {
+@Suite struct ServiceVerdictTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
     /// Per check: `+` passed, `-` failed, `.` has not answered.
@@ -68,21 +69,21 @@ import ZooKeeper
   ]
 
   @Test("and-ing", arguments: cases) func verdicts(_ c: Case) {
-    var board = VerdictBoard(histories: c.results.map { _ in CheckHistory(rise: 2, fall: 2) })
+    var verdict = ServiceVerdict(histories: c.results.map { _ in CheckHistory(rise: 2, fall: 2) }, now: .now)
     for (index, result) in c.results.enumerated() where result != "." {
-      _ = board.record(check: index, passed: result == "+")
+      _ = verdict.record(check: index, passed: result == "+")
     }
-    board.isDrained = c.drained
-    #expect(board.verdict == c.verdict)
+    verdict.isDrained = c.drained
+    #expect(verdict.now == c.verdict)
   }
 
   @Test func aForgottenCheckCountsItsNextAnswerAtOnce() {
-    var board = VerdictBoard(histories: [CheckHistory(rise: 3, fall: 1)])
-    #expect(board.record(check: 0, passed: false) == .down)
-    #expect(board.record(check: 0, passed: true) == nil)
-    board.forget(check: 0, rise: 3, fall: 1)
-    #expect(board.verdict == nil)
-    #expect(board.record(check: 0, passed: true) == .up)
+    var verdict = ServiceVerdict(histories: [CheckHistory(rise: 3, fall: 1)], now: .now)
+    #expect(verdict.record(check: 0, passed: false) == .down)
+    #expect(verdict.record(check: 0, passed: true) == nil)
+    verdict.forget(check: 0, rise: 3, fall: 1)
+    #expect(verdict.now == nil)
+    #expect(verdict.record(check: 0, passed: true) == .up)
   }
 }
 

@@ -6,10 +6,11 @@ import YAMLConfig
 import ZooKeeper
 
 @testable import NerveAgent
+@testable import Registry
 
 /// What the configuration says of registries other than ZooKeeper, and of checks by command and by protocol.
 @Suite struct RegistryConfigurationTests {
-  private func registry(_ text: String) throws -> RegistryConfiguration {
+  private func registry(_ text: String) throws -> RegistrationTarget {
     let configuration = try load(
       #"{"instance_id": "host1", "services": {"web": {"host": "10.0.0.5", "port": 3000, \#(text)}}}"#)
     #expect(configuration.problems.map(\.description) == [])

@@ -12,10 +12,11 @@ import Testing
     try await withProgram { world, nerve, observer in
       let client = Client(world)
       for round in 1...5 {
-        let before = (pid: nerve.pid, started: nerve.count(of: "configuration in force"))
+        let before = (pid: nerve.pid, started: nerve.count(of: "configuration applied"))
         nerve.signal(SIGUSR2)
         try await eventually("round \(round): the next one runs") {
-          nerve.count(of: "configuration in force") > before.started && nerve.count(of: "in-place upgrade started") == round
+          nerve.count(of: "configuration applied") > before.started
+            && nerve.count(of: "in-place upgrade started") == round
         }
         try await eventually("round \(round): its node is its own") { nerve.count(of: "registered") == round + 1 }
         #expect(nerve.pid == before.pid && nerve.status == nil)

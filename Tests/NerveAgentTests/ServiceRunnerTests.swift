@@ -5,56 +5,59 @@ import TestSupport
 import Testing
 
 @testable import NerveAgent
+@testable import Registry
 
 @Suite @LoopActor struct ServiceRunnerTests {
   let clock = LoopClock.manual()
-  let reporter = FakeReporter()
-  let environment: RunnerEnvironment
+  let record = FakeRecord()
+  let telemetry = NerveTelemetry(logger: silent, metrics: Metrics())
 
-  init() { environment = RunnerEnvironment(clock: clock, logger: silent, metrics: Metrics()) }
-
-  private func runner(_ configuration: ServiceConfiguration, _ checks: [ScriptedCheck]) -> ServiceRunner {
-    ServiceRunner(configuration, checks: checks, reporter: reporter, environment: environment)
+  private func runner(
+    _ configuration: ServiceConfiguration, checks: [ScriptedCheck], at record: FakeRecord? = nil
+  ) -> ServiceRunner {
+    ServiceRunner(
+      configuration, checks: checks, registrar: (record ?? self.record).registrar(),
+      schedule: CheckSchedule(clock: clock), telemetry: telemetry, clock: clock)
   }
 
   @Test func aServiceWithoutChecksIsUpAtOnce() {
-    runner(service(), []).start()
-    #expect(reporter.reports == [.up])
+    runner(service(), checks: []).start()
+    #expect(record.reports == [.up])
   }
 
   @Test func aMockedServiceIsUpWhateverItsChecksWouldSay() {
     var configuration = service(checks: [check()])
     configuration.isMocked = true
     let scripted = ScriptedCheck(standing: false)
-    runner(configuration, [scripted]).start()
-    #expect(reporter.reports == [.up])
+    runner(configuration, checks: [scripted]).start()
+    #expect(record.reports == [.up])
     #expect(scripted.probes == 0)
   }
 
   @Test func theFirstResultCountsAtOnceAndLaterOnesByRiseAndFall() {
     let scripted = ScriptedCheck(standing: true)
-    let runner = runner(service(checks: [check(rise: 2, fall: 3)]), [scripted])
+    let runner = runner(service(checks: [check(rise: 2, fall: 3)]), checks: [scripted])
     runner.start()
-    #expect(reporter.reports == [.up])
+    #expect(record.reports == [.up])
     scripted.standing = false
     // The first periodic check comes within one and a half intervals, the others an interval apart.
     clock.advance(by: .seconds(3))
     clock.advance(by: .seconds(1))
     let failures = scripted.probes - 1
     clock.advance(by: .seconds(2) * (2 - failures))
-    #expect(reporter.reports == [.up])
+    #expect(record.reports == [.up])
     clock.advance(by: .seconds(2))
-    #expect(reporter.reports == [.up, .down])
+    #expect(record.reports == [.up, .down])
     scripted.standing = true
     clock.advance(by: .seconds(2))
-    #expect(reporter.reports == [.up, .down])
+    #expect(record.reports == [.up, .down])
     clock.advance(by: .seconds(2))
-    #expect(reporter.reports == [.up, .down, .up])
+    #expect(record.reports == [.up, .down, .up])
   }
 
   @Test func aCheckNeverOverlapsItself() {
     let slow = ScriptedCheck()
-    let runner = runner(service(checks: [check()]), [slow])
+    let runner = runner(service(checks: [check()]), checks: [slow])
     runner.start()
     clock.advance(by: .seconds(20))
     #expect(slow.probes == 1)
@@ -63,64 +66,75 @@ import Testing
 
   @Test func oneFailingCheckIsEnoughWhileAnotherHangs() async throws {
     let (hanging, failing) = (ScriptedCheck("hanging"), ScriptedCheck("failing", standing: false))
-    runner(service(checks: [check(), check()]), [hanging, failing]).start()
-    #expect(reporter.reports == [.down])
+    runner(service(checks: [check(), check()]), checks: [hanging, failing]).start()
+    #expect(record.reports == [.down])
   }
 
   @Test func upNeedsEveryCheck() async throws {
     let (slow, good) = (ScriptedCheck("slow"), ScriptedCheck("good", standing: true))
-    let runner = runner(service(checks: [check(), check()]), [slow, good])
+    let runner = runner(service(checks: [check(), check()]), checks: [slow, good])
     runner.start()
-    #expect(reporter.reports.isEmpty)
+    #expect(record.reports.isEmpty)
     slow.answer(true)
     try await eventually("the service is up") { runner.reported == .up }
-    #expect(reporter.reports == [.up])
+    #expect(record.reports == [.up])
   }
 
   @Test func aStoppedRunnerReportsNothingMore() async throws {
     let slow = ScriptedCheck()
-    let runner = runner(service(checks: [check()]), [slow])
+    let runner = runner(service(checks: [check()]), checks: [slow])
     runner.start()
     runner.stop()
     slow.answer(true)
     clock.advance(by: .seconds(10))
     try await eventually("the late answer has arrived") { slow.open == 0 }
-    #expect(reporter.reports.isEmpty)
+    #expect(record.reports.isEmpty)
     #expect(slow.probes == 1)
   }
 
-  @Test func anEnforcedRateLimitHoldsReportsBackUntilThereIsATokenAgain() {
+  @Test func aReportHeldBackByTheRateLimitIsMadeWhenThereIsATokenAgain() {
     let scripted = ScriptedCheck(standing: true)
-    let limit = RateLimit(averageRate: 0, maxBurst: 1, isShadow: false)
-    let runner = runner(service(checks: [check()], rateLimit: limit), [scripted])
+    // One token at the start, the next one ten seconds after the first was spent.
+    let limit = RateLimit(averageRate: 0.1, maxBurst: 1, isShadow: false)
+    let runner = runner(service(checks: [check()], rateLimit: limit), checks: [scripted])
     runner.start()
-    clock.advance(by: .seconds(60))
-    #expect(reporter.reports.isEmpty)
-    #expect(runner.verdict == .up)
+    #expect(record.reports.isEmpty)
+    #expect(runner.knowsVerdict)
+    clock.advance(by: .seconds(8))
+    #expect(record.reports.isEmpty)
+    clock.advance(by: .seconds(4))
+    #expect(record.reports == [.up])
+    scripted.standing = false
+    clock.advance(by: .seconds(4))
+    #expect(record.reports == [.up])
+    clock.advance(by: .seconds(10))
+    #expect(record.reports == [.up, .down])
+    // Each report that was held back is logged and counted once per look, not reported twice.
+    #expect(telemetry.metrics.transitions.value == 2)
+  }
 
-    let other = FakeReporter()
-    let once = ServiceRunner(
-      service("b", checks: [check()], rateLimit: RateLimit(averageRate: 1, maxBurst: 1, isShadow: false)),
-      checks: [ScriptedCheck(standing: true)], reporter: other, environment: environment)
-    once.start()
-    #expect(other.reports == [.up])
+  @Test func aRateOfZeroReportsNothing() {
+    let limit = RateLimit(averageRate: 0, maxBurst: 1, isShadow: false)
+    runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedCheck(standing: true)]).start()
+    clock.advance(by: .seconds(600))
+    #expect(record.reports.isEmpty)
   }
 
   @Test func aRateLimitInShadowModeOnlyTalks() {
     let limit = RateLimit(averageRate: 0, maxBurst: 1, isShadow: true)
-    runner(service(checks: [check()], rateLimit: limit), [ScriptedCheck(standing: true)]).start()
-    #expect(reporter.reports == [.up])
-    #expect(environment.meters.throttled.value == 1)
+    runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedCheck(standing: true)]).start()
+    #expect(record.reports == [.up])
+    #expect(telemetry.metrics.throttled.value == 1)
   }
 
   // MARK: Drains
 
   @Test func aDrainIsImmediateAndUndrainTakesOneGoodCheck() async throws {
     let scripted = ScriptedCheck(standing: true)
-    let runner = runner(service(checks: [check(rise: 5, fall: 5)]), [scripted])
+    let runner = runner(service(checks: [check(rise: 5, fall: 5)]), checks: [scripted])
     runner.start()
     runner.setDrained(true, reason: "Service web in down state", deciding: [0])
-    #expect(reporter.reports == [.up, .down])
+    #expect(record.reports == [.up, .down])
     // While drained the answer is no; that must not count against it afterwards.
     scripted.standing = false
     clock.advance(by: .seconds(20))
@@ -128,22 +142,22 @@ import Testing
     let before = scripted.probes
     runner.setDrained(false, reason: "", deciding: [0])
     #expect(scripted.probes == before + 1)
-    #expect(reporter.reports == [.up, .down, .up])
+    #expect(record.reports == [.up, .down, .up])
   }
 
   @Test func anUndrainedServiceThatIsBrokenStaysDown() {
     let scripted = ScriptedCheck(standing: true)
-    let runner = runner(service(checks: [check()]), [scripted])
+    let runner = runner(service(checks: [check()]), checks: [scripted])
     runner.start()
     runner.setDrained(true, reason: "", deciding: [0])
     scripted.standing = false
     runner.setDrained(false, reason: "", deciding: [0])
-    #expect(reporter.reports == [.up, .down])
+    #expect(record.reports == [.up, .down])
   }
 
   @Test func anAnswerFromBeforeTheUndrainDoesNotCount() async throws {
     let slow = ScriptedCheck()
-    let runner = runner(service(checks: [check()]), [slow])
+    let runner = runner(service(checks: [check()]), checks: [slow])
     runner.start()
     runner.setDrained(true, reason: "", deciding: [0])
     runner.setDrained(false, reason: "", deciding: [0])
@@ -151,14 +165,14 @@ import Testing
     slow.answer(false)
     slow.answer(true)
     try await eventually("the second answer counts") { runner.reported == .up }
-    #expect(reporter.reports == [.down, .up])
+    #expect(record.reports == [.down, .up])
   }
 
   @Test func aDrainIsNotHeldBackByARateLimit() {
     let limit = RateLimit(averageRate: 1, maxBurst: 1, isShadow: false)
-    let runner = runner(service(checks: [check()], rateLimit: limit), [ScriptedCheck(standing: true)])
+    let runner = runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedCheck(standing: true)])
     runner.start()
     runner.setDrained(true, reason: "", deciding: [0])
-    #expect(reporter.reports == [.up, .down])
+    #expect(record.reports == [.up, .down])
   }
 }

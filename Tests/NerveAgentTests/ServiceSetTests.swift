@@ -6,8 +6,9 @@ import Testing
 import ZooKeeper
 
 @testable import NerveAgent
+@testable import Registry
 
-/// Reloads on a manual clock, with reporters and checks that the test holds in its hand.
+/// Reloads on a manual clock, with records and checks that the test holds in its hand.
 @Suite @LoopActor struct ServiceSetTests {
   let clock = LoopClock.manual()
   let made = Made()
@@ -15,17 +16,15 @@ import ZooKeeper
 
   /// What the set asked for, by name, oldest first.
   @LoopActor final class Made {
-    var reporters: [String: [FakeReporter]] = [:]
+    var records: [String: [FakeRecord]] = [:]
     var checks: [String: [ScriptedCheck]] = [:]
-    var ended: [String] = []
-    var settlesAtOnce = true
+    var confirmsAtOnce = true
     var standing: Bool? = true
   }
 
   init() {
     let made = made
     set = ServiceSet(
-      environment: RunnerEnvironment(clock: clock, logger: silent, metrics: Metrics()),
       factory: ServiceSet.Factory(
         checks: { service in
           service.checks.map { _ in
@@ -34,14 +33,13 @@ import ZooKeeper
             return scripted
           }
         },
-        reporter: { service in
-          let reporter = FakeReporter()
-          reporter.settlesAtOnce = made.settlesAtOnce
-          made.reporters[service.name, default: []].append(reporter)
-          return reporter
-        },
-        ended: { made.ended.append($0.name) }),
-      drains: DrainBoard())
+        registrar: { service in
+          let record = FakeRecord()
+          record.confirmsAtOnce = made.confirmsAtOnce
+          made.records[service.name, default: []].append(record)
+          return record.registrar(service)
+        }),
+      drains: DrainTracker(), telemetry: NerveTelemetry(logger: silent, metrics: Metrics()), clock: clock)
   }
 
   private func apply(_ services: [ServiceConfiguration], bad: Set<String> = []) {
@@ -56,50 +54,49 @@ import ZooKeeper
     let before = set.runners["web"]
     apply([service("web", checks: [check()]), service("new")])
     #expect(set.runners["web"] === before)
-    #expect(made.reporters["web"]?.count == 1)
-    #expect(made.reporters["new"]?.count == 1)
+    #expect(made.records["web"]?.count == 1)
+    #expect(made.records["new"]?.count == 1)
   }
 
   @Test func aRemovedServiceIsTakenBack() {
     apply([service("web"), service("gone")])
     apply([service("web")])
-    #expect(made.reporters["gone"]?.first?.isClosed == true)
-    #expect(made.reporters["web"]?.first?.isClosed == false)
-    #expect(made.ended == ["gone"])
+    #expect(made.records["gone"]?.first?.isClosed == true)
+    #expect(made.records["web"]?.first?.isClosed == false)
   }
 
   @Test func aChangedServiceStaysUntilItsReplacementHasReported() throws {
     apply([service("web", weight: 1)])
-    made.settlesAtOnce = false
+    made.confirmsAtOnce = false
     apply([service("web", weight: 2)])
-    let reporters = try #require(made.reporters["web"])
-    #expect(reporters.count == 2)
-    #expect(reporters[1].reports == [.up])
-    #expect(!reporters[0].isClosed)
-    reporters[1].settle()
-    #expect(reporters[0].isClosed)
-    #expect(!reporters[1].isClosed)
+    let records = try #require(made.records["web"])
+    #expect(records.count == 2)
+    #expect(records[1].reports == [.up])
+    #expect(!records[0].isClosed)
+    records[1].confirm()
+    #expect(records[0].isClosed)
+    #expect(!records[1].isClosed)
   }
 
   @Test func twoChangesInARowLeaveOneRegistration() throws {
     apply([service("web", weight: 1)])
-    made.settlesAtOnce = false
+    made.confirmsAtOnce = false
     apply([service("web", weight: 2)])
     apply([service("web", weight: 3)])
-    let reporters = try #require(made.reporters["web"])
-    #expect(reporters.map(\.isClosed) == [false, false, false])
-    reporters[1].settle()
-    #expect(reporters.map(\.isClosed) == [false, false, false])
-    reporters[2].settle()
-    #expect(reporters.map(\.isClosed) == [true, true, false])
+    let records = try #require(made.records["web"])
+    #expect(records.map(\.isClosed) == [false, false, false])
+    records[1].confirm()
+    #expect(records.map(\.isClosed) == [false, false, false])
+    records[2].confirm()
+    #expect(records.map(\.isClosed) == [true, true, false])
   }
 
   @Test func aServiceRemovedWhileBeingReplacedLeavesNothing() throws {
     apply([service("web", weight: 1)])
-    made.settlesAtOnce = false
+    made.confirmsAtOnce = false
     apply([service("web", weight: 2)])
     apply([])
-    #expect(made.reporters["web"]?.map(\.isClosed) == [true, true])
+    #expect(made.records["web"]?.map(\.isClosed) == [true, true])
     #expect(set.running.isEmpty)
   }
 
@@ -107,11 +104,11 @@ import ZooKeeper
     apply([service("web", checks: [check()])])
     made.standing = nil
     apply([service("web", checks: [check(rise: 3)])])
-    #expect(made.reporters["web"]?.count == 1)
-    let reporter = try #require(made.reporters["web"]?.first)
+    #expect(made.records["web"]?.count == 1)
+    let record = try #require(made.records["web"]?.first)
     // Nothing is reported before the new check has answered: the registration stands meanwhile.
-    #expect(reporter.reports == [.up])
-    #expect(!reporter.isClosed)
+    #expect(record.reports == [.up])
+    #expect(!record.isClosed)
   }
 
   @Test func aBadServiceStaysAsItWas() {
@@ -119,7 +116,7 @@ import ZooKeeper
     let before = set.runners["web"]
     apply([service("other")], bad: ["web"])
     #expect(set.runners["web"] === before)
-    #expect(made.reporters["web"]?.first?.isClosed == false)
+    #expect(made.records["web"]?.first?.isClosed == false)
   }
 
   @Test func allReportedIsSaidOnceWhenEveryServiceKnows() async throws {
@@ -138,8 +135,8 @@ import ZooKeeper
   @Test func stoppingTakesPersistentRegistrationsBack() async {
     apply([service("stays", mode: .persistent), service("goes")])
     await set.stop(within: .seconds(1))
-    #expect(made.reporters["stays"]?.first?.isClosed == true)
+    #expect(made.records["stays"]?.first?.reports.last == .down)
     // The session's end takes this one back.
-    #expect(made.reporters["goes"]?.first?.isClosed == false)
+    #expect(made.records["goes"]?.first?.reports.last == .up)
   }
 }

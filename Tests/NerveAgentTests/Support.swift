@@ -7,6 +7,7 @@ import YAMLConfig
 import ZooKeeper
 
 @testable import NerveAgent
+@testable import Registry
 
 /// Writes a file of a test.
 func writeFile(_ path: String, _ text: String) {
@@ -87,26 +88,45 @@ func check(_ name: String = "a", rise: Int = 1, fall: Int = 1) -> CheckConfigura
   }
 }
 
-/// Notes what it is told; settles at once, or when the test says so.
-@LoopActor final class FakeReporter: Reporter {
-  private(set) var state: ReporterState = .idle { didSet { onChange?(state) } }
-  var onChange: (@LoopActor (ReporterState) -> Void)?
-  private(set) var reports: [Verdict] = []
-  private(set) var isClosed = false
-  var settlesAtOnce = true
+/// Notes what is asked of it; confirms at once, or when the test says so.
+@LoopActor final class FakeRecord: RegistryRecord {
+  let place = "/record"
   let isReachable = true
+  /// Every claim is an up, every claim that is given up a down.
+  private(set) var reports: [Verdict] = []
+  var isClosed = false
+  var confirmsAtOnce = true
+  private var claim: RecordClaim?
 
-  func report(_ verdict: Verdict) {
-    reports.append(verdict)
-    state = settlesAtOnce ? .settled(verdict, place: nil) : .pending(verdict)
+  func add(_ claim: RecordClaim) {
+    reports.append(.up)
+    self.claim = claim
+    if confirmsAtOnce { confirm() }
   }
 
-  func settle() {
-    if let last = reports.last { state = .settled(last, place: nil) }
+  func confirm() { claim?.onChange(.present(place: place)) }
+
+  func remove(_ claim: RecordClaim) async -> Bool {
+    reports.append(.down)
+    self.claim = nil
+    return true
   }
 
-  func close() async { isClosed = true }
+  func discardUnclaimed() { reports.append(.down) }
+
+  func touch() {}
+
+  /// A registrar that keeps this record.
+  func registrar(_ service: ServiceConfiguration = service()) -> Registrar {
+    Registrar(
+      target: service.registry, record: self, clock: .system, onClose: { [weak self] in self?.isClosed = true })
+  }
 }
 
 /// A logger that says nothing.
 let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+extension RegistrationTarget {
+  /// The znode, if that is what it is.
+  var zooKeeper: ZooKeeperTarget? { if case .zooKeeper(let target) = self { target } else { nil } }
+}

@@ -1,6 +1,7 @@
 internal import AgentKit
 internal import Hacheck
 internal import Reactor
+internal import Registry
 internal import SmartStack
 internal import ZooKeeper
 
@@ -15,11 +16,11 @@ extension Agent {
   func handOver() async -> InPlaceUpgradeState? {
     await hacheck?.service.retire(within: Agent.retireLimit)
     if process?.isStopping == true { return nil }
-    var upgrade = NerveUpgradeState(sessions: (ensembles?.sessions ?? [:]).mapValues(\.text))
+    var upgrade = NerveUpgradeState(sessions: (publisher?.sessions ?? [:]).mapValues(\.text))
     for runner in (services?.runners ?? [:]).values { upgrade.remember(runner) }
     if let hacheck, hacheck.isListening { upgrade.listeners = hacheck.listeners }
     services?.leave()
-    await registries?.abandonAll()
+    await publisher?.abandon()
     var state = upgrade.state
     lock?.handOver(to: &state)
     return state

@@ -2,6 +2,7 @@ internal import AgentKit
 internal import Hacheck
 public import Logging
 public import Reactor
+internal import Registry
 public import SmartStack
 internal import YAMLConfig
 internal import ZooKeeper
@@ -52,15 +53,14 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   let options: AgentOptions
   let logger: Logger
   private let clock: LoopClock
-  private let environment: RunnerEnvironment
-  private let drains = DrainBoard()
+  let telemetry: NerveTelemetry
+  private let drains = DrainTracker()
   var process: AgentProcess?
   private var current: NerveConfiguration?
   var lock: InstanceLock?
   var hacheck: EmbeddedHacheck?
   private var spoolObservation: SpoolObservation?
-  var ensembles: Ensembles?
-  var registries: Registries?
+  var publisher: RegistrationPublisher?
   private let commandSlots = AsyncSemaphore(limit: NerveConfiguration.defaultCommandLimit)
   var services: ServiceSet?
   private var heartbeat: Heartbeat?
@@ -75,7 +75,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     self.options = options
     self.logger = logger
     self.clock = clock
-    environment = RunnerEnvironment(clock: clock, logger: logger, metrics: metrics)
+    telemetry = NerveTelemetry(logger: logger, metrics: metrics)
     publishStatus()
   }
 
@@ -127,7 +127,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     put(configuration)
     inherited = nil
     serveStatus(configuration, state)
-    environment.original.started()
+    telemetry.statsD.started()
   }
 
   private func acquireLock(
@@ -158,22 +158,25 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   }
 
   private func prepareServices(_ configuration: NerveConfiguration, _ state: StateDirectory) {
-    let store = SessionStore(state: state, instanceID: configuration.instanceID, logger: logger)
-    let ensembles = Ensembles(
-      sessionTimeout: options.sessionTimeout, credentials: configuration.credentials, store: store,
-      inherited: inherited?.sessions ?? [:], clock: clock,
-      logger: logger, metrics: metrics)
-    let registries = Registries(instanceID: configuration.instanceID, ensembles: ensembles, environment: environment)
-    let (environment, hacheck, clock, commandSlots) = (environment, hacheck, clock, commandSlots)
+    let store = SessionStore(
+      instanceID: configuration.instanceID, inherited: inherited?.sessions ?? [:], logger: logger,
+      path: { state.path(for: $0) })
+    let publisher = RegistrationPublisher(
+      identity: RegistrationPublisher.Identity(
+        instance: configuration.instanceID, sessionTimeout: options.sessionTimeout,
+        credentials: configuration.credentials),
+      store: store, clock: clock, logger: logger, metrics: metrics)
+    let (telemetry, hacheck, clock, commandSlots) = (telemetry, hacheck, clock, commandSlots)
     let services = ServiceSet(
-      environment: environment,
       factory: ServiceSet.Factory(
         checks: { CheckFactory(embedded: hacheck, slots: commandSlots, clock: clock).checks(of: $0) },
-        reporter: { registries.reporter(for: $0) }, ended: { await registries.ended($0) }),
-      drains: drains)
+        registrar: { service in
+          publisher.publish(service.registry) { telemetry.registrationChanged($0, of: service) }
+        }),
+      drains: drains, telemetry: telemetry, clock: clock)
     services.onAllReported = { [weak self] in self?.allReported() }
     services.remembered = { [weak self] in self?.inherited?.memories(of: $0) }
-    (self.ensembles, self.registries, self.services) = (ensembles, registries, services)
+    (self.publisher, self.services) = (publisher, services)
   }
 
   private func serveStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
@@ -189,7 +192,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   }
 
   private func dropLeftovers() {
-    if let services { registries?.dropLeftovers(of: Array(services.running.values)) }
+    if let services { publisher?.dropLeftovers(of: services.running.values.map(\.registry)) }
   }
 
   // MARK: Configuration
@@ -203,10 +206,9 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         throw ConfigError(file: options.configuration, problem: refusal)
       }
       put(configuration)
-      environment.meters.reloaded(true)
+      telemetry.reloaded(rejection: nil)
     } catch {
-      environment.meters.reloaded(false)
-      logger.error("configuration refused, the one before stays in force", [.reason: "\(error)"])
+      telemetry.reloaded(rejection: error)
     }
   }
 
@@ -244,16 +246,15 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
 
   private func put(_ configuration: NerveConfiguration) {
     for warning in configuration.warnings { logger.warning("configuration", [.reason: warning]) }
-    for problem in configuration.problems { logger.error("service left out", [.reason: problem]) }
-    environment.meters.leftOut.value = Double(configuration.problems.count)
+    for problem in configuration.problems { logger.error("service skipped", [.reason: problem]) }
+    telemetry.metrics.leftOut.value = Double(configuration.problems.count)
     if let current,
       configuration.hacheck != current.hacheck || configuration.stateDirectory != current.stateDirectory
         || configuration.credentials != current.credentials
     {
       logger.warning("hacheck, state_dir and zk_auth change with the next start", [.path: options.configuration])
     }
-    environment.original.statsD = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
-    environment.original.configurationLoaded()
+    telemetry.statsD.receiver = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
     if current?.heartbeatPath != configuration.heartbeatPath || heartbeat == nil {
       heartbeat?.stop()
       heartbeat = configuration.heartbeatPath.map { path in
@@ -268,13 +269,10 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     {
       watchFiles(configuration)
     }
-    let plan = services?.apply(configuration)
-    current = configuration
-    logger.notice("configuration in force", [.path: options.configuration, .count: configuration.services.count])
-    if let plan {
-      let counts = "\(plan.added.count) new, \(plan.changed.count) changed, \(plan.removed.count) gone"
-      logger.debug("services", [.reason: counts])
+    if let plan = services?.apply(configuration) {
+      telemetry.applied(configuration, from: options.configuration, plan: plan)
     }
+    current = configuration
   }
 
   // MARK: Stop
@@ -286,10 +284,10 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     status?.close()
     for watch in watches { watch.cancel() }
     await services?.stop(within: Agent.stopLimit)
-    await registries?.closeAll()
+    await publisher?.close()
     spoolObservation?.cancel()
     hacheck?.stop()
-    environment.original.stopped()
+    telemetry.statsD.stopped()
     logger.notice("stopped", [:])
     lock = nil
   }
@@ -300,7 +298,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     status?.close()
     for watch in watches { watch.cancel() }
     services?.leave()
-    await registries?.abandonAll()
+    await publisher?.abandon()
     spoolObservation?.cancel()
     hacheck?.stop()
     lock = nil
@@ -315,7 +313,7 @@ extension Agent {
   /// Whether hacheck's port is ours; nil where it is switched off.
   var isHacheckListening: Bool? { hacheck?.isListening }
   /// Whether every registry answers.
-  var isConnected: Bool { registries?.areConnected ?? false }
+  var isConnected: Bool { publisher?.isConnected ?? false }
   /// The session with the only ensemble.
-  var session: SavedSession? { ensembles?.sessions.values.first }
+  var session: SavedSession? { publisher?.sessions.values.first }
 }

@@ -1,6 +1,7 @@
 internal import AgentKit
 internal import Glibc
 internal import Reactor
+internal import Registry
 internal import SmartStack
 internal import YAMLConfig
 internal import ZooKeeper
@@ -31,7 +32,7 @@ extension Agent {
   /// What there is to tell now.
   func statusReport() -> JSONValue {
     var sessions = JSONObject()
-    for (ensemble, session) in ensembles?.sessions ?? [:] {
+    for (ensemble, session) in publisher?.sessions ?? [:] {
       sessions[ensemble] = .string("0x" + String(session.id, radix: 16))
     }
     let runners = (services?.runners ?? [:]).sorted { $0.key < $1.key }
@@ -55,10 +56,10 @@ extension Agent {
     var status: JSONObject = [
       "name": .string(configuration.name), "host": .string(configuration.host), "port": .int(configuration.port),
       "state": .string(runner.reported?.rawValue ?? "unknown"), "since": runner.since.map { .double($0) } ?? .null,
-      "drained": .bool(runner.isDrained), "registration": .string(runner.reporter.state.description),
+      "drained": .bool(runner.isDrained), "registration": .string(runner.registrar.state.description),
       "checks": .array(checks),
     ]
-    if case .settled(.up, let place?) = runner.reporter.state { status["place"] = .string(place) }
+    if case .settled(.up, let place?) = runner.registrar.state { status["place"] = .string(place) }
     return .object(status)
   }
 }

@@ -1,3 +1,4 @@
+internal import Registry
 internal import SmartStack
 
 /// What an alert asks of the agent as a whole.
@@ -28,7 +29,7 @@ extension Agent {
   static func condition(of runner: ServiceRunner) -> ServiceCondition {
     if runner.isDrained { return .drained }
     if runner.reported == .down { return .down }
-    if case .settled(.up, place: .some) = runner.reporter.state { return .registered }
+    if case .settled(.up, place: .some) = runner.registrar.state { return .registered }
     return .pending
   }
 }

@@ -1,4 +1,5 @@
 internal import Reactor
+internal import Registry
 internal import SmartStack
 internal import YAMLConfig
 internal import ZooKeeper
@@ -9,7 +10,7 @@ struct RegistryReader {
   let section: ConfigSection
 
   /// - Parameter name: the service's, or the copy's with `load_test_concurrency`.
-  func read(name: String) throws(ConfigError) -> RegistryConfiguration {
+  func read(name: String) throws(ConfigError) -> RegistrationTarget {
     let types = ["zookeeper", "etcd", "file"]
     let type = try section.string("reporter_type", default: types[0])
     let payload = try payload()

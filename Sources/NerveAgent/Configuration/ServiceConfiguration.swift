@@ -1,4 +1,5 @@
 internal import Reactor
+internal import Registry
 
 /// One service as the configuration describes it, checked and complete.
 ///
@@ -11,7 +12,7 @@ struct ServiceConfiguration: Hashable, Sendable {
   var host: String
   /// 1...65535.
   var port: Int
-  var registry: RegistryConfiguration
+  var registry: RegistrationTarget
   var checks: [CheckConfiguration]
   /// From one check to the next.
   var interval: Duration

@@ -1,5 +1,5 @@
-internal import Logging
 internal import Reactor
+internal import Registry
 internal import SmartStack
 
 /// All services of the agent: started, reloaded by difference, and stopped.
@@ -7,9 +7,7 @@ internal import SmartStack
   /// Makes what a service needs; replaced in tests.
   struct Factory {
     var checks: @LoopActor (ServiceConfiguration) -> [any HealthCheck]
-    var reporter: @LoopActor (ServiceConfiguration) -> any Reporter
-    /// The reporter is closed for good.
-    var ended: @LoopActor (ServiceConfiguration) async -> Void
+    var registrar: @LoopActor (ServiceConfiguration) -> Registrar
   }
 
   /// What the checks of a service have seen already when it starts with the agent; nil: nothing.
@@ -17,36 +15,28 @@ internal import SmartStack
   /// Called once, when every service of the first configuration knows its verdict.
   var onAllReported: @LoopActor () -> Void = {}
 
-  private let environment: RunnerEnvironment
+  private let telemetry: NerveTelemetry
+  private let schedule: CheckSchedule
+  private let clock: LoopClock
   private let factory: Factory
-  private let drains: DrainBoard
-  private var members: [String: Member] = [:]
-  private var leaving: [String: [Leaving]] = [:]
+  private let drains: DrainTracker
+  /// The runners, by name.
+  private(set) var runners: [String: ServiceRunner] = [:]
+  /// Registrars that stay until their replacement's record is there.
+  private var leaving: [String: [Registrar]] = [:]
   private var unreported: Set<String> = []
   private var isFirst = true
 
-  private struct Member {
-    let runner: ServiceRunner
-    /// The configuration that the reporter was made for; the runner's own may be newer.
-    let reporterConfiguration: ServiceConfiguration
-  }
-
-  /// A reporter that stays until its replacement has reported.
-  private struct Leaving {
-    let configuration: ServiceConfiguration
-    let reporter: any Reporter
-  }
-
-  init(environment: RunnerEnvironment, factory: Factory, drains: DrainBoard) {
-    self.environment = environment
+  init(factory: Factory, drains: DrainTracker, telemetry: NerveTelemetry, clock: LoopClock) {
+    self.telemetry = telemetry
+    self.clock = clock
+    schedule = CheckSchedule(clock: clock)
     self.factory = factory
     self.drains = drains
   }
 
   /// What runs, by name.
-  var running: [String: ServiceConfiguration] { members.mapValues(\.runner.configuration) }
-  /// The runners, by name.
-  var runners: [String: ServiceRunner] { members.mapValues(\.runner) }
+  var running: [String: ServiceConfiguration] { runners.mapValues(\.configuration) }
 
   // MARK: Reload
 
@@ -55,62 +45,58 @@ internal import SmartStack
   @discardableResult
   func apply(_ configuration: NerveConfiguration) -> ReloadPlan {
     let plan = ReloadPlan(running: running, wanted: configuration.services, bad: configuration.badServices)
-    environment.serviceCount = configuration.services.count
+    schedule.serviceCount = configuration.services.count
     for name in plan.removed { remove(name) }
     for change in plan.changed { replace(change) }
     for (index, service) in plan.added.enumerated() {
-      environment.original.launched(service.name, reason: "new")
-      start(service, reporter: factory.reporter(service), madeFor: service, after: Schedule.startDelay(index: index))
+      telemetry.launched(service, isNew: true)
+      start(service, registrar: factory.registrar(service), after: CheckSchedule.startDelay(index: index))
     }
     if isFirst {
       isFirst = false
-      unreported = Set(members.filter { $0.value.runner.verdict == nil }.keys)
+      unreported = Set(runners.filter { !$0.value.knowsVerdict }.keys)
       reportedByAll()
     }
     return plan
   }
 
-  private func start(
-    _ service: ServiceConfiguration, reporter: any Reporter, madeFor: ServiceConfiguration, after delay: Duration
-  ) {
+  private func start(_ service: ServiceConfiguration, registrar: Registrar, after delay: Duration) {
     let checks = factory.checks(service)
-    let runner = ServiceRunner(service, checks: checks, reporter: reporter, environment: environment)
+    let runner = ServiceRunner(
+      service, checks: checks, registrar: registrar, schedule: schedule, telemetry: telemetry, clock: clock)
     if isFirst {
       unreported.insert(service.name)
       if !service.isMocked, let memories = remembered(service) { runner.memories = memories }
     }
-    members[service.name] = Member(runner: runner, reporterConfiguration: madeFor)
+    runners[service.name] = runner
     runner.onVerdict = { [weak self] in self?.knowsVerdict(service.name) }
-    reporter.onChange = { [weak self] state in self?.reporterChanged(service.name, state) }
+    registrar.onChange = { [weak self] state in if state.isSettled { self?.closeLeaving(service.name) } }
     drains.follow(runner, checks: checks)
     runner.start(after: delay)
   }
 
   private func replace(_ change: ReloadPlan.Change) {
     let name = change.service.name
-    guard let old = members[name] else { return }
-    stop(old.runner)
-    environment.logger.notice("service changed", [.service: name])
-    environment.original.launched(name, reason: "update")
+    guard let old = runners[name] else { return }
+    stop(old)
+    telemetry.launched(change.service, isNew: false)
     if change.keepsRegistration {
-      start(change.service, reporter: old.runner.reporter, madeFor: old.reporterConfiguration, after: .zero)
+      start(change.service, registrar: old.registrar, after: .zero)
     } else {
-      old.runner.reporter.onChange = nil
-      leaving[name, default: []].append(
-        Leaving(configuration: old.reporterConfiguration, reporter: old.runner.reporter))
-      start(change.service, reporter: factory.reporter(change.service), madeFor: change.service, after: .zero)
+      old.registrar.onChange = nil
+      leaving[name, default: []].append(old.registrar)
+      let registrar = factory.registrar(change.service)
+      start(change.service, registrar: registrar, after: .zero)
       // Its first check may have answered on the spot.
-      if let state = members[name]?.runner.reporter.state { reporterChanged(name, state) }
+      if registrar.state.isSettled { closeLeaving(name) }
     }
   }
 
   private func remove(_ name: String) {
-    guard let member = members.removeValue(forKey: name) else { return }
-    stop(member.runner)
-    environment.logger.notice("service removed", [.service: name])
-    environment.original.reaped(name, reason: "old")
-    member.runner.reporter.onChange = nil
-    close(Leaving(configuration: member.reporterConfiguration, reporter: member.runner.reporter))
+    guard let runner = runners.removeValue(forKey: name) else { return }
+    stop(runner)
+    telemetry.removed(name)
+    close(runner.registrar)
     closeLeaving(name)
     knowsVerdict(name)
   }
@@ -122,23 +108,16 @@ internal import SmartStack
 
   // MARK: Reports
 
-  private func reporterChanged(_ name: String, _ state: ReporterState) {
-    if state.isSettled { closeLeaving(name) }
-  }
-
   private func closeLeaving(_ name: String) {
     for old in leaving.removeValue(forKey: name) ?? [] {
-      environment.original.reaped(name, reason: "update")
+      telemetry.replaced(name)
       close(old)
     }
   }
 
-  private func close(_ old: Leaving) {
-    let factory = factory
-    Task.immediate { @LoopActor in
-      await old.reporter.close()
-      await factory.ended(old.configuration)
-    }
+  private func close(_ registrar: Registrar) {
+    registrar.onChange = nil
+    Task.immediate { @LoopActor in await registrar.close() }
   }
 
   private func knowsVerdict(_ name: String) {
@@ -156,32 +135,26 @@ internal import SmartStack
   // MARK: Stop
 
   /// Ends all checks; the registrations stay.
-  func leave() {
-    for member in members.values {
-      stop(member.runner)
-      member.runner.reporter.onChange = nil
-    }
-    members = [:]
-    leaving = [:]
-  }
+  func leave() { _ = endChecks() }
 
   /// Ends all checks, and takes back what would outlive the sessions; returns when that is done or
   /// `limit` has passed. The sessions' end does the rest.
   func stop(within limit: Duration) async {
-    for member in members.values { stop(member.runner) }
-    let all = members.values.map {
-      Leaving(configuration: $0.reporterConfiguration, reporter: $0.runner.reporter)
-    }
-    let lasting = (all + leaving.values.joined()).filter {
-      $0.reporter.onChange = nil
-      return !$0.configuration.registry.goesWithSession
-    }
-    members = [:]
-    leaving = [:]
+    let lasting = endChecks().filter { !$0.target.goesWithSession }
     guard !lasting.isEmpty else { return }
-    let closings = lasting.map { old in Task.immediate { @LoopActor in await old.reporter.close() } }
-    _ = try? await withDeadline(after: limit, clock: environment.clock) {
-      for closing in closings { await closing.value }
+    let withdrawals = lasting.map { registrar in Task.immediate { @LoopActor in await registrar.withdraw() } }
+    _ = try? await withDeadline(after: limit, clock: clock) {
+      for withdrawal in withdrawals { await withdrawal.value }
     }
+  }
+
+  /// Stops every runner.
+  /// - Returns: their registrars, and those that were still leaving.
+  private func endChecks() -> [Registrar] {
+    for runner in runners.values { stop(runner) }
+    let registrars = runners.values.map(\.registrar) + leaving.values.joined()
+    for registrar in registrars { registrar.onChange = nil }
+    (runners, leaving) = ([:], [:])
+    return registrars
   }
 }

@@ -1,11 +1,11 @@
 internal import Hacheck
 internal import Reactor
 
-/// Knows which services an operator's mark covers, and tells them when that changes.
+/// Tracks which services a downtime covers, and notifies them when that changes.
 ///
-/// A service is covered through its checks: one that asks our hacheck about `web.main` on port 31000 is
-/// taken down by a mark on `all`, `web.main` or `web.main:31000`.
-@LoopActor final class DrainBoard {
+/// A service is covered through its checks: one that asks this host's hacheck about `web.main` on port 31000 is
+/// down during a downtime of `all`, `web.main` or `web.main:31000`.
+@LoopActor final class DrainTracker {
   private struct Entry {
     let runner: ServiceRunner
     /// The checks that ask hacheck, with their places in the configuration.
@@ -15,7 +15,7 @@ internal import Reactor
   private var entries: [ObjectIdentifier: Entry] = [:]
   private var byService: [String: Set<ObjectIdentifier>] = [:]
 
-  /// Follows the marks that cover `checks` until ``forget(_:)``, starting with those in force now.
+  /// Follows the downtimes that cover `checks` until ``forget(_:)``, starting with the current ones.
   func follow(_ runner: ServiceRunner, checks: [any HealthCheck]) {
     let own = checks.enumerated().compactMap { index, check in (check as? HacheckCheck).map { (index, $0) } }
     guard !own.isEmpty else { return }
@@ -35,7 +35,7 @@ internal import Reactor
     }
   }
 
-  /// Marks appeared, changed or went.
+  /// Applies a change of downtimes.
   func spoolChanged(_ scopes: Set<SpoolScope>) {
     if scopes.contains(.everything) { return updateAll() }
     var touched: Set<ObjectIdentifier> = []
@@ -48,7 +48,7 @@ internal import Reactor
     for id in touched { if let entry = entries[id] { update(entry) } }
   }
 
-  /// Looks at every service again.
+  /// Compares every service with the downtimes again.
   func updateAll() { for entry in entries.values { update(entry) } }
 
   private func update(_ entry: Entry) {

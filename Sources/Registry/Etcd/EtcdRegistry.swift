@@ -17,8 +17,8 @@ internal import SmartStack
   private let clock: LoopClock
   private let logger: Logger
   private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
-  private let slots = AsyncSemaphore(limit: EtcdRegistry.width)
-  private var records = SharedRecords()
+  private let requests = AsyncSemaphore(limit: EtcdRegistry.width)
+  private var records = UseCount<String, RecordReconciler>()
   /// Which interface is spoken; nil until the etcd has been asked.
   private var spoken: EtcdSettings.API?
   private var lease: String?
@@ -40,33 +40,36 @@ internal import SmartStack
   /// Whether the last request was answered.
   var isReachable: Bool { client.isReachable }
 
-  /// The record under `key`, shared by all who ask for it.
-  func record(_ key: String) -> KeptRecord {
+  /// The record under `key`, shared by all its users, until ``leave(_:)``.
+  func join(_ key: String) -> RecordReconciler {
     records.join(key) {
-      KeptRecord(
+      RecordReconciler(
         place: key, clock: clock,
-        operations: KeptRecord.Operations(
-          put: { [weak self] in try await self?.put(key, $0) }, delete: { [weak self] in try await self?.delete(key) }))
+        operations: RecordReconciler.Operations(
+          put: { [weak self] in try await self?.put($0, under: key) },
+          delete: { [weak self] in try await self?.delete(key) }, isReachable: { [client] in client.isReachable }))
     }
   }
 
-  /// A reporter of `key` is closed for good.
-  func ended(_ key: String) { records.leave(key) }
+  /// One user of the record under `key` less.
+  func leave(_ key: String) { _ = records.leave(key) }
 
   /// Takes every key back, by giving the lease up; returns when that is done, or has failed: then the keys go by
   /// themselves at the end of their lives.
   func close() async {
     guard !isEnded else { return }
-    let keys = records.byPlace.filter { $0.value.isClaimed }.keys
+    let keys = records.values.filter { $0.value.isClaimed }.keys
     abandon()
     do {
       if spoken == .v2 {
-        for key in keys { _ = try await client.send("DELETE", EtcdV2.target(key), patience: EtcdRegistry.farewell) }
+        for key in keys {
+          _ = try await client.send("DELETE", target: EtcdV2.target(key), patience: EtcdRegistry.farewell)
+        }
       } else if let lease {
-        _ = try await call("/v3/lease/revoke", EtcdMessage.lease(lease), patience: EtcdRegistry.farewell)
+        _ = try await call("/v3/lease/revoke", body: EtcdMessage.lease(lease), patience: EtcdRegistry.farewell)
       }
     } catch {
-      logger.warning("etcd could not be told of the end; the keys go with their time", [.reason: "\(error)"])
+      logger.warning("lease revocation failed; registrations expire with it", [.reason: "\(error)"])
     }
   }
 
@@ -74,39 +77,39 @@ internal import SmartStack
   func abandon() {
     isEnded = true
     renewal?.cancel()
-    records.abandonAll()
+    for record in records.removeAll().values { record.abandon() }
   }
 
   // MARK: Keys
 
-  private func put(_ key: String, _ data: [UInt8]) async throws {
-    try await slots.acquire()
-    defer { slots.release() }
+  private func put(_ data: [UInt8], under key: String) async throws {
+    try await requests.acquire()
+    defer { requests.release() }
     guard try await interface() == .v3 else {
       let body = EtcdV2.put(data, lifetime: settings.lifetime)
-      let response = try await client.send("PUT", EtcdV2.target(key), type: EtcdV2.formType, body: body)
-      guard [200, 201].contains(response.status) else { throw refusal("PUT \(key)", response) }
+      let response = try await client.send("PUT", target: EtcdV2.target(key), type: EtcdV2.formType, body: body)
+      guard [200, 201].contains(response.status) else { throw refusal(of: "PUT \(key)", response) }
       if renewal == nil { keepAlive(after: period) }
       return
     }
     let held = try await currentLease()
     do {
-      _ = try await call("/v3/kv/put", EtcdMessage.put(key: key, value: data, lease: held))
+      _ = try await call("/v3/kv/put", body: EtcdMessage.put(key: key, value: data, lease: held))
     } catch EtcdError.leaseNotFound {
       leaseLost(held)
-      _ = try await call("/v3/kv/put", EtcdMessage.put(key: key, value: data, lease: try await currentLease()))
+      _ = try await call("/v3/kv/put", body: EtcdMessage.put(key: key, value: data, lease: try await currentLease()))
     }
   }
 
   private func delete(_ key: String) async throws {
-    try await slots.acquire()
-    defer { slots.release() }
+    try await requests.acquire()
+    defer { requests.release() }
     guard try await interface() == .v2 else {
-      _ = try await call("/v3/kv/deleterange", EtcdMessage.delete(key: key))
+      _ = try await call("/v3/kv/deleterange", body: EtcdMessage.delete(key: key))
       return
     }
-    let response = try await client.send("DELETE", EtcdV2.target(key))
-    guard [200, 404].contains(response.status) else { throw refusal("DELETE \(key)", response) }
+    let response = try await client.send("DELETE", target: EtcdV2.target(key))
+    guard [200, 404].contains(response.status) else { throw refusal(of: "DELETE \(key)", response) }
   }
 
   // MARK: Lease
@@ -123,7 +126,7 @@ internal import SmartStack
 
   private func grant() async throws -> String {
     guard !isEnded else { throw CancellationError() }
-    let reply = try await call("/v3/lease/grant", EtcdMessage.grant(lifetime: settings.lifetime))
+    let reply = try await call("/v3/lease/grant", body: EtcdMessage.grant(lifetime: settings.lifetime))
     guard let id = reply.leaseID, !isEnded else {
       throw EtcdError.refused(request: "/v3/lease/grant", reason: "the answer has no lease in it")
     }
@@ -136,8 +139,8 @@ internal import SmartStack
   private func leaseLost(_ lost: String) {
     guard lease == lost else { return }
     lease = nil
-    logger.warning("lease expired; everything is registered again", [.session: lost])
-    for record in records.byPlace.values where record.isPresent { record.lost() }
+    logger.warning("lease expired; registering again", [.session: lost])
+    for record in records.values.values where record.isPresent { record.lost() }
   }
 
   // MARK: Keeping alive
@@ -156,12 +159,12 @@ internal import SmartStack
   private func keepAlive() async {
     do {
       if spoken == .v2 { try await renewKeys() } else { try await renewLease() }
-      if misses > 0 { logger.notice("etcd answers again", [.attempt: misses]) }
+      if misses > 0 { logger.notice("lease keep-alive resumed", [.attempt: misses]) }
       misses = 0
       // Without a lease the next registration asks for one, and goes on from there.
       if spoken == .v2 || lease != nil { keepAlive(after: period) }
     } catch {
-      if misses == 0 { logger.warning("etcd does not take our sign of life", [.reason: "\(error)"]) }
+      if misses == 0 { logger.warning("lease keep-alive failed", [.reason: "\(error)"]) }
       keepAlive(after: min(period, retrying.delay(attempt: misses)))
       misses += 1
     }
@@ -170,7 +173,7 @@ internal import SmartStack
   private func renewLease() async throws {
     guard let held = lease else { return }
     do {
-      let reply = try await call("/v3/lease/keepalive", EtcdMessage.lease(held))
+      let reply = try await call("/v3/lease/keepalive", body: EtcdMessage.lease(held))
       if (reply.lifetime ?? 0) <= 0 { leaseLost(held) }
     } catch EtcdError.leaseNotFound {
       leaseLost(held)
@@ -178,17 +181,17 @@ internal import SmartStack
   }
 
   private func renewKeys() async throws {
-    for (key, record) in records.byPlace where record.isPresent {
+    for (key, record) in records.values where record.isPresent {
       let body = EtcdV2.refresh(lifetime: settings.lifetime)
-      let response = try await client.send("PUT", EtcdV2.target(key), type: EtcdV2.formType, body: body)
+      let response = try await client.send("PUT", target: EtcdV2.target(key), type: EtcdV2.formType, body: body)
       switch response.status {
       case 200: continue
       case 404:
         if record.isPresent {
-          logger.warning("key expired, it is registered again", [.path: key])
+          logger.warning("key expired; registering again", [.path: key])
           record.lost()
         }
-      default: throw refusal("PUT \(key)", response)
+      default: throw refusal(of: "PUT \(key)", response)
       }
     }
   }
@@ -200,28 +203,28 @@ internal import SmartStack
     // After the goodbye nothing must be written any more: nobody would keep it alive, or take it back.
     guard !isEnded else { throw CancellationError() }
     if let spoken { return spoken }
-    let response = try await client.send("GET", EtcdV2.target("/"))
+    let response = try await client.send("GET", target: EtcdV2.target("/"))
     switch response.status {
     case 200: spoken = .v2
     case 404: spoken = .v3
-    default: throw refusal("GET /v2/keys/", response)
+    default: throw refusal(of: "GET /v2/keys/", response)
     }
     let decided = spoken ?? .v3
-    logger.info("etcd's interface", [.state: decided.rawValue])
+    logger.info("etcd interface chosen", [.state: decided.rawValue])
     return decided
   }
 
   private func call(
-    _ target: String, _ body: String, patience: Duration = EtcdClient.patience
+    _ target: String, body: String, patience: Duration = EtcdClient.patience
   ) async throws -> EtcdReply {
-    let response = try await client.send("POST", target, body: body, patience: patience)
+    let response = try await client.send("POST", target: target, body: body, patience: patience)
     let reply = EtcdReply(response.body)
     if let error = reply.error, error.contains("lease not found") { throw EtcdError.leaseNotFound }
-    guard response.status == 200, reply.error == nil else { throw refusal(target, response) }
+    guard response.status == 200, reply.error == nil else { throw refusal(of: target, response) }
     return reply
   }
 
-  private func refusal(_ request: String, _ response: HTTPResponse) -> EtcdError {
+  private func refusal(of request: String, _ response: HTTPResponse) -> EtcdError {
     let text = EtcdReply(response.body).error ?? String(decoding: response.body.prefix(200), as: UTF8.self)
     let line = text.split(whereSeparator: \.isNewline).first ?? ""
     return .refused(request: request, reason: "HTTP \(response.status) \(line)")

@@ -1,38 +1,8 @@
-internal import Logging
 internal import Reactor
 internal import SmartStack
 
-/// What all services of one agent share.
-@LoopActor final class RunnerEnvironment {
-  let clock: LoopClock
-  let logger: Logger
-  let meters: Meters
-  /// The metrics under the original's names.
-  var original: OriginalMetrics
-  /// The moment from which all services count their place in the interval.
-  let epoch: LoopClock.Instant
-  /// How many services there are.
-  var serviceCount = 1
-
-  init(clock: LoopClock, logger: Logger, metrics: Metrics, original: OriginalMetrics = OriginalMetrics()) {
-    self.clock = clock
-    self.logger = logger
-    self.original = original
-    epoch = clock.now
-    meters = Meters(metrics)
-  }
-
-  /// When the service of that name is checked first after the check at its start.
-  func firstTick(of name: String, every interval: Duration) -> LoopClock.Instant {
-    let sinceEpoch = clock.now - epoch
-    let grain = Schedule.grain(every: interval, count: serviceCount)
-    let delay = Schedule.firstTick(of: name, every: interval, grain: grain, sinceEpoch: sinceEpoch)
-    return epoch + sinceEpoch + delay
-  }
-}
-
-/// The agent's own metrics, looked up once.
-@LoopActor final class Meters {
+/// The agent's own metrics, each registered once.
+@LoopActor final class NerveMetrics {
   let lateness: Histogram
   let transitions: Counter
   let throttled: Counter
@@ -70,7 +40,7 @@ internal import SmartStack
     elapsed = metrics.histogram("nerve_check_duration_seconds", help: "From the start of a check to its result.")
   }
 
-  /// A configuration was put in force, or refused.
+  /// Counts a configuration that was applied or rejected.
   func reloaded(_ isGood: Bool) {
     (isGood ? reloads : refusedReloads).increment()
     isLastReloadGood.value = isGood ? 1 : 0

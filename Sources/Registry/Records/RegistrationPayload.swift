@@ -1,23 +1,38 @@
 internal import SmartStack
 
-/// What a registration says, as JSON text, and the znode's name that follows from it.
+/// Content of a registration as JSON text, and the znode's name that follows from it.
 ///
 /// Values that nerve only passes on (`labels`, `haproxy_server_options`, a port written as text) stay
 /// as the configuration has them, in its order: readers compare and hash the text.
-struct RegistrationPayload: Equatable, Sendable {
-  var host: String
+public struct RegistrationPayload: Equatable, Sendable {
+  /// The service's address or name.
+  public var host: String
   /// JSON: `31000`, or `"31000"` if the configuration has a text.
-  var port: String
+  public var port: String
   /// The host's own name, `instance_id`.
-  var name: String
-  var weight: Int?
+  public var name: String
+  /// The weight that HAProxy gives the server, if the key is there.
+  public var weight: Int?
   /// JSON, if the key is there.
-  var haproxyServerOptions: String?
+  public var haproxyServerOptions: String?
   /// JSON, if the key is there; `null` is published as such.
-  var labels: String?
+  public var labels: String?
+
+  /// A registration of `host` and `port`.
+  public init(
+    host: String, port: String, name: String, weight: Int? = nil, haproxyServerOptions: String? = nil,
+    labels: String? = nil
+  ) {
+    self.host = host
+    self.port = port
+    self.name = name
+    self.weight = weight
+    self.haproxyServerOptions = haproxyServerOptions
+    self.labels = labels
+  }
 
   /// The znode's data.
-  var json: String {
+  public var json: String {
     let (host, name) = (JSONText.quoted(host), JSONText.quoted(name))
     var text = "{\"host\":\(host),\"port\":\(port),\"name\":\(name)"
     if let weight { text += ",\"weight\":\(weight)" }
@@ -26,12 +41,12 @@ struct RegistrationPayload: Equatable, Sendable {
     return text + "}"
   }
 
-  /// The original's limit, in characters: longer names would make the directory's list too long for one
+  /// Upstream's limit, in characters: longer names would make the directory's list too long for one
   /// ZooKeeper packet.
   private static let longestEncodedName = 65_536
 
   /// The znode's name without its sequence number; a payload too long for a name stays in the data alone.
-  func nodeName(pathEncoded: Bool) -> String {
+  public func nodeName(pathEncoded: Bool) -> String {
     guard pathEncoded else { return name + "_" }
     let encoded = RegistrationCodec.pathEncodedName(payload: Array(json.utf8))
     return encoded.utf8.count <= RegistrationPayload.longestEncodedName ? encoded : name + "_"

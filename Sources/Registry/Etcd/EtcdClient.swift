@@ -33,7 +33,7 @@ enum EtcdError: Error, Equatable, CustomStringConvertible {
   /// The first answer of an endpoint that is in working order.
   /// - Throws: ``EtcdError/unreachable(_:)``, or `CancellationError`.
   func send(
-    _ method: String, _ target: String, type: String = "application/json", body: String = "",
+    _ method: String, target: String, type: String = "application/json", body: String = "",
     patience: Duration = EtcdClient.patience
   ) async throws -> HTTPResponse {
     var problems: [String] = []

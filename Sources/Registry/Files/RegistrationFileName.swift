@@ -2,11 +2,12 @@
 ///
 /// Bytes that are no letters, digits, `.`, `-` or `_` are written as `%` and two hexadecimal digits, and so is a dot
 /// at the beginning. So no two services share a file, and the files of one instance can be told from all others.
-struct RegistrationFileName: Equatable, Sendable {
+public struct RegistrationFileName: Equatable, Sendable {
   /// Both parts escaped.
-  let text: String
+  public let text: String
 
-  init(service: String, instance: String) {
+  /// The name of `service`'s file, as `instance` writes it.
+  public init(service: String, instance: String) {
     text = RegistrationFileName.escape(service) + RegistrationFileName.ending(of: instance)
   }
 

@@ -4,27 +4,28 @@ import SmartStack
 import TestSupport
 import Testing
 
-@testable import NerveAgent
+@testable import Registry
 
-/// One agent's reporters at one etcd.
-@LoopActor final class EtcdWorld {
+/// One agent's registrars at one etcd.
+@LoopActor private final class EtcdWorld {
   let registry: EtcdRegistry
-  let environment = RunnerEnvironment(clock: .system, logger: silent, metrics: Metrics())
-  private var reporters: [RecordReporter] = []
+  private(set) var registrations = 0
+  private let clock: LoopClock
 
-  init(ports: [Int], api: EtcdSettings.API = .auto, lifetime: Int = 60) {
+  init(ports: [Int], api: EtcdSettings.API = .auto, lifetime: Int = 60, clock: LoopClock = .system) {
+    self.clock = clock
     registry = EtcdRegistry(
       EtcdSettings(endpoints: ports.map { .tcp(host: "127.0.0.1", port: $0) }, api: api, lifetime: lifetime),
-      clock: .system, logger: silent)
+      clock: clock, logger: silent)
   }
 
-  func reporter(_ service: String, data: String = "{}") -> RecordReporter {
-    let registry = registry
-    let reporter = RecordReporter(
-      service: service, data: Array(data.utf8), record: registry.record("/nerve/host1/\(service)"), renewal: nil,
-      reachable: { registry.isReachable }, environment: environment)
-    reporters.append(reporter)
-    return reporter
+  func registrar(_ service: String, data: String = "{}") -> Registrar {
+    let key = "/nerve/host1/\(service)"
+    let target = EtcdTarget(
+      cluster: EtcdSettings(endpoints: [], api: .auto, lifetime: 60), key: key, data: Array(data.utf8))
+    return Registrar(target: .etcd(target), record: registry.join(key), clock: clock) { [weak self] event in
+      if case .registered = event { self?.registrations += 1 }
+    }
   }
 
   func end() async { await registry.close() }
@@ -54,7 +55,7 @@ extension EtcdServer {
   @Test func keysFollowTheVerdictAndHangOnOneLease() async throws {
     try await withEtcd { server in
       let world = EtcdWorld(ports: [server.port])
-      let (web, geo) = (world.reporter("web", data: #"{"host":"10.0.0.5","é":1}"#), world.reporter("geo"))
+      let (web, geo) = (world.registrar("web", data: #"{"host":"10.0.0.5","é":1}"#), world.registrar("geo"))
       web.report(.up)
       geo.report(.up)
       try await eventually("both are registered") { web.state.isSettled && geo.state.isSettled }
@@ -79,9 +80,9 @@ extension EtcdServer {
   @Test func aLostLeaseIsReplacedAndEverythingIsThereOnce() async throws {
     try await withEtcd { server in
       let world = EtcdWorld(ports: [server.port], lifetime: 3)
-      let reporters = (0..<20).map { world.reporter("s\($0)") }
-      for reporter in reporters { reporter.report(.up) }
-      try await eventually("all are registered") { reporters.allSatisfy { $0.state.isSettled } }
+      let registrars = (0..<20).map { world.registrar("s\($0)") }
+      for registrar in registrars { registrar.report(.up) }
+      try await eventually("all are registered") { registrars.allSatisfy { $0.state.isSettled } }
       let lost = try #require(try await server.leases().first)
       _ = try await server.etcdctl(["lease", "revoke", lost])
       #expect(try await server.keys() == [])
@@ -89,16 +90,16 @@ extension EtcdServer {
       let leases = try await server.leases()
       #expect(leases.count == 1)
       #expect(leases.first != lost)
-      try await eventually("and known to be") { reporters.allSatisfy { $0.state.isSettled } }
-      #expect(world.environment.meters.registrations.value == 40)
+      try await eventually("and known to be") { registrars.allSatisfy { $0.state.isSettled } }
+      #expect(world.registrations == 40)
       await world.end()
     }
   }
 
-  @Test func killedRestartedAndEmptied() async throws {
+  @Test func keysReturnAfterARestartAndAfterTheLossOfAllData() async throws {
     try await withEtcd { server in
       let world = EtcdWorld(ports: [server.port], lifetime: 3)
-      let (web, geo) = (world.reporter("web"), world.reporter("geo"))
+      let (web, geo) = (world.registrar("web"), world.registrar("geo"))
       web.report(.up)
       try await eventually("registered") { web.state.isSettled }
       await server.kill()
@@ -120,10 +121,10 @@ extension EtcdServer {
     }
   }
 
-  @Test func anEtcdThatStandsStill() async throws {
+  @Test func aSilentEtcdIsToldTheLatestVerdictAfterwards() async throws {
     try await withEtcd { server in
       let world = EtcdWorld(ports: [server.port], lifetime: 2)
-      let (web, geo) = (world.reporter("web"), world.reporter("geo"))
+      let (web, geo) = (world.registrar("web"), world.registrar("geo"))
       web.report(.up)
       try await eventually("registered") { web.state.isSettled }
       try await server.pause()
@@ -145,7 +146,7 @@ extension EtcdServer {
         connection.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
       }
       let world = EtcdWorld(ports: [try freePort(), sick.port, server.port])
-      let web = world.reporter("web")
+      let web = world.registrar("web")
       web.report(.up)
       try await eventually("registered by the last") { web.state.isSettled }
       #expect(try await server.keys() == ["/nerve/host1/web"])
@@ -153,11 +154,11 @@ extension EtcdServer {
     }
   }
 
-  @Test func theInterfaceOfEtcd2WhereTheServerHasIt() async throws {
+  @Test func aServerWithTheInterfaceOfEtcd2IsSpokenToInIt() async throws {
     try await withEtcd(v2: true) { server in
       let world = EtcdWorld(ports: [server.port], lifetime: 2)
       let value = #"{"host":"10.0.0.5","a&b":"=+%"}"#
-      let web = world.reporter("web", data: value)
+      let web = world.registrar("web", data: value)
       web.report(.up)
       try await eventually("registered") { web.state.isSettled }
       #expect(try await server.etcdctlV2(["get", "/nerve/host1/web"]) == value + "\n")
@@ -182,39 +183,6 @@ extension EtcdServer {
       await #expect(throws: ServerTrouble.self) { try await server.etcdctlV2(["get", "/nerve/host1/web"]) }
     }
   }
-
-  @Test func theWholeAgent() async throws {
-    try await withEtcd { server in
-      let directory = TemporaryDirectory()
-      let port = server.port
-      func configure(_ weight: Int) {
-        writeFile(
-          directory.path + "/nerve.conf.json",
-          """
-          {"instance_id": "host1", "hacheck": false, "state_dir": "\(directory.path)/state", "services": {
-            "web": {"host": "10.0.0.5", "port": 3000, "reporter_type": "etcd", "etcd_host": "127.0.0.1",
-              "etcd_port": \(port), "etcd_path": "/nerve/services", "weight": \(weight), "check_interval": 0.1,
-              "checks": [{"type": "exec", "command": ["test", "!", "-e", "\(directory.path)/sick"]}]}}}
-          """)
-      }
-      configure(1)
-      let agent = Agent(options: AgentOptions(configuration: directory.path + "/nerve.conf.json"), logger: silent)
-      try agent.start()
-      try await eventually("registered") { try await server.keys() == ["/nerve/services/host1/web"] }
-      writeFile(directory.path + "/sick", "")
-      try await eventually("withdrawn") { try await server.keys() == [] }
-      try Files.remove(directory.path + "/sick")
-      try await eventually("registered again") { try await server.keys().count == 1 }
-      configure(2)
-      agent.reload()
-      try await eventually("a new weight is written in place") {
-        try await server.etcdctl(["get", "/nerve/services/host1/web"]).contains(#""weight":2"#)
-      }
-      await agent.stop()
-      #expect(try await server.keys() == [])
-      #expect(try await server.leases() == [])
-    }
-  }
 }
 
 /// What no real etcd says.
@@ -229,14 +197,16 @@ extension EtcdServer {
     (#"{"ID":12,"TTL":3}"#, "12", 3, nil),
   ]
 
-  @Test("replies", arguments: replies) func reply(_ text: String, _ id: String?, _ lifetime: Int?, _ error: String?) {
+  @Test("replies", arguments: replies) func aReplyIsReadForLeaseLifetimeAndError(
+    _ text: String, _ id: String?, _ lifetime: Int?, _ error: String?
+  ) {
     let reply = EtcdReply(Array(text.utf8))
     #expect(reply.leaseID == id)
     #expect(reply.lifetime == lifetime)
     #expect(reply.error == error)
   }
 
-  @Test func fuzzReplies() {
+  @Test func mutatedRepliesGiveALeaseNumberOrNone() {
     let seed = getenv("SMARTSTACK_FUZZ_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
     let rounds = getenv("SMARTSTACK_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 2000
     var random = SeededGenerator(seed: seed)
@@ -251,19 +221,18 @@ extension EtcdServer {
   }
 
   @Test(
-    "peers that are no etcd",
     arguments: [
       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
       "SSH-2.0-x\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[[[[[", "",
     ])
-  func strangers(_ answer: String) async throws {
+  func aPeerThatIsNotAnEtcdIsARefusalWithAReason(_ answer: String) async throws {
     let server = LoopbackServer { connection in
       connection.receive(until: "\r\n\r\n")
       connection.send(answer)
     }
     let world = EtcdWorld(ports: [server.port], api: .v3)
-    let web = world.reporter("web")
+    let web = world.registrar("web")
     web.report(.up)
     try await eventually("refused with a reason") {
       if case .failed(.up, let reason) = web.state { !reason.isEmpty } else { false }
@@ -271,7 +240,7 @@ extension EtcdServer {
     await world.end()
   }
 
-  @Test func requests() {
+  @Test func requestsAreEncodedAsEtcdReadsThem() {
     #expect(
       EtcdMessage.put(key: "/a", value: [0xfb, 0xff], lease: "7") == #"{"key":"L2E=","value":"+/8=","lease":"7"}"#)
     #expect(EtcdV2.target("/a b/é") == "/v2/keys/a%20b/%C3%A9")

@@ -4,7 +4,7 @@ import SmartStack
 import TestSupport
 import Testing
 
-@testable import NerveAgent
+@testable import Registry
 
 /// A registry of one record that does what a test says, one request at a time.
 @LoopActor private final class ScriptedRegistry {
@@ -22,8 +22,8 @@ import Testing
   private var open: [OneShotEvent<Void>] = []
   private var atOnce = 0
 
-  var operations: KeptRecord.Operations {
-    KeptRecord.Operations(
+  var operations: RecordReconciler.Operations {
+    RecordReconciler.Operations(
       put: { [weak self] in try await self?.handle(String(decoding: $0, as: UTF8.self)) },
       delete: { [weak self] in try await self?.handle(nil) })
   }
@@ -49,86 +49,90 @@ import Testing
   func answer() { if !open.isEmpty { open.removeFirst().happen() } }
 }
 
-@Suite @LoopActor struct KeptRecordTests {
+@Suite @LoopActor struct RecordReconcilerTests {
   private let clock = LoopClock.manual()
   private let registry = ScriptedRegistry()
-  private let record: KeptRecord
+  private let record: RecordReconciler
 
   init() {
-    record = KeptRecord(place: "/p", clock: clock, operations: registry.operations)
+    record = RecordReconciler(place: "/p", clock: clock, operations: registry.operations)
   }
 
-  private func claim(_ text: String, _ onChange: @escaping @LoopActor (KeptRecord.State) -> Void = { _ in })
-    -> RecordClaim
-  { record.claim(Array(text.utf8), onChange: onChange) }
+  private func claim(
+    _ text: String, onChange: @escaping @LoopActor (RecordState) -> Void = { _ in }
+  ) -> RecordClaim {
+    let claim = RecordClaim(data: Array(text.utf8), onChange: onChange)
+    record.add(claim)
+    return claim
+  }
 
-  @Test func aClaimIsWrittenOnceAndTakenBack() async {
-    var states: [KeptRecord.State] = []
+  @Test func aRecordIsWrittenForItsFirstClaimAndRemovedWithItsLast() async {
+    var states: [RecordState] = []
     let first = claim("a") { states.append($0) }
-    #expect(states == [.present])
+    #expect(states == [.present(place: "/p")])
     let second = claim("a") { states.append($0) }
-    #expect(states == [.present, .present])
-    #expect(await !record.release(first))
-    #expect(await record.release(second))
+    #expect(states == [.present(place: "/p"), .present(place: "/p")])
+    #expect(await !record.remove(first))
+    #expect(await record.remove(second))
     #expect(registry.requests == ["a", nil])
     #expect(registry.content == nil)
   }
 
-  @Test func theLatestClaimCounts() async {
+  @Test func theLatestClaimsDataIsWritten() async {
     let old = claim("old")
     let new = claim("new")
     #expect(registry.content == "new")
-    #expect(await !record.release(new))
+    #expect(await !record.remove(new))
     #expect(registry.content == "old")
-    #expect(await record.release(old))
+    #expect(await record.remove(old))
   }
 
-  @Test func withoutAClaimWhatIsThereGoes() {
+  @Test func aRecordOfAnEarlierRunIsRemovedUnlessItIsClaimed() {
     registry.content = "left behind"
-    record.enforce()
+    record.discardUnclaimed()
     #expect(registry.content == nil)
-    record.enforce()
+    record.discardUnclaimed()
     #expect(registry.requests == [nil])
   }
 
-  @Test func whatWasUnderWayWhenTheRegistryLostItDoesNotCount() async throws {
+  @Test func anAnswerToARequestFromBeforeALossIsVoid() async throws {
     registry.isSlow = true
-    var states: [KeptRecord.State] = []
+    var states: [RecordState] = []
     let claim = claim("a") { states.append($0) }
     record.lost()
     registry.answer()
     try await eventually("it is written again") { registry.isAsked }
-    #expect(!states.contains(.present))
+    #expect(!states.contains(.present(place: "/p")))
     registry.answer()
-    try await eventually("and now it counts") { states.last == .present }
+    try await eventually("and now it counts") { states.last == .present(place: "/p") }
     #expect(registry.requests == ["a", "a"])
     registry.isSlow = false
-    #expect(await record.release(claim))
+    #expect(await record.remove(claim))
   }
 
   @Test func aClaimDuringADeletionWaitsForIt() async throws {
     let first = claim("a")
     registry.isSlow = true
-    let released = Task.immediate { await record.release(first) }
+    let released = Task.immediate { await record.remove(first) }
     try await eventually("the deletion is under way") { registry.isAsked }
-    var states: [KeptRecord.State] = []
+    var states: [RecordState] = []
     _ = claim("b") { states.append($0) }
     #expect(registry.requests == ["a", nil])
     registry.answer()
     try await eventually("the new one is written") { registry.isAsked }
     registry.answer()
-    #expect(await !released.value)
-    #expect(registry.content == "b")
-    #expect(states == [.present])
+    #expect(await released.value)
+    try await eventually("the new one is there") { registry.content == "b" && !states.isEmpty }
+    #expect(states == [.present(place: "/p")])
     #expect(registry.mostAtOnce == 1)
   }
 
-  @Test func refusalsAreTriedAgainWithGrowingDelaysAndANewWishAtOnce() async throws {
+  @Test func aRefusalIsRepeatedWithGrowingDelaysAndANewClaimAtOnce() async throws {
     registry.refusals = 3
-    var states: [KeptRecord.State] = []
+    var states: [RecordState] = []
     _ = claim("a") { states.append($0) }
     #expect(registry.requests.count == 1)
-    #expect(record.isFailing)
+    #expect(!record.isReachable)
     // Each delay is between half of its ceiling and all of it: 0.5 s, 1 s, 2 s.
     clock.advance(by: .milliseconds(249))
     #expect(registry.requests.count == 1)
@@ -140,13 +144,13 @@ import Testing
     #expect(registry.requests.count == 3)
     _ = claim("b")
     #expect(registry.requests == ["a", "a", "a", "b"])
-    #expect(!record.isFailing)
-    #expect(states.last == .present)
+    #expect(record.isReachable)
+    #expect(states.last == .present(place: "/p"))
     clock.advance(by: .seconds(60))
     #expect(registry.requests.count == 4)
   }
 
-  @Test func whatIsAbandonedStays() async throws {
+  @Test func anAbandonedRecordStaysInTheRegistry() async throws {
     _ = claim("a")
     record.abandon()
     record.touch()
@@ -157,34 +161,37 @@ import Testing
 
   /// Whatever happens in whatever order, in the end the registry holds what is wanted, and it was never asked for two
   /// things at once.
-  @Test func fuzzedWishes() async throws {
+  @Test func afterAnyOrderOfEventsTheRegistryHoldsTheLatestClaim() async throws {
     let seed = getenv("SMARTSTACK_FUZZ_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
     let rounds = getenv("SMARTSTACK_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 2000
     var random = SeededGenerator(seed: seed)
     for round in 0..<max(1, rounds / 10) {
       let (clock, registry) = (LoopClock.manual(), ScriptedRegistry())
-      let record = KeptRecord(place: "/p", clock: clock, operations: registry.operations)
+      let record = RecordReconciler(place: "/p", clock: clock, operations: registry.operations)
       registry.isSlow = true
       registry.content = Bool.random(using: &random) ? "left behind" : nil
       var claims: [RecordClaim] = []
       for step in 0..<30 {
         switch Int.random(in: 0..<7, using: &random) {
-        case 0: claims.append(record.claim(Array("\(step)".utf8)) { _ in })
+        case 0:
+          let claim = RecordClaim(data: Array("\(step)".utf8)) { _ in }
+          claims.append(claim)
+          record.add(claim)
         case 1 where !claims.isEmpty:
           let leaving = claims.remove(at: Int.random(in: claims.indices, using: &random))
-          Task.immediate { _ = await record.release(leaving) }
+          Task.immediate { _ = await record.remove(leaving) }
         case 2:
           registry.content = nil
           record.lost()
         case 3: registry.refusals = Int.random(in: 0...2, using: &random)
         case 4: clock.advance(by: .milliseconds(Int.random(in: 0...2000, using: &random)))
-        case 5: record.enforce()
+        case 5: record.discardUnclaimed()
         default: registry.answer()
         }
       }
       registry.isSlow = false
       registry.refusals = 0
-      record.enforce()
+      record.discardUnclaimed()
       let wanted = claims.last.map { String(decoding: $0.data, as: UTF8.self) }
       try await eventually("seed \(seed), round \(round): it holds \(wanted ?? "nothing")") {
         registry.answer()

@@ -6,7 +6,7 @@ import Testing
 @testable import NerveAgent
 
 /// The datagrams of a whole agent: dashboards are built on these names and tags.
-@Suite @LoopActor struct OriginalMetricsTests {
+@Suite @LoopActor struct UpstreamStatsDTests {
   @Test func namesAndTagsAreTheOriginals() async throws {
     try await withWorld { world in
       let receiver = UDPReceiver()
@@ -20,7 +20,7 @@ import Testing
       func sees(_ wanted: [String]) async throws {
         do {
           try await eventually("the datagrams arrive") {
-            while let text = receiver.receive() { seen.insert(OriginalMetricsTests.withoutFigures(text)) }
+            while let text = receiver.receive() { seen.insert(UpstreamStatsDTests.withoutFigures(text)) }
             return wanted.allSatisfy(seen.contains)
           }
         } catch {

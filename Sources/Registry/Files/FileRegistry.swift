@@ -9,26 +9,26 @@ internal import SmartStack
 @LoopActor final class FileRegistry {
   private let clock: LoopClock
   private let logger: Logger
-  private var records = SharedRecords()
+  private var records = UseCount<String, RecordReconciler>()
 
   init(clock: LoopClock, logger: Logger) {
     self.clock = clock
     self.logger = logger
   }
 
-  /// The file of `target`, shared by all who ask for it.
-  func record(_ target: FileTarget) -> KeptRecord {
+  /// The file of `target`, shared by all its users, until ``leave(_:)``.
+  func join(_ target: FileTarget) -> RecordReconciler {
     records.join(target.path) {
-      KeptRecord(
+      RecordReconciler(
         place: target.path, clock: clock,
-        operations: KeptRecord.Operations(
+        operations: RecordReconciler.Operations(
           put: { data in try await BlockingWork.run { try FileRegistry.write(data, to: target) } },
           delete: { _ = try await BlockingWork.run { try Files.remove(target.path) } }))
     }
   }
 
-  /// A reporter of `target` is closed for good.
-  func ended(_ target: FileTarget) { records.leave(target.path) }
+  /// One user of the file less.
+  func leave(_ target: FileTarget) { _ = records.leave(target.path) }
 
   /// Removes from `directories` the files of `instance` that nobody wants: an earlier run's.
   func dropLeftovers(of instance: String, in directories: Set<String>) async {
@@ -44,7 +44,7 @@ internal import SmartStack
         }
         for name in names {
           let path = "\(directory)/\(name)"
-          if records.byPlace[path]?.isClaimed == true { continue }
+          if records[path]?.isClaimed == true { continue }
           if try await BlockingWork.run({ try Files.remove(path) }) {
             logger.notice("file of an earlier run removed", [.path: path])
           }
@@ -56,7 +56,7 @@ internal import SmartStack
   }
 
   /// Leaves every file as it is.
-  func abandonAll() { records.abandonAll() }
+  func abandon() { for record in records.removeAll().values { record.abandon() } }
 
   /// A registration of the instance, or what a crash left of one in the making: `.SERVICE@INSTANCE.json.random~`.
   private nonisolated static func isOurs(_ name: String, ending: String) -> Bool {

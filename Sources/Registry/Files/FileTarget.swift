@@ -1,0 +1,22 @@
+/// One JSON file in a directory.
+public struct FileTarget: Hashable, Sendable {
+  /// `file_path`, without a trailing slash.
+  public var directory: String
+  /// `SERVICE@INSTANCE.json`.
+  public var name: String
+  /// The file's content.
+  public var data: [UInt8]
+  /// `ttl_seconds`: how often the file is written again.
+  public var renewal: Duration?
+
+  /// A file with that content.
+  public init(directory: String, name: String, data: [UInt8], renewal: Duration? = nil) {
+    self.directory = directory
+    self.name = name
+    self.data = data
+    self.renewal = renewal
+  }
+
+  /// The file's path.
+  public var path: String { "\(directory)/\(name)" }
+}

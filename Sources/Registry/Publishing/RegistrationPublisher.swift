@@ -1,0 +1,138 @@
+public import Logging
+public import Reactor
+public import SmartStack
+public import ZooKeeper
+
+/// The registries that services are published in: a session per ensemble, a lease per etcd, and files.
+@LoopActor public final class RegistrationPublisher {
+  /// What a publisher is to this host's registries.
+  public struct Identity: Sendable {
+    /// The name this host registers under.
+    public var instance: String
+    /// The timeout that new ZooKeeper sessions ask for.
+    public var sessionTimeout: Duration
+    /// The user that every ZooKeeper session authenticates as.
+    public var credentials: ZooKeeperCredentials?
+
+    /// An identity of `instance`.
+    public init(instance: String, sessionTimeout: Duration, credentials: ZooKeeperCredentials? = nil) {
+      self.instance = instance
+      self.sessionTimeout = sessionTimeout
+      self.credentials = credentials
+    }
+  }
+
+  private let identity: Identity
+  private let store: SessionStore?
+  private let clock: LoopClock
+  private let logger: Logger
+  private let metrics: Metrics
+  private var ensembles = UseCount<String, ZooKeeperRegistry>()
+  private var etcds = UseCount<EtcdSettings, EtcdRegistry>()
+  private let files: FileRegistry
+
+  /// - Parameter store: keeps the sessions for the next run.
+  public init(identity: Identity, store: SessionStore?, clock: LoopClock, logger: Logger, metrics: Metrics) {
+    self.identity = identity
+    self.store = store
+    self.clock = clock
+    self.logger = logger
+    self.metrics = metrics
+    files = FileRegistry(clock: clock, logger: logger)
+  }
+
+  /// Prepares the registration at `target`; nothing is registered before the first report.
+  /// - Parameter observe: called with everything that becomes of the registration.
+  public func publish(
+    _ target: RegistrationTarget, observe: @escaping @LoopActor (RegistrationEvent) -> Void
+  ) -> Registrar {
+    let record: any RegistryRecord
+    var isNew = false
+    switch target {
+    case .zooKeeper(let target):
+      isNew = ensembles[target.ensemble] == nil
+      record = ensembles.join(target.ensemble) { open(target.ensemble) }.join(target.registration)
+    case .etcd(let target):
+      isNew = etcds[target.cluster] == nil
+      record = etcds.join(target.cluster) { EtcdRegistry(target.cluster, clock: clock, logger: logger) }
+        .join(target.key)
+    case .file(let target): record = files.join(target)
+    }
+    observe(.opened(isNewConnection: isNew))
+    return Registrar(
+      target: target, record: record, clock: clock, observe: observe,
+      onClose: { [weak self] in await self?.leave(target) })
+  }
+
+  private func open(_ ensemble: String) -> ZooKeeperRegistry {
+    let client = ZooKeeperClient(
+      connection: ensemble, sessionTimeout: identity.sessionTimeout, clock: clock, logger: logger, metrics: metrics,
+      savedSession: store?.load(ensemble), credentials: identity.credentials)
+    client.onState { [weak client, store] state in
+      if case .connected = state, let session = client?.savedSession { store?.save(session, of: ensemble) }
+    }
+    let registry = ZooKeeperRegistry(client: client, clock: clock)
+    client.start()
+    return registry
+  }
+
+  private func leave(_ target: RegistrationTarget) async {
+    switch target {
+    case .zooKeeper(let target):
+      ensembles[target.ensemble]?.leave(target.registration)
+      guard let registry = ensembles.leave(target.ensemble) else { return }
+      logger.info("ensemble no longer used", [.ensemble: target.ensemble])
+      await registry.client.close()
+      if ensembles[target.ensemble] == nil { store?.forget(target.ensemble) }
+    case .etcd(let target):
+      etcds[target.cluster]?.leave(target.key)
+      await etcds.leave(target.cluster)?.close()
+    case .file(let target): files.leave(target)
+    }
+  }
+
+  // MARK: All registries
+
+  /// Whether every ensemble and every etcd answers.
+  public var isConnected: Bool {
+    ensembles.values.values.allSatisfy(\.client.isConnected) && etcds.values.values.allSatisfy(\.isReachable)
+  }
+
+  /// The sessions in use, by ensemble.
+  public var sessions: [String: SavedSession] { ensembles.values.compactMapValues(\.client.savedSession) }
+
+  /// Deletes what an earlier run left and no target of `running` wants; called when every service has reported.
+  public func dropLeftovers(of running: [RegistrationTarget]) {
+    var directories: [String: Set<String>] = [:]
+    var fileDirectories: Set<String> = []
+    for target in running {
+      switch target {
+      case .zooKeeper(let target): directories[target.ensemble, default: []].insert(target.directory)
+      case .file(let target): fileDirectories.insert(target.directory)
+      case .etcd: break
+      }
+    }
+    for (ensemble, registry) in ensembles.values { registry.dropLeftovers(in: directories[ensemble] ?? []) }
+    guard !fileDirectories.isEmpty else { return }
+    Task.immediate { @LoopActor [files, identity, fileDirectories] in
+      await files.dropLeftovers(of: identity.instance, in: fileDirectories)
+    }
+  }
+
+  /// Ends every session and lease, and with them the registrations that depend on them.
+  public func close() async {
+    for etcd in etcds.removeAll().values { await etcd.close() }
+    let leaving = ensembles.removeAll()
+    await withDiscardingTaskGroup { group in
+      for registry in leaving.values { group.addTask { await registry.client.close() } }
+    }
+    for ensemble in leaving.keys { store?.forget(ensemble) }
+  }
+
+  /// Leaves every registration where it is, for a successor.
+  public func abandon() async {
+    files.abandon()
+    for etcd in etcds.removeAll().values { etcd.abandon() }
+    for registry in ensembles.removeAll().values { _ = await registry.client.abandon() }
+  }
+}

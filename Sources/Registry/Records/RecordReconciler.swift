@@ -1,0 +1,144 @@
+internal import Reactor
+internal import SmartStack
+
+/// A record of a registry that only knows "write this" and "delete this": a file, a key of an etcd.
+///
+/// A loop compares what the claims want with what the registry is known to hold, sends one request, and compares again.
+/// What the registry refuses is tried again, with growing delays, for as long as it is wanted.
+@LoopActor final class RecordReconciler: RegistryRecord {
+  /// Requests of the registry for this record. Both may be sent when the registry is in that state already.
+  struct Operations {
+    var put: @LoopActor ([UInt8]) async throws -> Void
+    var delete: @LoopActor () async throws -> Void
+    /// Whether the registry answers; nil: whether it carried the last request out.
+    var isReachable: (@LoopActor () -> Bool)?
+  }
+
+  private enum Known: Equatable {
+    case unknown
+    case absent
+    case present([UInt8])
+  }
+
+  let place: String
+  private let operations: Operations
+  private let clock: LoopClock
+  private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
+  private var claims: [RecordClaim] = []
+  private var known = Known.unknown
+  private var isWorking = false
+  /// Counts the moments at which the registry may have lost the record: an answer to an earlier request is void then.
+  private var losses = 0
+  private var attempt = 0
+  private var retry: LoopTimer?
+  /// Happens with the record's removal, or with false when a later claim or ``abandon()`` keeps it.
+  private var removal: OneShotEvent<Bool>?
+  private var isAbandoned = false
+
+  init(place: String, clock: LoopClock, operations: Operations) {
+    self.place = place
+    self.clock = clock
+    self.operations = operations
+  }
+
+  isolated deinit { retry?.cancel() }
+
+  /// Whether a claim keeps the record.
+  var isClaimed: Bool { !claims.isEmpty }
+  /// Whether the registry is known to have the record.
+  var isPresent: Bool { if case .present = known { true } else { false } }
+  var isReachable: Bool { operations.isReachable?() ?? (attempt == 0) }
+
+  // MARK: Claims
+
+  func add(_ claim: RecordClaim) {
+    claims.append(claim)
+    if known == .present(claim.data) { claim.onChange(.present(place: place)) } else { reconcile() }
+  }
+
+  func remove(_ claim: RecordClaim) async -> Bool {
+    claims.removeAll { $0 === claim }
+    reconcile()
+    guard claims.isEmpty else { return false }
+    if isInSync, !isWorking { return !isAbandoned }
+    let removal = removal ?? OneShotEvent()
+    self.removal = removal
+    return (try? await removal.outcome().get()) ?? false
+  }
+
+  func discardUnclaimed() { reconcile() }
+
+  func touch() {
+    known = .unknown
+    reconcile()
+  }
+
+  /// The registry may not have the record any more.
+  func lost() {
+    losses += 1
+    known = .unknown
+    notify(.pending)
+    reconcile()
+  }
+
+  /// Stops trying, and leaves the record as it is.
+  func abandon() {
+    isAbandoned = true
+    claims = []
+    retry?.cancel()
+    retry = nil
+    finishRemoval(false)
+  }
+
+  // MARK: The loop
+
+  private var isInSync: Bool { isAbandoned || known == (claims.last.map { .present($0.data) } ?? .absent) }
+
+  private func reconcile() {
+    retry?.cancel()
+    retry = nil
+    guard !isWorking else { return }
+    guard !isInSync else { return finishRemoval(claims.isEmpty) }
+    isWorking = true
+    Task.immediate { @LoopActor in await work() }
+  }
+
+  private func work() async {
+    while !isInSync {
+      let (wanted, losses) = (claims.last?.data, losses)
+      do {
+        if let wanted { try await operations.put(wanted) } else { try await operations.delete() }
+      } catch {
+        isWorking = false
+        return failed(error)
+      }
+      attempt = 0
+      guard losses == self.losses else { continue }
+      known = wanted.map { .present($0) } ?? .absent
+      if wanted == nil {
+        finishRemoval(true)
+      } else if claims.last?.data == wanted {
+        notify(.present(place: place))
+      }
+    }
+    isWorking = false
+    finishRemoval(claims.isEmpty)
+  }
+
+  private func failed(_ error: any Error) {
+    // The request may have arrived all the same.
+    known = .unknown
+    guard !isAbandoned else { return finishRemoval(false) }
+    let delay = retrying.delay(attempt: attempt)
+    attempt += 1
+    retry = clock.schedule(after: delay) { [weak self] in self?.reconcile() }
+    notify(.failed(reason: "\(error)"))
+  }
+
+  private func notify(_ state: RecordState) { for claim in claims { claim.onChange(state) } }
+
+  private func finishRemoval(_ isRemoved: Bool) {
+    removal?.happen(with: isRemoved)
+    removal = nil
+  }
+}
