@@ -1,6 +1,7 @@
 internal import Glibc
 public import Logging
 internal import Reactor
+internal import SmartStack
 
 /// How a log line is written.
 public enum LogFormat: String, Sendable, CaseIterable {
@@ -94,12 +95,12 @@ enum LogText {
   /// The text as a value behind `key=`: bare if it is one plain word, else quoted.
   static func value(_ text: String) -> String {
     let isPlain = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F }
-    return isPlain && !text.unicodeScalars.contains(where: isControl) ? text : json(text)
+    return isPlain && !text.unicodeScalars.contains(where: \.breaksLine) ? text : json(text)
   }
 
   /// The text with control characters made visible.
   static func oneLine(_ text: String) -> String {
-    text.unicodeScalars.contains(where: isControl) ? String(json(text).dropFirst().dropLast()) : text
+    text.unicodeScalars.contains(where: \.breaksLine) ? String(json(text).dropFirst().dropLast()) : text
   }
 
   /// A JSON string.
@@ -111,15 +112,11 @@ enum LogText {
       case "\\": out += "\\\\"
       case "\n": out += "\\n"
       case "\t": out += "\\t"
-      case _ where isControl(scalar): out += escape(scalar)
+      case _ where scalar.breaksLine: out += escape(scalar)
       default: out.unicodeScalars.append(scalar)
       }
     }
     return out + "\""
-  }
-
-  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || scalar.value == 0x2028 || scalar.value == 0x2029
   }
 
   private static func escape(_ scalar: Unicode.Scalar) -> String {

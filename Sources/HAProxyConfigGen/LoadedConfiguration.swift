@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// What HAProxy has loaded: fingerprints of sections and of servers' options.
 ///
 /// HAProxy does not tell these over its socket, so the agent keeps this value: made from the file's
@@ -65,7 +67,7 @@ public struct LoadedConfiguration: Equatable, Sendable {
       sections[print.header] = print
       return
     }
-    known.lines.add(String(print.lines.value, radix: 16).utf8)
+    known.lines.add(word: String(print.lines.value, radix: 16).utf8)
     known.servers.merge(print.servers) { $1 }
     sections[print.header] = known
   }

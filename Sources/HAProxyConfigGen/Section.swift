@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// One section of the file, with its text ready.
 struct Section: Sendable {
   /// The section's first line.
@@ -193,7 +195,7 @@ struct LineFilter {
 
   /// A line break in the configuration makes two lines, as it always did.
   private func split(_ text: String) -> [String] {
-    text.split { $0 == "\n" || $0 == "\r\n" }.map { $0.trimmed }.filter { !$0.isEmpty }
+    text.split { $0 == "\n" || $0 == "\r\n" }.map { $0.trimmedBlanks }.filter { !$0.isEmpty }
   }
 
   private mutating func isWritable(_ line: ConfigLine) -> Bool {

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// A fingerprint of one section as HAProxy reads it: comments, blanks and the order of servers do not count.
 struct SectionPrint: Hashable, Sendable {
   /// The hashes of one `server` line.
@@ -11,7 +13,7 @@ struct SectionPrint: Hashable, Sendable {
   /// The words of the section's first line.
   var header: String
   /// Its lines except `server` lines.
-  var lines = Fingerprint()
+  var lines = StableHash()
   /// Its `server` lines by name.
   var servers: [String: Server] = [:]
 
@@ -63,21 +65,21 @@ private struct SectionReader {
 
   private func add(to section: inout SectionPrint) {
     guard words.count >= 3, isWord(words[0], SectionReader.server) else {
-      for word in words { section.lines.add(bytes[word]) }
+      for word in words { section.lines.add(word: bytes[word]) }
       section.lines.endLine()
       return
     }
-    var options = Fingerprint()
-    var whole = Fingerprint()
+    var options = StableHash()
+    var whole = StableHash()
     var index = 2
     while index < words.count {
       let word = words[index]
-      whole.add(bytes[word])
+      whole.add(word: bytes[word])
       if isWord(word, SectionReader.id) || isWord(word, SectionReader.weight) {
         index += 1
-        if index < words.count { whole.add(bytes[words[index]]) }
+        if index < words.count { whole.add(word: bytes[words[index]]) }
       } else if !isWord(word, SectionReader.disabled) {
-        options.add(bytes[word])
+        options.add(word: bytes[word])
       }
       index += 1
     }
@@ -118,23 +120,16 @@ private struct SectionReader {
   private func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 }
 
-/// FNV-1a: fast, the same in every process, and enough to see that a text has changed.
-struct Fingerprint: Hashable, Sendable {
-  private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
-
-  mutating func add(_ word: ArraySlice<UInt8>) {
-    word.withUnsafeBufferPointer { bytes in
-      for byte in bytes { mix(byte) }
-    }
-    mix(0x20)
+extension StableHash {
+  mutating func add(word: ArraySlice<UInt8>) {
+    word.withUnsafeBufferPointer { for byte in $0 { add(byte) } }
+    add(0x20)
   }
 
-  mutating func add(_ word: String.UTF8View) {
-    for byte in word { mix(byte) }
-    mix(0x20)
+  mutating func add(word: String.UTF8View) {
+    for byte in word { add(byte) }
+    add(0x20)
   }
 
-  mutating func endLine() { mix(0x0A) }
-
-  private mutating func mix(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+  mutating func endLine() { add(0x0A) }
 }

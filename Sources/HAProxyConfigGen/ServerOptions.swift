@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// The options of one `server` line as keywords with their arguments.
 struct ServerOption: Hashable, Sendable {
   var keyword: String
@@ -202,23 +204,5 @@ struct ServerTemplate: Hashable, Sendable {
       }
     }
     return text
-  }
-}
-
-extension String {
-  /// For messages: control characters and bytes that are no text made visible, long texts cut.
-  var quoted: String {
-    var out = "`"
-    for scalar in unicodeScalars.prefix(120) {
-      switch scalar {
-      case "\n": out += "\\n"
-      case "\r": out += "\\r"
-      case "\t": out += "\\t"
-      case _ where scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value):
-        out += "\\u{" + String(scalar.value, radix: 16) + "}"
-      default: out.unicodeScalars.append(scalar)
-      }
-    }
-    return out + (unicodeScalars.count > 120 ? "…`" : "`")
   }
 }

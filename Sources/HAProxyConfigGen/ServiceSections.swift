@@ -98,7 +98,7 @@ struct ServiceSections: Sendable {
     case .none: break
     case .number(let port): bind += ":" + port
     }
-    if let options = settings.bindOptions?.trimmed, !options.isEmpty { bind += " " + options }
+    if let options = settings.bindOptions?.trimmedBlanks, !options.isEmpty { bind += " " + options }
     var lines = lines(settings, in: .frontend, &filter)
     lines.append(ConfigLine(text: bind, origin: generated))
     lines.append(ConfigLine(text: "default_backend \(settings.backendSection)", origin: generated))
@@ -153,9 +153,9 @@ struct ServiceSections: Sendable {
 
   /// Where a server stands in a shuffle: a number of its own, so that others coming and going do not move it.
   private static func rank(_ name: String, seed: String) -> UInt64 {
-    var print = Fingerprint()
-    print.add(seed.utf8)
-    print.add(name.utf8)
+    var print = StableHash()
+    print.add(word: seed.utf8)
+    print.add(word: name.utf8)
     // FNV's high bits hardly depend on the last bytes; a finalizer (SplitMix64) spreads them.
     var value = print.value
     value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9

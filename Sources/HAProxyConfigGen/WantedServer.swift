@@ -97,7 +97,7 @@ struct ServerLineBuilder {
     return WantedServer(
       name: name, host: backend.host, port: backend.port, id: entry.id,
       isEnabled: entry.isLive && registered?.isDisabled != true,
-      cookie: cookies.map { $0 == .hash ? sha1Hex(name.utf8) : name }, options: options,
+      cookie: cookies.map { $0 == .hash ? MessageDigest.sha1.hash(name.utf8).hexadecimal : name }, options: options,
       comment: comment.expanded(host: backend.host, port: backend.port, name: name), weight: facts.weight(options))
   }
 }
@@ -119,7 +119,7 @@ extension String {
       } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
         quote = byte
       } else if byte == UInt8(ascii: "#") {
-        return (self[..<index].trimmed, String(self[index...]))
+        return (self[..<index].trimmedBlanks, String(self[index...]))
       }
     }
     return (self, "")
@@ -138,15 +138,5 @@ extension String {
       }
     }
     return kept.joined(separator: " ")
-  }
-}
-
-extension StringProtocol {
-  /// Without blanks at both ends.
-  var trimmed: String {
-    var text = self[...]
-    while text.first == " " || text.first == "\t" { text = text.dropFirst() }
-    while text.last == " " || text.last == "\t" { text = text.dropLast() }
-    return String(text)
   }
 }

@@ -35,9 +35,9 @@ public enum ConfigTemplate {
   private static func variable(in piece: String) -> String? {
     let inside = piece.utf8.dropFirst(2).dropLast(2)
     guard inside.first == UInt8(ascii: "=") else { return nil }
-    let code = trimmed(inside.dropFirst())
+    let code = inside.dropFirst().trimmedBlanks
     guard code.starts(with: "ENV[".utf8), code.last == UInt8(ascii: "]") else { return nil }
-    let argument = trimmed(code.dropFirst(4).dropLast())
+    let argument = code.dropFirst(4).dropLast().trimmedBlanks
     guard argument.count > 2, let quote = argument.first, quote == argument.last,
       quote == UInt8(ascii: "'") || quote == UInt8(ascii: "\"")
     else { return nil }
@@ -46,13 +46,6 @@ public enum ConfigTemplate {
       byte == 0x5F || (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
     }
     return isName ? String(name) : nil
-  }
-
-  private static func trimmed(_ text: Substring.UTF8View) -> Substring.UTF8View {
-    let isBlank = { (byte: UInt8) in byte == 0x20 || (0x09...0x0D).contains(byte) }
-    var text = text.drop(while: isBlank)
-    while let last = text.last, isBlank(last) { text = text.dropLast() }
-    return text
   }
 
   private static func find(_ marker: StaticString, in bytes: ArraySlice<UInt8>) -> Int? {

@@ -1,3 +1,4 @@
+import SmartStack
 import Testing
 
 @testable import HAProxyConfigGen
@@ -46,7 +47,7 @@ import Testing
       ),
     ])
   func sha1(_ text: String, _ hex: String) {
-    #expect(sha1Hex(text.utf8) == hex)
+    #expect(MessageDigest.sha1.hash(text.utf8).hexadecimal == hex)
   }
 
   @Test(

@@ -36,7 +36,7 @@ import Testing
       $0.cookieValueMethod = .hash
     }
     let line = Fixture.model([Fixture.backend(1)], service: service).lines(of: RenderTests.backendHeader).last
-    #expect(line?.contains("cookie \(sha1Hex("i-1_10.0.0.1:8001".utf8)) ") == true)
+    #expect(line?.contains("cookie \(MessageDigest.sha1.hash("i-1_10.0.0.1:8001".utf8).hexadecimal) ") == true)
   }
 
   @Test(
@@ -172,8 +172,8 @@ import Testing
     var origins: [String: String] = [:]
     for (index, line) in lines.enumerated() {
       let origin = try #require(file.origin(ofLine: index + 1), "line \(index + 1)")
-      if index > 0, !line.isEmpty { #expect(file.content(ofLine: index + 1) == line.trimmed) }
-      origins[line.trimmed] = origin.description
+      if index > 0, !line.isEmpty { #expect(file.content(ofLine: index + 1) == line.trimmedBlanks) }
+      origins[line.trimmedBlanks] = origin.description
     }
     #expect(file.origin(ofLine: lines.count + 1) == nil && file.origin(ofLine: 0) == nil)
     #expect(origins["maxconn 4096"] == "haproxy.global[1]")

@@ -1,3 +1,4 @@
+import SmartStack
 import Testing
 
 @testable import Hacheck

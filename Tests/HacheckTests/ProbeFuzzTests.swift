@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import SmartStack
 import TestSupport
 import Testing
 
@@ -101,7 +102,7 @@ import Testing
       if let request = MySQLPacket.SwitchRequest(bytes) {
         #expect(request.salt.count == 20, "seed \(ProbeFuzzTests.seed), round \(round)")
       }
-      let text = MySQLPacket.errorText(bytes).onOneLine
+      let text = MySQLPacket.errorText(bytes).oneLine()
       #expect(!text.utf8.contains { $0 < 0x20 }, "seed \(ProbeFuzzTests.seed), round \(round)")
     }
   }

@@ -65,7 +65,7 @@ import Testing
     ("+PONG\r\n", 200, "Connected in "),
     ("-LOADING Redis is loading the dataset in memory\r\n", 503, "Redis said LOADING Redis is loading"),
     ("-NOAUTH Authentication required.\r\n", 503, "Redis said NOAUTH Authentication required."),
-    ("-ERR \u{1b}[2J\r\n", 503, "Redis said ERR  [2J"),
+    ("-ERR \u{1b}[2J\r\n", 503, "Redis said ERR \\u{1b}[2J"),
     ("+OK\r\n", 503, "Redis said PING was answered with `+OK`"),
     ("$4\r\nPONG\r\n", 503, "PING was answered with `$4`, which is not Redis"),
     ("HTTP/1.1 400 Bad Request\r\n\r\n", 503, "PING was answered with `HTTP/1.1 400 Bad Request`, which"),

@@ -263,7 +263,7 @@ struct EndToEndTests {
       try await world.register("one", port: world.startTask("one"))
       try await eventually("one answers") { await world.request() == "one" }
       await world.synapse?.stop()
-      let marker = "\(world.proxy.path)/reload-pending-\(StableHash.text(world.proxy.configurationPath))"
+      let marker = "\(world.proxy.path)/reload-pending-\(StableHash(world.proxy.configurationPath).hexadecimal)"
       try await eventually("no reload is pending") { !Files.exists(marker) }
       try AtomicFile.write([], to: marker, mode: 0o600, sync: false)
       try await world.startAgent(configuration)

@@ -52,7 +52,7 @@ import ZooKeeper
     #expect(throws: WatcherWeights.Problem.unknownWatcher("canary")) { try weights.pick(at: 0.9, of: ["primary"]) }
     let none = try WatcherWeights(Array("{primary: 0}".utf8), file: "weights")
     #expect(throws: WatcherWeights.Problem.noWeight) { try none.pick(at: 0.5, of: names) }
-    let shares = (0..<10_000).map { StableHash.share("host\($0).example s3") }
+    let shares = (0..<10_000).map { StableHash("host\($0).example s3").share }
     let lower = shares.count { $0 < 0.25 }
     #expect((2_300...2_700).contains(lower) && shares.allSatisfy { (0..<1).contains($0) })
   }

@@ -1,3 +1,4 @@
+internal import SmartStack
 internal import YAMLConfig
 
 /// Where this host is: one text file per type of location, `/nail/etc/<type>` by custom.
@@ -41,7 +42,7 @@ public final class HostLocations {
       throw .host(
         ConfigError(file: path(of: type), problem: "there is no such file; it must hold the \(type) this host is in"))
     }
-    return String(decoding: bytes, as: UTF8.self).trimmed
+    return String(decoding: bytes, as: UTF8.self).trimmedBlanks
   }
 
   /// ``LocationHierarchy/convert(_:from:to:)`` of the host's own location; if the mapping does not have it, that is
@@ -58,14 +59,5 @@ public final class HostLocations {
       let problem = "location_mapping.json has no \(source) '\(location)' with anything above or below it"
       throw .host(ConfigError(file: path(of: source), problem: problem))
     }
-  }
-}
-
-extension String {
-  /// Without the white space at both ends.
-  package var trimmed: String {
-    let rest = drop(while: \.isWhitespace)
-    guard let last = rest.lastIndex(where: { !$0.isWhitespace }) else { return "" }
-    return String(rest[...last])
   }
 }

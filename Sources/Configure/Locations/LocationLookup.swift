@@ -1,3 +1,4 @@
+internal import SmartStack
 internal import YAMLConfig
 
 /// Where this host is, as services ask for it.
@@ -67,7 +68,7 @@ final class LocationLookup {
     guard let bytes = try files.bytes(path) else {
       throw node.error("this host has no '\(type)': there is no \(path)")
     }
-    return String(decoding: bytes, as: UTF8.self).trimmed
+    return String(decoding: bytes, as: UTF8.self).trimmedBlanks
   }
 
   private static func words(_ error: LocationError) -> String {

@@ -1,3 +1,4 @@
+internal import SmartStack
 public import YAMLConfig
 
 /// soa-configs: a directory with one directory per service, `/nail/etc/services` by custom.
@@ -46,6 +47,6 @@ public struct ServiceDirectory {
   /// The number in the file `port` of a service; nil when there is none, or no number.
   public func port(of service: String) throws(ConfigError) -> Int? {
     guard let bytes = try files.bytes(file("port", of: service)) else { return nil }
-    return Int(String(decoding: bytes, as: UTF8.self).trimmed)
+    return Int(String(decoding: bytes, as: UTF8.self).trimmedBlanks)
   }
 }

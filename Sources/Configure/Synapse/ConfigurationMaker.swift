@@ -53,7 +53,7 @@ struct ConfigurationMaker {
     let context = WatcherContext(
       options: options, zookeeperHosts: hosts, locations: lookup, migration: migration, targets: backends(),
       canRouteByPath: canRouteByPath(options))
-    var globals = ProxyGlobals(options, hostName: ConfigurationMaker.hostName())
+    var globals = ProxyGlobals(options, hostName: HostInfo.name ?? "")
     var configuration = GeneratedConfiguration()
     add(context, to: &configuration, &globals)
     if let problem = lookup.hostProblem { throw problem }
@@ -83,14 +83,6 @@ struct ConfigurationMaker {
   private func migration() throws(ConfigError) -> EnvoyMigration {
     guard let root = try files.document(inputs.envoyMigration), !root.isNull else { return EnvoyMigration() }
     return try EnvoyMigration(root)
-  }
-
-  private static func hostName() -> String {
-    var buffer = [UInt8](repeating: 0, count: 256)
-    _ = buffer.withUnsafeMutableBytes { bytes in
-      bytes.bindMemory(to: CChar.self).baseAddress.map { gethostname($0, bytes.count - 1) }
-    }
-    return String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
   }
 
   // MARK: Services

@@ -124,5 +124,5 @@ extension JSONValue {
 
 /// MD5 as one number, its first byte the highest: the originals seed the order of servers with the host name's.
 func md5Number(_ bytes: some Collection<UInt8>) -> UInt128 {
-  MessageDigest.md5(Array(bytes)).reduce(0) { $0 << 8 | UInt128($1) }
+  MessageDigest.md5.hash(bytes).reduce(0) { $0 << 8 | UInt128($1) }
 }

@@ -1,5 +1,6 @@
 internal import HAProxyConfigGen
 internal import Reactor
+internal import SmartStack
 
 /// The comparison of what runs with what commands have brought about.
 extension ProxySocket {
@@ -56,7 +57,7 @@ private enum ServerDigest {
   static func of(_ text: String) -> UInt64 {
     var text = text
     return text.withUTF8 { bytes in
-      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+      var hash = StableHash()
       var column: UInt64 = 0
       for byte in bytes {
         switch byte {
@@ -65,9 +66,9 @@ private enum ServerDigest {
         default: break
         }
         if column > 63 || columns >> column & 1 == 0 { continue }
-        hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+        hash.add(byte)
       }
-      return hash
+      return hash.value
     }
   }
 }

@@ -1,4 +1,5 @@
 public import HAProxyConfigGen
+internal import SmartStack
 
 /// One command of HAProxy's stats socket, safe to send: a change from a plan, or a question.
 public struct SocketCommand: Hashable, Sendable, CustomStringConvertible {
@@ -23,7 +24,7 @@ public struct SocketCommand: Hashable, Sendable, CustomStringConvertible {
       if name.isEmpty { throw .unsafeArgument("", reason: "is empty") }
       if name.utf8.contains(UInt8(ascii: "/")) {
         throw .unsafeArgument(
-          SocketCommand.printable(name), reason: "holds a slash, which separates backend and server")
+          name.oneLine(), reason: "holds a slash, which separates backend and server")
       }
     }
     for word in change.words { try SocketCommand.check(word) }
@@ -54,26 +55,13 @@ public struct SocketCommand: Hashable, Sendable, CustomStringConvertible {
     if word.isEmpty { throw .unsafeArgument("", reason: "is empty") }
     for byte in word.utf8 {
       switch byte {
-      case 0...32, 127: throw .unsafeArgument(printable(word), reason: "holds a blank or a control character")
-      case UInt8(ascii: ";"): throw .unsafeArgument(printable(word), reason: "holds ';', which separates commands")
-      case UInt8(ascii: "\\"): throw .unsafeArgument(printable(word), reason: "holds a backslash")
+      case 0...32, 127: throw .unsafeArgument(word.oneLine(), reason: "holds a blank or a control character")
+      case UInt8(ascii: ";"): throw .unsafeArgument(word.oneLine(), reason: "holds ';', which separates commands")
+      case UInt8(ascii: "\\"): throw .unsafeArgument(word.oneLine(), reason: "holds a backslash")
       default: break
       }
     }
     if word.hasPrefix("<<") { throw .unsafeArgument(word, reason: "starts with '<<', which begins a payload") }
-  }
-
-  /// Control characters shown, so that an error stays one line.
-  static func printable(_ text: String) -> String {
-    var out = ""
-    for scalar in text.unicodeScalars {
-      if scalar.value < 32 || scalar.value == 127 {
-        out += "\\u{\(String(scalar.value, radix: 16))}"
-      } else {
-        out.unicodeScalars.append(scalar)
-      }
-    }
-    return out
   }
 }
 
@@ -97,7 +85,6 @@ extension SocketCommand {
 
   private static func oneLine(_ reply: String) -> String {
     let lines = reply.split(whereSeparator: \.isNewline).map { $0.drop(while: { $0 == " " }) }.filter { !$0.isEmpty }
-    let text = lines.joined(separator: " | ")
-    return text.utf8.count <= 400 ? text : String(text.prefix(400)) + "…"
+    return lines.joined(separator: " | ").oneLine(limit: 400)
   }
 }

@@ -1,5 +1,5 @@
-internal import Glibc
 internal import Reactor
+internal import SmartStack
 
 /// Which addresses are this machine's.
 @LoopActor final class OwnAddresses {
@@ -13,12 +13,12 @@ internal import Reactor
   private static let staleAfter = Duration.seconds(5)
 
   init(host: String?, clock: LoopClock) {
-    self.host = host.flatMap(IPAddress.init)
+    self.host = host.flatMap(IPAddress.init)?.unmapped
     self.clock = clock
   }
 
   /// Sets the address of ``host``.
-  func setHost(_ address: String?) { host = address.flatMap(IPAddress.init) }
+  func setHost(_ address: String?) { host = address.flatMap(IPAddress.init)?.unmapped }
 
   /// Whether `address` is loopback or on one of this machine's interfaces now.
   func contains(_ address: IPAddress) -> Bool {
@@ -26,7 +26,7 @@ internal import Reactor
     if interfaces.contains(address) { return true }
     if let readAt, clock.now - readAt < OwnAddresses.staleAfter { return false }
     readAt = clock.now
-    interfaces = OwnAddresses.readInterfaces()
+    interfaces = HostInfo.addresses ?? []
     return interfaces.contains(address)
   }
 
@@ -37,37 +37,6 @@ internal import Reactor
 
   /// The same for programs that have nothing to do before they know it: blocks.
   nonisolated static func resolveHostBlocking() -> String? {
-    var name = [CChar](repeating: 0, count: 256)
-    guard gethostname(&name, name.count - 1) == 0 else { return nil }
-    var hints = addrinfo()
-    hints.ai_family = AF_INET
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    var found: UnsafeMutablePointer<addrinfo>?
-    guard getaddrinfo(name, nil, &hints, &found) == 0, let found else { return nil }
-    defer { freeaddrinfo(found) }
-    return address(found.pointee.ai_addr)?.description
-  }
-
-  private nonisolated static func readInterfaces() -> Set<IPAddress> {
-    var list: UnsafeMutablePointer<ifaddrs>?
-    guard getifaddrs(&list) == 0 else { return [] }
-    defer { freeifaddrs(list) }
-    var found: Set<IPAddress> = []
-    var next = list
-    while let entry = next {
-      if let address = address(entry.pointee.ifa_addr) { found.insert(address) }
-      next = entry.pointee.ifa_next
-    }
-    return found
-  }
-
-  private nonisolated static func address(_ socket: UnsafePointer<sockaddr>?) -> IPAddress? {
-    guard let socket else { return nil }
-    switch Int32(socket.pointee.sa_family) {
-    case AF_INET: return socket.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { IPAddress($0.pointee.sin_addr) }
-    case AF_INET6:
-      return socket.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { IPAddress($0.pointee.sin6_addr) }
-    default: return nil
-    }
+    HostInfo.name.flatMap(HostInfo.address(ofHost:))?.description
   }
 }

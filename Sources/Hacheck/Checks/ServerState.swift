@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// Where a request's headers say that the instance is: `X-Haproxy-Server-State` first, then
 /// `X-Nerve-Check-IP`.
 struct ServerState: Equatable {
@@ -10,7 +12,7 @@ struct ServerState: Equatable {
   /// `http-check send-state` sends it. Of a field given twice the last counts, an empty one is none.
   init(haproxy header: String) throws(Refusal) {
     for part in header.utf8.split(separator: UInt8(ascii: ";")) {
-      let field = part.trimmed
+      let field = part.trimmedBlanks
       if let value = field.value(of: "address") {
         address = value.isEmpty ? nil : try ServerState.address(value, header: "X-Haproxy-Server-State")
       } else if let value = field.value(of: "port") {
@@ -21,14 +23,14 @@ struct ServerState: Equatable {
 
   /// Reads `X-Nerve-Check-IP: 10.0.0.5`; blank is none.
   init(nerve header: String) throws(Refusal) {
-    let value = Substring(header).utf8.trimmed
+    let value = Substring(header).utf8.trimmedBlanks
     address = value.isEmpty ? nil : try ServerState.address(value, header: "X-Nerve-Check-IP")
   }
 
   private static func address(_ value: Substring.UTF8View, header: String) throws(Refusal) -> IPAddress {
     let text = String(Substring(value))
-    guard let address = IPAddress(text) else {
-      throw Refusal("\(header) names \(text.quotedForPeople), which is no IP address")
+    guard let address = IPAddress(text)?.unmapped else {
+      throw Refusal("\(header) names \(text.quoted), which is no IP address")
     }
     return address
   }
@@ -37,7 +39,7 @@ struct ServerState: Equatable {
     let digits = value.allSatisfy { (0x30...0x39).contains($0) }
     guard digits, let port = Int(Substring(value)), port <= 65535 else {
       throw Refusal(
-        "X-Haproxy-Server-State names port \(String(Substring(value)).quotedForPeople): 0...65535 are ports")
+        "X-Haproxy-Server-State names port \(String(Substring(value)).quoted): 0...65535 are ports")
     }
     return port
   }
@@ -51,27 +53,12 @@ struct Refusal: Error, Equatable {
 }
 
 extension Substring.UTF8View {
-  /// Without blanks at both ends.
-  package var trimmed: Substring.UTF8View {
-    var bytes = drop { $0 == 0x20 || $0 == 0x09 }
-    while let last = bytes.last, last == 0x20 || last == 0x09 { bytes.removeLast() }
-    return bytes
-  }
-
   /// What follows `name=`, when this is that field; a second `=` makes it another.
   func value(of name: StaticString) -> Substring.UTF8View? {
     guard let equals = firstIndex(of: UInt8(ascii: "=")) else { return nil }
     let isNamed = name.withUTF8Buffer { self[..<equals].elementsEqual($0) }
     let value = self[index(after: equals)...]
     guard isNamed, !value.contains(UInt8(ascii: "=")) else { return nil }
-    return value.trimmed
-  }
-}
-
-extension String {
-  /// In backquotes, cut when long, with control characters replaced: a bad value, shown.
-  package var quotedForPeople: String {
-    let shown = unicodeScalars.prefix(60).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : String($0) }.joined()
-    return "`\(shown)\(unicodeScalars.count > 60 ? "…" : "")`"
+    return value.trimmedBlanks
   }
 }

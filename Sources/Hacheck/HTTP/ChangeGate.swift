@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Reactor
+internal import SmartStack
 
 /// Who may change the spool over HTTP: by address, and, for browsers, by the page that the form stood on.
 @LoopActor struct ChangeGate {
@@ -10,14 +11,7 @@ internal import Reactor
   init(configuration: HacheckConfiguration, own: OwnAddresses) {
     self.configuration = configuration
     self.own = own
-    hostNames = Set((["localhost", ChangeGate.hostName()] + configuration.pageHosts).map { $0.lowercased() })
-  }
-
-  /// The name this machine has by itself.
-  static func hostName() -> String {
-    var name = [CChar](repeating: 0, count: 256)
-    guard gethostname(&name, name.count - 1) == 0 else { return "" }
-    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    hostNames = Set((["localhost", HostInfo.name ?? ""] + configuration.pageHosts).map { $0.lowercased() })
   }
 
   /// Why the client may not change the spool; nil if it may.
@@ -37,7 +31,7 @@ internal import Reactor
     }
     // Who may open the Unix socket is said by the mode of its file.
     guard let clients = configuration.spoolChangeNetworks, peer != "unix" else { return nil }
-    guard let address = IPAddress(peer) else {
+    guard let address = IPAddress(peer)?.unmapped else {
       return PostRefusal(status: 403, sentence: "a client without an address may not change the spool")
     }
     let isAllowed = clients.contains { client in
@@ -63,13 +57,13 @@ internal import Reactor
     guard let host = origin.host?.lowercased(), !host.isEmpty else { return "a browser's request needs a Host header" }
     for (header, value) in [("Origin", origin.origin), ("Referer", origin.referer)] {
       guard let value, authority(of: value) != host else { continue }
-      return "\(header) \(value.quotedForPeople) is another site than \(host.quotedForPeople); "
+      return "\(header) \(value.quoted) is another site than \(host.quoted); "
         + "only hacheck's own page and programs are obeyed"
     }
     let name = bareName(of: host)
     guard IPAddress(name) != nil || hostNames.contains(name) else {
       return "browsers may change marks at an address or at this machine's name; "
-        + "\(name.quotedForPeople) is neither, and page_hosts does not name it"
+        + "\(name.quoted) is neither, and page_hosts does not name it"
     }
     return nil
   }

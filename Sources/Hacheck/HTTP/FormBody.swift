@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// The fields of a form, from the query string and the body of a request; of a field given twice the last
 /// counts, and the body's after the query's.
 struct FormBody {
@@ -37,7 +39,7 @@ struct FormBody {
   func time(_ name: String) throws(Refusal) -> Double? {
     guard let text = try text(name) else { return nil }
     guard let time = Double(decimal: text) else {
-      throw Refusal("`\(name)` is \(text.quotedForPeople); seconds since 1970 are expected")
+      throw Refusal("`\(name)` is \(text.quoted); seconds since 1970 are expected")
     }
     return time
   }

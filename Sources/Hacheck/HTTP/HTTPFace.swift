@@ -41,7 +41,7 @@ internal import SmartStack
       capacity: configuration.seenServicesSize, lifetime: configuration.seenServicesTime.seconds)
     gate = ChangeGate(configuration: configuration, own: engine.own)
     pages = PageDesk(
-      engine: engine, gate: gate, clock: clock, logger: logger, requests: requests, hostName: ChangeGate.hostName())
+      engine: engine, gate: gate, clock: clock, logger: logger, requests: requests, hostName: HostInfo.name ?? "")
     targets = LRUTable(capacity: HTTPFace.rememberedTargets)
     start = clock.now
   }

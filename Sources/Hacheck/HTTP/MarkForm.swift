@@ -1,4 +1,5 @@
 internal import Reactor
+internal import SmartStack
 
 /// What the form of hacheck's page asks for.
 ///
@@ -13,7 +14,7 @@ struct MarkForm: Equatable {
 
   init(_ form: FormBody, now: Double) throws(Refusal) {
     guard let name = try form.text("mark"), !name.isEmpty else { throw Refusal("which service? `mark` is missing") }
-    guard SpoolDirectory.isName(name) else { throw Refusal("\(name.quotedForPeople) cannot be marked") }
+    guard SpoolDirectory.isName(name) else { throw Refusal("\(name.quoted) cannot be marked") }
     scope = SpoolScope(fileName: name)
     switch try form.text("status") {
     case "up": order = .up
@@ -32,18 +33,18 @@ struct MarkForm: Equatable {
     if case .everything = scope { return }
     let (service, rest) = name[...].cut(at: ":")
     guard service.utf8.allSatisfy(RequestTarget.isServiceByte), !service.isEmpty, service != ".", service != ".." else {
-      throw Refusal("\(service.description.quotedForPeople) is no service name: letters, digits, `.`, `_`, `-`")
+      throw Refusal("\(service.description.quoted) is no service name: letters, digits, `.`, `_`, `-`")
     }
     guard rest != nil else { return }
     guard case .instance(_, let host, let port) = scope, (1...65535).contains(port),
       host.map({ IPAddress($0) != nil }) ?? true
-    else { throw Refusal("\(name.quotedForPeople) is no mark: NAME, NAME:PORT, NAME:ADDRESS:PORT and all are") }
+    else { throw Refusal("\(name.quoted) is no mark: NAME, NAME:PORT, NAME:ADDRESS:PORT and all are") }
   }
 
   private static func end(_ form: FormBody, now: Double) throws(Refusal) -> Double? {
     guard let text = try form.text("duration"), !text.isEmpty else { return nil }
     guard let seconds = Double(decimal: text), seconds > 0, seconds <= longestDuration else {
-      throw Refusal("`duration` is \(text.quotedForPeople); seconds up to a year are expected, or nothing for no end")
+      throw Refusal("`duration` is \(text.quoted); seconds up to a year are expected, or nothing for no end")
     }
     return now + seconds
   }

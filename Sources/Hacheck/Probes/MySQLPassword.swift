@@ -1,4 +1,4 @@
-internal import Reactor
+internal import SmartStack
 
 /// The ways to prove a password to a MySQL server that this client knows.
 enum MySQLPlugin: String {
@@ -23,7 +23,7 @@ enum MySQLPlugin: String {
   }
 
   private func hash(_ message: [UInt8]) throws(ProbeResult) -> [UInt8] {
-    guard let digest = PasswordCryptography.hash(message, self == .native ? .sha1 : .sha256) else {
+    guard let digest = (self == .native ? MessageDigest.sha1 : .sha256).hashIfAllowed(message) else {
       throw .notUnderstood("\(rawValue) needs a hash function that this machine's OpenSSL is set up to refuse")
     }
     return digest
@@ -33,7 +33,7 @@ enum MySQLPlugin: String {
   /// its end, masked with the salt over and over, under the server's key.
   static func encrypted(_ password: String, salt: [UInt8], key: [UInt8]) throws(ProbeResult) -> [UInt8] {
     let masked = (Array(password.utf8) + [0]).enumerated().map { $1 ^ salt[$0 % salt.count] }
-    guard let result = PasswordCryptography.encryptRSA(masked, publicKey: key) else {
+    guard let result = RSAPublicKey.encrypt(masked, for: key) else {
       throw .notUnderstood("the MySQL server's public key is no RSA key that fits the password")
     }
     return result

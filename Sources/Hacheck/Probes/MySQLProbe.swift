@@ -1,4 +1,5 @@
 public import Reactor
+internal import SmartStack
 
 /// Logs in to a MySQL or MariaDB server and quits.
 ///
@@ -105,7 +106,7 @@ public import Reactor
     }
     guard let plugin = MySQLPlugin(rawValue: request.plugin) else {
       throw .notUnderstood(
-        "the server wants a login by \(request.plugin.quotedForPeople); "
+        "the server wants a login by \(request.plugin.quoted); "
           + "known are mysql_native_password and caching_sha2_password")
     }
     return (plugin, request.salt)
@@ -157,7 +158,7 @@ public import Reactor
     number = head[3] &+ 1
     let contents = try await stream.read(exactly: length)
     if contents.first == MySQLPacket.errorHeader {
-      throw ProbeResult.refused(MySQLPacket.errorText(contents).onOneLine)
+      throw ProbeResult.refused(MySQLPacket.errorText(contents).oneLine())
     }
     return contents
   }

@@ -48,11 +48,3 @@ public enum ProbeResult: Equatable, Sendable, CustomStringConvertible {
 
 /// So that a conversation can end from within its functions.
 extension ProbeResult: Error {}
-
-extension String {
-  /// A server's words, fit for one line of a log: no control characters, and not without end.
-  var onOneLine: String {
-    let shown = unicodeScalars.prefix(300).map { $0.value < 0x20 || $0.value == 0x7f ? " " : String($0) }.joined()
-    return unicodeScalars.count > 300 ? shown + "…" : shown
-  }
-}

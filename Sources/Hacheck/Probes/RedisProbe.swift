@@ -1,4 +1,5 @@
 public import Reactor
+internal import SmartStack
 
 /// Asks a Redis server for a `PONG`.
 ///
@@ -47,10 +48,10 @@ public import Reactor
     let line = try await stream.readLine(limit: longestLine)
     guard !expected.contains(line) else { return }
     switch line.utf8.first {
-    case UInt8(ascii: "-"): throw ProbeResult.refused(String(line.dropFirst()).onOneLine)
-    case UInt8(ascii: "+"): throw ProbeResult.refused("\(words[0]) was answered with \(line.quotedForPeople)")
+    case UInt8(ascii: "-"): throw ProbeResult.refused(String(line.dropFirst()).oneLine())
+    case UInt8(ascii: "+"): throw ProbeResult.refused("\(words[0]) was answered with \(line.quoted)")
     default:
-      throw ProbeResult.notUnderstood("\(words[0]) was answered with \(line.quotedForPeople), which is not Redis")
+      throw ProbeResult.notUnderstood("\(words[0]) was answered with \(line.quoted), which is not Redis")
     }
   }
 

@@ -1,4 +1,5 @@
 public import Reactor
+internal import SmartStack
 
 /// Reads a mail server's greeting and says goodbye (RFC 5321).
 @LoopActor public enum SMTPProbe {
@@ -13,7 +14,7 @@ public import Reactor
         // Polite towards a server that says 421 or 554 (§ 3.1): it waits for this.
         try? stream.write("QUIT\r\n")
         try? await stream.flush()
-        throw ProbeResult.refused("Got unexpected greeting \(greeting.quotedForPeople)")
+        throw ProbeResult.refused("Got unexpected greeting \(greeting.quoted)")
       }
       if let hello { try await say("EHLO \(hello)", code: "250", stream) }
       try await say("QUIT", code: "221", stream)
@@ -25,7 +26,7 @@ public import Reactor
     try stream.write(command + "\r\n")
     let reply = try await readReply(stream)
     guard reply.hasPrefix(code) else {
-      throw ProbeResult.refused("Got unexpected \(command.prefix(4)) response \(reply.quotedForPeople)")
+      throw ProbeResult.refused("Got unexpected \(command.prefix(4)) response \(reply.quoted)")
     }
   }
 

@@ -1,4 +1,5 @@
 internal import Reactor
+internal import SmartStack
 public import YAMLConfig
 
 extension HacheckConfiguration {
@@ -39,7 +40,7 @@ extension HacheckConfiguration {
     serviceNameHeader = try section.optionalString("service_name_header") ?? serviceNameHeader
     if let nodes = section.node("http_headers_to_copy") { headersToCopy = try nodes.items().strings() }
     if let name = (headersToCopy + [serviceNameHeader].compactMap { $0 }).first(where: { !$0.isHeaderName }) {
-      throw section.error("http_headers_to_copy", "\(name.quotedForPeople) cannot be the name of a header")
+      throw section.error("http_headers_to_copy", "\(name.quoted) cannot be the name of a header")
     }
   }
 
@@ -50,7 +51,7 @@ extension HacheckConfiguration {
     redisPassword = try section.optionalString("redis_password") ?? redisPassword
     smtpHello = try section.optionalString("smtp_hello") ?? smtpHello
     if let name = smtpHello, name.isEmpty || !name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
-      throw section.error("smtp_hello", "\(name.quotedForPeople) is no host name")
+      throw section.error("smtp_hello", "\(name.quoted) is no host name")
     }
     switch try section.optionalString("mysql_server_public_key") {
     case nil: break
@@ -87,7 +88,7 @@ extension HacheckConfiguration {
       // YAML 1.1 reads 0660 as an octal number; as text it arrives here as it was written.
       let digits = text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
       guard let mode = UInt32(digits, radix: 8), mode <= 0o777 else {
-        throw section.error("unix_socket_mode", "\(text.quotedForPeople) is no mode; write \"0660\"")
+        throw section.error("unix_socket_mode", "\(text.quoted) is no mode; write \"0660\"")
       }
       unixSocketMode = mode
     }
@@ -119,7 +120,7 @@ extension [YAMLNode] {
         clients.append(.network(range))
       } else {
         throw node.error(
-          "\(text.quotedForPeople) is no network; write 10.0.0.0/8, fd00::/8, a single address, or this-machine")
+          "\(text.quoted) is no network; write 10.0.0.0/8, fd00::/8, a single address, or this-machine")
       }
     }
     return clients
@@ -130,7 +131,7 @@ extension [YAMLNode] {
     for node in self {
       let text = try node.string()
       guard let range = AddressRange(text) else {
-        throw node.error("\(text.quotedForPeople) is no network; write 10.0.0.0/8, fd00::/8 or a single address")
+        throw node.error("\(text.quoted) is no network; write 10.0.0.0/8, fd00::/8 or a single address")
       }
       ranges.append(range)
     }

@@ -162,7 +162,7 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
   ///   - port: nil asks for `all` and the service only.
   ///   - host: nil, 127.0.0.1 and this machine's own address are the same.
   public func mark(for service: String, port: Int?, host: String? = nil) -> SpoolMark? {
-    let address = host.flatMap(IPAddress.init)
+    let address = host.flatMap(IPAddress.init)?.unmapped
     let isHere = host == nil || host == "127.0.0.1" || (address != nil && address == engine.own.host)
     return engine.spool.mark(for: service, port: port, host: isHere ? nil : address?.description ?? host)
   }

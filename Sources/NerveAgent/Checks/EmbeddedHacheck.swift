@@ -48,7 +48,8 @@ internal import SmartStack
       for descriptor in inherited.descriptors { close(descriptor) }
     }
     ports = Set(configuration.ports)
-    ownAddresses = LocalAddresses.current().union([configuration.hostAddress].compactMap { $0 })
+    ownAddresses = Set((HostInfo.addresses ?? []).map(\.description)).union(
+      [configuration.hostAddress].compactMap { $0 })
     service = HacheckService(configuration: configuration, clock: clock, logger: logger, metrics: metrics)
   }
 

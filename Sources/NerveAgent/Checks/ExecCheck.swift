@@ -61,13 +61,7 @@ internal import SmartStack
     }
   }
 
-  /// The first line that is not blank, cut, and without what would disturb a terminal.
   nonisolated static func firstLine(_ output: [UInt8]) -> String? {
-    for line in String(decoding: output, as: UTF8.self).split(whereSeparator: \.isNewline) {
-      var text = line.prefix(excerpt)
-      text.unicodeScalars.removeAll { $0.value < 0x20 || $0.value == 0x7f }
-      if text.contains(where: { !$0.isWhitespace }) { return String(text) }
-    }
-    return nil
+    String(decoding: output, as: UTF8.self).firstLine(limit: excerpt)
   }
 }

@@ -86,8 +86,7 @@ internal import SmartStack
 
   /// The beginning of a body, on one line: it often says what is wrong.
   private nonisolated static func excerpt(_ body: [UInt8]) -> String {
-    let text = String(decoding: body.prefix(120), as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
-    return text.isEmpty ? "" : ": \(text)"
+    String(decoding: body.prefix(120), as: UTF8.self).firstLine().map { ": \($0)" } ?? ""
   }
 }
 

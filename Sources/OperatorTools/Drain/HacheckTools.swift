@@ -141,7 +141,7 @@ struct ToolCommand {
     }
     if let port, !(0...65535).contains(port) { throw .wrong("option -P: \(port) is no port") }
     if let name = services.map({ scope($0).description }).first(where: { !SpoolDirectory.isName($0) }) {
-      throw .wrong("\(name.quotedForPeople) cannot be marked: it would be no file of the spool")
+      throw .wrong("\(name.quoted) cannot be marked: it would be no file of the spool")
     }
   }
 
@@ -186,7 +186,7 @@ struct ToolCommand {
   private static func nonhumans() -> Set<String> {
     let bytes = (try? Files.read(nonhumansPath, limit: 1 << 20)) ?? []
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-    return Set(lines.map { String(Substring($0.cut(at: "#").before.utf8.trimmed)) }.filter { !$0.isEmpty })
+    return Set(lines.map { String(Substring($0.cut(at: "#").before.utf8.trimmedBlanks)) }.filter { !$0.isEmpty })
   }
 
   // MARK: hastatus, hashowdowned

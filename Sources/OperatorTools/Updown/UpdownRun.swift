@@ -51,7 +51,7 @@ internal import YAMLConfig
   }
 
   private func surroundings(_ endpoint: Endpoint) -> UpdownSurroundings {
-    var addresses = LocalAddresses.current()
+    var addresses = Set((HostInfo.addresses ?? []).map(\.description))
     if let own = HostIdentity.look().address { addresses.insert(own) }
     let service = arguments.name
     return UpdownSurroundings(

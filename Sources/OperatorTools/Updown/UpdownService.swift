@@ -139,7 +139,7 @@ internal import SmartStack
     let inTheWay = own.filter { $0.takesRequests != (arguments.state == .up) }
     if inTheWay.isEmpty, arguments.state == .down || !own.isEmpty { return .reached }
     if !own.isEmpty {
-      let servers = inTheWay.map { "\($0.name) \($0.status) \($0.lastCheck)".trimmed }
+      let servers = inTheWay.map { "\($0.name) \($0.status) \($0.lastCheck)".trimmedBlanks }
       return .notYet("HAProxy has \(servers.joined(separator: ", "))")
     }
     if !drained.isEmpty {
@@ -157,13 +157,4 @@ internal import SmartStack
 extension StatsPage.Server {
   /// A server without a health check is never `UP`, and gets requests all the same.
   fileprivate var takesRequests: Bool { isUp || status == "no check" }
-}
-
-extension String {
-  /// Without blanks at the end.
-  fileprivate var trimmed: String {
-    var text = self
-    while text.last == " " { text.removeLast() }
-    return text
-  }
 }

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// Turns the bytes of one HTTP/1.0 or 1.1 answer, in pieces of any size, into an ``HTTPResponse``.
 ///
 /// Pure and bounded: it keeps at most the limits' bytes, whatever arrives. Lenient where servers in the
@@ -152,16 +154,16 @@ struct HTTPResponseReader {
     if line[0].isBlank {
       // RFC 9112 §5.2: an obsolete folded line continues the value before it.
       guard var last = response.headers.popLast() else { throw .malformed("a folded line before any header") }
-      last.value += " " + HTTPResponseReader.trimmed(line[...])
+      last.value += " " + HTTPResponseReader.trimmedBlanks(line[...])
       response.headers.append(last)
       return
     }
     guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
       throw .malformed("header without a colon: \(HTTPResponseReader.excerpt(line))")
     }
-    let name = HTTPResponseReader.trimmed(line[..<colon])
+    let name = HTTPResponseReader.trimmedBlanks(line[..<colon])
     guard !name.isEmpty else { throw .malformed("header without a name: \(HTTPResponseReader.excerpt(line))") }
-    response.headers.append(HTTPHeader(name: name, value: HTTPResponseReader.trimmed(line[(colon + 1)...])))
+    response.headers.append(HTTPHeader(name: name, value: HTTPResponseReader.trimmedBlanks(line[(colon + 1)...])))
   }
 
   /// RFC 9112 §6.3: how long the body is.
@@ -172,7 +174,8 @@ struct HTTPResponseReader {
     } else if isHead || status == 101 || status == 204 || status == 304 {
       phase = .complete
     } else if let coding = response.headers.last(where: { $0.name.equalsIgnoringASCIICase("Transfer-Encoding") }) {
-      let last = coding.value.split(separator: ",").last.map { HTTPResponseReader.trimmed(Array($0.utf8)[...]) } ?? ""
+      let last =
+        coding.value.split(separator: ",").last.map { HTTPResponseReader.trimmedBlanks(Array($0.utf8)[...]) } ?? ""
       phase = last.equalsIgnoringASCIICase("chunked") ? .chunkSize : .bodyToEnd
     } else if let length = try contentLength() {
       phase = length == 0 ? .complete : .sizedBody(remaining: length)
@@ -186,7 +189,7 @@ struct HTTPResponseReader {
     var length: Int?
     for header in response.headers where header.name.equalsIgnoringASCIICase("Content-Length") {
       for part in header.value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
-        let digits = Array(HTTPResponseReader.trimmed(Array(part)[...]).utf8)
+        let digits = Array(HTTPResponseReader.trimmedBlanks(Array(part)[...]).utf8)
         guard let value = HTTPResponseReader.decimal(digits[...]), length == nil || length == value else {
           throw .malformed("Content-Length \(HTTPResponseReader.excerpt(Array(header.value.utf8)))")
         }
@@ -217,7 +220,7 @@ struct HTTPResponseReader {
     return digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
   }
 
-  private static func trimmed(_ bytes: ArraySlice<UInt8>) -> String {
+  private static func trimmedBlanks(_ bytes: ArraySlice<UInt8>) -> String {
     let start = bytes.firstIndex { !$0.isBlank } ?? bytes.endIndex
     let end = bytes.lastIndex { !$0.isBlank }.map { $0 + 1 } ?? start
     return String(decoding: bytes[start..<end], as: UTF8.self)

@@ -1,5 +1,6 @@
 internal import CEvent
 internal import Glibc
+internal import SmartStack
 
 /// OpenSSL for client streams: contexts made once, sessions made per stream.
 @LoopActor enum TLSSession {
@@ -11,11 +12,11 @@ internal import Glibc
     defer { SSL_CTX_free(context) }
     guard let session = SSL_new(context) else { throw TLSProblem(reason: nextError()) }
     let name = options.serverName ?? host
-    if options.serverName != nil, !isAddress(name) { _ = smartstack_ssl_set_host_name(session, name) }
+    if options.serverName != nil, IPAddress(name) == nil { _ = smartstack_ssl_set_host_name(session, name) }
     if options.verify {
       SSL_set_verify(session, SSL_VERIFY_PEER, nil)
       let isAccepted =
-        isAddress(name)
+        IPAddress(name) != nil
         ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), name) : SSL_set1_host(session, name)
       guard isAccepted == 1 else {
         SSL_free(session)
@@ -69,11 +70,6 @@ internal import Glibc
     ERR_clear_error()
     guard let text = ERR_reason_error_string(code) else { return "OpenSSL gave no reason" }
     return String(cString: text)
-  }
-
-  private static func isAddress(_ name: String) -> Bool {
-    var buffer = in6_addr()
-    return inet_pton(AF_INET, name, &buffer) == 1 || inet_pton(AF_INET6, name, &buffer) == 1
   }
 }
 

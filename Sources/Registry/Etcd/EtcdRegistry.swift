@@ -226,7 +226,6 @@ internal import SmartStack
 
   private func refusal(of request: String, _ response: HTTPResponse) -> EtcdError {
     let text = EtcdReply(response.body).error ?? String(decoding: response.body.prefix(200), as: UTF8.self)
-    let line = text.split(whereSeparator: \.isNewline).first ?? ""
-    return .refused(request: request, reason: "HTTP \(response.status) \(line)")
+    return .refused(request: request, reason: "HTTP \(response.status) \(text.firstLine() ?? "")")
   }
 }

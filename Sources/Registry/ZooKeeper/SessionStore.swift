@@ -56,8 +56,6 @@ internal import ZooKeeper
   }
 
   private func file(of ensemble: String) -> String? {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in ensemble.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return path("session-\(instanceID)-\(String(hash, radix: 16))")
+    path("session-\(instanceID)-\(StableHash(ensemble).hexadecimal)")
   }
 }

@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// What may be written where HAProxy expects a server's name, address or options: in its file, where a line
 /// break, a quote, a backslash or `#` changes what follows, and on its socket, where `;` starts a new command.
 public enum ServerText {
@@ -7,11 +5,7 @@ public enum ServerText {
   public static func isHost(_ text: String) -> Bool { isAddress(text) || isDNSName(text) }
 
   /// Whether `text` is an IPv4 address in four decimal parts, or an IPv6 address without zone and brackets.
-  public static func isAddress(_ text: String) -> Bool {
-    guard text.utf8.count < 64, !text.utf8.contains(0) else { return false }
-    var storage = in6_addr()
-    return inet_pton(AF_INET, text, &storage) == 1 || inet_pton(AF_INET6, text, &storage) == 1
-  }
+  public static func isAddress(_ text: String) -> Bool { IPAddress(text) != nil }
 
   /// Whether `text` is a DNS name: parts of letters, digits, `-` and `_`, at most 63 each and 253 together, the
   /// last not all digits (that would be a broken address). A final dot is allowed.

@@ -293,7 +293,7 @@ internal import ZooKeeper
     let handedOver = inherited
     inherited = nil
     let saved = handedOver?.memory ?? section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
-    let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash.text(section.filePath))" }
+    let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash(section.filePath).hexadecimal)" }
     let output = HAProxyOutput(
       section, services: configuration.services, memory: memory ?? saved.map(ServerMemory.init(stateFile:)) ?? .init(),
       context: context, reloadMarker: marker)

@@ -102,6 +102,6 @@ extension SynapseConfiguration {
   /// What tells agents apart that keep different files: part of the names of lock and status socket.
   /// - Parameter path: the configuration's.
   public func instance(_ path: String) -> String {
-    StableHash.text(haproxy?.filePath ?? fileOutput?.directory ?? path)
+    StableHash(haproxy?.filePath ?? fileOutput?.directory ?? path).hexadecimal
   }
 }

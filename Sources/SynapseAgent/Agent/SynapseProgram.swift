@@ -17,7 +17,7 @@ public enum SynapseProgram {
   public static var logFormats: [String] { LogFormat.allCases.map(\.rawValue) }
 
   /// The name of the lock that a synapse holds in its state directory while it writes a HAProxy file.
-  public static func lockName(forHAProxyFile path: String) -> String { "synapse-\(StableHash.text(path)).lock" }
+  public static func lockName(forHAProxyFile path: String) -> String { "synapse-\(StableHash(path).hexadecimal).lock" }
 
   /// Reads a configuration and says what is wrong with it, on standard error.
   /// - Returns: 0 if all of it can be run.

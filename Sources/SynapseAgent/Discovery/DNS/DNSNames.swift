@@ -25,7 +25,7 @@ internal import SmartStack
   }
 
   private func part(_ host: String, _ servers: [Backend]) -> PolledPart {
-    let id = "\(host) \(StableHash.text("\(servers)"))"
+    let id = "\(host) \(StableHash("\(servers)").hexadecimal)"
     if ServerText.isAddress(host) {
       let reading = PartReading(backends: servers)
       return PolledPart(id: id, place: host, initial: reading) { reading }

@@ -1,4 +1,5 @@
 internal import Reactor
+internal import SmartStack
 
 /// Who asks an Amazon service.
 public struct AWSCredentials: Hashable, Sendable {
@@ -33,14 +34,16 @@ struct RequestSignature {
     let names = signed.keys.sorted()
     let lines = names.map { "\($0):\(signed[$0] ?? "")\n" }.joined()
     let nameList = names.joined(separator: ";")
-    let canonical = [method, path, query, lines, nameList, RequestSignature.hex(MessageDigest.sha256(body))]
+    let canonical = [method, path, query, lines, nameList, MessageDigest.sha256.hash(body).hexadecimal]
       .joined(separator: "\n")
     let scope = "\(day)/\(region)/\(service)/aws4_request"
-    let digest = RequestSignature.hex(MessageDigest.sha256(Array(canonical.utf8)))
+    let digest = MessageDigest.sha256.hash(canonical.utf8).hexadecimal
     var key = Array("AWS4\(credentials.secret)".utf8)
-    for part in [day, region, service, "aws4_request"] { key = MessageDigest.hmacSHA256(key: key, Array(part.utf8)) }
+    for part in [day, region, service, "aws4_request"] {
+      key = MessageDigest.sha256.authenticate(Array(part.utf8), key: key)
+    }
     let text = "AWS4-HMAC-SHA256\n\(moment)\n\(scope)\n\(digest)"
-    let signature = RequestSignature.hex(MessageDigest.hmacSHA256(key: key, Array(text.utf8)))
+    let signature = MessageDigest.sha256.authenticate(Array(text.utf8), key: key).hexadecimal
     let authorization =
       "AWS4-HMAC-SHA256 Credential=\(credentials.keyID)/\(scope), SignedHeaders=\(nameList), Signature=\(signature)"
     return names.map { HTTPHeader(name: $0, value: signed[$0] ?? "") }

@@ -56,7 +56,7 @@ internal import YAMLConfig
   private func read() async {
     do {
       let weights = try WatcherWeights(try await bytes(), file: place)
-      let point = StableHash.share("\(WatcherToggle.hostName) \(place)")
+      let point = StableHash("\(WatcherToggle.hostName) \(place)").share
       let pick = try weights.pick(at: point, of: watchers)
       guard !Task.isCancelled else { return }
       if trouble != nil { logger.notice("watcher weights can be read again", [.service: service, .path: place]) }
@@ -106,11 +106,7 @@ internal import YAMLConfig
     }
   }
 
-  private static let hostName: String = {
-    var bytes = [CChar](repeating: 0, count: 256)
-    gethostname(&bytes, bytes.count - 1)
-    return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }()
+  private static let hostName = HostInfo.name ?? ""
 }
 
 /// A file of weights: a mapping of watchers' names to whole numbers that are not negative.

@@ -30,7 +30,7 @@ enum RegistryAnswer {
     guard response.status == 200 else {
       let text = String(decoding: response.body.prefix(200), as: UTF8.self)
       throw RegistryError.status(
-        response.status, excerpt: String(text.split(whereSeparator: \.isNewline).first ?? "").shown)
+        response.status, excerpt: text.firstLine() ?? "")
     }
     if response.isTruncated { throw RegistryError.tooLong(limit: limit) }
     return response.body
@@ -42,9 +42,4 @@ enum RegistryAnswer {
     guard let value = JSONValue(bytes) else { throw RegistryError.unexpected("\(bytes.count) bytes that are no JSON") }
     return value
   }
-}
-
-extension String {
-  /// Without control characters, for the log.
-  fileprivate var shown: String { String(unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7F }) }
 }
