@@ -38,7 +38,7 @@ internal import SmartStack
     manager = ServiceManager(environment: environment)
     (self.logger, self.onReload, self.onUpgrade, self.onStop) = (logger, onReload, onUpgrade, onStop)
     // Read early: a package upgrade may move the file away.
-    _ = ProcessImage.path
+    _ = ThisProcess.path
     signals = [
       SignalSource(SIGHUP) { [weak self] in self?.reload() },
       SignalSource(SIGUSR2) { [weak self] in self?.upgrade() },
@@ -46,7 +46,7 @@ internal import SmartStack
       SignalSource(SIGINT) { [weak self] in self?.stop() },
     ]
     // The program before this one may have blocked them.
-    ProcessImage.acceptSignals([SIGHUP, SIGUSR2, SIGTERM, SIGINT])
+    ThisProcess.acceptSignals([SIGHUP, SIGUSR2, SIGTERM, SIGINT])
   }
 
   /// Tells the service manager that the agent serves, and feeds its watchdog from the event loop: the watchdog is
@@ -79,7 +79,7 @@ internal import SmartStack
   // MARK: In-place upgrade
 
   private func upgrade() {
-    guard !isStopping, !isUpgrading, let onUpgrade, let executable = ProcessImage.path else { return }
+    guard !isStopping, !isUpgrading, let onUpgrade, let executable = ThisProcess.path else { return }
     isUpgrading = true
     Task { @LoopActor in
       await upgrade(to: executable, stateFrom: onUpgrade)

@@ -38,7 +38,7 @@ public enum ConfigurationFiles {
     do throws(FileError) {
       names = try Files.list(directory).sorted()
     } catch {
-      throw section.error("service_conf_dir", error.description)
+      throw section.error(at: "service_conf_dir", error.description)
     }
     var files: [ServiceFile] = []
     for suffix in [".json", ".yaml"] {

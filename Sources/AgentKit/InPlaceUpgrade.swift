@@ -24,7 +24,7 @@ public struct InPlaceUpgradeState: Sendable {
   @LoopActor public static func received() -> InPlaceUpgradeState? {
     guard let text = getenv(variable), let descriptor = Int32(String(cString: text)) else { return nil }
     unsetenv(variable)
-    guard let bytes = ProcessImage.read(memory: descriptor), let notes = JSONValue(bytes) else { return nil }
+    guard let bytes = ThisProcess.read(memory: descriptor), let notes = JSONValue(bytes) else { return nil }
     var state = InPlaceUpgradeState(notes: notes["notes"]?.object ?? JSONObject())
     for (name, value) in notes["descriptors"]?.object?.members ?? [] {
       if let number = value.int.flatMap(Int32.init(exactly:)), fcntl(number, F_GETFD) >= 0 {
@@ -41,10 +41,10 @@ public struct InPlaceUpgradeState: Sendable {
     var open = JSONObject()
     for (name, number) in descriptors { open[name] = .int(number) }
     let text = JSONValue.object(["descriptors": .object(open), "notes": .object(notes)]).text()
-    let memory = try ProcessImage.memory(holding: Array(text.utf8))
+    let memory = try ThisProcess.memory(holding: Array(text.utf8))
     var environment = ProcessEnvironment.current
     environment[InPlaceUpgradeState.variable] = String(memory)
-    try ProcessImage.replace(
+    try ThisProcess.replace(
       by: executable, arguments: CommandLine.arguments, environment: environment.map { "\($0.key)=\($0.value)" },
       keeping: descriptors.values + [memory])
   }
@@ -55,7 +55,7 @@ public struct InPlaceUpgradeState: Sendable {
   @LoopActor static func refusal(of executable: String) async -> String? {
     do {
       let arguments = Array(CommandLine.arguments.dropFirst()) + ["--check-config"]
-      let result = try await ChildProcess.run(executable, arguments, deadline: .seconds(30))
+      let result = try await ChildProcess.run(executable, arguments: arguments, deadline: .seconds(30))
       if result.status == .exited(0) { return nil }
       let words = String(decoding: (result.output + result.errorOutput).suffix(500), as: UTF8.self)
       return "its --check-config ended with \(result.status): \(words)"

@@ -11,14 +11,14 @@ public final class InstanceLock {
   /// - Throws: ``FileError`` when another process holds it, naming its pid, or when the file cannot be made.
   public init(path: String) throws(FileError) {
     let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard opened >= 0 else { throw FileError("open", path, code: errno) }
+    guard opened >= 0 else { throw FileError("open", path: path, code: errno) }
     guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
       let owner = InstanceLock.owner(opened)
       close(opened)
-      guard code == EWOULDBLOCK else { throw FileError("lock", path, code: code) }
+      guard code == EWOULDBLOCK else { throw FileError("lock", path: path, code: code) }
       throw FileError(
-        "lock", path, code: code,
+        "lock", path: path, code: code,
         reason: "another agent of this instance runs\(owner.map { " as pid \($0)" } ?? ""); stop it first")
     }
     descriptor = opened

@@ -15,7 +15,7 @@ public struct StateDirectory: Sendable {
     path = StateDirectory.path(configured, agent, environment)
     do throws(FileError) {
       try Files.makeDirectory(path, mode: 0o750)
-      guard access(path, W_OK | X_OK) == 0 else { throw FileError("write to", path, code: errno) }
+      guard access(path, W_OK | X_OK) == 0 else { throw FileError("write to", path: path, code: errno) }
       problem = nil
     } catch {
       problem = error

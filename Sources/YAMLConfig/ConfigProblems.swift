@@ -15,7 +15,7 @@ public final class ConfigProblems {
   /// Whether nothing was wrong.
   public var isEmpty: Bool { errors.isEmpty }
 
-  /// Adds a mistake.
+  /// Adds a mistake that was found elsewhere.
   public func record(_ error: ConfigError) { errors.append(error) }
 
   /// Runs `body`; a mistake is recorded, and gives nil.

@@ -48,13 +48,13 @@ public final class ConfigSection {
   public func acknowledge(_ keys: String...) { known.formUnion(keys) }
 
   /// An error at a key, or at the section when the key is absent.
-  public func error(_ key: String, _ problem: String) -> ConfigError {
+  public func error(at key: String, _ problem: String) -> ConfigError {
     if let place = places[key] { return entries[place].value.error(problem) }
     return node.error("'\(key)': \(problem)")
   }
 
   private func missing(_ key: String) -> ConfigError {
-    has(key) ? error(key, "is null, and a value is needed") : node.error("the key '\(key)' is missing")
+    has(key) ? error(at: key, "is null, and a value is needed") : node.error("the key '\(key)' is missing")
   }
 
   // MARK: Scalars
@@ -137,7 +137,7 @@ public final class ConfigSection {
   public func choice(_ key: String, of words: [String], default fallback: String? = nil) throws(ConfigError) -> String {
     let text = try string(key, default: fallback)
     guard words.contains(text) else {
-      throw error(key, "'\(text)' is not one of \(words.joined(separator: ", "))")
+      throw error(at: key, "'\(text)' is not one of \(words.joined(separator: ", "))")
     }
     return text
   }
@@ -211,10 +211,10 @@ public final class ConfigSection {
   // MARK: Warnings
 
   /// Adds a warning about a value that is not used.
-  public func warn(_ key: String, _ problem: String) { remarks.append(error(key, problem)) }
+  public func warn(at key: String, _ problem: String) { remarks.append(error(at: key, problem)) }
 
   /// One warning per key that was never asked for, here and in the sections opened from here, after those of
-  /// ``warn(_:_:)``.
+  /// ``warn(at:_:)``.
   public func unknownKeys() -> [ConfigError] {
     var warnings = remarks
     for entry in entries where !known.contains(entry.name) {
@@ -228,13 +228,13 @@ public final class ConfigSection {
   private func nearest(_ name: String) -> String? {
     let length = name.utf8.count
     let limit = length < 4 ? 0 : length < 6 ? 1 : 2
-    return known.filter { !has($0) && editDistance($0, name) <= limit }.min {
-      (editDistance($0, name), $0) < (editDistance($1, name), $1)
+    return known.filter { !has($0) && editDistance(from: $0, to: name) <= limit }.min {
+      (editDistance(from: $0, to: name), $0) < (editDistance(from: $1, to: name), $1)
     }
   }
 }
 
-private func editDistance(_ first: String, _ second: String) -> Int {
+private func editDistance(from first: String, to second: String) -> Int {
   let (first, second) = (Array(first.utf8.prefix(64)), Array(second.utf8.prefix(64)))
   var row = Array(0...second.count)
   for (i, a) in first.enumerated() {

@@ -17,13 +17,13 @@ public enum ConfigTemplate {
     while let open = find("<%", in: rest) {
       out += rest[rest.startIndex..<open]
       guard let close = find("%>", in: rest[(open + 2)...]) else {
-        throw error("`<%` without a closing `%>`", at: open, of: bytes, file)
+        throw error("`<%` without a closing `%>`", at: open, of: bytes, file: file)
       }
       let piece = String(decoding: rest[open..<close + 2], as: UTF8.self)
       guard let name = variable(in: piece) else {
         throw error(
           "ERB is not run: \(JSONText.quoted(String(piece.prefix(80)))); only <%= ENV['NAME'] %> is replaced",
-          at: open, of: bytes, file)
+          at: open, of: bytes, file: file)
       }
       out += Array((environment[name] ?? "").utf8)
       rest = rest[(close + 2)...]
@@ -58,7 +58,7 @@ public enum ConfigTemplate {
     return nil
   }
 
-  private static func error(_ problem: String, at offset: Int, of bytes: [UInt8], _ file: String) -> ConfigError {
+  private static func error(_ problem: String, at offset: Int, of bytes: [UInt8], file: String) -> ConfigError {
     let before = bytes[..<offset]
     let start = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
     return ConfigError(

@@ -52,7 +52,7 @@ struct JSONReader {
       guard let name = cursor.readString(), cursor.take(":") else { return nil }
       nodes += 1
       let key = YAMLNode(.scalar(YAMLScalar(text: name, kind: .text)), at: position, trail: trail)
-      guard let value = readValue(trail: YAMLTrail(trail, .key(name)), depth: depth + 1) else { return nil }
+      guard let value = readValue(trail: YAMLTrail(below: trail, .key(name)), depth: depth + 1) else { return nil }
       entries.append(YAMLEntry(key: key, value: value))
     } while cursor.take(",")
     return cursor.take("}") ? mappings.build(entries) : nil
@@ -63,7 +63,9 @@ struct JSONReader {
     var items: [YAMLNode] = []
     if cursor.take("]") { return items }
     repeat {
-      guard let item = readValue(trail: YAMLTrail(trail, .index(items.count)), depth: depth + 1) else { return nil }
+      guard let item = readValue(trail: YAMLTrail(below: trail, .index(items.count)), depth: depth + 1) else {
+        return nil
+      }
       items.append(item)
     } while cursor.take(",")
     return cursor.take("]") ? items : nil

@@ -39,32 +39,32 @@ struct YAMLComposer: ~Copyable {
       if case .streamEnd = event { return }
       guard case .documentStart = event, !isWarned else { continue }
       isWarned = true
-      mappings.warn(error("a second document starts here; only the first is used", position, nil))
+      mappings.warn(error("a second document starts here; only the first is used", at: position, trail: nil))
     }
   }
 
   private mutating func compose(
     _ event: YAMLEvent, at position: YAMLPosition, trail: YAMLTrail?, depth: Int
   ) throws(ConfigError) -> YAMLNode {
-    try count(1, depth: depth, position, trail)
+    try count(1, depth: depth, at: position, trail: trail)
     switch event {
     case .alias(let name):
       return try expand(name, at: position, trail: trail, depth: depth)
     case .scalar(let text, let isPlain, let tag, let anchor):
-      let scalar = try resolve(text, isPlain: isPlain, tag: tag, position, trail)
-      return remember(YAMLNode(.scalar(scalar), at: position, trail: trail), anchor)
+      let scalar = try resolve(text, isPlain: isPlain, tag: tag, at: position, trail: trail)
+      return remember(YAMLNode(.scalar(scalar), at: position, trail: trail), as: anchor)
     case .sequenceStart(let tag, let anchor):
-      try check(tag, is: "seq", position, trail)
+      try check(tag, is: "seq", at: position, trail: trail)
       if let anchor { openAnchors.insert(anchor) }
       let items = try composeItems(trail: trail, depth: depth)
-      return remember(YAMLNode(.sequence(items), at: position, trail: trail), anchor)
+      return remember(YAMLNode(.sequence(items), at: position, trail: trail), as: anchor)
     case .mappingStart(let tag, let anchor):
-      try check(tag, is: "map", position, trail)
+      try check(tag, is: "map", at: position, trail: trail)
       if let anchor { openAnchors.insert(anchor) }
       let entries = try composeEntries(trail: trail, depth: depth)
-      return remember(YAMLNode(.mapping(entries), at: position, trail: trail), anchor)
+      return remember(YAMLNode(.mapping(entries), at: position, trail: trail), as: anchor)
     case .streamStart, .streamEnd, .documentStart, .documentEnd, .sequenceEnd, .mappingEnd:
-      throw error("the text ends where a value should stand", position, trail)
+      throw error("the text ends where a value should stand", at: position, trail: trail)
     }
   }
 
@@ -74,7 +74,7 @@ struct YAMLComposer: ~Copyable {
       let (event, position) = try reader.next()
       if case .sequenceEnd = event { return items }
       items.append(
-        try compose(event, at: position, trail: YAMLTrail(trail, .index(items.count)), depth: depth + 1))
+        try compose(event, at: position, trail: YAMLTrail(below: trail, .index(items.count)), depth: depth + 1))
     }
   }
 
@@ -88,12 +88,12 @@ struct YAMLComposer: ~Copyable {
       guard case .scalar(let scalar) = key.value else {
         throw key.error("a key must be a single word or text, not \(key.summary)")
       }
-      let inner = YAMLTrail(trail, .key(scalar.text))
+      let inner = YAMLTrail(below: trail, .key(scalar.text))
       let (next, place) = try reader.next()
       let value = try compose(next, at: place, trail: inner, depth: depth + 1)
       if case .scalar("<<", isPlain: true, tag: _, anchor: _) = event {
         merged += try entriesToMerge(value).map { entry in
-          YAMLEntry(key: entry.key, value: entry.value.moved(to: YAMLTrail(trail, .key(entry.name))))
+          YAMLEntry(key: entry.key, value: entry.value.moved(to: YAMLTrail(below: trail, .key(entry.name))))
         }
       } else {
         explicit.append(YAMLEntry(key: key, value: value))
@@ -120,7 +120,7 @@ struct YAMLComposer: ~Copyable {
 
   // MARK: Anchors
 
-  private mutating func remember(_ node: YAMLNode, _ anchor: String?) -> YAMLNode {
+  private mutating func remember(_ node: YAMLNode, as anchor: String?) -> YAMLNode {
     if let anchor {
       anchors[anchor] = node
       openAnchors.remove(anchor)
@@ -131,65 +131,67 @@ struct YAMLComposer: ~Copyable {
   private mutating func expand(
     _ name: String, at position: YAMLPosition, trail: YAMLTrail?, depth: Int
   ) throws(ConfigError) -> YAMLNode {
-    if openAnchors.contains(name) { throw error("the alias *\(name) stands inside of what it names", position, trail) }
-    guard let target = anchors[name] else {
-      throw error("the alias *\(name) names no anchor above it", position, trail)
+    if openAnchors.contains(name) {
+      throw error("the alias *\(name) stands inside of what it names", at: position, trail: trail)
     }
-    try countCopies(of: target, depth: depth, position, trail)
+    guard let target = anchors[name] else {
+      throw error("the alias *\(name) names no anchor above it", at: position, trail: trail)
+    }
+    try countCopies(of: target, depth: depth, at: position, trail: trail)
     return target.moved(to: trail)
   }
 
   private mutating func countCopies(
-    of node: YAMLNode, depth: Int, _ position: YAMLPosition, _ trail: YAMLTrail?
+    of node: YAMLNode, depth: Int, at position: YAMLPosition, trail: YAMLTrail?
   ) throws(ConfigError) {
     switch node.value {
-    case .scalar: try count(1, depth: depth, position, trail)
+    case .scalar: try count(1, depth: depth, at: position, trail: trail)
     case .sequence(let items):
-      try count(1, depth: depth, position, trail)
-      for item in items { try countCopies(of: item, depth: depth + 1, position, trail) }
+      try count(1, depth: depth, at: position, trail: trail)
+      for item in items { try countCopies(of: item, depth: depth + 1, at: position, trail: trail) }
     case .mapping(let entries):
-      try count(1 + entries.count, depth: depth, position, trail)
-      for entry in entries { try countCopies(of: entry.value, depth: depth + 1, position, trail) }
+      try count(1 + entries.count, depth: depth, at: position, trail: trail)
+      for entry in entries { try countCopies(of: entry.value, depth: depth + 1, at: position, trail: trail) }
     }
   }
 
   private mutating func count(
-    _ more: Int, depth: Int, _ position: YAMLPosition, _ trail: YAMLTrail?
+    _ more: Int, depth: Int, at position: YAMLPosition, trail: YAMLTrail?
   ) throws(ConfigError) {
     nodes += more
-    if depth > limits.depth { throw error("nested deeper than \(limits.depth) levels", position, trail) }
+    if depth > limits.depth { throw error("nested deeper than \(limits.depth) levels", at: position, trail: trail) }
     if nodes > limits.nodes {
-      throw error("more than \(limits.nodes) values once aliases are replaced", position, trail)
+      throw error("more than \(limits.nodes) values once aliases are replaced", at: position, trail: trail)
     }
   }
 
   // MARK: Tags
 
   private func resolve(
-    _ text: String, isPlain: Bool, tag: String?, _ position: YAMLPosition, _ trail: YAMLTrail?
+    _ text: String, isPlain: Bool, tag: String?, at position: YAMLPosition, trail: YAMLTrail?
   ) throws(ConfigError) -> YAMLScalar {
     guard let tag else { return isPlain ? YAMLScalar(plain: text) : YAMLScalar(text: text, kind: .text) }
     if tag == "!" || tag == "tag:yaml.org,2002:str" { return YAMLScalar(text: text, kind: .text) }
     let kinds: [String: YAMLScalar.Kind] = ["null": .null, "bool": .bool, "int": .int, "float": .float]
     let prefix = "tag:yaml.org,2002:"
     guard tag.hasPrefix(prefix), let kind = kinds[String(tag.dropFirst(prefix.count))] else {
-      throw error("the tag \(tag) is not supported", position, trail)
+      throw error("the tag \(tag) is not supported", at: position, trail: trail)
     }
-    let plain = PlainScalar.kind(of: text)
+    let plain = YAMLScalar.kind(of: text)
     guard plain == kind || (plain == .int && kind == .float) else {
-      throw error("\(JSONText.quoted(text)) is not what its tag \(tag) says", position, trail)
+      throw error("\(JSONText.quoted(text)) is not what its tag \(tag) says", at: position, trail: trail)
     }
     return YAMLScalar(text: text, kind: kind)
   }
 
   private func check(
-    _ tag: String?, is name: String, _ position: YAMLPosition, _ trail: YAMLTrail?
+    _ tag: String?, is name: String, at position: YAMLPosition, trail: YAMLTrail?
   ) throws(ConfigError) {
     guard let tag, tag != "!", tag != "tag:yaml.org,2002:\(name)" else { return }
-    throw error("the tag \(tag) is not supported", position, trail)
+    throw error("the tag \(tag) is not supported", at: position, trail: trail)
   }
 
-  private func error(_ problem: String, _ position: YAMLPosition, _ trail: YAMLTrail?) -> ConfigError {
+  private func error(_ problem: String, at position: YAMLPosition, trail: YAMLTrail?) -> ConfigError {
     YAMLNode(.sequence([]), at: position, trail: trail).error(problem)
   }
 }

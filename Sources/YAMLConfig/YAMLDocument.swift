@@ -1,23 +1,3 @@
-/// How much a document may ask for before it is refused; the defaults are far above any real configuration.
-public struct YAMLLimits: Sendable {
-  /// Size of the text.
-  public var bytes: Int
-  /// Nesting, counted after aliases are replaced.
-  public var depth: Int
-  /// Values, counted after aliases are replaced: what keeps a short text from becoming a huge tree.
-  public var nodes: Int
-
-  /// Limits; see the properties.
-  public init(bytes: Int = 32 << 20, depth: Int = 100, nodes: Int = 2_000_000) {
-    self.bytes = bytes
-    self.depth = depth
-    self.nodes = nodes
-  }
-
-  /// 32 MiB, 100 levels, two million values.
-  public static let `default` = YAMLLimits()
-}
-
 /// A document: its top value and what was odd about it.
 ///
 /// YAML 1.1 as PyYAML reads it. Ruby's Psych agrees but for rare forms: it takes `1,000` for a number and
@@ -58,45 +38,6 @@ public struct YAMLDocument: Sendable {
     _ bytes: [UInt8], file: String, limits: YAMLLimits = .default
   ) throws(ConfigError) -> YAMLNode {
     try YAMLDocument(bytes, file: file, limits: limits).root
-  }
-}
-
-/// Builds mappings: the last of equal keys counts, merged keys give way to those written out.
-struct MappingBuilder {
-  private(set) var warnings: [ConfigError] = []
-
-  mutating func warn(_ warning: ConfigError) {
-    // A file made of nothing but repetitions must not become a log of that size.
-    if warnings.count < 100 { warnings.append(warning) }
-  }
-
-  mutating func build(_ explicit: [YAMLEntry], merged: [YAMLEntry] = []) -> [YAMLEntry] {
-    var entries: [YAMLEntry] = []
-    var places: [String: Int] = [:]
-    entries.reserveCapacity(explicit.count + merged.count)
-    for entry in merged {
-      if let place = places.updateValue(entries.count, forKey: entry.name) {
-        entries[place] = entry
-        places[entry.name] = place
-      } else {
-        entries.append(entry)
-      }
-    }
-    let mergedCount = entries.count
-    var isOverridden = Set<Int>()
-    for entry in explicit {
-      guard let place = places[entry.name] else {
-        places[entry.name] = entries.count
-        entries.append(entry)
-        continue
-      }
-      if place >= mergedCount || !isOverridden.insert(place).inserted {
-        let first = entries[place].key.line
-        warn(entry.value.error("the key is already given in line \(first); the last one counts").at(entry.key))
-      }
-      entries[place] = entry
-    }
-    return entries
   }
 }
 

@@ -90,7 +90,7 @@ extension YAMLNode {
 extension YAMLScalar {
   fileprivate var wholeNumber: Int128? {
     switch kind {
-    case .int: PlainScalar.integer(text)
+    case .int: YAMLScalar.integer(text)
     case .float: double.flatMap { Int128(exactly: $0) }
     case .text: Int128(text)
     case .null, .bool: nil

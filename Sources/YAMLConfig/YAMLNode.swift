@@ -62,9 +62,10 @@ public struct YAMLNode: Sendable {
       switch value {
       case .scalar: value
       case .sequence(let items):
-        .sequence(items.enumerated().map { $1.moved(to: YAMLTrail(trail, .index($0))) })
+        .sequence(items.enumerated().map { $1.moved(to: YAMLTrail(below: trail, .index($0))) })
       case .mapping(let entries):
-        .mapping(entries.map { YAMLEntry(key: $0.key, value: $0.value.moved(to: YAMLTrail(trail, .key($0.name)))) })
+        .mapping(
+          entries.map { YAMLEntry(key: $0.key, value: $0.value.moved(to: YAMLTrail(below: trail, .key($0.name)))) })
       }
     return YAMLNode(moved, at: position, trail: trail)
   }
@@ -107,7 +108,7 @@ final class YAMLTrail: Sendable, CustomStringConvertible {
   private let parent: YAMLTrail?
   private let step: Step
 
-  init(_ parent: YAMLTrail?, _ step: Step) {
+  init(below parent: YAMLTrail?, _ step: Step) {
     self.parent = parent
     self.step = step
   }

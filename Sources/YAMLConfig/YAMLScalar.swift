@@ -22,20 +22,20 @@ public struct YAMLScalar: Hashable, Sendable {
   /// `yes` and `off` are booleans, `017` is octal, `1:30` is sexagesimal, `1e3` is text. Dates stay text.
   public init(plain text: String) {
     self.text = text
-    kind = PlainScalar.kind(of: text)
+    kind = YAMLScalar.kind(of: text)
   }
 
   /// The boolean, if it is one.
-  public var bool: Bool? { kind == .bool ? PlainScalar.truth(of: text) : nil }
+  public var bool: Bool? { kind == .bool ? YAMLScalar.truth(of: text) : nil }
 
   /// The integer, if it is one and fits.
-  public var int: Int? { kind == .int ? PlainScalar.integer(text).flatMap { Int(exactly: $0) } : nil }
+  public var int: Int? { kind == .int ? YAMLScalar.integer(text).flatMap { Int(exactly: $0) } : nil }
 
   /// The number, if it is an integer or a float; may be infinite or no number (`.inf`, `.nan`).
   public var double: Double? {
     switch kind {
-    case .int: PlainScalar.integer(text).map { Double($0) } ?? PlainScalar.float(text)
-    case .float: PlainScalar.float(text)
+    case .int: YAMLScalar.integer(text).map { Double($0) } ?? YAMLScalar.float(text)
+    case .float: YAMLScalar.float(text)
     case .text, .null, .bool: nil
     }
   }
@@ -54,9 +54,9 @@ public struct YAMLScalar: Hashable, Sendable {
   public var json: String {
     switch kind {
     case .null: "null"
-    case .bool: PlainScalar.truth(of: text) == true ? "true" : "false"
-    case .int: PlainScalar.decimal(text) ?? JSONText.quoted(text)
-    case .float: PlainScalar.float(text).flatMap(JSONText.number) ?? JSONText.quoted(text)
+    case .bool: YAMLScalar.truth(of: text) == true ? "true" : "false"
+    case .int: YAMLScalar.decimal(text) ?? JSONText.quoted(text)
+    case .float: YAMLScalar.float(text).flatMap(JSONText.number) ?? JSONText.quoted(text)
     case .text: JSONText.quoted(text)
     }
   }

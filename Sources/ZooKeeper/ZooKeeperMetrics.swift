@@ -19,25 +19,26 @@ struct ZooKeeperMetrics {
       uniqueKeysWithValues: Operation.allCases.map { operation in
         let all = labels.merging(["operation": operation.rawValue]) { $1 }
         let counter = metrics.counter(
-          "smartstack_zookeeper_requests_total", all, help: "Requests sent to ZooKeeper, by operation.")
+          "smartstack_zookeeper_requests_total", labels: all, help: "Requests sent to ZooKeeper, by operation.")
         return (operation, counter)
       })
     registrations = Dictionary(
       uniqueKeysWithValues: ["pending", "registered", "failed"].map { state in
         let all = labels.merging(["state": state]) { $1 }
         let gauge = metrics.gauge(
-          "smartstack_zookeeper_registrations", all, help: "Nodes this agent wants to exist, by state.")
+          "smartstack_zookeeper_registrations", labels: all, help: "Nodes this agent wants to exist, by state.")
         return (state, gauge)
       })
-    watches = metrics.gauge("smartstack_zookeeper_watches", labels, help: "Watches set at the server.")
-    watchEvents = metrics.counter("smartstack_zookeeper_watch_events_total", labels, help: "Watches that fired.")
+    watches = metrics.gauge("smartstack_zookeeper_watches", labels: labels, help: "Watches set at the server.")
+    watchEvents = metrics.counter(
+      "smartstack_zookeeper_watch_events_total", labels: labels, help: "Watches that fired.")
     reconnects = metrics.counter(
-      "smartstack_zookeeper_reconnects_total", labels, help: "Connections after the first one of a session.")
+      "smartstack_zookeeper_reconnects_total", labels: labels, help: "Connections after the first one of a session.")
     expiries = metrics.counter(
-      "smartstack_zookeeper_session_expiries_total", labels, help: "Sessions that the ensemble gave up.")
-    isConnected = metrics.gauge("smartstack_zookeeper_connected", labels, help: "1 while connected.")
+      "smartstack_zookeeper_session_expiries_total", labels: labels, help: "Sessions that the ensemble gave up.")
+    isConnected = metrics.gauge("smartstack_zookeeper_connected", labels: labels, help: "1 while connected.")
     directoryReads = metrics.counter(
-      "smartstack_zookeeper_directory_reads_total", labels, help: "Child lists read for directory watches.")
+      "smartstack_zookeeper_directory_reads_total", labels: labels, help: "Child lists read for directory watches.")
   }
 
   func moved(from old: WantedNode.State?, to new: WantedNode.State) {

@@ -180,7 +180,8 @@ struct RealClientTests {
   @Test @LoopActor func anotherProcessAnswersAfterAReload() async throws {
     try await withProxy { proxy, client in
       let before = try await client.observe().info.pid
-      let result = try await ChildProcess.run("/bin/sh", ["-c", proxy.reloadCommand], deadline: .seconds(10))
+      let result = try await ChildProcess.run(
+        "/bin/sh", arguments: ["-c", proxy.reloadCommand], deadline: .seconds(10))
       #expect(result.status == .exited(0))
       try await eventually("a new worker answers") {
         guard let now = try? await client.observe().info.pid else { return false }

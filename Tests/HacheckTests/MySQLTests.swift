@@ -123,9 +123,10 @@ import Testing
   {
     let folder = TemporaryDirectory()
     let (secret, encrypted) = ("\(folder.path)/secret.pem", "\(folder.path)/encrypted")
-    _ = try await ChildProcess.run("/usr/bin/openssl", ["genrsa", "-out", secret, "2048"], deadline: .seconds(300))
+    _ = try await ChildProcess.run(
+      "/usr/bin/openssl", arguments: ["genrsa", "-out", secret, "2048"], deadline: .seconds(300))
     let key = try await ChildProcess.run(
-      "/usr/bin/openssl", ["rsa", "-in", secret, "-pubout"], deadline: .seconds(300)
+      "/usr/bin/openssl", arguments: ["rsa", "-in", secret, "-pubout"], deadline: .seconds(300)
     ).output
     let asking = MySQLTests.packet(2, [1, 4])
     let words =
@@ -139,7 +140,7 @@ import Testing
     try AtomicFile.write(packets[isKnown ? 1 : 2], to: encrypted, mode: 0o600, sync: false)
     let decrypted = try await ChildProcess.run(
       "/usr/bin/openssl",
-      ["pkeyutl", "-decrypt", "-inkey", secret, "-in", encrypted, "-pkeyopt", "rsa_padding_mode:oaep"],
+      arguments: ["pkeyutl", "-decrypt", "-inkey", secret, "-in", encrypted, "-pkeyopt", "rsa_padding_mode:oaep"],
       deadline: .seconds(300)
     ).output
     let plain = decrypted.enumerated().map { $1 ^ MySQLTests.salt[$0 % 20] }

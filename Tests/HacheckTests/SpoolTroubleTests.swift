@@ -31,7 +31,7 @@ import Testing
         "--mount", "sh", "-ec", "\(mount); exec \"$@\"", spool, BuiltProgram.path("nerve"), "hacheck", "-c",
         "\(path)/hacheck.yaml", "-p", "0", "-B", "127.0.0.1", "--spool-root", spool,
       ]
-      child = try ChildProcess.start("unshare", getuid() == 0 ? command : ["--map-root-user"] + command)
+      child = try ChildProcess.start("unshare", arguments: getuid() == 0 ? command : ["--map-root-user"] + command)
       let child = child
       try await eventually("hacheck answers", within: .seconds(120)) {
         if let status = child.status { throw ProgramEnded(description: "hacheck ended: \(status) \(self.log)") }

@@ -21,7 +21,7 @@ import Testing
       "-c", "exec \"$@\" 2>\(pipe)", "sh", BuiltProgram.path("nerve"), "hacheck", "-v", "-c", settings, "-p", "0", "-B",
       "127.0.0.1", "--spool-root", spool,
     ]
-    let child = try ChildProcess.start("sh", command)
+    let child = try ChildProcess.start("sh", arguments: command)
     defer { child.kill() }
     func get(_ target: String) async throws -> HTTPResponse {
       try await HTTPClient.send(HTTPRequest(endpoint: .unix(path: socket), target: target), deadline: .seconds(120))

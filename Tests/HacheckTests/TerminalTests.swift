@@ -18,12 +18,12 @@ import Testing
     try TerminalTests.mark(directory, "b", SpoolFile(reason: "y", expiration: nil, creation: now))
     let nerve = BuiltProgram.path("nerve")
     let arguments = ["hashowdowned", "--spool-root", directory.path]
-    let piped = try await ChildProcess.run(nerve, arguments, deadline: .seconds(120))
+    let piped = try await ChildProcess.run(nerve, arguments: arguments, deadline: .seconds(120))
     #expect(
       String(decoding: piped.output, as: UTF8.self) == "DOWN\t\((now + 7500).sixDecimals)\ta\tx\nDOWN\tinf\tb\ty\n")
     // script(1) runs a program at a terminal of its own and shows what that shows.
     let line = ([nerve] + arguments).joined(separator: " ")
-    let shown = try await ChildProcess.run("script", ["-qec", line, "/dev/null"], deadline: .seconds(120))
+    let shown = try await ChildProcess.run("script", arguments: ["-qec", line, "/dev/null"], deadline: .seconds(120))
     let text = String(decoding: shown.output, as: UTF8.self).filter { $0 != "\r" && $0 != "\r\n" || $0 == "\r\n" }
     let lines = text.split(whereSeparator: \.isNewline).map(String.init)
     #expect(lines.count == 2, "\(text)")

@@ -97,7 +97,7 @@ import Testing
   }
 
   private func tool(_ arguments: [String]) async throws -> ChildResult {
-    try await ChildProcess.run(AgentProgram.path(of: "nerve"), arguments, deadline: .seconds(30))
+    try await ChildProcess.run(AgentProgram.path(of: "nerve"), arguments: arguments, deadline: .seconds(30))
   }
 
   /// A nerve with one registered service, checked through its hacheck.

@@ -105,7 +105,9 @@ import Testing
     ]
     try AtomicFile.write(
       Array((lines.joined(separator: "\n") + "\n").utf8), to: configuration, mode: 0o644, sync: false)
-    guard symlink(HAProxyServer.executable, executable) == 0 else { throw FileError("link", executable, code: errno) }
+    guard symlink(HAProxyServer.executable, executable) == 0 else {
+      throw FileError("link", path: executable, code: errno)
+    }
   }
 
   /// One for each test, for the command ends whatever has the name and does not serve.
@@ -124,7 +126,7 @@ import Testing
     var words = arguments + ["-f", configuration, "-p", pidFile]
     if let pid { words += ["-sf", "\(pid)"] }
     let before = pid
-    let result = try await ChildProcess.run(executable, words, deadline: .seconds(20))
+    let result = try await ChildProcess.run(executable, arguments: words, deadline: .seconds(20))
     #expect(result.status == .exited(0), "\(String(decoding: result.errorOutput, as: UTF8.self))")
     try await eventually("it serves") {
       guard let pid = self.pid, pid != before else { return false }
@@ -168,7 +170,8 @@ import Testing
     let user = getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "\(getuid())"
     let result = try await ChildProcess.run(
       BuiltProgram.path("synapse"),
-      ["haproxy_synapse_reaper", "-d", alumni, "-u", user, "--pid-file", pidFile, "--process-name", name] + more,
+      arguments: ["haproxy_synapse_reaper", "-d", alumni, "-u", user, "--pid-file", pidFile, "--process-name", name]
+        + more,
       deadline: .seconds(20))
     guard case .exited(let status) = result.status else { return "\(result.status)" }
     return "\(status) \(String(decoding: result.errorOutput, as: UTF8.self))"

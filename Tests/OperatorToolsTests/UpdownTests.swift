@@ -130,7 +130,7 @@ import YAMLConfig
     try directory.write("main: {proxy_port: 1}\n", to: "soa/web/smartstack.yaml")
     let port = try freePort()
     let result = try await ChildProcess.run(
-      BuiltProgram.path("nerve"), ["updown_service", "-t", "1", "web.main:31001", "down"],
+      BuiltProgram.path("nerve"), arguments: ["updown_service", "-t", "1", "web.main:31001", "down"],
       environment: [
         "SOA_DIR": directory.path + "/soa", "HACHECK_SPOOL_ROOT": directory.path + "/spool",
         "HAPROXY_STATS_ADDRESS": "127.0.0.1:\(port)",

@@ -8,7 +8,7 @@ import Testing
     try await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: server.port), deadline: .seconds(30))
   }
 
-  @Test @LoopActor func readsLinesCountsAndTheRest() async throws {
+  @Test @LoopActor func linesFixedCountsAndTheRestAreReadInOrder() async throws {
     let server = LoopbackServer { connection in
       connection.receive(until: "go\n")
       connection.send("one\r\ntwo\n\nabcdefrest")
@@ -31,7 +31,7 @@ import Testing
     await #expect(throws: StreamError.closed(endpoint)) { try await open(server).read(exactly: 4) }
   }
 
-  @Test @LoopActor func limitsAreKept() async throws {
+  @Test @LoopActor func whatIsLongerThanALimitIsAnError() async throws {
     let server = LoopbackServer { connection in
       while connection.send([UInt8](repeating: UInt8(ascii: "x"), count: 10_000)) {}
     }
@@ -60,7 +60,7 @@ import Testing
   }
 
   /// The deadline is one for everything: bytes that keep coming do not move it.
-  @Test @LoopActor func tricklesMeetTheDeadline() async throws {
+  @Test @LoopActor func theDeadlineEndsAReadThatGetsAByteNowAndThen() async throws {
     let server = LoopbackServer { connection in
       while connection.send("x") { poll(nil, 0, 5) }
     }
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  @Test @LoopActor func refusalsSayWhy() async throws {
+  @Test @LoopActor func aRefusedConnectionSaysWhy() async throws {
     let port = LoopbackServer { _ in }.port  // gone again with the value
     let refused = Endpoint.tcp(host: "127.0.0.1", port: port)
     try await eventually("nobody listens") {
@@ -126,7 +126,7 @@ import Testing
   }
 
   /// `localhost` has an IPv6 address, too, on many machines; nobody listens there.
-  @Test @LoopActor func triesTheAddressesOfANameInTurn() async throws {
+  @Test @LoopActor func theAddressesOfANameAreTriedInTurn() async throws {
     let server = LoopbackServer { $0.send("hello") }
     let stream = try await ByteStream.connect(to: .tcp(host: "localhost", port: server.port), deadline: .seconds(30))
     #expect(try await stream.readToEnd(limit: 10) == Array("hello".utf8))
@@ -146,7 +146,7 @@ import Testing
     withExtendedLifetime(listener) {}
   }
 
-  @Test @LoopActor func muchGoesBothWays() async throws {
+  @Test @LoopActor func largeTransfersArriveWholeInBothDirections() async throws {
     let count = 3 << 20
     let server = LoopbackServer { connection in
       var seen = 0
@@ -180,8 +180,7 @@ import Testing
       connection.waitForClose()
     }
     let stream = try await open(server)
-    let reading = Task { @LoopActor in try await stream.read(upTo: 10) }
-    try await LoopClock.system.sleep(for: .milliseconds(5))
+    let reading = Task.immediate { @LoopActor in try await stream.read(upTo: 10) }
     reading.cancel()
     await #expect(throws: CancellationError.self) { try await reading.value }
     try stream.write("go")
@@ -191,14 +190,13 @@ import Testing
   @Test @LoopActor func closingEndsAWaitingRead() async throws {
     let server = LoopbackServer { $0.waitForClose() }
     let stream = try await open(server)
-    let reading = Task { @LoopActor in try await stream.read(upTo: 10) }
-    try await LoopClock.system.sleep(for: .milliseconds(5))
+    let reading = Task.immediate { @LoopActor in try await stream.read(upTo: 10) }
     stream.close()
     await #expect(throws: StreamError.closed(stream.endpoint)) { try await reading.value }
     #expect(throws: StreamError.closed(stream.endpoint)) { try stream.write("x") }
   }
 
-  @Test @LoopActor func lettingGoCloses() async throws {
+  @Test @LoopActor func aStreamThatIsReleasedIsClosed() async throws {
     let closed = Locked(false)
     let server = LoopbackServer { connection in
       connection.waitForClose()

@@ -8,10 +8,10 @@ import Testing
     _ script: String, deadline: Duration = .seconds(60), outputLimit: Int = 64 << 10, input: String = ""
   ) async throws -> ChildResult {
     try await ChildProcess.run(
-      "sh", ["-c", script], input: Array(input.utf8), deadline: deadline, outputLimit: outputLimit)
+      "sh", arguments: ["-c", script], input: Array(input.utf8), deadline: deadline, outputLimit: outputLimit)
   }
 
-  @Test @LoopActor func capturesOutputAndStatus() async throws {
+  @Test @LoopActor func outputAndStatusAreCaptured() async throws {
     let result = try await shell("cat; echo err >&2; exit 3", input: "hello")
     #expect(result.status == .exited(3))
     #expect(result.output == Array("hello".utf8))
@@ -19,33 +19,33 @@ import Testing
     #expect(!result.isTruncated)
   }
 
-  @Test @LoopActor func saysWhenThereIsNoSuchProgram() async throws {
-    await #expect(throws: FileError("run", "/no/such/program", code: ENOENT)) {
-      try await ChildProcess.run("/no/such/program", [], deadline: .seconds(20))
+  @Test @LoopActor func aMissingProgramIsAnErrorWithItsName() async throws {
+    await #expect(throws: FileError("run", path: "/no/such/program", code: ENOENT)) {
+      try await ChildProcess.run("/no/such/program", arguments: [], deadline: .seconds(20))
     }
     await #expect(throws: FileError.self) {
-      try await ChildProcess.run("true", [], workingDirectory: "/no/such/directory", deadline: .seconds(20))
+      try await ChildProcess.run("true", arguments: [], workingDirectory: "/no/such/directory", deadline: .seconds(20))
     }
   }
 
-  @Test @LoopActor func passesArgumentsEnvironmentAndDirectory() async throws {
+  @Test @LoopActor func argumentsEnvironmentAndDirectoryReachTheChild() async throws {
     let script = "printf '%s|' \"$0\" \"$@\" \"$WORD\" \"$HOME\" \"$(pwd)\""
     let result = try await ChildProcess.run(
-      "/bin/sh", ["-c", script, "a b", "", "*"], environment: ["WORD": "x y"], workingDirectory: "/usr",
+      "/bin/sh", arguments: ["-c", script, "a b", "", "*"], environment: ["WORD": "x y"], workingDirectory: "/usr",
       deadline: .seconds(60))
     #expect(String(decoding: result.output, as: UTF8.self) == "a b||*|x y||/usr|")
   }
 
-  @Test @LoopActor func inheritsThreeDescriptorsAndNothingElse() async throws {
+  @Test @LoopActor func aChildInheritsThreeDescriptorsOnly() async throws {
     // Not close-on-exec, like the sockets of a library that does not think of children.
     let leaked = dup(1)
     defer { close(leaked) }
-    let result = try await ChildProcess.run("ls", ["/proc/self/fd"], deadline: .seconds(60))
+    let result = try await ChildProcess.run("ls", arguments: ["/proc/self/fd"], deadline: .seconds(60))
     // The fourth is the directory that ls reads.
     #expect(String(decoding: result.output, as: UTF8.self) == "0\n1\n2\n3\n")
   }
 
-  @Test @LoopActor func hasDefaultSignalsAndAGroupOfItsOwn() async throws {
+  @Test @LoopActor func aChildHasDefaultSignalsAndItsOwnGroup() async throws {
     let result = try await shell("grep -E '^Sig(Ign|Blk)' /proc/self/status; cut -d' ' -f5 /proc/$$/stat; echo $$")
     let words = String(decoding: result.output, as: UTF8.self).split(whereSeparator: \.isWhitespace)
     #expect(words.count == 6)
@@ -55,7 +55,7 @@ import Testing
     #expect(words[4] == words[5])
   }
 
-  @Test @LoopActor func cutsOutputAtItsLimit() async throws {
+  @Test @LoopActor func outputIsCutAtItsLimit() async throws {
     let result = try await shell("head -c 1000000 /dev/zero; echo done >&2", outputLimit: 1000)
     #expect(result.status == .exited(0))
     #expect(result.output.count == 1000)
@@ -63,7 +63,7 @@ import Testing
     #expect(result.errorOutput == Array("done\n".utf8))
   }
 
-  @Test @LoopActor func muchInputComesBack() async throws {
+  @Test @LoopActor func aMegabyteOfInputComesBack() async throws {
     let input = String(repeating: "0123456789", count: 100_000)
     let result = try await shell("cat", outputLimit: 2 << 20, input: input)
     #expect(result.output == Array(input.utf8))
@@ -81,7 +81,7 @@ import Testing
     try await eventually("the grandchild is gone") { isGone(pid) }
   }
 
-  @Test @LoopActor func whoIgnoresTERMGetsKILL() async throws {
+  @Test @LoopActor func aChildThatIgnoresTERMIsKilled() async throws {
     let result = try await shell("trap '' TERM; echo ready; while :; do sleep 1; done", deadline: .milliseconds(300))
     #expect(result.status == .timedOut)
   }
@@ -113,7 +113,7 @@ import Testing
   }
 
   /// A library that waits for children of its own must find them.
-  @Test @LoopActor func reapsOnlyItsOwnChildren() async throws {
+  @Test @LoopActor func onlyOwnChildrenAreReaped() async throws {
     var pid: pid_t = 0
     var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("true"), nil]
     defer { free(arguments[0]) }
@@ -123,10 +123,11 @@ import Testing
     #expect(waitpid(pid, &status, 0) == pid)
   }
 
-  @Test @LoopActor func longLivedChildrenSpeakInLines() async throws {
+  @Test @LoopActor func linesOfALongLivedChildArriveOneByOne() async throws {
     var lines: [String] = []
     let child = try ChildProcess.start(
-      "sh", ["-c", "echo one; echo two >&2; printf three; exec sleep 1000"], output: .lines { lines.append($0) })
+      "sh", arguments: ["-c", "echo one; echo two >&2; printf three; exec sleep 1000"],
+      output: .lines { lines.append($0) })
     try await eventually("two lines") { lines.count == 2 }
     #expect(lines == ["one", "two"])
     #expect(child.status == nil)
@@ -138,21 +139,22 @@ import Testing
     child.kill()
   }
 
-  @Test @LoopActor func outputCanGoToAFile() async throws {
+  @Test @LoopActor func outputIsAppendedToAFile() async throws {
     let directory = TemporaryDirectory()
     let path = directory.path + "/log"
     for word in ["one", "two"] {
-      let child = try ChildProcess.start("sh", ["-c", "echo \(word); echo err >&2"], output: .append(path: path))
+      let child = try ChildProcess.start(
+        "sh", arguments: ["-c", "echo \(word); echo err >&2"], output: .append(path: path))
       #expect(try await child.wait() == .exited(0))
     }
     #expect(try Files.read(path, limit: 100) == Array("one\nerr\ntwo\nerr\n".utf8))
   }
 
-  @Test @LoopActor func manyAtOnce() async throws {
+  @Test @LoopActor func manyChildrenAtOnceAllGiveTheirOutput() async throws {
     try await withThrowingTaskGroup(of: ChildResult.self) { group in
       for index in 0..<40 { group.addTask { try await shell("echo \(index); exit \(index)") } }
       for try await result in group {
-        guard case .exited(let code) = result.status else { throw FileError("run", "sh", reason: "\(result)") }
+        guard case .exited(let code) = result.status else { throw FileError("run", path: "sh", reason: "\(result)") }
         #expect(result.output == Array("\(code)\n".utf8))
       }
     }

@@ -4,14 +4,14 @@ import Testing
 @testable import Reactor
 
 @Suite struct DescriptorLimitTests {
-  @Test func itIsRaisedAsFarAsTheSystemLetsItAndNeverLowered() {
+  @Test func theLimitIsRaisedAsHighAsAllowedAndNeverLowered() {
     var limit = rlimit()
     #expect(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
     let before = Int(clamping: limit.rlim_cur)
-    #expect(DescriptorLimit.raise(to: 1) >= before)
-    #expect(DescriptorLimit.raise(to: -1) >= before)
-    let raised = DescriptorLimit.raise(to: before + 1)
+    #expect(ThisProcess.raiseDescriptorLimit(to: 1) >= before)
+    #expect(ThisProcess.raiseDescriptorLimit(to: -1) >= before)
+    let raised = ThisProcess.raiseDescriptorLimit(to: before + 1)
     #expect(raised >= min(before + 1, Int(clamping: limit.rlim_max)))
-    #expect(DescriptorLimit.raise(to: 0) >= raised)
+    #expect(ThisProcess.raiseDescriptorLimit(to: 0) >= raised)
   }
 }

@@ -33,10 +33,9 @@ import Testing
   /// Each job leaves another one: the queue is never empty, yet everybody else gets a turn.
   @Test @LoopActor func aTaskThatNeverRestsStarvesNobody() async throws {
     let done = Counter()
-    let restless = Task { @LoopActor in
+    let restless = Task.immediate { @LoopActor in
       while done.value == 0 { await Task.yield() }
     }
-    try await LoopClock.system.sleep(for: .milliseconds(1))
     let answer = try await BlockingWork.run { 42 }
     #expect(answer == 42)
     done.value = 1
@@ -53,7 +52,7 @@ import Testing
     #expect(counter.withLock { $0 } == 8000)
   }
 
-  @Test @LoopActor func signalsAreDelivered() async throws {
+  @Test @LoopActor func aSignalRunsItsHandlerOnTheLoop() async throws {
     var deliveries = 0
     let source = SignalSource(SIGURG) { deliveries += 1 }
     kill(getpid(), SIGURG)
@@ -117,8 +116,7 @@ import Testing
 
   @Test @LoopActor func sleepEndsWithCancellation() async throws {
     let clock = LoopClock.manual()
-    let sleeper = Task { @LoopActor in try await clock.sleep(for: .seconds(1000)) }
-    try await LoopClock.system.sleep(for: .milliseconds(1))
+    let sleeper = Task.immediate { @LoopActor in try await clock.sleep(for: .seconds(1000)) }
     sleeper.cancel()
     await #expect(throws: CancellationError.self) { try await sleeper.value }
 
@@ -138,7 +136,7 @@ import Testing
 }
 
 @Suite struct TickerTests {
-  @Test @LoopActor func keepsItsPhase() {
+  @Test @LoopActor func aTickerKeepsItsPhase() {
     let clock = LoopClock.manual()
     let start = clock.now
     var ticks: [Duration] = []
@@ -153,7 +151,7 @@ import Testing
   }
 
   /// The loop is held up from 0.5 s to 7 s: three ticks are left out, the phase stays.
-  @Test @LoopActor func leavesOutWhatItMissed() {
+  @Test @LoopActor func aTickerSkipsTheCallsThatItMissed() {
     let clock = LoopClock.manual()
     let start = clock.now
     var ticks: [(at: Duration, late: Duration)] = []
@@ -184,7 +182,7 @@ import Testing
     #expect(lateness[1] >= .milliseconds(20))
   }
 
-  @Test @LoopActor func mayBeCancelledByItsOwnBody() {
+  @Test @LoopActor func aTickerMayBeCancelledByItsOwnBody() {
     let clock = LoopClock.manual()
     var count = 0
     var ticker: Ticker?
@@ -200,7 +198,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct BlockingWorkTests {
   private struct Problem: Error {}
 
-  @Test func runsAtMostItsLimitAtOnceAndEverythingInTheEnd() async throws {
+  @Test func noMoreThanTheLimitRunsAtOnceAndAllRunsInTheEnd() async throws {
     struct Load { var now = 0, most = 0 }
     let load = Locked(Load())
     let sum = try await withThrowingTaskGroup(of: Int.self) { group in
@@ -223,7 +221,7 @@ import Testing
     #expect(load.withLock { $0.most } <= BlockingWork.maximumThreads)
   }
 
-  @Test func passesErrorsOn() async {
+  @Test func anErrorOfTheBodyIsThrown() async {
     await #expect(throws: Problem.self) { try await BlockingWork.run { throw Problem() } }
   }
 }

@@ -17,7 +17,7 @@ import Testing
     HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: server.port), target: target)
   }
 
-  @Test @LoopActor func sendsExactlyThis() async throws {
+  @Test @LoopActor func aRequestIsSentByteForByte() async throws {
     let server = LoopbackServer { connection in
       let text = connection.receive(until: "end")
       connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(text.utf8.count)\r\nX-A: b\r\n\r\n\(text)")
@@ -47,7 +47,9 @@ import Testing
       ("GET ", "/", "A", "b"), ("GET", "", "A", "b"), ("GET", "/a b", "A", "b"), ("GET", "/a\r\nX: y", "A", "b"),
       ("GET", "/", "A:", "b"), ("GET", "/", "", "b"), ("GET", "/", "A", "b\r\nC: d"), ("GET", "/", "A", "b\0"),
     ])
-  @LoopActor func refusesToSend(method: String, target: String, name: String, value: String) async throws {
+  @LoopActor func aRequestThatWouldForgeLinesIsNotSent(method: String, target: String, name: String, value: String)
+    async throws
+  {
     let request = HTTPRequest(
       method: method, endpoint: .tcp(host: "127.0.0.1", port: 1), target: target,
       headers: [HTTPHeader(name: name, value: value)])
@@ -59,7 +61,7 @@ import Testing
     }
   }
 
-  @Test @LoopActor func takesAnAnswerThatComesBeforeTheRequestIsRead() async throws {
+  @Test @LoopActor func anAnswerBeforeTheRequestIsReadCounts() async throws {
     let server = LoopbackServer { connection in
       connection.send("HTTP/1.0 503\r\n\r\nbusy")
     }
@@ -119,7 +121,7 @@ import Testing
     }
   }
 
-  @Test @LoopActor func manyAtOnce() async throws {
+  @Test @LoopActor func manyRequestsAtOnceAllGetTheirAnswers() async throws {
     let listener = HTTPListener { $0.respond(status: 200, text: $0.target) }
     let endpoint = try listener.listen(on: .tcp(host: "127.0.0.1", port: 0))
     try await withThrowingTaskGroup(of: Bool.self) { group in

@@ -39,7 +39,7 @@ import Testing
     #expect(try await slow.readLine(limit: 100) == "HTTP/1.1 408 Request Timeout")
   }
 
-  @Test @LoopActor func theTimeRunsNotWhileAnAnswerIsAwaited() async throws {
+  @Test @LoopActor func waitingForAnAnswerDoesNotCountAsRequestTime() async throws {
     var kept: [HTTPExchange] = []
     let (listener, endpoint) = try serve(HTTPServerLimits(requestTimeout: .milliseconds(100))) { kept.append($0) }
     defer { listener.close() }

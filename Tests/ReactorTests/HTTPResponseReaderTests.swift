@@ -113,7 +113,7 @@ import Testing
       result: "headTooLong"),
   ]
 
-  @Test("answers", arguments: cases) func answers(_ c: Case) {
+  @Test("answers", arguments: cases) func responsesAreReadWholeAndInPieces(_ c: Case) {
     let bytes = Array(c.wire.utf8)
     #expect(Self.read([bytes], isHead: c.isHead) == c.result)
     #expect(Self.read(bytes.map { [$0] }, isHead: c.isHead) == c.result)

@@ -171,7 +171,7 @@ import Testing
     descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
     let address = try #require(try AddressResolver.onlyAddress(of: endpoint))
     try #require(address.withPointer { bind(descriptor, $0, $1) } == 0)
-    event = DescriptorEvent(descriptor, .reading) { [weak self] in self?.serve(answer) }
+    event = DescriptorEvent(descriptor, for: .reading) { [weak self] in self?.serve(answer) }
   }
 
   isolated deinit {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct PathsWatchTests {
   /// Every directory on the way counts for the next name of the way, through links; a loop of links ends.
-  @Test func theWaysToPaths() throws {
+  @Test func theWatchedDirectoriesAreThoseOnTheWayToAPath() throws {
     let directory = TemporaryDirectory()
     let root = directory.path
     try directory.write("", to: "a/file")

@@ -17,7 +17,7 @@ import Testing
     var lines: [String] = []
     child = try ChildProcess.start(
       "openssl",
-      [
+      arguments: [
         "s_server", "-accept", "127.0.0.1:0", "-cert", path + "/first.pem", "-key", path + "/first.key",
         "-servername", "second.test", "-cert2", path + "/second.pem", "-key2", path + "/second.key",
       ] + arguments, output: .lines { lines.append($0) })
@@ -35,7 +35,7 @@ import Testing
     let base = "\(directory.path)/\(name)"
     let result = try await ChildProcess.run(
       "openssl",
-      [
+      arguments: [
         "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
         "-subj", "/CN=\(name)", "-addext", "subjectAltName=\(names)", "-keyout", base + ".key", "-out", base + ".pem",
       ], deadline: .seconds(60))
@@ -73,7 +73,7 @@ import Testing
   }
 
   /// `-rev` answers every line with the line reversed.
-  @Test @LoopActor func muchGoesBothWays() async throws {
+  @Test @LoopActor func largeTransfersArriveWholeInBothDirections() async throws {
     let server = try await TLSServer(["-rev"])
     let stream = try await ByteStream.connect(
       to: .tcp(host: "127.0.0.1", port: server.port), tls: TLSOptions(serverName: nil), deadline: .seconds(60))

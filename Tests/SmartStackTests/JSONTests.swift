@@ -7,7 +7,7 @@ import Testing
     (#""\u0041\n""#, #""A\n""#),
     (#"{"a" : {"b":[{}]} }"#, #"{"a":{"b":[{}]}}"#), (#""\ud83d\ude00 \u0001 \/""#, "\"😀 \\u0001 /\""),
   ])
-  func compactText(_ text: String, _ expected: String) {
+  func jsonIsReadAsCompactText(_ text: String, _ expected: String) {
     var cursor = JSONCursor(Array(text.utf8))
     let read = cursor.readCompact()
     #expect(read == expected)
@@ -21,19 +21,19 @@ import Testing
     "\"", "\"\\x\"", "\"\\u12\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83d\\u0041\"", "\"a\nb\"", "'a'", "NaN",
     "\"\u{1}\"",
   ])
-  func whatIsNoJSON(_ text: String) {
+  func otherTextIsNotJSON(_ text: String) {
     var cursor = JSONCursor(Array(text.utf8))
     let read = cursor.readCompact()
     #expect(read == nil)
   }
 
-  @Test func textThatIsNoUTF8IsNoJSON() {
+  @Test func bytesOutsideUTF8AreNotJSON() {
     var cursor = JSONCursor([0x22, 0xFF, 0x22])
     let read = cursor.readString()
     #expect(read == nil)
   }
 
-  @Test func depthIsLimited() {
+  @Test func nestingBeyondTheLimitIsRefused() {
     var cursor = JSONCursor(Array((String(repeating: "[", count: 65) + String(repeating: "]", count: 65)).utf8))
     let read = cursor.readCompact()
     #expect(read == nil)
@@ -58,30 +58,32 @@ import Testing
   @Test(arguments: [
     "{}", "[1, 2.5, -3, 1e9]", #"{"a": [true, false, null], "b": {"c": "d"}}"#, #""\u0041\/""#, "  1  ", "NaN",
     #"["\ud83d", "\ude00", "\ud83d\u0041", -Infinity]"#,
-  ]) func readsWhatPythonReads(_ text: String) { #expect(JSONValue(text.utf8, dialect: .python) != nil) }
+  ]) func thePythonDialectReadsWhatPythonReads(_ text: String) {
+    #expect(JSONValue(text.utf8, dialect: .python) != nil)
+  }
 
   @Test(arguments: [
     "", "{", "}", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "tru", "'a'", "\"a", "\"\\x\"",
     "\"\\u12\"", "\"\u{1}\"", "1 2", "[", "nan", "{1: 2}", "0x10", "--1",
-  ]) func refusesWhatIsNone(_ text: String) {
+  ]) func thePythonDialectRefusesWhatPythonRefuses(_ text: String) {
     #expect(JSONValue(text.utf8) == nil)
     #expect(JSONValue(text.utf8, dialect: .python) == nil)
   }
 
-  @Test func halfASurrogatePairIsPythonsOnly() {
+  @Test func halfASurrogatePairIsReadInThePythonDialectOnly() {
     #expect(JSONValue(#""\ud83d\u0041""#.utf8, dialect: .python) == "\u{FFFD}A")
     #expect(JSONValue(#""\ud83d\u0041""#.utf8) == nil)
     #expect(JSONValue("NaN".utf8) == nil)
   }
 
-  @Test func depthIsBounded() {
+  @Test func treesBeyondTheDepthAreRefused() {
     let deep = String(repeating: "[", count: 100_000)
     #expect(JSONValue(deep.utf8) == nil)
     let allowed = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
     #expect(JSONValue(allowed.utf8) != nil)
   }
 
-  @Test func numbersStayAsWritten() throws {
+  @Test func numbersKeepTheirText() throws {
     let seed = "135184279079909606119241261820643097662"
     #expect(try #require(JSONValue("[\(seed), 1.50, 1e3]".utf8)).text() == "[\(seed), 1.50, 1e3]")
     #expect(JSONValue.double(2).text() == "2.0")
@@ -91,7 +93,7 @@ import Testing
   }
 
   /// The texts are Python's: `json.dumps(value, sort_keys=True, indent=4, separators=(',', ': '))` and its plain form.
-  @Test func writesAsPythonDoes() {
+  @Test func jsonIsWrittenAsPythonWritesIt() {
     let value: JSONValue = [
       "b": ["x": [], "y": [:]], "a": [1, true, .null, "é😀\u{7F}\u{8}/\"\\"], "B": .double(1), "": "e",
     ]

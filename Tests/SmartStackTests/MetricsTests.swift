@@ -3,14 +3,14 @@ import SmartStack
 import Testing
 
 @Suite struct MetricsTests {
-  @Test func thePrometheusText() {
+  @Test func metricsAreWrittenInPrometheusFormat() {
     let metrics = Metrics()
-    metrics.counter("b_total", ["result": "ok"], help: "What b did.").increment()
-    metrics.counter("b_total", ["result": "ok"], help: "What b did.").increment(by: 2)
-    metrics.counter("b_total", ["result": "a\"b\\c\nd", "host": "x"], help: "What b did.").increment(by: 0.5)
+    metrics.counter("b_total", labels: ["result": "ok"], help: "What b did.").increment()
+    metrics.counter("b_total", labels: ["result": "ok"], help: "What b did.").increment(by: 2)
+    metrics.counter("b_total", labels: ["result": "a\"b\\c\nd", "host": "x"], help: "What b did.").increment(by: 0.5)
     metrics.gauge("a", help: "One \\ line\nor two.").value = -3
     metrics.gauge("odd", help: "Not every number is one.").value = .infinity
-    let histogram = metrics.histogram("t_seconds", ["k": "v"], buckets: [1, 0.5], help: "How long.")
+    let histogram = metrics.histogram("t_seconds", labels: ["k": "v"], buckets: [1, 0.5], help: "How long.")
     for value in [0.25, 0.5, 0.75, 2] { histogram.observe(value) }
     histogram.observe(.milliseconds(500))
     #expect(

@@ -12,8 +12,9 @@ import Testing
     ("less than one counts as one", 0, -5, "+-+", "udu"),
   ]
 
-  @Test(arguments: cases) func verdicts(_ name: String, _ rise: Int, _ fall: Int, _ results: String, _ verdicts: String)
-  {
+  @Test(arguments: cases) func verdictsFollowRiseAndFall(
+    _ name: String, _ rise: Int, _ fall: Int, _ results: String, _ verdicts: String
+  ) {
     var history = CheckHistory(rise: rise, fall: fall)
     let seen = results.map { history.record(passed: $0 == "+").map { $0 == .up ? "u" : "d" } ?? "." }
     #expect(seen.joined() == verdicts, "\(name)")
@@ -48,7 +49,7 @@ import Testing
 @Suite struct RateLimiterTests {
   let start = ContinuousClock.now
 
-  @Test func aBurstAndThenTheRate() {
+  @Test func aBurstPassesAndThenTheRateHolds() {
     var limiter = RateLimiter(averageRate: 2, maxBurst: 3, now: start)
     let milliseconds = [0, 0, 0, 0, 499, 500, 500, 3_600_000, 3_600_000, 3_600_000, 3_600_000]
     let taken = milliseconds.map { limiter.consume(now: start + .milliseconds($0)) ? "+" : "-" }.joined()

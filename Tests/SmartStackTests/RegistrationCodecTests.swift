@@ -42,12 +42,12 @@ private func shown(_ decoded: DecodedBackend) -> String {
     ),
     // weight: a bad one costs only itself
     (#"{"host":"h","port":1,"weight":0}"#, "h:1 #7 weight 0"),
-    (#"{"host":"h","port":1,"weight":-1}"#, "h:1 #7; weight -1 is no non-negative integer"),
-    (#"{"host":"h","port":1,"weight":"9"}"#, "h:1 #7; weight \"9\" is no non-negative integer"),
-    (#"{"host":"h","port":1,"weight":2.5}"#, "h:1 #7; weight 2.5 is no non-negative integer"),
+    (#"{"host":"h","port":1,"weight":-1}"#, "h:1 #7; weight -1 is not a non-negative integer"),
+    (#"{"host":"h","port":1,"weight":"9"}"#, "h:1 #7; weight \"9\" is not a non-negative integer"),
+    (#"{"host":"h","port":1,"weight":2.5}"#, "h:1 #7; weight 2.5 is not a non-negative integer"),
     (
       #"{"host":"h","port":1,"weight":99999999999999999999}"#,
-      "h:1 #7; weight 99999999999999999999 is no non-negative integer"
+      "h:1 #7; weight 99999999999999999999 is not a non-negative integer"
     ),
     (#"{"host":"h","port":1,"weight":null}"#, "h:1 #7"),
     // options: text is checked, anything else costs only itself
@@ -61,7 +61,7 @@ private func shown(_ decoded: DecodedBackend) -> String {
     ),
     (
       #"{"host":"h","port":1,"haproxy_server_options":["backup"]}"#,
-      "h:1 #7; haproxy_server_options [\"backup\"] is no text"
+      "h:1 #7; haproxy_server_options [\"backup\"] is not text"
     ),
     (#"{"host":"h","port":1,"haproxy_server_options":null}"#, "h:1 #7"),
   ]
@@ -71,14 +71,14 @@ private func shown(_ decoded: DecodedBackend) -> String {
   }
 
   static let refusals = [
-    (#"{"host": "10.0.0.66", "#, "the 22 bytes are no JSON"),
-    ("", "the 0 bytes are no JSON"),
-    ("hello", "the 5 bytes are no JSON"),
-    ("{}x", "the 3 bytes are no JSON"),
-    ("[1,2", "the 4 bytes are no JSON"),
-    ("[1,2]", "the JSON is no object"),
-    ("17", "the JSON is no object"),
-    ("null", "the JSON is no object"),
+    (#"{"host": "10.0.0.66", "#, "the data (22 bytes) is not JSON"),
+    ("", "the data (0 bytes) is not JSON"),
+    ("hello", "the data (5 bytes) is not JSON"),
+    ("{}x", "the data (3 bytes) is not JSON"),
+    ("[1,2", "the data (4 bytes) is not JSON"),
+    ("[1,2]", "the JSON is not an object"),
+    ("17", "the JSON is not an object"),
+    ("null", "the JSON is not an object"),
     ("{}", "it has no host"),
     (#"{"port":1}"#, "it has no host"),
     (#"{"host":"h"}"#, "it has no port"),
@@ -121,7 +121,7 @@ private func shown(_ decoded: DecodedBackend) -> String {
     ),
   ]
 
-  @Test(arguments: refusals) func whatIsNoRegistrationIsSkipped(_ payload: String, _ sentence: String) {
+  @Test(arguments: refusals) func otherPayloadsAreRefusedWithTheReason(_ payload: String, _ sentence: String) {
     #expect(decoded(payload) == sentence)
   }
 
@@ -135,7 +135,7 @@ private func shown(_ decoded: DecodedBackend) -> String {
     #expect(ServerText.isName("n") && ServerText.isHost("h") && ServerText.troubleWithOptions("backup") == nil)
   }
 
-  @Test func optionsAreNotEndless() {
+  @Test func optionsBeyond1024CharactersAreRefused() {
     #expect(ServerText.troubleWithOptions(String(repeating: "a", count: 1025)) != nil)
     #expect(!ServerText.isName(String(repeating: "a", count: 256)) && !ServerText.isName(""))
   }
@@ -149,7 +149,7 @@ private func shown(_ decoded: DecodedBackend) -> String {
     ("bücher", false), (String(repeating: "a", count: 64), false),
     (String(repeating: "abcdefgh.", count: 28) + "a", true), (String(repeating: "abcdefgh.", count: 28) + "ab", false),
   ])
-  func hosts(_ text: String, _ isHost: Bool) {
+  func addressesAndDNSNamesAreHosts(_ text: String, _ isHost: Bool) {
     #expect(ServerText.isHost(text) == isHost)
   }
 
@@ -157,7 +157,7 @@ private func shown(_ decoded: DecodedBackend) -> String {
 
   static let names: [(String, String?)] = [
     ("base64_24_eyJuYW1lIjoibm9ob3N0In0=_0000000001", "it has no host"),
-    ("base64_8_WzEsMl0=_0000000002", "the JSON is no object"),
+    ("base64_8_WzEsMl0=_0000000002", "the JSON is not an object"),
     ("base64_40_!!!notbase64!!!_0000000001", nil),
     ("base64_xx_0000000002", nil),
     ("base64_12_bm90IGpzb24=_0000000003", nil),
@@ -192,13 +192,13 @@ private func shown(_ decoded: DecodedBackend) -> String {
       ("i-1_0000000012", 12), ("a_5_", 5), ("base64_", nil), ("member_x1", nil), ("", nil), ("_", nil), ("7", 7),
       ("a_-2147483648", nil), ("a_99999999999999999999", nil),
     ] as [(String, Int?)])
-  func sequenceNumbers(_ name: String, _ number: Int?) {
+  func theSequenceNumberEndsTheName(_ name: String, _ number: Int?) {
     #expect(RegistrationCodec.sequenceNumber(ofName: name) == number)
   }
 
   // MARK: Writing
 
-  @Test func payloadsAreNerves() {
+  @Test func payloadsAreWrittenAsNerveWritesThem() {
     let full = Backend(
       name: "mymachine", host: "10.0.0.5", port: 3000, weight: 7, haproxyServerOptions: "backup",
       labels: ["b": "2", "a": .json("1")])
@@ -226,7 +226,7 @@ private func shown(_ decoded: DecodedBackend) -> String {
       (nil, "0_10.0.0.1:31943 #1"), ("http", "0_10.0.0.1:31944 #1"), ("none", "it has no endpoint \"none\""),
       ("odd", "it has no endpoint \"odd\""), ("bad", "its host is \"a b\", and an address or a DNS name is needed"),
     ] as [(String?, String)])
-  func serverSets(_ endpoint: String?, _ expected: String) {
+  func serverSetsGiveTheChosenEndpoint(_ endpoint: String?, _ expected: String) {
     #expect(RegistrationCodecTests.serverset(RegistrationCodecTests.member, endpoint) == expected)
   }
 
@@ -238,10 +238,10 @@ private func shown(_ decoded: DecodedBackend) -> String {
       "its name is \"s 1\", and only letters, digits and _.:- can stand in a server's name"
     ),
     (#"{"serviceEndpoint":null}"#, "it has no serviceEndpoint"), ("{}", "it has no serviceEndpoint"),
-    ("[]", "the JSON is no object"),
-    ("x", "the 1 bytes are no JSON"), (#"{"serviceEndpoint":{"host":"h"#, "the 29 bytes are no JSON"),
+    ("[]", "the JSON is not an object"),
+    ("x", "the data (1 byte) is not JSON"), (#"{"serviceEndpoint":{"host":"h"#, "the data (29 bytes) is not JSON"),
   ])
-  func oddServerSets(_ payload: String, _ expected: String) {
+  func serverSetsWithoutTheEndpointAreRefused(_ payload: String, _ expected: String) {
     #expect(RegistrationCodecTests.serverset(payload, nil) == expected)
   }
 

@@ -244,7 +244,7 @@ struct EndToEndTests {
         .replacingLine(containing: "      port:", with: "      port: \(other)")
       try await world.startAgent(text)
       try await eventually("the reload has failed twice") {
-        world.metrics.counter("synapse_haproxy_reloads_total", ["result": "failed"], help: "").value >= 2
+        world.metrics.counter("synapse_haproxy_reloads_total", labels: ["result": "failed"], help: "").value >= 2
       }
       #expect(await world.request() == "one")
       try AtomicFile.write([], to: flag, mode: 0o644, sync: false)

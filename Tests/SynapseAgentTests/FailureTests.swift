@@ -138,7 +138,7 @@ import ZooKeeper
 extension World {
   /// How often a reload failed.
   var failedReloads: Int {
-    Int(metrics.counter("synapse_haproxy_reloads_total", ["result": "failed"], help: "").value)
+    Int(metrics.counter("synapse_haproxy_reloads_total", labels: ["result": "failed"], help: "").value)
   }
 
   /// The tasks whose servers HAProxy's file has in service.

@@ -123,7 +123,8 @@ import Testing
     let directory = TemporaryDirectory()
     let path = directory.path + "/haproxy.cfg"
     try AtomicFile.write(Array(file.utf8), to: path, mode: 0o600, sync: false)
-    let result = try await ChildProcess.run(HAProxyServer.executable, ["-c", "-f", path], deadline: .seconds(60))
+    let result = try await ChildProcess.run(
+      HAProxyServer.executable, arguments: ["-c", "-f", path], deadline: .seconds(60))
     let words = String(decoding: result.output + result.errorOutput, as: UTF8.self)
     // What HAProxy alone can know (a keyword's value, for one) the agent leaves out by its answer: only a server's own
     // line may be refused, and none may be broken into two.

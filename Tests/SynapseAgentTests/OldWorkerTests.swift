@@ -91,6 +91,6 @@ import ZooKeeper
   }
 
   private func counted(_ world: World, _ limit: String) -> Int {
-    Int(world.metrics.counter("synapse_haproxy_old_workers_ended_total", ["limit": limit], help: "").value)
+    Int(world.metrics.counter("synapse_haproxy_old_workers_ended_total", labels: ["limit": limit], help: "").value)
   }
 }

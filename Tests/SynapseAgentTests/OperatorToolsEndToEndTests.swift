@@ -100,7 +100,7 @@ struct OperatorToolsEndToEndTests {
     /// Runs a command by the name it is installed under: its status and both outputs.
     func run(_ name: String, _ words: [String]) async throws -> (status: Int32, output: String, complaint: String) {
       let result = try await ChildProcess.run(
-        files.path + "/bin/" + name, words,
+        files.path + "/bin/" + name, arguments: words,
         environment: [
           "SOA_DIR": files.path + "/soa", "HACHECK_SPOOL_ROOT": files.path + "/spool", "USER": "operator",
           "HAPROXY_STATS_ADDRESS": "127.0.0.1:\(statsPort)", "ZK_TOPOLOGY_DIR": files.path + "/topology",

@@ -80,7 +80,8 @@ import Testing
   @Test func commandsLookAtItAndChangeNothing() async throws {
     try await withProgram { world, _ in
       func run(_ words: String...) async throws -> (status: ChildResult.Status, text: String) {
-        let result = try await ChildProcess.run(AgentProgram.path(of: "synapse"), words, deadline: .seconds(60))
+        let result = try await ChildProcess.run(
+          AgentProgram.path(of: "synapse"), arguments: words, deadline: .seconds(60))
         return (result.status, String(decoding: result.output + result.errorOutput, as: UTF8.self))
       }
       let configuration = world.proxy.path + "/synapse.yaml"

@@ -173,7 +173,7 @@ internal import ZooKeeper
 
   /// How often HAProxy was reloaded with success.
   var reloads: Int {
-    Int(metrics.counter("synapse_haproxy_reloads_total", ["result": "good"], help: "").value)
+    Int(metrics.counter("synapse_haproxy_reloads_total", labels: ["result": "good"], help: "").value)
   }
 }
 

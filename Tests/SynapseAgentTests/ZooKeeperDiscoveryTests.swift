@@ -51,7 +51,7 @@ import ZooKeeper
     try await eventually("both are there") { Set(watched.servers ?? []) == ["a_10.0.0.1:80", "p_10.0.0.7:7"] }
     #expect(watched.snapshots.last?.generatorConfig == #"{"haproxy": {"port": 1}}"#)
     #expect(watched.snapshots.last?.backends.first { $0.name == "p" }?.id == 3)
-    try await watched.logs("registration is skipped reason=the 1 bytes are no JSON")
+    try await watched.logs("registration is skipped reason=the data (1 byte) is not JSON")
     #expect(await registry.server.fourLetters("wchs").contains("Total watches:0"))
     try await registry.client.set(
       "/svc/web/a", RegistrationCodec.payload(Backend(name: "a", host: "10.0.0.1", port: 81)))

@@ -31,7 +31,7 @@ public import Reactor
 
   /// Starts it, once more if it has ended.
   public func start() throws {
-    child = try ChildProcess.start(AgentProgram.path(of: name), arguments, output: .append(path: logPath))
+    child = try ChildProcess.start(AgentProgram.path(of: name), arguments: arguments, output: .append(path: logPath))
   }
 
   /// Sends it a signal.
@@ -45,7 +45,7 @@ public import Reactor
 
   /// Where an executable of this build is.
   public static func path(of name: String) -> String {
-    let own = ProcessImage.path ?? ""
+    let own = ThisProcess.path ?? ""
     return String(own[..<(own.lastIndex(of: "/") ?? own.startIndex)]) + "/" + name
   }
 }

@@ -24,7 +24,7 @@ public import Reactor
     let records = services.flatMap { name, values in values.map { "--srv-host=\(name),\($0)" } }
     let running = try ChildProcess.start(
       "/usr/bin/setpriv",
-      [
+      arguments: [
         "--pdeathsig", "KILL", "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
         "--port=\(port)", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts", "--user=root",
         "--addn-hosts=\(directory.path)/hosts", "--local=/test/", "--pid-file=", "--log-facility=-",

@@ -117,7 +117,7 @@ public import Reactor
 
   private func start(_ executable: String, _ arguments: [String]) async throws -> DebianServer {
     let running = try ChildProcess.start(
-      "/usr/bin/setpriv", ["--pdeathsig", "KILL", executable] + arguments, workingDirectory: path,
+      "/usr/bin/setpriv", arguments: ["--pdeathsig", "KILL", executable] + arguments, workingDirectory: path,
       output: .append(path: "\(path)/out"))
     child = running
     try await eventually("\(executable) listens on port \(port)", within: .seconds(120)) {
@@ -131,7 +131,7 @@ public import Reactor
   }
 
   private static func run(_ executable: String, _ arguments: [String]) async throws {
-    let result = try await ChildProcess.run(executable, arguments, deadline: .seconds(120))
+    let result = try await ChildProcess.run(executable, arguments: arguments, deadline: .seconds(120))
     guard result.status == .exited(0) else {
       let said = String(decoding: result.output + result.errorOutput, as: UTF8.self)
       throw ServerTrouble(description: "\(executable) failed (\(result.status)): \(said)")

@@ -24,12 +24,12 @@ public import Reactor
   /// - Parameter afresh: throws away what it had.
   public func start(afresh: Bool = false) async throws {
     if afresh {
-      _ = try await ChildProcess.run("/bin/rm", ["-rf", "\(directory.path)/data"], deadline: .seconds(60))
+      _ = try await ChildProcess.run("/bin/rm", arguments: ["-rf", "\(directory.path)/data"], deadline: .seconds(60))
     }
     let (client, peer) = ("http://127.0.0.1:\(port)", "http://127.0.0.1:\(peerPort)")
     let running = try ChildProcess.start(
       "/usr/bin/setpriv",
-      [
+      arguments: [
         "--pdeathsig", "KILL", "/usr/bin/etcd", "--name", "one", "--data-dir", "\(directory.path)/data",
         "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
         "--initial-advertise-peer-urls", peer, "--initial-cluster", "one=\(peer)", "--enable-v2=\(withV2)",
@@ -80,7 +80,7 @@ public import Reactor
 
   private func control(_ version: String, _ arguments: [String]) async throws -> String {
     let result = try await ChildProcess.run(
-      "/usr/bin/etcdctl", arguments, environment: ["ETCDCTL_API": version, "PATH": "/usr/bin:/bin"],
+      "/usr/bin/etcdctl", arguments: arguments, environment: ["ETCDCTL_API": version, "PATH": "/usr/bin:/bin"],
       deadline: .seconds(60))
     guard result.status == .exited(0) else {
       throw ServerTrouble(description: "etcdctl: \(String(decoding: result.errorOutput, as: UTF8.self))")

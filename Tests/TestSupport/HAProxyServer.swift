@@ -55,7 +55,7 @@ public import Reactor
   /// while it starts, as while it reloads, HAProxy ignores SIGUSR2.
   public func start() async throws {
     let running = try ChildProcess.start(
-      HAProxyServer.executable, ["-W", "-db", "-S", masterSocketPath, "-f", configurationPath],
+      HAProxyServer.executable, arguments: ["-W", "-db", "-S", masterSocketPath, "-f", configurationPath],
       output: .lines { [weak self] line in self?.log.append(line) })
     child = running
     try AtomicFile.write(Array("\(running.pid)\n".utf8), to: path + "/master.pid", mode: 0o644, sync: false)

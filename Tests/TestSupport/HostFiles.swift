@@ -80,6 +80,6 @@ public final class HostFiles: Sendable {
   @LoopActor public func configure() async throws -> ChildResult {
     let (words, environment) = command
     return try await ChildProcess.run(
-      words[0], Array(words.dropFirst()), environment: environment, deadline: .seconds(60))
+      words[0], arguments: Array(words.dropFirst()), environment: environment, deadline: .seconds(60))
   }
 }

@@ -27,7 +27,7 @@ public import Reactor
     let log = directory.path + "/log"
     let running = try ChildProcess.start(
       "/usr/bin/setpriv",
-      ["--pdeathsig", "KILL", MotoServer.path ?? "moto_server", "-H", "127.0.0.1", "-p", "\(port)"],
+      arguments: ["--pdeathsig", "KILL", MotoServer.path ?? "moto_server", "-H", "127.0.0.1", "-p", "\(port)"],
       output: .append(path: log))
     child = running
     try await eventually("moto answers", within: .seconds(120)) {

@@ -29,7 +29,7 @@ public import Reactor
     try write("start", PodmanServer.script)
     let running = try ChildProcess.start(
       "/usr/bin/setpriv",
-      [
+      arguments: [
         "--pdeathsig", "KILL", "/usr/bin/unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
         "--mount-proc", "/bin/sh", path + "/start", path,
       ], output: .append(path: path + "/log"))

@@ -30,7 +30,7 @@ public import Reactor
     ]
     let running = try ChildProcess.start(
       "/usr/bin/setpriv",
-      [
+      arguments: [
         "--pdeathsig", "KILL", "/usr/bin/unshare", "--pid", "--fork", "--kill-child",
         "/usr/lib/rabbitmq/bin/rabbitmq-server",
       ], environment: environment, workingDirectory: path, output: .append(path: "\(path)/out"))

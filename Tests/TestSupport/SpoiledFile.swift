@@ -27,7 +27,7 @@ public enum Spoil: String, CaseIterable, Sendable {
     case .aliasBomb: try Spoil.write(Spoil.bomb, to: path)
     case .gone: break
     case .unreadable: try Files.makeDirectory(path, mode: 0o755)
-    case .loop: guard symlink(Files.name(of: path), path) == 0 else { throw FileError("link", path, code: errno) }
+    case .loop: guard symlink(Files.name(of: path), path) == 0 else { throw FileError("link", path: path, code: errno) }
     }
   }
 

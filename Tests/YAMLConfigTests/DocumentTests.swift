@@ -85,7 +85,7 @@ import Testing
     ("a: x\u{1}y\n", "t.yaml:1:5: control characters are not allowed (0x1)"),
   ]
 
-  @Test(arguments: failures) func failuresSayWhere(_ text: String, _ sentence: String) {
+  @Test(arguments: failures) func errorsSayWhereTheyAre(_ text: String, _ sentence: String) {
     #expect(failure(text) == sentence)
   }
 

@@ -20,7 +20,7 @@ import Testing
     #expect(try json(text) == expected)
   }
 
-  @Test func longNamesAndLongLines() throws {
+  @Test func longNamesAndLongLinesAreRead() throws {
     let name = String(repeating: "k", count: 5_000)
     let text = "{\"\(name)\":\"\(String(repeating: "v", count: 200_000))\",\"port\":\"x\"}"
     let root = try YAMLDocument.parse(Array(text.utf8), file: "t.json")
@@ -35,7 +35,7 @@ import Testing
   }
 
   /// What is nearly JSON is YAML, and what is neither is refused by the YAML reader.
-  @Test func nearlyJSONIsYAML() throws {
+  @Test func textThatIsAlmostJSONIsReadAsYAML() throws {
     #expect(try json("{a: 1, \"b\": [x,],} # c") == #"{"a":1,"b":["x"]}"#)
     #expect(try json("[017]") == "[15]")
     #expect(

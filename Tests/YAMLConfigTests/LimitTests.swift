@@ -11,7 +11,7 @@ import Testing
     #expect(failure(text)?.hasSuffix("more than 2000000 values once aliases are replaced") == true)
   }
 
-  @Test func mergeBombsToo() {
+  @Test func mergeBombsAreRefusedBeforeTheyGrow() {
     var text = "m0: &m0 {\((0..<100).map { "k\($0): 1" }.joined(separator: ", "))}\n"
     for level in 1...20 {
       text += "m\(level): &m\(level) {<<: [\(Array(repeating: "*m\(level - 1)", count: 30).joined(separator: ", "))]}\n"
@@ -19,7 +19,7 @@ import Testing
     #expect(failure(text, limits: YAMLLimits(nodes: 50_000))?.hasSuffix("once aliases are replaced") == true)
   }
 
-  @Test(arguments: ["[", "{\"a\":", "{a: ", "- ", "? "]) func depthIsLimited(_ opening: String) {
+  @Test(arguments: ["[", "{\"a\":", "{a: ", "- ", "? "]) func nestingBeyondTheLimitIsRefused(_ opening: String) {
     let sentence = failure(String(repeating: opening, count: 5_000) + "1")
     #expect(sentence?.hasSuffix("nested deeper than 100 levels") == true)
   }
@@ -36,7 +36,7 @@ import Testing
     #expect(failure(String(repeating: "[", count: 101) + String(repeating: "]", count: 101)) != nil)
   }
 
-  @Test func sizeIsLimited() {
+  @Test func textBeyondTheSizeLimitIsRefused() {
     #expect(failure("a: 12345678", limits: YAMLLimits(bytes: 10)) == "t.yaml: 11 bytes, and the limit is 10")
     #expect(failure("[1,2,3]", limits: YAMLLimits(nodes: 3))?.hasSuffix("once aliases are replaced") == true)
   }

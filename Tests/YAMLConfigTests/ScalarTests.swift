@@ -154,7 +154,7 @@ import Testing
         == #"{"a":null,"b":"","c":"yes","d":"017","e":"on\n","f":"1.5"}"#)
   }
 
-  @Test func typedValues() {
+  @Test func plainTextHasTheValueOfItsType() {
     #expect(YAMLScalar(plain: "-0x10").int == -16)
     #expect(YAMLScalar(plain: "1:30").double == 90)
     #expect(YAMLScalar(plain: "-.inf").double == -.infinity)

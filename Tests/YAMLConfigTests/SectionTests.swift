@@ -21,7 +21,7 @@ import Testing
     map: {a: 1, b: null}
     """
 
-  @Test func valuesOfTheRightType() throws {
+  @Test func valuesAreReadAsTheirType() throws {
     let section = try section(SectionTests.text)
     #expect(try section.string("name") == "web")
     #expect(try section.int("port", in: 1...65_535) == 8080)

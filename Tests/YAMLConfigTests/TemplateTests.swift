@@ -31,7 +31,7 @@ import Testing
     #expect(error?.description.hasPrefix("t.conf:2:4: ERB is not run: \"<%") == true)
   }
 
-  @Test func anOpenPieceIsRefused() {
+  @Test func anUnclosedPieceIsRefused() {
     let error = #expect(throws: ConfigError.self) { _ = try TemplateTests.expand("a: <%= ENV['HOST']\n") }
     #expect(error?.description == "t.conf:1:4: `<%` without a closing `%>`")
   }

@@ -181,7 +181,7 @@ internal import YAMLConfig
     try await BlockingWork.run { try AtomicFile.write(bytes, to: candidate, mode: 0o644, sync: false) }
     let result: ChildResult
     do {
-      result = try await ChildProcess.run(executable, ["-c", candidate, "-k"], deadline: .seconds(60))
+      result = try await ChildProcess.run(executable, arguments: ["-c", candidate, "-k"], deadline: .seconds(60))
     } catch let error as FileError {
       throw HostFailure(description: "\(error); \(path) stays as it was")
     }
@@ -192,7 +192,7 @@ internal import YAMLConfig
           + "\(path) stays as it was")
     }
     if standing != .same { try file.announce() }
-    guard rename(candidate, path) == 0 else { throw FileError("rename", candidate, code: errno) }
+    guard rename(candidate, path) == 0 else { throw FileError("rename", path: candidate, code: errno) }
   }
 
   // MARK: Figures

@@ -49,7 +49,7 @@ enum SourceAnswer: Equatable, Sendable {
     let result: ChildResult
     do {
       result = try await ChildProcess.run(
-        words[0], Array(words.dropFirst()), deadline: SourceReader.commandDeadline,
+        words[0], arguments: Array(words.dropFirst()), deadline: SourceReader.commandDeadline,
         outputLimit: SourceReader.longestAnswer)
     } catch let error as FileError {
       throw SourceFailure(source: source, problem: "\(error); nothing is changed")

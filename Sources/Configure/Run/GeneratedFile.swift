@@ -25,7 +25,7 @@ public struct GeneratedFile: Sendable {
   /// Compares what is in force with `bytes`.
   /// - Throws: when there is a file that cannot be read.
   public func standing(_ bytes: [UInt8]) throws(FileError) -> Standing {
-    do throws(FileError) { return try Files.holds(path, bytes) ? .same : .different } catch {
+    do throws(FileError) { return try Files.holds(path, exactly: bytes) ? .same : .different } catch {
       if error.code == ENOENT { return .missing }
       throw error
     }

@@ -11,7 +11,7 @@ public enum OperatorCommand {
     guard let program = words.first else { return }
     let result: ChildResult
     do {
-      result = try await ChildProcess.run(program, Array(words.dropFirst()), deadline: deadline)
+      result = try await ChildProcess.run(program, arguments: Array(words.dropFirst()), deadline: deadline)
     } catch let error as FileError {
       throw Failure(command: words, reason: " cannot be run: \(error)")
     }

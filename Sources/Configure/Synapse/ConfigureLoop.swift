@@ -36,7 +36,7 @@ internal import Reactor
     onReady?()
     onReady = nil
     // A file of megabytes was built, and the one in force read.
-    Heap.trim()
+    ThisProcess.trimHeap()
     return outcome.paths
   }
 }

@@ -58,7 +58,7 @@ public enum ReloadMethod: Hashable, Sendable {
 
   private func run(_ command: String) async -> String? {
     do {
-      let result = try await ChildProcess.run("/bin/sh", ["-c", command], deadline: timeout)
+      let result = try await ChildProcess.run("/bin/sh", arguments: ["-c", command], deadline: timeout)
       if result.status == .exited(0) { return nil }
       let output = String(decoding: (result.output + result.errorOutput).suffix(1000), as: UTF8.self)
       return "the command ended with \(result.status): \(output)"

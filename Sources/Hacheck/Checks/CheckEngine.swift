@@ -44,7 +44,9 @@ internal import SmartStack
     durations = Dictionary(
       uniqueKeysWithValues: CheckProtocol.allCases.map { kind in
         let help = "How long live checks took, waiting for a slot not included."
-        return (kind, metrics.histogram("hacheck_check_duration_seconds", ["protocol": kind.rawValue], help: help))
+        return (
+          kind, metrics.histogram("hacheck_check_duration_seconds", labels: ["protocol": kind.rawValue], help: help)
+        )
       })
     waits = metrics.histogram(
       "hacheck_check_wait_seconds", help: "How long live checks waited for a slot, those included that waited in vain.")

@@ -13,9 +13,9 @@ public struct SpoolDirectory: Sendable {
 
   /// Makes the folder (mode 0750) when it is missing, but not its parents, and looks whether it may be used.
   public func prepare(forWriting: Bool) throws(FileError) {
-    if mkdir(root, 0o750) != 0, errno != EEXIST { throw FileError("create", root, code: errno) }
+    if mkdir(root, 0o750) != 0, errno != EEXIST { throw FileError("create", path: root, code: errno) }
     let wanted = forWriting ? R_OK | W_OK | X_OK : R_OK | X_OK
-    if access(root, wanted) != 0 { throw FileError(forWriting ? "write to" : "read", root, code: errno) }
+    if access(root, wanted) != 0 { throw FileError(forWriting ? "write to" : "read", path: root, code: errno) }
   }
 
   /// The names of all marks, in order.
@@ -50,7 +50,7 @@ public struct SpoolDirectory: Sendable {
 
   /// Lifts a mark; harmless if there is none.
   public func up(_ name: String) throws(FileError) {
-    if unlink(path(name)) != 0, errno != ENOENT { throw FileError("remove", path(name), code: errno) }
+    if unlink(path(name)) != 0, errno != ENOENT { throw FileError("remove", path: path(name), code: errno) }
   }
 
   /// Lifts a mark if its time is up, and only then: meanwhile somebody may have prolonged it.
@@ -65,10 +65,10 @@ public struct SpoolDirectory: Sendable {
     for path in [path(name), root] {
       let descriptor = open(path, O_RDONLY | O_CLOEXEC)
       if descriptor < 0, errno == ENOENT { continue }
-      guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+      guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
       defer { close(descriptor) }
       // EINVAL: a file system that has nothing to wait for.
-      if fsync(descriptor) != 0, errno != EINVAL { throw FileError("sync", path, code: errno) }
+      if fsync(descriptor) != 0, errno != EINVAL { throw FileError("sync", path: path, code: errno) }
     }
   }
 

@@ -17,7 +17,7 @@ final class RequestCounters {
     let key = Key(route: route.utf8Start, status: status)
     if let counter = counters[key] { return counter.increment() }
     let counter = metrics.counter(
-      "hacheck_requests_total", ["route": "\(route)", "code": "\(status)"], help: "Requests answered.")
+      "hacheck_requests_total", labels: ["route": "\(route)", "code": "\(status)"], help: "Requests answered.")
     counter.increment()
     counters[key] = counter
   }

@@ -40,7 +40,7 @@ extension HacheckConfiguration {
     serviceNameHeader = try section.optionalString("service_name_header") ?? serviceNameHeader
     if let nodes = section.node("http_headers_to_copy") { headersToCopy = try nodes.items().strings() }
     if let name = (headersToCopy + [serviceNameHeader].compactMap { $0 }).first(where: { !$0.isHeaderName }) {
-      throw section.error("http_headers_to_copy", "\(name.quoted) cannot be the name of a header")
+      throw section.error(at: "http_headers_to_copy", "\(name.quoted) cannot be the name of a header")
     }
   }
 
@@ -51,7 +51,7 @@ extension HacheckConfiguration {
     redisPassword = try section.optionalString("redis_password") ?? redisPassword
     smtpHello = try section.optionalString("smtp_hello") ?? smtpHello
     if let name = smtpHello, name.isEmpty || !name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
-      throw section.error("smtp_hello", "\(name.quoted) is no host name")
+      throw section.error(at: "smtp_hello", "\(name.quoted) is no host name")
     }
     switch try section.optionalString("mysql_server_public_key") {
     case nil: break
@@ -61,7 +61,7 @@ extension HacheckConfiguration {
       do {
         mysqlServerKey = .known(try Files.read(path, limit: 1 << 16))
       } catch {
-        throw section.error("mysql_server_public_key", "\(error); write none, retrieve, or the path of a PEM file")
+        throw section.error(at: "mysql_server_public_key", "\(error); write none, retrieve, or the path of a PEM file")
       }
     }
   }
@@ -88,7 +88,7 @@ extension HacheckConfiguration {
       // YAML 1.1 reads 0660 as an octal number; as text it arrives here as it was written.
       let digits = text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
       guard let mode = UInt32(digits, radix: 8), mode <= 0o777 else {
-        throw section.error("unix_socket_mode", "\(text.quoted) is no mode; write \"0660\"")
+        throw section.error(at: "unix_socket_mode", "\(text.quoted) is no mode; write \"0660\"")
       }
       unixSocketMode = mode
     }

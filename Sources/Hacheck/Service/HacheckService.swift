@@ -69,7 +69,7 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
   private func makeRoom(_ logger: Logger) {
     guard configuration.descriptorLimit == nil else { return }
     let wanted = 2 * configuration.checksInAll + 1024
-    let limit = DescriptorLimit.raise(to: wanted)
+    let limit = ThisProcess.raiseDescriptorLimit(to: wanted)
     if limit < wanted {
       logger.warning(
         "few descriptors for max_checks", [.reason: "the hard limit is \(limit), \(wanted) would do for all of them"])
@@ -204,7 +204,7 @@ public enum HacheckError: Error, Equatable, Sendable, CustomStringConvertible {
         Double(engine.slots.waitingCount)
       let marks = engine.spool.countByScope
       for (scope, count) in [("all", marks.everything), ("service", marks.service), ("instance", marks.instance)] {
-        metrics.gauge("hacheck_downtimes", ["scope": scope], help: "Active downtimes.").value = Double(count)
+        metrics.gauge("hacheck_downtimes", labels: ["scope": scope], help: "Active downtimes.").value = Double(count)
       }
     }
   }

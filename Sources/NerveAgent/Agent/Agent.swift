@@ -188,7 +188,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
 
   private func allReported() {
     dropLeftovers()
-    clock.schedule(after: .seconds(5)) { Heap.trim() }
+    clock.schedule(after: .seconds(5)) { ThisProcess.trimHeap() }
   }
 
   private func dropLeftovers() {

@@ -10,8 +10,10 @@ extension Agent {
 
   /// Adds the figures; they are read when they are asked for.
   func publishStatus() {
-    metrics.gauge("nerve_build_info", ["version": Release.version], help: "1; the label is the program's version.")
-      .value =
+    metrics.gauge(
+      "nerve_build_info", labels: ["version": Release.version], help: "1; the label is the program's version."
+    )
+    .value =
       1
     metrics.onRender { [weak self] metrics in
       var counts: [ServiceCondition: Int] = [:]
@@ -19,7 +21,8 @@ extension Agent {
         counts[Agent.condition(of: runner), default: 0] += 1
       }
       for condition in ServiceCondition.allCases {
-        metrics.gauge("nerve_services", ["state": condition.rawValue], help: "Services by what became of them.").value =
+        metrics.gauge("nerve_services", labels: ["state": condition.rawValue], help: "Services by what became of them.")
+          .value =
           Double(counts[condition] ?? 0)
       }
     }

@@ -50,7 +50,8 @@ internal import SmartStack
   private func run(within deadline: Duration, since started: LoopClock.Instant) async -> CheckResult {
     do {
       let child = try await ChildProcess.run(
-        settings.command[0], Array(settings.command.dropFirst()), environment: environment, deadline: deadline,
+        settings.command[0], arguments: Array(settings.command.dropFirst()), environment: environment,
+        deadline: deadline,
         outputLimit: ExecCheck.outputLimit)
       let line = ExecCheck.firstLine(child.output) ?? ExecCheck.firstLine(child.errorOutput)
       return CheckResult(

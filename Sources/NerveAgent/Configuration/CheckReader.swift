@@ -50,10 +50,10 @@ struct CheckReader {
     let node = try section.required("command")
     let words = try node.strings()
     guard let program = words.first, !program.isEmpty else {
-      throw section.error("command", "a program and its arguments, or a line for the shell, is needed")
+      throw section.error(at: "command", "a program and its arguments, or a line for the shell, is needed")
     }
     guard !words.contains(where: { $0.utf8.contains(0) }) else {
-      throw section.error("command", "holds a zero byte, which no argument can")
+      throw section.error(at: "command", "holds a zero byte, which no argument can")
     }
     // One text is a line for the shell, a list is run as it stands.
     let isLine = (try? node.string()) != nil
@@ -72,7 +72,7 @@ struct CheckReader {
 
   private func rabbitMQ(host: String, port: Int) throws(ConfigError) -> RabbitMQCheckSettings {
     let virtualHost = try section.string("vhost", default: "/")
-    guard virtualHost.utf8.count <= 255 else { throw section.error("vhost", "has more than 255 bytes") }
+    guard virtualHost.utf8.count <= 255 else { throw section.error(at: "vhost", "has more than 255 bytes") }
     return RabbitMQCheckSettings(
       host: host, port: port, username: try section.string("username", default: "guest"),
       password: try section.string("password", default: "guest"), virtualHost: virtualHost,
@@ -109,7 +109,7 @@ struct CheckReader {
       do {
         return .known(try Files.read(path, limit: 64 << 10))
       } catch {
-        throw section.error(key, "\(error); write none, retrieve, or the path of a PEM file")
+        throw section.error(at: key, "\(error); write none, retrieve, or the path of a PEM file")
       }
     }
   }
@@ -120,7 +120,7 @@ struct CheckReader {
     var uri = try section.string("uri")
     if !uri.hasPrefix("/") { uri = "/" + uri }
     guard !uri.unicodeScalars.contains(where: { $0.value <= 0x20 || $0.value == 0x7f }) else {
-      throw section.error("uri", "holds a blank or a control character; encode it with %")
+      throw section.error(at: "uri", "holds a blank or a control character; encode it with %")
     }
     let range = CheckReader.range
     return HTTPCheckSettings(
@@ -136,7 +136,7 @@ struct CheckReader {
     for (name, value) in pairs {
       let isToken = !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: ":") }
       guard isToken, !value.unicodeScalars.contains(where: { $0 == "\r" || $0 == "\n" || $0 == "\0" }) else {
-        throw section.error("headers", "'\(name)' or its value cannot be sent as a header")
+        throw section.error(at: "headers", "'\(name)' or its value cannot be sent as a header")
       }
     }
     return pairs.map { HTTPCheckSettings.Header(name: $0.name, value: $0.value) }

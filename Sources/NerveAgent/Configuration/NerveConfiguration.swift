@@ -95,11 +95,11 @@ public struct NerveConfigurationLoader: Sendable {
   private func instance(_ section: ConfigSection) throws(ConfigError) -> String {
     let written = try section.optionalString("instance_id")
     guard let name = instanceID.flatMap({ $0.isEmpty ? nil : $0 }) ?? written, !name.isEmpty else {
-      throw section.error("instance_id", "the name this host registers under is missing; set it here or with -i")
+      throw section.error(at: "instance_id", "the name this host registers under is missing; set it here or with -i")
     }
     guard !name.contains("/"), !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
       throw section.error(
-        "instance_id", "\(YAMLScalar(text: name, kind: .text).summary) cannot be part of a znode's name")
+        at: "instance_id", "\(YAMLScalar(text: name, kind: .text).summary) cannot be part of a znode's name")
     }
     return name
   }
@@ -108,18 +108,18 @@ public struct NerveConfigurationLoader: Sendable {
   private static func credentials(_ section: ConfigSection) throws(ConfigError) -> ZooKeeperCredentials? {
     var secret = try section.optionalString("zk_auth")
     if let path = try section.optionalString("zk_auth_file") {
-      if secret != nil { throw section.error("zk_auth_file", "there is a zk_auth as well; give one of the two") }
+      if secret != nil { throw section.error(at: "zk_auth_file", "there is a zk_auth as well; give one of the two") }
       do throws(FileError) {
         let text = String(decoding: try Files.read(path, limit: 4096), as: UTF8.self)
         secret = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
       } catch {
-        throw section.error("zk_auth_file", error.description)
+        throw section.error(at: "zk_auth_file", error.description)
       }
     }
     guard let secret else { return nil }
     let parts = secret.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }) else {
-      throw section.error("zk_auth", "write user:password")
+      throw section.error(at: "zk_auth", "write user:password")
     }
     return ZooKeeperCredentials(secret: secret, protectsNodes: true)
   }

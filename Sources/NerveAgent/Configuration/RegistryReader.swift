@@ -18,7 +18,7 @@ struct RegistryReader {
     case "zookeeper": return .zooKeeper(try zooKeeper(payload))
     case "etcd": return .etcd(try etcd(payload, name: name))
     case "file": return .file(try file(payload, name: name))
-    default: throw section.error("reporter_type", "'\(type)' is not one of \(types.joined(separator: ", "))")
+    default: throw section.error(at: "reporter_type", "'\(type)' is not one of \(types.joined(separator: ", "))")
     }
   }
 
@@ -27,7 +27,7 @@ struct RegistryReader {
     payload.port = try section.required("port").json()
     if let weight = section.rawNode("weight") {
       guard !weight.isNull else {
-        throw section.error("weight", "is null; a whole number from 0 on is needed, or no such key")
+        throw section.error(at: "weight", "is null; a whole number from 0 on is needed, or no such key")
       }
       payload.weight = try weight.int(in: 0...Int(Int32.max))
     }
@@ -72,15 +72,16 @@ struct RegistryReader {
     for text in try section.strings("zk_hosts") {
       let (host, chroot) = text.cut(at: "/")
       guard !host.isEmpty, !host.contains(where: { $0 == "," || $0.isWhitespace }) else {
-        throw section.error("zk_hosts", "'\(text)' is no HOST:PORT")
+        throw section.error(at: "zk_hosts", "'\(text)' is no HOST:PORT")
       }
       let hasPort = host.hasSuffix("]") ? false : host.contains(":")
       hosts.insert(hasPort ? String(host) : "\(host):2181")
       if let chroot, !chroot.isEmpty { chroots.insert("/" + chroot) }
     }
-    guard !hosts.isEmpty else { throw section.error("zk_hosts", "not one host") }
+    guard !hosts.isEmpty else { throw section.error(at: "zk_hosts", "not one host") }
     guard chroots.count <= 1 else {
-      throw section.error("zk_hosts", "different paths below the hosts: \(chroots.sorted().joined(separator: ", "))")
+      throw section.error(
+        at: "zk_hosts", "different paths below the hosts: \(chroots.sorted().joined(separator: ", "))")
     }
     return hosts.sorted().joined(separator: ",") + (chroots.first ?? "")
   }
@@ -95,7 +96,7 @@ struct RegistryReader {
   private func etcd(_ payload: RegistrationPayload, name: String) throws(ConfigError) -> EtcdTarget {
     let root = try path("etcd_path", of: "a key", default: "/")
     for part in [instanceID, name] where part.contains("/") || part == "." || part == ".." {
-      throw section.error("etcd_path", "'\(part)' cannot be part of a key")
+      throw section.error(at: "etcd_path", "'\(part)' cannot be part of a key")
     }
     let api = try section.choice("etcd_api", of: EtcdSettings.API.allCases.map(\.rawValue), default: "auto")
     return EtcdTarget(
@@ -114,7 +115,7 @@ struct RegistryReader {
     var endpoints: [Endpoint] = []
     for text in several {
       guard let endpoint = endpoint(text, port: port) else {
-        throw section.error("etcd_hosts", "'\(text)' is no HOST:PORT")
+        throw section.error(at: "etcd_hosts", "'\(text)' is no HOST:PORT")
       }
       if !endpoints.contains(endpoint) { endpoints.append(endpoint) }
     }
@@ -147,7 +148,8 @@ struct RegistryReader {
     let directory = try path("file_path", of: "a directory")
     let name = RegistrationFileName(service: name, instance: instanceID).text
     guard name.utf8.count <= RegistryReader.longestFileName else {
-      throw section.error("file_path", "the file's name would have more than \(RegistryReader.longestFileName) bytes")
+      throw section.error(
+        at: "file_path", "the file's name would have more than \(RegistryReader.longestFileName) bytes")
     }
     return FileTarget(
       directory: directory, name: name, data: Array(payload.json.utf8),
@@ -161,12 +163,12 @@ struct RegistryReader {
     var path = try section.string(key, default: fallback)
     while path.count > 1, path.hasSuffix("/") { path.removeLast() }
     guard path.hasPrefix("/") else {
-      throw section.error(key, "'\(path)' does not begin with a slash")
+      throw section.error(at: key, "'\(path)' does not begin with a slash")
     }
     let names = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
     let isBad = names.contains { ["", ".", ".."].contains($0) } && path != "/"
     guard !isBad, !path.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
-      throw section.error(key, "'\(path)' is no path of \(what)")
+      throw section.error(at: key, "'\(path)' is no path of \(what)")
     }
     return path
   }

@@ -10,7 +10,7 @@ struct ServiceReader {
   /// - Throws: at the first thing that is wrong.
   func read() throws(ConfigError) -> [ServiceConfiguration] {
     let host = try section.string("host")
-    guard !host.isEmpty else { throw section.error("host", "an address or a name is needed") }
+    guard !host.isEmpty else { throw section.error(at: "host", "an address or a name is needed") }
     let port = try section.int("port", in: 1...65535)
     // configure_nerve writes the ensemble's name for its own use.
     section.acknowledge("zk_cluster_name", "name")

@@ -35,8 +35,8 @@ internal import SmartStack
     isLastReloadGood.value = 1
     leftOut = metrics.gauge("nerve_services_skipped", help: "Services whose configuration cannot be run.")
     let help = "Results of single checks."
-    passed = metrics.counter("nerve_checks_total", ["result": "passed"], help: help)
-    failed = metrics.counter("nerve_checks_total", ["result": "failed"], help: help)
+    passed = metrics.counter("nerve_checks_total", labels: ["result": "passed"], help: help)
+    failed = metrics.counter("nerve_checks_total", labels: ["result": "failed"], help: help)
     elapsed = metrics.histogram("nerve_check_duration_seconds", help: "From the start of a check to its result.")
   }
 

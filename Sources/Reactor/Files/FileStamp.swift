@@ -57,7 +57,7 @@ public enum FileState: Hashable, Sendable {
   public init?(path: String) {
     if let stamp = FileStamp(path: path) {
       self = .file(stamp)
-    } else if FileError("open", path, code: errno).isMissing {
+    } else if FileError("open", path: path, code: errno).isMissing {
       self = .missing
     } else {
       return nil

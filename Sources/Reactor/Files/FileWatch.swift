@@ -37,22 +37,22 @@ internal import Glibc
     name = Files.name(of: path)
     self.onChange = onChange
     descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
-    guard descriptor >= 0 else { throw FileWatch.refusal(path, errno) }
+    guard descriptor >= 0 else { throw FileWatch.refusal(of: path, code: errno) }
     if let problem = arm() {
       Glibc.close(descriptor)
       isCancelled = true
       throw problem
     }
-    event = DescriptorEvent(descriptor, .reading) { [weak self] in self?.readEvents() }
+    event = DescriptorEvent(descriptor, for: .reading) { [weak self] in self?.readEvents() }
   }
 
   isolated deinit { cancel() }
 
   /// The system's text for EMFILE names only one of the two limits that it may stand for.
-  private static func refusal(_ path: String, _ code: Int32) -> FileError {
-    guard code == EMFILE else { return FileError("watch", path, code: code) }
+  private static func refusal(of path: String, code: Int32) -> FileError {
+    guard code == EMFILE else { return FileError("watch", path: path, code: code) }
     return FileError(
-      "watch", path, code: code,
+      "watch", path: path, code: code,
       reason: "too many watches of this user's programs (sysctl fs.inotify.max_user_instances), or too many open files")
   }
 
@@ -70,7 +70,7 @@ internal import Glibc
   /// Watches what there is to watch; the problem when that is nothing at all.
   private func arm() -> FileError? {
     parentWatch = inotify_add_watch(descriptor, parent, FileWatch.parentMask | UInt32(IN_ONLYDIR))
-    let problem = FileError("watch", path, code: errno)
+    let problem = FileError("watch", path: path, code: errno)
     let kind = Files.kind(path)
     if let kind { isTargetDirectory = kind == .directory }
     let mask = isTargetDirectory ? FileWatch.directoryMask : FileWatch.fileMask
@@ -114,12 +114,12 @@ internal import Glibc
       let event = bytes.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
       let end = offset + headSize + Int(event.len)
       let name = String(decoding: bytes[(offset + headSize)..<end].prefix { $0 != 0 }, as: UTF8.self)
-      note(event, name, in: &seen)
+      note(event, named: name, in: &seen)
       offset = end
     }
   }
 
-  private func note(_ event: inotify_event, _ name: String, in seen: inout Changes) {
+  private func note(_ event: inotify_event, named name: String, in seen: inout Changes) {
     let isGone = event.mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT) != 0
     if event.mask & UInt32(IN_Q_OVERFLOW) != 0 {
       seen.isEverything = true

@@ -1,37 +1,6 @@
 internal import CEvent
 internal import Glibc
 
-/// A file operation that the system refused.
-public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// What was tried, as a verb: `open`, `rename`.
-  public let operation: String
-  /// The path that the call was for.
-  public let path: String
-  /// The system's error number; 0 when the reason is ours.
-  public let code: Int32
-  /// The system's text for it.
-  public let reason: String
-
-  /// An error with the system's own text.
-  public init(_ operation: String, _ path: String, code: Int32) {
-    self.init(operation, path, code: code, reason: errorText(code))
-  }
-
-  /// An error with a text of its own.
-  public init(_ operation: String, _ path: String, code: Int32 = 0, reason: String) {
-    self.operation = operation
-    self.path = path
-    self.code = code
-    self.reason = reason
-  }
-
-  /// Whether the file or a directory on its path is not there.
-  public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
-
-  /// `cannot open /a/b: No such file or directory`
-  public var description: String { "cannot \(operation) \(path): \(reason)" }
-}
-
 /// Small file operations that agents need; all of them block, as local files do.
 public enum Files {
   /// What a path leads to.
@@ -52,7 +21,7 @@ public enum Files {
   ) throws(FileError) -> (bytes: [UInt8], stamp: FileStamp?) {
     // Not blocking, so that a pipe put in a file's place cannot hold the agent up.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
     defer { close(descriptor) }
     // Taken before the bytes: what changes meanwhile has another stamp from then on.
     let stamp = FileStamp(descriptor: descriptor)
@@ -68,17 +37,19 @@ public enum Files {
         count = max(0, result)
       }
       if code == EINTR { continue }
-      guard code == 0 else { throw FileError("read", path, code: code) }
+      guard code == 0 else { throw FileError("read", path: path, code: code) }
       if bytes.isEmpty { bytes = piece } else { bytes += piece }
-      guard bytes.count <= limit else { throw FileError("read", path, reason: "it is longer than \(limit) bytes") }
+      guard bytes.count <= limit else {
+        throw FileError("read", path: path, reason: "it is longer than \(limit) bytes")
+      }
       if piece.isEmpty || stamp != nil && piece.count < room { return (bytes, stamp) }
     }
   }
 
   /// Whether a file has exactly these bytes; takes no memory in proportion.
-  public static func holds(_ path: String, _ bytes: [UInt8]) throws(FileError) -> Bool {
+  public static func holds(_ path: String, exactly bytes: [UInt8]) throws(FileError) -> Bool {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
     defer { close(descriptor) }
     if let stamp = FileStamp(descriptor: descriptor), stamp.size != bytes.count { return false }
     var offset = 0
@@ -97,19 +68,19 @@ public enum Files {
         }
       }
     }
-    if code != 0 { throw FileError("read", path, code: code) }
+    if code != 0 { throw FileError("read", path: path, code: code) }
     return isSame
   }
 
   /// The names in a directory, sorted, without `.` and `..`.
   public static func list(_ directory: String) throws(FileError) -> [String] {
-    guard let stream = opendir(directory) else { throw FileError("list", directory, code: errno) }
+    guard let stream = opendir(directory) else { throw FileError("list", path: directory, code: errno) }
     defer { closedir(stream) }
     var names: [String] = []
     while true {
       errno = 0
       guard let entry = readdir(stream) else {
-        guard errno == 0 else { throw FileError("list", directory, code: errno) }
+        guard errno == 0 else { throw FileError("list", path: directory, code: errno) }
         return names.sorted()
       }
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
@@ -146,7 +117,7 @@ public enum Files {
   public static func remove(_ path: String) throws(FileError) -> Bool {
     if unlink(path) == 0 { return true }
     if errno == ENOENT { return false }
-    throw FileError("remove", path, code: errno)
+    throw FileError("remove", path: path, code: errno)
   }
 
   /// Makes a directory and those above it; one that is there stays as it is.
@@ -156,18 +127,18 @@ public enum Files {
     let code = errno
     if code == EEXIST, kind(path) == .directory { return }
     let parent = parent(of: path)
-    guard code == ENOENT, parent != path else { throw FileError("make directory", path, code: code) }
+    guard code == ENOENT, parent != path else { throw FileError("make directory", path: path, code: code) }
     try makeDirectory(parent, mode: mode)
-    guard mkdir(path, mode) == 0 || errno == EEXIST else { throw FileError("make directory", path, code: errno) }
+    guard mkdir(path, mode) == 0 || errno == EEXIST else { throw FileError("make directory", path: path, code: errno) }
   }
 
   /// Sets a file's times to now, making it, empty, when it is not there.
   /// - Parameter mode: for a new file, less the process's umask.
   public static func touch(_ path: String, mode: UInt32) throws(FileError) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, mode)
-    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
     defer { close(descriptor) }
-    guard futimens(descriptor, nil) == 0 else { throw FileError("touch", path, code: errno) }
+    guard futimens(descriptor, nil) == 0 else { throw FileError("touch", path: path, code: errno) }
   }
 
   /// `/a/b` → `/a`, `/a` → `/`, `a` → `.`; trailing slashes do not count.
@@ -199,8 +170,8 @@ public enum AtomicFile {
     let directory = Files.parent(of: path)
     let (temporary, descriptor) = try makeTemporary(in: directory, for: Files.name(of: path))
     do throws(FileError) {
-      try fill(descriptor, temporary, bytes, mode, sync)
-      guard rename(temporary, path) == 0 else { throw FileError("rename", path, code: errno) }
+      try fill(descriptor, path: temporary, bytes: bytes, mode: mode, sync: sync)
+      guard rename(temporary, path) == 0 else { throw FileError("rename", path: path, code: errno) }
     } catch {
       unlink(temporary)
       throw error
@@ -213,29 +184,29 @@ public enum AtomicFile {
       let path = "\(directory)/.\(name.prefix(60)).\(String(UInt32.random(in: .min ... .max), radix: 16))~"
       let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
       if descriptor >= 0 { return (path, descriptor) }
-      guard errno == EEXIST else { throw FileError("make a file in", directory, code: errno) }
+      guard errno == EEXIST else { throw FileError("make a file in", path: directory, code: errno) }
     }
   }
 
   private static func fill(
-    _ descriptor: Int32, _ path: String, _ bytes: [UInt8], _ mode: UInt32, _ sync: Bool
+    _ descriptor: Int32, path: String, bytes: [UInt8], mode: UInt32, sync: Bool
   ) throws(FileError) {
     defer { close(descriptor) }
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw FileError("write", path, code: errno) }
+      guard count > 0 else { throw FileError("write", path: path, code: errno) }
       rest = rest.dropFirst(count)
     }
-    guard fchmod(descriptor, mode) == 0 else { throw FileError("set the mode of", path, code: errno) }
-    if sync, fsync(descriptor) != 0 { throw FileError("sync", path, code: errno) }
+    guard fchmod(descriptor, mode) == 0 else { throw FileError("set the mode of", path: path, code: errno) }
+    if sync, fsync(descriptor) != 0 { throw FileError("sync", path: path, code: errno) }
   }
 
   private static func syncDirectory(_ path: String) throws(FileError) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY)
-    guard descriptor >= 0 else { throw FileError("open", path, code: errno) }
+    guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
     defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw FileError("sync", path, code: errno) }
+    guard fsync(descriptor) == 0 else { throw FileError("sync", path: path, code: errno) }
   }
 }

@@ -23,9 +23,9 @@ internal import Glibc
   /// - Parameter onChange: runs once per burst of changes.
   public init(onChange: @escaping @LoopActor () -> Void) throws(FileError) {
     descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
-    guard descriptor >= 0 else { throw FileError("watch", "files", code: errno) }
+    guard descriptor >= 0 else { throw FileError("watch", path: "files", code: errno) }
     self.onChange = onChange
-    event = DescriptorEvent(descriptor, .reading) { [weak self] in self?.readEvents() }
+    event = DescriptorEvent(descriptor, for: .reading) { [weak self] in self?.readEvents() }
   }
 
   isolated deinit { cancel() }
@@ -52,7 +52,7 @@ internal import Glibc
       if watch < 0 {
         // It went just now, which its parent's watch tells; anything else is worth an error.
         if errno == ENOENT || errno == ENOTDIR || errno == EACCES { continue }
-        throw FileError("watch", directory, code: errno)
+        throw FileError("watch", path: directory, code: errno)
       }
       watches[watch] = watches[watch].map { known in known.flatMap { names?.union($0) } } ?? names
     }
@@ -89,13 +89,13 @@ internal import Glibc
       let event = bytes.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
       let end = offset + headSize + Int(event.len)
       let name = String(decoding: bytes[(offset + headSize)..<end].prefix { $0 != 0 }, as: UTF8.self)
-      if counts(event, name) { isChange = true }
+      if counts(event, named: name) { isChange = true }
       offset = end
     }
     return isChange
   }
 
-  private func counts(_ event: inotify_event, _ name: String) -> Bool {
+  private func counts(_ event: inotify_event, named name: String) -> Bool {
     if event.mask & UInt32(IN_Q_OVERFLOW) != 0 { return true }
     guard let names = namesByWatch[event.wd] else { return false }
     if event.mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT) != 0 {
@@ -134,12 +134,12 @@ struct PathResolver {
   private mutating func place(of path: String, links: Int) -> String? {
     if path.isEmpty || path == "/" { return "/" }
     if let known = places[path] { return known }
-    let found = follow(path, links)
+    let found = follow(path, links: links)
     places[path] = .some(found)
     return found
   }
 
-  private mutating func follow(_ path: String, _ links: Int) -> String? {
+  private mutating func follow(_ path: String, links: Int) -> String? {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let name = String(slash.map { path[path.utf8.index(after: $0)...] } ?? path[...])
     guard let directory = place(of: slash.map { String(path[..<$0]) } ?? "", links: links) else { return nil }

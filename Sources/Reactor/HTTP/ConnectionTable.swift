@@ -6,10 +6,15 @@ internal import Glibc
 /// Keeps one reference to each connection's bufferevent. The end of a connection that has had a request is told
 /// by evhttp's close callback. For others there is none; but evhttp clears the callbacks of a bufferevent when it
 /// is done with it, so whoever has none is gone.
-struct ConnectionTable {
+@LoopActor final class ConnectionTable {
   private var guards: [OpaquePointer: InputGuard] = [:]
   /// Those without a request so far.
   private var fresh: Set<OpaquePointer> = []
+
+  /// Requests whose answer is still to come.
+  var pendingCount = 0
+
+  nonisolated init() {}
 
   /// Open connections, and closed ones not yet noticed.
   var count: Int { guards.count }
@@ -17,14 +22,28 @@ struct ConnectionTable {
   /// Whether a sweep could find anything.
   var hasFresh: Bool { !fresh.isEmpty }
 
-  mutating func add(_ bufferevent: OpaquePointer, inputLimit: Int) {
+  func add(_ bufferevent: OpaquePointer, inputLimit: Int) {
     bufferevent_incref(bufferevent)
     guards[bufferevent] = InputGuard(bufferevent, limit: inputLimit)
     fresh.insert(bufferevent)
   }
 
-  /// Says that a connection has a request; whether it is its first.
-  mutating func markUsed(_ bufferevent: OpaquePointer) -> Bool { fresh.remove(bufferevent) != nil }
+  /// Says that a connection has a request. From its first one on evhttp can be asked to tell the connection's end.
+  func markUsed(_ connection: OpaquePointer) {
+    guard let bufferevent = evhttp_connection_get_bufferevent(connection), fresh.remove(bufferevent) != nil else {
+      return
+    }
+    watch(connection)
+  }
+
+  private func watch(_ connection: OpaquePointer) {
+    evhttp_connection_set_closecb(connection, onConnectionClose, Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  /// Forgets a connection that evhttp closes.
+  func closes(_ connection: OpaquePointer) {
+    if let bufferevent = evhttp_connection_get_bufferevent(connection) { remove(bufferevent) }
+  }
 
   /// Says that a request has arrived whole; `isAnswered` whether its answer is written already.
   func requestCame(_ bufferevent: OpaquePointer, isAnswered: Bool) {
@@ -35,11 +54,14 @@ struct ConnectionTable {
   }
 
   /// Says that a request's answer was written after its handler had returned.
-  func answered(_ bufferevent: OpaquePointer) {
-    guard let connection = guards[bufferevent] else { return }
-    connection.isAnswering = false
+  func answered(_ connection: OpaquePointer) {
+    watch(connection)
+    guard let bufferevent = evhttp_connection_get_bufferevent(connection), let entry = guards[bufferevent] else {
+      return
+    }
+    entry.isAnswering = false
     // What came meanwhile belongs to the next request, whose time runs from here.
-    if connection.begun != nil { connection.begun = .now }
+    if entry.begun != nil { entry.begun = .now }
   }
 
   /// Cuts the connections whose request began before `limit` and is not complete.
@@ -61,7 +83,7 @@ struct ConnectionTable {
     return victims.count
   }
 
-  mutating func remove(_ bufferevent: OpaquePointer) {
+  private func remove(_ bufferevent: OpaquePointer) {
     fresh.remove(bufferevent)
     guard let inputGuard = guards.removeValue(forKey: bufferevent) else { return }
     inputGuard.detach()
@@ -70,12 +92,12 @@ struct ConnectionTable {
 
   /// Lets go of closed connections. Not to be called right after ``add(_:inputLimit:)``: evhttp has yet to set
   /// the callbacks.
-  mutating func sweep() {
+  func sweep() {
     for bufferevent in Array(guards.keys) where isGone(bufferevent) { remove(bufferevent) }
   }
 
   /// Closes connections that sent no request in time.
-  mutating func sweepFresh() {
+  func sweepFresh() {
     for bufferevent in fresh where isGone(bufferevent) { remove(bufferevent) }
   }
 
@@ -133,6 +155,12 @@ private final class InputGuard {
   func detach() {
     evbuffer_remove_cb(bufferevent_get_input(bufferevent), onInput, Unmanaged.passUnretained(self).toOpaque())
   }
+}
+
+private func onConnectionClose(_ connection: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
+  guard let connection = LoopPointer(connection), let context else { return }
+  let table = Unmanaged<ConnectionTable>.fromOpaque(context).takeUnretainedValue()
+  LoopActor.assumeIsolated { table.closes(connection.pointer) }
 }
 
 private func onInput(

@@ -43,10 +43,10 @@ internal import Glibc
 
   /// Called by the listener after the handler; from here on the client may vanish at any time.
   /// - Returns: whether the request waits for its answer.
-  func handlerReturned(to listener: HTTPListener) -> Bool {
+  func handlerReturned(to connections: ConnectionTable) -> Bool {
     guard let request else { return false }
     self.request = nil
-    pending = PendingRequest(request, listener)
+    pending = PendingRequest(request, on: connections)
     return true
   }
 
@@ -79,7 +79,7 @@ internal import Glibc
     var text = text
     let addsType = !headers.contains { $0.0.equalsIgnoringASCIICase("Content-Type") }
     let headers = addsType ? headers + [("Content-Type", "text/plain; charset=utf-8")] : headers
-    text.withUTF8 { respond(status, reason, headers, UnsafeRawBufferPointer($0)) }
+    text.withUTF8 { respond(status, reason: reason, headers: headers, bytes: UnsafeRawBufferPointer($0)) }
   }
 
   /// Answers. Only the first answer counts.
@@ -89,11 +89,11 @@ internal import Glibc
   ///   - headers: `Content-Length`, `Date` and `Connection` are added. Values with line breaks are left out.
   ///   - body: left out, but for its length, in answers to HEAD.
   public func respond(status: Int, reason: String? = nil, headers: [(String, String)] = [], body: [UInt8]) {
-    body.withUnsafeBytes { respond(status, reason, headers, $0) }
+    body.withUnsafeBytes { respond(status, reason: reason, headers: headers, bytes: $0) }
   }
 
   private func respond(
-    _ status: Int, _ reason: String?, _ headers: [(String, String)], _ body: UnsafeRawBufferPointer
+    _ status: Int, reason: String?, headers: [(String, String)], bytes body: UnsafeRawBufferPointer
   ) {
     guard let request = request ?? pending?.takeForAnswer() else { return }
     self.request = nil
@@ -120,14 +120,14 @@ internal import Glibc
 /// a broken connection (evhttp then leaves the request to us) and `evhttp_free` (it frees the request itself).
 @LoopActor private final class PendingRequest {
   private(set) var request: OpaquePointer?
-  private weak var listener: HTTPListener?
+  private let connections: ConnectionTable
   private(set) var keptHeaders: [HTTPHeader] = []
   private(set) var keptPeer: String?
 
-  init(_ request: OpaquePointer, _ listener: HTTPListener) {
+  init(_ request: OpaquePointer, on connections: ConnectionTable) {
     self.request = request
-    self.listener = listener
-    listener.pendingCount += 1
+    self.connections = connections
+    connections.pendingCount += 1
     let connection = evhttp_request_get_connection(request)
     evhttp_connection_set_closecb(connection, onClose, Unmanaged.passUnretained(self).toOpaque())
   }
@@ -141,14 +141,14 @@ internal import Glibc
     guard let request else { return nil }
     if let connection = evhttp_request_get_connection(request) {
       evhttp_connection_set_closecb(connection, nil, nil)
-      listener?.answered(connection)
+      connections.answered(connection)
     }
     end()
     return request
   }
 
   fileprivate func connectionCloses(_ connection: OpaquePointer) {
-    listener?.connectionCloses(connection)
+    connections.closes(connection)
     guard let request else { return }
     keptPeer = PendingRequest.peer(ofConnection: connection)
     // Without a connection the request is ours: answering it just frees it.
@@ -159,7 +159,7 @@ internal import Glibc
 
   private func end() {
     request = nil
-    listener?.pendingCount -= 1
+    connections.pendingCount -= 1
   }
 
   static func headers(of request: OpaquePointer) -> [HTTPHeader] {

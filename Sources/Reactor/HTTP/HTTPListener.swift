@@ -9,26 +9,21 @@ internal import Glibc
 /// Owns its `evhttp`, which owns sockets and connections and holds a bare pointer to the listener; it is
 /// freed before the listener goes.
 @LoopActor public final class HTTPListener {
+  /// From evhttp's pointer to the listener: libevent gives accept failures no other context.
+  fileprivate static var listeners: [OpaquePointer: Unmanaged<HTTPListener>] = [:]
+
   private let server: OpaquePointer
   private let limits: HTTPServerLimits
   private let handler: @LoopActor (HTTPExchange) -> Void
-  private var sockets: [BoundSocket] = []
-  private var connections = ConnectionTable()
+  /// With the socket file to remove at the end; nil for TCP and for what was taken over.
+  private var sockets: [(bound: OpaquePointer, descriptor: Int32, path: String?)] = []
+  private let connections = ConnectionTable()
   private var retryTimer: LoopTimer?
   private var sweepTimer: LoopTimer?
   private var slowTimer: LoopTimer?
-  /// Requests whose answer is still to come.
-  var pendingCount = 0
   private var isHandling = false
   private var isRetiring = false
   private var isClosed = false
-
-  private struct BoundSocket {
-    let bound: OpaquePointer
-    let descriptor: Int32
-    /// The socket file to remove at the end; nil for TCP and for what was taken over.
-    let path: String?
-  }
 
   /// - Parameter handler: gets every request; it may answer before it returns or keep the exchange and answer later.
   public init(
@@ -90,8 +85,8 @@ internal import Glibc
       let bound = evhttp_bind_listener(server, listener)
     else { throw .notListening(descriptor: descriptor, reason: "libevent refused it") }
     evconnlistener_set_error_cb(listener, onAcceptFailure)
-    AcceptFailures.listeners[server] = AcceptFailures.Entry(listener: self)
-    sockets.append(BoundSocket(bound: bound, descriptor: descriptor, path: path))
+    HTTPListener.listeners[server] = Unmanaged.passUnretained(self)
+    sockets.append((bound: bound, descriptor: descriptor, path: path))
     if connections.count >= limits.maxConnections { pauseAccepting() }
   }
 
@@ -102,7 +97,7 @@ internal import Glibc
     retryTimer?.cancel()
     sweepTimer?.cancel()
     slowTimer?.cancel()
-    AcceptFailures.listeners[server] = nil
+    HTTPListener.listeners[server] = nil
     for socket in sockets {
       evhttp_del_accept_socket(server, socket.bound)
       if let path = socket.path { unlink(path) }
@@ -125,7 +120,8 @@ internal import Glibc
     isRetiring = true
     setAccepting(false)
     let start = LoopClock.system.now
-    while LoopClock.system.now - start < limit, pendingCount > 0 || LoopClock.system.now - start < HTTPListener.lastCall
+    while LoopClock.system.now - start < limit,
+      connections.pendingCount > 0 || LoopClock.system.now - start < HTTPListener.lastCall
     {
       do { try await LoopClock.system.sleep(for: .milliseconds(5)) } catch { return }
     }
@@ -139,35 +135,19 @@ internal import Glibc
   // MARK: Requests
 
   fileprivate func handle(_ request: OpaquePointer) {
-    if connections.hasFresh { watchConnection(of: request) }
+    if connections.hasFresh, let connection = evhttp_request_get_connection(request) {
+      connections.markUsed(connection)
+    }
     let bufferevent = evhttp_request_get_connection(request).flatMap { evhttp_connection_get_bufferevent($0) }
     let exchange = HTTPExchange(request, isLast: isRetiring)
     isHandling = true
     handler(exchange)
     isHandling = false
-    let isAnswered = !exchange.handlerReturned(to: self)
+    let isAnswered = !exchange.handlerReturned(to: connections)
     if let bufferevent { connections.requestCame(bufferevent, isAnswered: isAnswered) }
   }
 
-  /// A request was answered after its handler had returned.
-  func answered(_ connection: OpaquePointer) {
-    watch(connection)
-    if let bufferevent = evhttp_connection_get_bufferevent(connection) { connections.answered(bufferevent) }
-  }
-
   // MARK: Connections
-
-  /// From a connection's first request on, evhttp can be asked to tell its end.
-  private func watchConnection(of request: OpaquePointer) {
-    guard let connection = evhttp_request_get_connection(request),
-      let bufferevent = evhttp_connection_get_bufferevent(connection), connections.markUsed(bufferevent)
-    else { return }
-    watch(connection)
-  }
-
-  private func watch(_ connection: OpaquePointer) {
-    evhttp_connection_set_closecb(connection, onConnectionClose, Unmanaged.passUnretained(self).toOpaque())
-  }
 
   fileprivate func makeConnection() -> OpaquePointer? {
     // Close-on-free: without it evhttp closes the socket itself while our reference keeps its events alive in
@@ -181,10 +161,6 @@ internal import Glibc
     sweepSoon()
     cutSlowLater()
     return connection
-  }
-
-  func connectionCloses(_ connection: OpaquePointer) {
-    if let bufferevent = evhttp_connection_get_bufferevent(connection) { connections.remove(bufferevent) }
   }
 
   /// Looks after the connections whose end evhttp does not tell, those without a request so far.
@@ -238,12 +214,6 @@ internal import Glibc
   }
 }
 
-/// From evhttp's pointer to the listener: libevent gives accept failures no other context.
-@LoopActor private enum AcceptFailures {
-  struct Entry { weak var listener: HTTPListener? }
-  static var listeners: [OpaquePointer: Entry] = [:]
-}
-
 private func onRequest(_ request: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
   guard let request = LoopPointer(request), let context else { return }
   let listener = Unmanaged<HTTPListener>.fromOpaque(context).takeUnretainedValue()
@@ -256,13 +226,7 @@ private func onConnection(_ base: OpaquePointer?, _ context: UnsafeMutableRawPoi
   return LoopActor.assumeIsolated { listener.makeConnection() }
 }
 
-private func onConnectionClose(_ connection: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  guard let connection = LoopPointer(connection), let context else { return }
-  let listener = Unmanaged<HTTPListener>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { listener.connectionCloses(connection.pointer) }
-}
-
 private func onAcceptFailure(_ listener: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
   guard let server = LoopPointer(context.map { OpaquePointer($0) }) else { return }
-  LoopActor.assumeIsolated { AcceptFailures.listeners[server.pointer]?.listener?.pauseAccepting() }
+  LoopActor.assumeIsolated { HTTPListener.listeners[server.pointer]?.takeUnretainedValue().pauseAccepting() }
 }

@@ -76,7 +76,7 @@ struct HTTPResponseReader {
   }
 
   /// Moves up to `count` bytes into the body; stops for good where the body's limit cuts it.
-  private mutating func take(_ rest: inout ArraySlice<UInt8>, upTo count: Int, _ next: (Int) -> Phase) {
+  private mutating func take(_ rest: inout ArraySlice<UInt8>, upTo count: Int, then next: (Int) -> Phase) {
     let piece = rest.prefix(count)
     let room = limits.maxBodyBytes - response.body.count
     response.body += piece.prefix(max(0, room))

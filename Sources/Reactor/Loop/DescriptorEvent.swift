@@ -9,7 +9,7 @@ internal import Glibc
   private let body: @LoopActor () -> Void
 
   /// - Parameter body: runs again and again as long as the descriptor is ready and this is not cancelled.
-  init(_ descriptor: Int32, _ interest: Interest, _ body: @escaping @LoopActor () -> Void) {
+  init(_ descriptor: Int32, for interest: Interest, onReady body: @escaping @LoopActor () -> Void) {
     self.body = body
     let what = Int16((interest == .reading ? EV_READ : EV_WRITE) | EV_PERSIST)
     event = event_new(EventLoop.shared.base, descriptor, what, onReady, Unmanaged.passUnretained(self).toOpaque())

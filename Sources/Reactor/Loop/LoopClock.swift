@@ -14,14 +14,8 @@ internal import Glibc
   private let isManual: Bool
   private var manualNow = ContinuousClock.now
   private var manualUnixTime: Double = 1_700_000_000
-  private var waiting: [ManualTimer] = []
+  private var waiting: [(due: Instant, order: UInt64, timer: LoopTimer)] = []
   private var sequence: UInt64 = 0
-
-  private struct ManualTimer {
-    let due: Instant
-    let order: UInt64
-    let timer: LoopTimer
-  }
 
   private init(manual: Bool) { isManual = manual }
 
@@ -46,7 +40,7 @@ internal import Glibc
     let timer = LoopTimer(body)
     if isManual {
       sequence += 1
-      waiting.append(ManualTimer(due: manualNow + max(.zero, delay), order: sequence, timer: timer))
+      waiting.append((due: manualNow + max(.zero, delay), order: sequence, timer: timer))
     } else {
       timer.arm(after: max(.zero, delay))
     }

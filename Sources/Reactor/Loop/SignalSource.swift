@@ -11,7 +11,7 @@ internal import Glibc
   /// - Parameters:
   ///   - number: for example `SIGHUP`.
   ///   - body: runs once per delivery; several pending deliveries of one signal may be one call.
-  public init(_ number: Int32, _ body: @escaping @LoopActor () -> Void) {
+  public init(_ number: Int32, onSignal body: @escaping @LoopActor () -> Void) {
     self.body = body
     let events = Int16(EV_SIGNAL | EV_PERSIST)
     event = event_new(EventLoop.shared.base, number, events, onSignal, Unmanaged.passUnretained(self).toOpaque())

@@ -55,7 +55,7 @@ internal import Glibc
     } catch StreamError.timedOut {
       throw StreamError.timedOut(endpoint, after: opening)
     }
-    let stream = try ByteStream(descriptor, endpoint, tls)
+    let stream = try ByteStream(descriptor, to: endpoint, tls: tls)
     if tls != nil {
       let left = end - clock.now
       let limit = min(handshake ?? left, left)
@@ -67,17 +67,17 @@ internal import Glibc
   }
 
   /// Takes over a connected, non-blocking descriptor.
-  private init(_ descriptor: Int32, _ endpoint: Endpoint, _ tls: TLSOptions?) throws(StreamError) {
+  private init(_ descriptor: Int32, to endpoint: Endpoint, tls: TLSOptions?) throws(StreamError) {
     self.endpoint = endpoint
     let options = Int32(BEV_OPT_CLOSE_ON_FREE.rawValue)
     if let tls {
       var host = ""
       if case .tcp(let name, _) = endpoint { host = name }
-      do throws(TLSProblem) {
-        session = try TLSSession.make(tls, host: host)
+      do throws(StreamError) {
+        session = try TLSSession.make(tls, for: endpoint, host: host)
       } catch {
         Glibc.close(descriptor)
-        throw .failed(endpoint, reason: error.reason)
+        throw error
       }
       bufferevent = bufferevent_openssl_socket_new(
         EventLoop.shared.base, descriptor, session, BUFFEREVENT_SSL_CONNECTING, options)
@@ -303,7 +303,7 @@ internal import Glibc
       bytesArrived()
       return
     }
-    let error = StreamError.failed(endpoint, reason: reason(what, code))
+    let error = StreamError.failed(endpoint, reason: reason(what, code: code))
     writeFailure = error
     if session == nil, what & BEV_EVENT_WRITING != 0 {
       // An answer sent before the peer stopped listening can still be read.
@@ -314,7 +314,7 @@ internal import Glibc
     }
   }
 
-  private func reason(_ what: Int32, _ code: Int32) -> String {
+  private func reason(_ what: Int32, code: Int32) -> String {
     guard session != nil, let bufferevent else { return errorText(code) }
     let tlsCode = UInt(bufferevent_get_openssl_error(bufferevent))
     if what & BEV_EVENT_EOF != 0 { return "closed during the TLS handshake" }
@@ -323,7 +323,7 @@ internal import Glibc
   }
 }
 
-private func withStream(_ context: UnsafeMutableRawPointer?, _ body: @LoopActor (ByteStream) -> Void) {
+private func withStream(_ context: UnsafeMutableRawPointer?, run body: @LoopActor (ByteStream) -> Void) {
   guard let context else { return }
   let stream = Unmanaged<ByteStream>.fromOpaque(context).takeUnretainedValue()
   LoopActor.assumeIsolated { body(stream) }

@@ -41,7 +41,7 @@ enum Connector {
     guard descriptor >= 0 else { return .failed(errno) }
     var isHandedOut = false
     defer { if !isHandedOut { close(descriptor) } }
-    if !isUnix { setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY) }
+    if !isUnix { setOption(TCP_NODELAY, level: Int32(IPPROTO_TCP), of: descriptor) }
     while true {
       let code = address.withPointer { Glibc.connect(descriptor, $0, $1) } == 0 ? 0 : errno
       if code == 0 { break }
@@ -72,7 +72,7 @@ enum Connector {
     -> Bool
   {
     let waiter = OneShotEvent<Bool>()
-    let event = DescriptorEvent(descriptor, .writing) { waiter.happen(with: true) }
+    let event = DescriptorEvent(descriptor, for: .writing) { waiter.happen(with: true) }
     let timer = LoopClock.system.schedule(after: end - LoopClock.system.now) { waiter.happen(with: false) }
     defer {
       event.cancel()
@@ -96,7 +96,7 @@ enum Connector {
     return local.port == peer.port && local.host == peer.host
   }
 
-  static func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32) {
+  static func setOption(_ option: Int32, level: Int32, of descriptor: Int32) {
     var on: Int32 = 1
     setsockopt(descriptor, level, option, &on, socklen_t(MemoryLayout<Int32>.size))
   }

@@ -19,7 +19,7 @@ internal import Glibc
     isAnswer: @escaping @LoopActor ([UInt8]) -> Bool
   ) async throws -> [UInt8] {
     guard let address = try AddressResolver.onlyAddress(of: endpoint) else {
-      throw StreamError.refused(endpoint, reason: "it is no numeric address")
+      throw StreamError.refused(endpoint, reason: "it is not a numeric address")
     }
     let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, type, 0)
@@ -33,7 +33,7 @@ internal import Glibc
     let timer = LoopClock.system.schedule(after: deadline) {
       waiter.fail(with: StreamError.timedOut(endpoint, after: deadline))
     }
-    let event = DescriptorEvent(descriptor, .reading) {
+    let event = DescriptorEvent(descriptor, for: .reading) {
       switch receive(descriptor) {
       case .success(let datagram): if isAnswer(datagram) { waiter.happen(with: datagram) }
       case .failure(let problem) where problem.code == EAGAIN || problem.code == EINTR: break

@@ -11,9 +11,9 @@ enum ListeningSocket {
     let descriptor = socket(address.family, type, 0)
     guard descriptor >= 0 else { throw .failed(endpoint, reason: errorText(errno)) }
     if case .unix(let path) = endpoint {
-      removeStaleSocket(path, address)
+      removeStaleSocket(path, at: address)
     } else {
-      Connector.setOption(descriptor, SOL_SOCKET, SO_REUSEADDR)
+      Connector.setOption(SO_REUSEADDR, level: SOL_SOCKET, of: descriptor)
     }
     // The mode is set before anybody could connect: until listen() connections are refused.
     if address.withPointer({ bind(descriptor, $0, $1) }) == 0, setMode(mode, of: endpoint),
@@ -34,7 +34,7 @@ enum ListeningSocket {
   /// Makes a descriptor from elsewhere non-blocking and close-on-exec, if it is a listening stream socket.
   static func prepareAdopted(_ descriptor: Int32) throws(ListenError) {
     guard option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue), option(SO_ACCEPTCONN, of: descriptor) == 1
-    else { throw .notListening(descriptor: descriptor, reason: "it is no listening stream socket") }
+    else { throw .notListening(descriptor: descriptor, reason: "it is not a listening stream socket") }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
   }
@@ -53,7 +53,7 @@ enum ListeningSocket {
   }
 
   /// A socket file whose process is gone refuses connections; only then it is removed.
-  private static func removeStaleSocket(_ path: String, _ address: SocketAddress) {
+  private static func removeStaleSocket(_ path: String, at address: SocketAddress) {
     var status = stat()
     guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
     let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

@@ -116,11 +116,11 @@ enum NameReply: Sendable {
     var wanted: [DescriptorEvent] = []
     if reading {
       wanted.append(
-        DescriptorEvent(descriptor, .reading) { [weak self] in self?.process(reading: descriptor, writing: -1) })
+        DescriptorEvent(descriptor, for: .reading) { [weak self] in self?.process(reading: descriptor, writing: -1) })
     }
     if writing {
       wanted.append(
-        DescriptorEvent(descriptor, .writing) { [weak self] in self?.process(reading: -1, writing: descriptor) })
+        DescriptorEvent(descriptor, for: .writing) { [weak self] in self?.process(reading: -1, writing: descriptor) })
     }
     if !wanted.isEmpty { events[descriptor] = wanted }
   }

@@ -7,10 +7,10 @@ internal import SmartStack
   private static var contexts: [Bool: OpaquePointer] = [:]
 
   /// A client session for `host`. The caller owns it (a bufferevent usually takes it over).
-  static func make(_ options: TLSOptions, host: String) throws(TLSProblem) -> OpaquePointer {
-    let context = try context(for: options)
+  static func make(_ options: TLSOptions, for endpoint: Endpoint, host: String) throws(StreamError) -> OpaquePointer {
+    let context = try context(for: options, to: endpoint)
     defer { SSL_CTX_free(context) }
-    guard let session = SSL_new(context) else { throw TLSProblem(reason: nextError()) }
+    guard let session = SSL_new(context) else { throw StreamError.failed(endpoint, reason: nextError()) }
     let name = options.serverName ?? host
     if options.serverName != nil, IPAddress(name) == nil { _ = smartstack_ssl_set_host_name(session, name) }
     if options.verify {
@@ -20,7 +20,7 @@ internal import SmartStack
         ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), name) : SSL_set1_host(session, name)
       guard isAccepted == 1 else {
         SSL_free(session)
-        throw TLSProblem(reason: "\(name) is no name a certificate can be checked for")
+        throw StreamError.failed(endpoint, reason: "\(name) is not a name that a certificate can be checked for")
       }
     }
     return session
@@ -39,27 +39,29 @@ internal import SmartStack
   }
 
   /// One more reference to a shared context, or a fresh one for a private authority.
-  private static func context(for options: TLSOptions) throws(TLSProblem) -> OpaquePointer {
+  private static func context(for options: TLSOptions, to endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
     if options.verify, let file = options.authorityFile {
-      let context = try newContext()
+      let context = try newContext(for: endpoint)
       guard SSL_CTX_load_verify_locations(context, file, nil) == 1 else {
         SSL_CTX_free(context)
-        throw TLSProblem(reason: "cannot read authorities from \(file): \(nextError())")
+        throw StreamError.failed(endpoint, reason: "cannot read authorities from \(file): \(nextError())")
       }
       return context
     }
     if contexts[options.verify] == nil {
-      let context = try newContext()
+      let context = try newContext(for: endpoint)
       if options.verify { SSL_CTX_set_default_verify_paths(context) }
       contexts[options.verify] = context
     }
-    guard let shared = contexts[options.verify] else { throw TLSProblem(reason: "no context") }
+    guard let shared = contexts[options.verify] else { throw StreamError.failed(endpoint, reason: "no context") }
     SSL_CTX_up_ref(shared)
     return shared
   }
 
-  private static func newContext() throws(TLSProblem) -> OpaquePointer {
-    guard let context = SSL_CTX_new(TLS_client_method()) else { throw TLSProblem(reason: nextError()) }
+  private static func newContext(for endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
+    guard let context = SSL_CTX_new(TLS_client_method()) else {
+      throw StreamError.failed(endpoint, reason: nextError())
+    }
     // Servers that close without a goodbye are common; length or chunking tells whether an answer is whole.
     SSL_CTX_set_options(context, UInt64(1) << 7)  // SSL_OP_IGNORE_UNEXPECTED_EOF, a macro Swift cannot see
     return context
@@ -72,6 +74,3 @@ internal import SmartStack
     return String(cString: text)
   }
 }
-
-/// Why no TLS session could be set up.
-struct TLSProblem: Error { let reason: String }

@@ -68,7 +68,7 @@ public enum ChildOutput {
   ///   - outputLimit: bytes kept of standard output and of standard error, each; more is read and dropped.
   /// - Throws: ``FileError`` when it cannot be started, or `CancellationError`.
   public static func run(
-    _ executable: String, _ arguments: [String], environment: [String: String]? = nil,
+    _ executable: String, arguments: [String], environment: [String: String]? = nil,
     workingDirectory: String? = nil, input: [UInt8] = [], deadline: Duration, outputLimit: Int = 64 << 10
   ) async throws -> ChildResult {
     let start = LoopClock.system.now
@@ -83,7 +83,7 @@ public enum ChildOutput {
     let child = RunningChild(pid: try spawn.start())
     let output = PipeReader(outputPipe, keeping: outputLimit)
     let errorOutput = PipeReader(errorPipe, keeping: outputLimit)
-    let writer = inputPipe.map { PipeWriter($0, input) }
+    let writer = inputPipe.map { PipeWriter($0, writing: input) }
     let timer = LoopClock.system.schedule(after: deadline) { child.stop() }
     defer {
       timer.cancel()
@@ -101,7 +101,7 @@ public enum ChildOutput {
   /// - Parameter output: for standard output and error together. Its standard input is `/dev/null`.
   /// - Throws: ``FileError`` when it cannot be started.
   public static func start(
-    _ executable: String, _ arguments: [String], environment: [String: String]? = nil,
+    _ executable: String, arguments: [String], environment: [String: String]? = nil,
     workingDirectory: String? = nil, output: ChildOutput = .discard
   ) throws -> RunningChild {
     var spawn = SpawnRequest(executable: executable, arguments: arguments)
@@ -116,7 +116,7 @@ public enum ChildOutput {
     case .lines(let body):
       let pipe = try Pipe()
       spawn.output = .descriptor(pipe.writing)
-      reader = LineReader(pipe, body)
+      reader = LineReader(pipe, onLine: body)
     }
     return RunningChild(pid: try spawn.start(), reader: reader)
   }
@@ -145,7 +145,7 @@ public enum ChildOutput {
       return
     }
     // The cycle through the event keeps this object until the child has ended.
-    exitEvent = DescriptorEvent(descriptor, .reading) {
+    exitEvent = DescriptorEvent(descriptor, for: .reading) {
       guard self.reap() else { return }
       self.exitEvent?.cancel()
       self.exitEvent = nil

@@ -8,11 +8,11 @@ internal import Glibc
 
   init() throws(FileError) {
     var ends: [Int32] = [-1, -1]
-    guard pipe2(&ends, O_CLOEXEC) == 0 else { throw FileError("make", "a pipe", code: errno) }
+    guard pipe2(&ends, O_CLOEXEC) == 0 else { throw FileError("make", path: "a pipe", code: errno) }
     // A process started without standard descriptors would get numbers that posix_spawn overwrites.
     reading = Pipe.above2(ends[0])
     writing = Pipe.above2(ends[1])
-    guard reading >= 0, writing >= 0 else { throw FileError("make", "a pipe", code: errno) }
+    guard reading >= 0, writing >= 0 else { throw FileError("make", path: "a pipe", code: errno) }
   }
 
   isolated deinit {
@@ -54,7 +54,7 @@ internal import Glibc
     self.limit = limit
     pipe.closeWriting()
     Pipe.setNonBlocking(pipe.reading)
-    event = DescriptorEvent(pipe.reading, .reading) { [weak self] in _ = self?.readOnce() }
+    event = DescriptorEvent(pipe.reading, for: .reading) { [weak self] in _ = self?.readOnce() }
   }
 
   isolated deinit { event?.cancel() }
@@ -92,7 +92,7 @@ internal import Glibc
   private var event: DescriptorEvent?
   private var line: [UInt8] = []
 
-  init(_ pipe: Pipe, _ body: @escaping @LoopActor (String) -> Void) {
+  init(_ pipe: Pipe, onLine body: @escaping @LoopActor (String) -> Void) {
     self.pipe = pipe
     self.body = body
   }
@@ -103,7 +103,7 @@ internal import Glibc
   func startReading() {
     pipe.closeWriting()
     Pipe.setNonBlocking(pipe.reading)
-    event = DescriptorEvent(pipe.reading, .reading) { [weak self] in _ = self?.readOnce() }
+    event = DescriptorEvent(pipe.reading, for: .reading) { [weak self] in _ = self?.readOnce() }
   }
 
   /// Takes what is there now and stops; an unfinished line counts as one.
@@ -144,12 +144,12 @@ internal import Glibc
   private var rest: ArraySlice<UInt8>
   private var event: DescriptorEvent?
 
-  init(_ pipe: Pipe, _ bytes: [UInt8]) {
+  init(_ pipe: Pipe, writing bytes: [UInt8]) {
     self.pipe = pipe
     rest = bytes[...]
     pipe.closeReading()
     Pipe.setNonBlocking(pipe.writing)
-    event = DescriptorEvent(pipe.writing, .writing) { [weak self] in self?.writeOnce() }
+    event = DescriptorEvent(pipe.writing, for: .writing) { [weak self] in self?.writeOnce() }
   }
 
   isolated deinit { event?.cancel() }

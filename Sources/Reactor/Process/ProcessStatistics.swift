@@ -62,10 +62,3 @@ public struct ProcessStatistics: Equatable, Sendable {
     (try? Files.read(path, limit: 1 << 20)).map { String(decoding: $0, as: UTF8.self) }
   }
 }
-
-/// The heap of this process.
-public enum Heap {
-  /// Gives free pages back to the system. To start hundreds of checks at once takes more memory than to have them run,
-  /// and malloc would hold on to it. Takes a few milliseconds: for moments after rare, big work.
-  public static func trim() { malloc_trim(0) }
-}

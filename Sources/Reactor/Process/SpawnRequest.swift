@@ -51,7 +51,7 @@ struct SpawnRequest {
         posix_spawnp(&pid, executable, &actions, &attributes, argv, envp)
       }
     }
-    guard code == 0 else { throw FileError("run", executable, code: code) }
+    guard code == 0 else { throw FileError("run", path: executable, code: code) }
     return pid
   }
 
@@ -79,7 +79,7 @@ struct SpawnRequest {
 
 /// Calls `body` with a null-terminated array of C strings, as exec takes them.
 func withCStrings<Result>(
-  _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
+  _ strings: [String], run body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {
   var pointers: [UnsafeMutablePointer<CChar>?] = strings.map { strdup($0) }
   pointers.append(nil)

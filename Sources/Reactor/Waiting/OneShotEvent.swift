@@ -1,9 +1,6 @@
 /// An event that happens once, with a value or an error; any number of tasks wait for it, before or afterwards.
 @LoopActor public final class OneShotEvent<Value: Sendable> {
-  private struct Waiter {
-    let number: Int
-    let continuation: CheckedContinuation<Value, any Error>
-  }
+  private typealias Waiter = (number: Int, continuation: CheckedContinuation<Value, any Error>)
 
   private var result: Result<Value, any Error>?
   /// Almost always there is one waiter; only others need the heap.
@@ -50,7 +47,7 @@
     nextNumber += 1
     do {
       return .success(
-        try await withCheckedThrowingContinuation { add(Waiter(number: nextNumber, continuation: $0)) })
+        try await withCheckedThrowingContinuation { add((number: nextNumber, continuation: $0)) })
     } catch {
       return .failure(error)
     }
@@ -61,7 +58,7 @@
       if Task.isCancelled {
         continuation.resume(throwing: CancellationError())
       } else {
-        add(Waiter(number: number, continuation: continuation))
+        add((number: number, continuation: continuation))
       }
     }
   }

@@ -4,7 +4,7 @@ internal import CCrypto
 public enum MessageDigest: Sendable {
   /// 20 bytes. For what others have computed with it: nothing here relies on its strength.
   case sha1
-  /// 32 bytes, strong.
+  /// 32 bytes. Strong, for signatures.
   case sha256
   /// 16 bytes. For what others have computed with it: nothing here relies on its strength.
   case md5

@@ -19,24 +19,24 @@ public final class Metrics {
   public func onRender(_ collect: @escaping (Metrics) -> Void) { collectors.append(collect) }
 
   /// A value that only grows; its name ends in `_total`.
-  public func counter(_ name: String, _ labels: [String: String] = [:], help: String) -> Counter {
-    instrument(name, labels, help: help, type: "counter") { Counter() }
+  public func counter(_ name: String, labels: [String: String] = [:], help: String) -> Counter {
+    instrument(name, labels: labels, help: help, type: "counter") { Counter() }
   }
 
   /// A value that goes up and down.
-  public func gauge(_ name: String, _ labels: [String: String] = [:], help: String) -> Gauge {
-    instrument(name, labels, help: help, type: "gauge") { Gauge() }
+  public func gauge(_ name: String, labels: [String: String] = [:], help: String) -> Gauge {
+    instrument(name, labels: labels, help: help, type: "gauge") { Gauge() }
   }
 
   /// A distribution, in the unit its name ends with (`_seconds`).
   public func histogram(
-    _ name: String, _ labels: [String: String] = [:], buckets: [Double] = Histogram.latencies, help: String
+    _ name: String, labels: [String: String] = [:], buckets: [Double] = Histogram.latencies, help: String
   ) -> Histogram {
-    instrument(name, labels, help: help, type: "histogram") { Histogram(buckets: buckets) }
+    instrument(name, labels: labels, help: help, type: "histogram") { Histogram(buckets: buckets) }
   }
 
   private func instrument<Kind: Instrument>(
-    _ name: String, _ labels: [String: String], help: String, type: String, make: () -> Kind
+    _ name: String, labels: [String: String], help: String, type: String, make: () -> Kind
   ) -> Kind {
     let key = labels.sorted { $0.key < $1.key }.map { "\($0.key)=\"\(Metrics.escaped($0.value))\"" }
       .joined(separator: ",")
@@ -53,7 +53,7 @@ public final class Metrics {
     for (name, family) in families.sorted(by: { $0.key < $1.key }) {
       text += "# HELP \(name) \(Metrics.escaped(family.help, quotes: false))\n# TYPE \(name) \(family.type)\n"
       for (labels, instrument) in family.series.sorted(by: { $0.key < $1.key }) {
-        instrument.write(name, labels, into: &text)
+        instrument.write(name, labels: labels, into: &text)
       }
     }
     return text
@@ -75,10 +75,10 @@ public final class Metrics {
 
 /// What a registry can write out.
 protocol Instrument: AnyObject {
-  func write(_ name: String, _ labels: String, into text: inout String)
+  func write(_ name: String, labels: String, into text: inout String)
 }
 
-private func sample(_ name: String, _ labels: String, _ value: Double) -> String {
+private func sample(_ name: String, labels: String, value: Double) -> String {
   let number = shown(value)
   return labels.isEmpty ? "\(name) \(number)\n" : "\(name){\(labels)} \(number)\n"
 }
@@ -97,7 +97,9 @@ public final class Counter: Instrument {
   /// Adds `amount`, which must not be negative.
   public func increment(by amount: Double = 1) { value += max(0, amount) }
 
-  func write(_ name: String, _ labels: String, into text: inout String) { text += sample(name, labels, value) }
+  func write(_ name: String, labels: String, into text: inout String) {
+    text += sample(name, labels: labels, value: value)
+  }
 }
 
 /// A value that goes up and down.
@@ -105,7 +107,9 @@ public final class Gauge: Instrument {
   /// The current value of the gauge.
   public var value: Double = 0
 
-  func write(_ name: String, _ labels: String, into text: inout String) { text += sample(name, labels, value) }
+  func write(_ name: String, labels: String, into text: inout String) {
+    text += sample(name, labels: labels, value: value)
+  }
 }
 
 /// A distribution over fixed buckets.
@@ -135,15 +139,15 @@ public final class Histogram: Instrument {
   /// Adds one duration, in seconds.
   public func observe(_ duration: Duration) { observe(duration / .seconds(1)) }
 
-  func write(_ name: String, _ labels: String, into text: inout String) {
+  func write(_ name: String, labels: String, into text: inout String) {
     let prefix = labels.isEmpty ? "" : labels + ","
     var running = 0
     for (bound, count) in zip(bounds, counts) {
       running += count
-      text += sample(name + "_bucket", "\(prefix)le=\"\(bound)\"", Double(running))
+      text += sample(name + "_bucket", labels: "\(prefix)le=\"\(bound)\"", value: Double(running))
     }
-    text += sample(name + "_bucket", "\(prefix)le=\"+Inf\"", Double(total))
-    text += sample(name + "_sum", labels, sum)
-    text += sample(name + "_count", labels, Double(total))
+    text += sample(name + "_bucket", labels: "\(prefix)le=\"+Inf\"", value: Double(total))
+    text += sample(name + "_sum", labels: labels, value: sum)
+    text += sample(name + "_count", labels: labels, value: Double(total))
   }
 }

@@ -23,16 +23,16 @@ struct RegistrationFields {
 
   /// Reads the fields of nerve's JSON form.
   init(reading cursor: inout JSONCursor, length: Int) throws(RegistrationProblem) {
-    try RegistrationFields.expectObject(&cursor, length)
+    try RegistrationFields.expectObject(&cursor, length: length)
     var fields = RegistrationFields()
-    let isWhole = cursor.readObject { name, cursor in fields.read(name, &cursor) }
+    let isWhole = cursor.readObject { name, cursor in fields.read(name, from: &cursor) }
     guard isWhole, cursor.peek() == nil else { throw .notJSON(length: length) }
     self = fields
   }
 
   /// `{"serviceEndpoint": {host, port}, "additionalEndpoints": {NAME: {host, port}}, "shard": 0}`
   init(readingServerset cursor: inout JSONCursor, length: Int, endpoint: String?) throws(RegistrationProblem) {
-    try RegistrationFields.expectObject(&cursor, length)
+    try RegistrationFields.expectObject(&cursor, length: length)
     var chosen: RegistrationFields?
     var shard = Field.absent
     let isWhole = cursor.readObject { name, cursor in
@@ -55,13 +55,13 @@ struct RegistrationFields {
     self = chosen
   }
 
-  private static func expectObject(_ cursor: inout JSONCursor, _ length: Int) throws(RegistrationProblem) {
+  private static func expectObject(_ cursor: inout JSONCursor, length: Int) throws(RegistrationProblem) {
     if cursor.peek() == UInt8(ascii: "{") { return }
     guard cursor.readCompact() != nil, cursor.peek() == nil else { throw .notJSON(length: length) }
     throw .notAnObject
   }
 
-  private mutating func read(_ name: String, _ cursor: inout JSONCursor) -> Bool {
+  private mutating func read(_ name: String, from cursor: inout JSONCursor) -> Bool {
     switch name {
     case "host": RegistrationFields.read(&cursor, into: &host)
     case "port": RegistrationFields.read(&cursor, into: &port)
@@ -169,7 +169,7 @@ struct RegistrationFields {
       }
       return text
     default:
-      ignored.append("haproxy_server_options \(options.shown.prefix(120)) is no text")
+      ignored.append("haproxy_server_options \(options.shown.prefix(120)) is not text")
       return nil
     }
   }
@@ -181,7 +181,7 @@ struct RegistrationFields {
       if let number = Int(text), number >= 0 { return number }
     default: break
     }
-    ignored.append("weight \(weight.shown.prefix(120)) is no non-negative integer")
+    ignored.append("weight \(weight.shown.prefix(120)) is not a non-negative integer")
     return nil
   }
 }
@@ -194,7 +194,7 @@ private func readEndpoint(_ cursor: inout JSONCursor, into chosen: inout Registr
 extension RegistrationFields {
   fileprivate static func readMembers(_ cursor: inout JSONCursor) -> RegistrationFields? {
     var fields = RegistrationFields()
-    return cursor.readObject { name, cursor in fields.read(name, &cursor) } ? fields : nil
+    return cursor.readObject { name, cursor in fields.read(name, from: &cursor) } ? fields : nil
   }
 }
 

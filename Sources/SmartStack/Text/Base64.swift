@@ -5,12 +5,12 @@ public enum Base64 {
   private static let urlSafe = Array((letters + "-_").utf8)
 
   /// Padded text in the standard alphabet.
-  public static func text(_ bytes: [UInt8]) -> String { text(bytes, standard) }
+  public static func text(_ bytes: [UInt8]) -> String { text(bytes, in: standard) }
 
   /// Padded text in the alphabet for URLs.
-  static func urlSafeText(_ bytes: [UInt8]) -> String { text(bytes, urlSafe) }
+  static func urlSafeText(_ bytes: [UInt8]) -> String { text(bytes, in: urlSafe) }
 
-  private static func text(_ bytes: [UInt8], _ alphabet: [UInt8]) -> String {
+  private static func text(_ bytes: [UInt8], in alphabet: [UInt8]) -> String {
     var out: [UInt8] = []
     out.reserveCapacity((bytes.count + 2) / 3 * 4)
     for start in stride(from: 0, to: bytes.count, by: 3) {

@@ -87,7 +87,7 @@ internal import SmartStack
     notBefore = clock.now + configuration.interval
     do {
       let result = try await ChildProcess.run(
-        configuration.command[0], Array(configuration.command.dropFirst()), input: ExecOutput.input(telling),
+        configuration.command[0], arguments: Array(configuration.command.dropFirst()), input: ExecOutput.input(telling),
         deadline: configuration.deadline)
       guard result.status == .exited(0) else { throw ExecFailure(result) }
       told.merge(telling) { _, new in new }

@@ -52,7 +52,7 @@ internal import SmartStack
     (self.synapse, self.process) = (synapse, process)
     synapse.onReady = {
       process.ready()
-      LoopClock.system.schedule(after: .seconds(5)) { Heap.trim() }
+      LoopClock.system.schedule(after: .seconds(5)) { ThisProcess.trimHeap() }
     }
     synapse.start()
     serveStatus(of: synapse, state, inherited: inherited)

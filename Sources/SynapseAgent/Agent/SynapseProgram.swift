@@ -43,7 +43,7 @@ public enum SynapseProgram {
   /// Runs the agent until it is told to stop.
   @LoopActor public static func run(_ path: String, logFormat: String, logLevel: Logger.Level) async -> Int32 {
     // Early: an upgrade may move the file away under us.
-    _ = ProcessImage.path
+    _ = ThisProcess.path
     let configuration: SynapseConfiguration
     do {
       configuration = try await load(path)

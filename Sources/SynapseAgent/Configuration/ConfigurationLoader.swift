@@ -28,12 +28,12 @@ public struct ConfigurationLoader {
     result.warnings = document.warnings
     for key in top.keys where !ConfigurationLoader.plainSections.contains(key) {
       throw top.error(
-        key, "there is no configuration generator '\(key)' here; its listeners would be missing without a word")
+        at: key, "there is no configuration generator '\(key)' here; its listeners would be missing without a word")
     }
     if let section = try top.optionalSection("haproxy") {
       result.haproxy = try HAProxySectionDecoder.top(section)
     } else if top.has("haproxy") {
-      throw top.error("haproxy", "is null; it needs at least global and defaults")
+      throw top.error(at: "haproxy", "is null; it needs at least global and defaults")
     }
     if let section = try top.optionalSection("file_output") {
       result.fileOutput = FileOutputConfiguration(directory: try section.string("output_directory"))
@@ -54,7 +54,7 @@ public struct ConfigurationLoader {
     var command = try node.strings()
     if case .scalar = node.value { command = ["/bin/sh", "-c"] + command }
     if command.isEmpty || command.contains(where: { $0.isEmpty || $0.utf8.contains(0) }) {
-      throw section.error("command", "a command, or a list of a program and its arguments, is needed")
+      throw section.error(at: "command", "a command, or a list of a program and its arguments, is needed")
     }
     var result = ExecOutputConfiguration(command: command)
     result.deadline = try section.duration("deadline", in: 0.1...3600, default: result.deadline)

@@ -36,7 +36,7 @@ struct DiscoveryDecoder {
     case "marathon": return made(.marathon(try marathon(discovery)))
     case "multi": return try multi(discovery, primary: nil)
     case "ec2tag": return made(.ec2tag(try ec2(discovery)))
-    default: throw discovery.error("method", "there is no discovery method '\(method)'")
+    default: throw discovery.error(at: "method", "there is no discovery method '\(method)'")
     }
   }
 
@@ -44,7 +44,7 @@ struct DiscoveryDecoder {
 
   private func zookeeper(_ discovery: ConfigSection) throws(ConfigError) -> ZooKeeperDiscovery {
     let hosts = try discovery.required("hosts").strings()
-    if hosts.isEmpty { throw discovery.error("hosts", "at least one ZooKeeper server is needed") }
+    if hosts.isEmpty { throw discovery.error(at: "hosts", "at least one ZooKeeper server is needed") }
     var result = ZooKeeperDiscovery(hosts: hosts, path: try path("path", discovery))
     result.generatorConfigPath = result.path
     if let other = try discovery.optionalString("generator_config_path") {
@@ -59,7 +59,7 @@ struct DiscoveryDecoder {
     discovery.acknowledge("retry_policy")
     result.jitter = try discovery.optionalDuration("discovery_jitter")
     if let jitter = result.jitter, jitter > .seconds(120) {
-      discovery.warn("discovery_jitter", "is outside 0...120, and ignored")
+      discovery.warn(at: "discovery_jitter", "is outside 0...120, and ignored")
       result.jitter = nil
     }
     return result
@@ -77,7 +77,7 @@ struct DiscoveryDecoder {
     var path = try discovery.string(key)
     while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
     guard path.hasPrefix("/"), !path.utf8.contains(0), !path.contains("//") else {
-      throw discovery.error(key, "'\(path)' is no absolute ZooKeeper path")
+      throw discovery.error(at: key, "'\(path)' is no absolute ZooKeeper path")
     }
     return path
   }
@@ -91,7 +91,7 @@ struct DiscoveryDecoder {
       parts.append(NamedDiscovery(name: name, discovery: try discovery(part)))
     }
     if let primary { parts.append(NamedDiscovery(name: "primary", discovery: try discovery(service.adopt(primary)))) }
-    if parts.isEmpty { throw multi.error("watchers", "at least one watcher is needed") }
+    if parts.isEmpty { throw multi.error(at: "watchers", "at least one watcher is needed") }
     let resolver = try multi.section("resolver")
     return DiscoveryConfiguration(.multi(parts, try self.resolver(resolver, names: parts.map(\.name))))
   }
@@ -104,11 +104,11 @@ struct DiscoveryDecoder {
       let order = try resolver.required("sequential_order").strings()
       if Set(order) != Set(names) || order.count != names.count {
         throw resolver.error(
-          "sequential_order", "must name each watcher once: \(names.sorted().joined(separator: ", "))")
+          at: "sequential_order", "must name each watcher once: \(names.sorted().joined(separator: ", "))")
       }
       return .sequential(order)
     case "s3_toggle": return .toggle(try toggle(resolver))
-    default: throw resolver.error("method", "there is no resolver '\(method)'")
+    default: throw resolver.error(at: "method", "there is no resolver '\(method)'")
     }
   }
 
@@ -121,9 +121,9 @@ struct DiscoveryDecoder {
       source = .web(address)
     } else if text.hasPrefix("s3://") {
       throw resolver.error(
-        "s3_url", "'s3://' is not available in this version; file:///path, http:// and https:// addresses are")
+        at: "s3_url", "'s3://' is not available in this version; file:///path, http:// and https:// addresses are")
     } else {
-      throw resolver.error("s3_url", "'\(text)' is no file:///path, http:// or https:// address")
+      throw resolver.error(at: "s3_url", "'\(text)' is no file:///path, http:// or https:// address")
     }
     return ToggleConfiguration(
       source: source, interval: try resolver.duration("s3_polling_interval_seconds", in: 0.1...86_400))

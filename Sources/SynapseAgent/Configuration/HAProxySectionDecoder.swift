@@ -130,7 +130,7 @@ enum HAProxySectionDecoder {
   private static func word(_ key: String, _ section: ConfigSection) throws(ConfigError) -> String? {
     guard let text = try section.optionalString(key) else { return nil }
     if text.utf8.contains(where: { $0 == 10 || $0 == 13 || $0 == 0 }) {
-      throw section.error(key, "holds a line break, and becomes a part of one line")
+      throw section.error(at: key, "holds a line break, and becomes a part of one line")
     }
     return text
   }

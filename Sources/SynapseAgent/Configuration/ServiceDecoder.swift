@@ -81,13 +81,13 @@ struct ServiceDecoder {
   /// The rules that registrations are held to.
   private static func checkText(_ backend: Backend, _ server: ConfigSection) throws(ConfigError) {
     if !ServerText.isHost(backend.host) {
-      throw server.error("host", "\(JSONText.quoted(backend.host)) is neither an address nor a host name")
+      throw server.error(at: "host", "\(JSONText.quoted(backend.host)) is neither an address nor a host name")
     }
     if let name = backend.name, !name.isEmpty, !ServerText.isName(name) {
-      throw server.error("name", "\(JSONText.quoted(name)) is no server name: letters, digits and -_.: only")
+      throw server.error(at: "name", "\(JSONText.quoted(name)) is no server name: letters, digits and -_.: only")
     }
     if let options = backend.haproxyServerOptions, let trouble = ServerText.troubleWithOptions(options) {
-      throw server.error("haproxy_server_options", trouble)
+      throw server.error(at: "haproxy_server_options", trouble)
     }
   }
 

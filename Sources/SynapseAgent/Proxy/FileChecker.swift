@@ -34,7 +34,9 @@ internal import Reactor
 
   /// The release that checks files; nil: nobody is asked, or a command that may be anything.
   func version() async -> HAProxyVersion? {
-    guard let executable, let result = try? await ChildProcess.run(executable, ["-v"], deadline: .seconds(10)) else {
+    guard let executable,
+      let result = try? await ChildProcess.run(executable, arguments: ["-v"], deadline: .seconds(10))
+    else {
       return nil
     }
     // `HAProxy version 2.6.12-1 …`, before 2.4 `HA-Proxy version`.
@@ -56,7 +58,7 @@ internal import Reactor
   private func run(_ executable: String, _ arguments: [String], _ path: String) async -> Verdict {
     do {
       let result = try await ChildProcess.run(
-        executable, arguments, deadline: FileChecker.deadline, outputLimit: 1 << 20)
+        executable, arguments: arguments, deadline: FileChecker.deadline, outputLimit: 1 << 20)
       let output = String(decoding: result.output + [10] + result.errorOutput, as: UTF8.self)
       switch result.status {
       case .exited(0): return .good

@@ -25,15 +25,15 @@ internal import SmartStack
     // From the start at 0: of a counter that appears with its first event, no rate shows that event.
     reloads = ["good", "failed"].reduce(into: [:]) { reloads, result in
       reloads[result] = metrics.counter(
-        "synapse_haproxy_reloads_total", ["result": result], help: "Reloads of HAProxy.")
+        "synapse_haproxy_reloads_total", labels: ["result": result], help: "Reloads of HAProxy.")
     }
     checks = ["good", "refused", "unknown"].reduce(into: [:]) { checks, result in
       checks[result] = metrics.counter(
-        "synapse_haproxy_checks_total", ["result": result], help: "Checks of a candidate file.")
+        "synapse_haproxy_checks_total", labels: ["result": result], help: "Checks of a candidate file.")
     }
     endedWorkers = ["age", "count"].reduce(into: [:]) { ended, limit in
       ended[limit] = metrics.counter(
-        "synapse_haproxy_old_workers_ended_total", ["limit": limit],
+        "synapse_haproxy_old_workers_ended_total", labels: ["limit": limit],
         help: "Replaced HAProxy processes that were ended.")
     }
   }

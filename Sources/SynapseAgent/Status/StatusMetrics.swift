@@ -7,7 +7,8 @@ extension Synapse {
   /// Adds the figures; they are read when they are asked for.
   func publishStatus(in metrics: Metrics) {
     let version = SynapseProgram.version.split(separator: " ").last.map(String.init) ?? ""
-    metrics.gauge("synapse_build_info", ["version": version], help: "1; the label is the program's version.").value = 1
+    metrics.gauge("synapse_build_info", labels: ["version": version], help: "1; the label is the program's version.")
+      .value = 1
     metrics.onRender { [weak self] metrics in
       guard let self else { return }
       let heard = servedServices.map { snapshot(of: $0.name) }

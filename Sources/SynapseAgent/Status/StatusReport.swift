@@ -31,7 +31,7 @@ extension Synapse {
     for service in servedServices { services[service.name] = .object(status(of: service)) }
     var report = JSONObject()
     report["version"] = .string(SynapseProgram.version)
-    report["pid"] = .int(ProcessImage.processID)
+    report["pid"] = .int(ThisProcess.processID)
     report["time"] = .double(now)
     report["configuration"] = .string(configurationFile)
     report["services"] = .object(services)

@@ -18,7 +18,7 @@ import Testing
     #expect(chmod("\(root)/nerve.conf.json", 0o666) == 0)
     let other = geteuid() == 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"]
     let result = try await ChildProcess.run(
-      "/usr/bin/\(other[0])", other.dropFirst() + ConfigureNerveProgramTests.command(host),
+      "/usr/bin/\(other[0])", arguments: other.dropFirst() + ConfigureNerveProgramTests.command(host),
       deadline: .seconds(60))
     let said = String(decoding: result.errorOutput, as: UTF8.self)
     #expect(result.status == .exited(status), "\(said)")
@@ -33,7 +33,7 @@ import Testing
     let arguments = ConfigureNerveProgramTests.command(host) + ["--diff"]
     let run = { (program: String, arguments: [String], environment: [String: String]) in
       let result = try await ChildProcess.run(
-        program, arguments, environment: environment, deadline: .seconds(60), outputLimit: 1 << 20)
+        program, arguments: arguments, environment: environment, deadline: .seconds(60), outputLimit: 1 << 20)
       return (status: result.status, text: String(decoding: result.output, as: UTF8.self))
     }
     let terminal = ["-qec", arguments.joined(separator: " "), "/dev/null"]

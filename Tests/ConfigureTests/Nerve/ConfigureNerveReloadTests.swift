@@ -106,7 +106,7 @@ import Testing
       to: "nerve")
     #expect(chmod("\(root)/nerve", 0o755) == 0)
     #expect(mkfifo("\(root)/fifo", 0o600) == 0)
-    let child = try ChildProcess.start("/bin/sh", ["-c", "exec \(root)/nerve <>\(root)/fifo"])
+    let child = try ChildProcess.start("/bin/sh", arguments: ["-c", "exec \(root)/nerve <>\(root)/fifo"])
     defer { kill(child.pid, SIGKILL) }
     try await eventually("the script runs") { ConfigureNerveReloadTests.calls(host) == ["up"] }
     host.options.reload = reload

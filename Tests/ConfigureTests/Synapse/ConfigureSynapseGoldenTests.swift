@@ -76,7 +76,7 @@ import Testing
       #expect(configuration.generatorProblems.isEmpty, "\(name)")
       try world.put("haproxy.cfg", configuration.rendered())
       let check = try await ChildProcess.run(
-        HAProxyServer.executable, ["-c", "-f", "\(world.path)/haproxy.cfg"], deadline: .seconds(60))
+        HAProxyServer.executable, arguments: ["-c", "-f", "\(world.path)/haproxy.cfg"], deadline: .seconds(60))
       let words = String(decoding: check.errorOutput + check.output, as: UTF8.self)
       #expect(check.status == .exited(0) || words.contains("no listener"), "\(name): \(words.prefix(2000))")
       #expect(!words.contains("deprecated"), "\(name): \(words)")

@@ -18,7 +18,7 @@ import Testing
     #expect(chmod("\(host.path)/synapse.conf.json", 0o666) == 0)
     let other = geteuid() == 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"]
     let result = try await ChildProcess.run(
-      "/usr/bin/\(other[0])", other.dropFirst() + host.command.words,
+      "/usr/bin/\(other[0])", arguments: other.dropFirst() + host.command.words,
       environment: host.command.environment, deadline: .seconds(60))
     let said = String(decoding: result.errorOutput, as: UTF8.self)
     #expect(result.status == .exited(status), "\(said)")
@@ -38,7 +38,7 @@ import Testing
       """
     let user = geteuid() == 0 ? [] : ["--map-root-user"]
     let result = try await ChildProcess.run(
-      "/usr/bin/unshare", ["--net"] + user + ["/bin/sh", "-c", script, "sh"] + host.command.words,
+      "/usr/bin/unshare", arguments: ["--net"] + user + ["/bin/sh", "-c", script, "sh"] + host.command.words,
       environment: host.command.environment, deadline: .seconds(60))
     #expect(result.status == .exited(0), "\(String(decoding: result.errorOutput, as: UTF8.self))")
     let sentence =
@@ -57,7 +57,7 @@ import Testing
     var environment = host.command.environment
     let run = { (program: String, arguments: [String], environment: [String: String]) in
       let result = try await ChildProcess.run(
-        program, arguments, environment: environment, deadline: .seconds(60), outputLimit: 1 << 20)
+        program, arguments: arguments, environment: environment, deadline: .seconds(60), outputLimit: 1 << 20)
       return (status: result.status, text: String(decoding: result.output, as: UTF8.self))
     }
     let terminal = ["-qec", arguments.joined(separator: " "), "/dev/null"]

@@ -51,7 +51,7 @@ import Testing
     // A process of that name which ends with SIGHUP.
     let sleeper = try Files.read("/bin/sleep", limit: 1 << 24)
     try AtomicFile.write(sleeper, to: world.path + "/synapse", mode: 0o755, sync: false)
-    let child = try ChildProcess.start(world.path + "/synapse", ["600"])
+    let child = try ChildProcess.start(world.path + "/synapse", arguments: ["600"])
     try world.put("state/\(SynapseProgram.lockName(forHAProxyFile: "/var/run/synapse/haproxy.cfg"))", "\(child.pid)\n")
     var options = ConfigureSynapseOptions()
     options.stateDirectory = world.path + "/state"

@@ -1,8 +1,8 @@
 internal import CEvent
 internal import Glibc
 
-/// The program this process runs, and its replacement by another one: same process id, same descriptors.
-@LoopActor public enum ProcessImage {
+/// This process: its program and the replacement by another one (same process id, same descriptors), its limits.
+@LoopActor public enum ThisProcess {
   /// The executable's absolute path as it was when this was first asked, which should be early: after an upgrade
   /// the kernel names a deleted file, while the path leads to the new one.
   public static let path: String? = {
@@ -42,7 +42,7 @@ internal import Glibc
       }
     }
     pthread_sigmask(SIG_SETMASK, &before, nil)
-    throw FileError("run", executable, code: code)
+    throw FileError("run", path: executable, code: code)
   }
 
   /// The flag CLOSE_RANGE_CLOEXEC of linux/close_range.h.
@@ -52,11 +52,11 @@ internal import Glibc
   /// - Throws: ``FileError``.
   public static func memory(holding bytes: [UInt8]) throws(FileError) -> Int32 {
     let descriptor = memfd_create("handover", 0)
-    guard descriptor >= 0 else { throw FileError("make", "memory file", code: errno) }
+    guard descriptor >= 0 else { throw FileError("make", path: "memory file", code: errno) }
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-      guard count > 0 else { throw FileError("write", "memory file", code: errno) }
+      guard count > 0 else { throw FileError("write", path: "memory file", code: errno) }
       rest = rest.dropFirst(count)
     }
     return descriptor
@@ -85,4 +85,27 @@ internal import Glibc
     for number in numbers { sigaddset(&set, number) }
     pthread_sigmask(SIG_UNBLOCK, &set, nil)
   }
+
+  // MARK: Limits
+
+  /// Raises the soft limit of open descriptors to `count`, or as far as the hard limit lets it; never lowers it.
+  ///
+  /// The usual soft limit of 1,024 is there for programs that use `select`; those that do not are to raise it.
+  /// - Returns: the soft limit now; 0 if the system does not tell.
+  @discardableResult public nonisolated static func raiseDescriptorLimit(to count: Int) -> Int {
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    var limit = rlimit()
+    guard getrlimit(resource, &limit) == 0 else { return 0 }
+    let wanted = min(rlim_t(max(0, count)), limit.rlim_max)
+    if wanted > limit.rlim_cur {
+      let before = limit.rlim_cur
+      limit.rlim_cur = wanted
+      if setrlimit(resource, &limit) != 0 { limit.rlim_cur = before }
+    }
+    return Int(clamping: limit.rlim_cur)
+  }
+
+  /// Gives free pages of the heap back to the system. To start hundreds of checks at once takes more memory than to
+  /// have them run, and malloc would hold on to it. Takes a few milliseconds: for moments after rare, big work.
+  public nonisolated static func trimHeap() { malloc_trim(0) }
 }

@@ -1,8 +1,8 @@
 internal import SmartStack
 
 /// The meaning of unquoted text in YAML 1.1 (https://yaml.org/type/), in the forms that PyYAML accepts.
-enum PlainScalar {
-  static func kind(of text: String) -> YAMLScalar.Kind {
+extension YAMLScalar {
+  static func kind(of text: String) -> Kind {
     guard let first = text.utf8.first else { return .null }
     switch first {
     case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."):
