@@ -11,7 +11,7 @@ public final class ConfigSection {
   private var inner: [ConfigSection] = []
   private var remarks: [ConfigError] = []
 
-  /// - Throws: when `node` is no mapping; null counts as an empty one.
+  /// - Throws: when `node` is not a mapping; null counts as an empty one.
   public init(_ node: YAMLNode) throws(ConfigError) {
     self.node = node
     let entries = node.isNull ? [] : try node.entries()
@@ -22,7 +22,7 @@ public final class ConfigSection {
   /// The keys in the file's order.
   public var keys: [String] { entries.map(\.name) }
 
-  /// Whether the key is there, be it null.
+  /// Whether the key is there, even if it is null.
   public func has(_ key: String) -> Bool { places[key] != nil }
 
   /// The value, or nil when the key is absent or null. Marks the key as known.
@@ -67,7 +67,7 @@ public final class ConfigSection {
     throw missing(key)
   }
 
-  /// The same, nil when absent.
+  /// An integer within `range`; nil when the key is absent or null.
   public func optionalInt(
     _ key: String, in range: ClosedRange<Int> = .min ... .max
   ) throws(ConfigError) -> Int? {
@@ -85,7 +85,7 @@ public final class ConfigSection {
     throw missing(key)
   }
 
-  /// The same, nil when absent.
+  /// A finite number within `range`; nil when the key is absent or null.
   public func optionalDouble(
     _ key: String, in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
   ) throws(ConfigError) -> Double? {
@@ -101,7 +101,7 @@ public final class ConfigSection {
     throw missing(key)
   }
 
-  /// The same, nil when absent.
+  /// A time in seconds; nil when the key is absent or null.
   public func optionalDuration(
     _ key: String, in range: ClosedRange<Double> = 0...1e9
   ) throws(ConfigError) -> Duration? {
@@ -115,7 +115,7 @@ public final class ConfigSection {
     throw missing(key)
   }
 
-  /// The same, nil when absent.
+  /// A boolean; nil when the key is absent or null.
   public func optionalBool(_ key: String) throws(ConfigError) -> Bool? {
     guard let node = node(key) else { return nil }
     return try node.bool()
@@ -127,7 +127,7 @@ public final class ConfigSection {
     throw missing(key)
   }
 
-  /// The same, nil when absent.
+  /// The text of a scalar; nil when the key is absent or null.
   public func optionalString(_ key: String) throws(ConfigError) -> String? {
     guard let node = node(key) else { return nil }
     return try node.string()
@@ -174,14 +174,14 @@ public final class ConfigSection {
   /// An inner mapping; its unknown keys count as this section's.
   public func section(_ key: String) throws(ConfigError) -> ConfigSection { try adopt(required(key)) }
 
-  /// The same, nil when absent.
+  /// An inner mapping; nil when the key is absent or null.
   public func optionalSection(_ key: String) throws(ConfigError) -> ConfigSection? {
     guard let node = node(key) else { return nil }
     return try adopt(node)
   }
 
   /// A mapping of mappings, in the file's order; empty when absent. Throws at the first that is none:
-  /// to leave out one bad entry and keep the others, go through ``entries(_:)``.
+  /// to skip one bad entry and keep the others, go through ``entries(_:)``.
   public func sections(_ key: String) throws(ConfigError) -> [(name: String, section: ConfigSection)] {
     var sections: [(name: String, section: ConfigSection)] = []
     for entry in try entries(key) { sections.append((entry.name, try adopt(entry.value))) }

@@ -3,7 +3,7 @@ internal import SmartStack
 /// What is left of ERB: `<%= ENV['NAME'] %>` is replaced by the variable's value, anything else between
 /// `<%` and `%>` is refused, because a configuration file is not a program.
 public enum ConfigTemplate {
-  /// The text with variables put in; an unset one is empty, as with the originals.
+  /// The text with variables put in; an unset one is empty, as upstream has it.
   ///
   /// Line numbers stay right as long as no value holds a line break; columns behind a replacement on the
   /// same line are those of the resulting text.

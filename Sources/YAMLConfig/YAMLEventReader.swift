@@ -62,7 +62,7 @@ struct YAMLEventReader: ~Copyable {
     return ConfigError(file: file.name, line: Int(place.line), column: Int(place.column), problem: sentence)
   }
 
-  /// Bytes that are no text: libyaml gives their offset only.
+  /// Bytes that are not text: libyaml gives their offset only.
   private func readerFailure(_ problem: String) -> ConfigError {
     let before = input[..<min(inputCount, parser.pointee.problem_offset)]
     let line = before.count { $0 == UInt8(ascii: "\n") } + 1

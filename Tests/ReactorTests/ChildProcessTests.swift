@@ -160,7 +160,7 @@ import Testing
     }
   }
 
-  /// Gone, or dead and not yet reaped by whoever inherited it.
+  /// Whether the process has ended, reaped by its new parent or not yet.
   private func isGone(_ pid: Int32) -> Bool {
     guard let bytes = try? Files.read("/proc/\(pid)/stat", limit: 4096) else { return true }
     return String(decoding: bytes, as: UTF8.self).contains(") Z ")

@@ -150,7 +150,7 @@ import Testing
     #expect(ticks.count == 3)
   }
 
-  /// The loop is held up from 0.5 s to 7 s: three ticks are left out, the phase stays.
+  /// The loop is held up from 0.5 s to 7 s: three ticks are skipped, the phase stays.
   @Test @LoopActor func aTickerSkipsTheCallsThatItMissed() {
     let clock = LoopClock.manual()
     let start = clock.now

@@ -15,7 +15,7 @@ public enum Files {
     try readWithStamp(path, limit: limit).bytes
   }
 
-  /// The same, and which state of the file was read; nil for what is no regular file.
+  /// Reads the whole file, and says which state of it was read; nil for what is not a regular file.
   public static func readWithStamp(
     _ path: String, limit: Int
   ) throws(FileError) -> (bytes: [UInt8], stamp: FileStamp?) {

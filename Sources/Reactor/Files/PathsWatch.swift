@@ -4,7 +4,7 @@ internal import Glibc
 /// Tells that one of many paths may lead to something else than before, with one inotify instance for all.
 ///
 /// Every directory on the way to a path is watched for the next name of the way, symbolic links included: a file that
-/// is replaced, a directory that is renamed and made anew, a link that is pointed elsewhere are all seen. What inotify
+/// is replaced, a directory that is renamed and made again, a link that is pointed elsewhere are all seen. What inotify
 /// cannot see is missed: changes made by other machines on a network file system, or through another name of the file.
 @LoopActor public final class PathsWatch {
   private let descriptor: Int32

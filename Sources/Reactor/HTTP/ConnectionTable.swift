@@ -3,9 +3,9 @@ internal import Glibc
 
 /// The open connections of a ``HTTPListener``: evhttp neither counts them nor tells the end of each.
 ///
-/// Keeps one reference to each connection's bufferevent. The end of a connection that has had a request is told
-/// by evhttp's close callback. For others there is none; but evhttp clears the callbacks of a bufferevent when it
-/// is done with it, so whoever has none is gone.
+/// Keeps one reference to each connection's bufferevent. evhttp's close callback reports the end of a
+/// connection that has had a request. For others there is none; but evhttp clears the callbacks of a bufferevent when it
+/// is done with it, so a bufferevent without callbacks is closed.
 @LoopActor final class ConnectionTable {
   private var guards: [OpaquePointer: InputGuard] = [:]
   /// Those without a request so far.
@@ -110,7 +110,7 @@ internal import Glibc
 
 /// Cuts a connection that sends more than any request may have.
 ///
-/// evhttp's limits do not hold for all it reads: a chunk's size line may go on for ever, and while an answer is
+/// evhttp's limits do not hold for all it reads: a chunk's size line may go on without end, and while an answer is
 /// written everything that arrives is kept. The socket is shut down; evhttp then sees an end and cleans up.
 private final class InputGuard {
   let bufferevent: OpaquePointer

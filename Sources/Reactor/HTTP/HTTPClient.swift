@@ -95,7 +95,7 @@ extension HTTPRequest {
 
   private func has(_ name: String) -> Bool { headers.contains { $0.name.equalsIgnoringASCIICase(name) } }
 
-  /// RFC 9110 §7.2: the port is left out when it is the scheme's own.
+  /// RFC 9110 §7.2: the scheme's own port is not written.
   private var authority: String {
     switch endpoint {
     case .unix: "localhost"

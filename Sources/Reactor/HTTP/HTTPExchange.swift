@@ -86,8 +86,8 @@ internal import Glibc
   /// - Parameters:
   ///   - status: 200...999; anything else is sent as 500.
   ///   - reason: nil gives the usual one.
-  ///   - headers: `Content-Length`, `Date` and `Connection` are added. Values with line breaks are left out.
-  ///   - body: left out, but for its length, in answers to HEAD.
+  ///   - headers: `Content-Length`, `Date` and `Connection` are added. Values with line breaks are skipped.
+  ///   - body: not sent in answers to HEAD, only its length is.
   public func respond(status: Int, reason: String? = nil, headers: [(String, String)] = [], body: [UInt8]) {
     body.withUnsafeBytes { respond(status, reason: reason, headers: headers, bytes: $0) }
   }

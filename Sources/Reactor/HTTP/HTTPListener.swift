@@ -75,7 +75,7 @@ internal import Glibc
     try serve(descriptor, path: nil)
   }
 
-  /// The listening sockets. All are close-on-exec; whoever hands them to a successor lifts that first.
+  /// The listening sockets. All are close-on-exec; clear that before handing them to a successor.
   public var descriptors: [Int32] { sockets.map(\.descriptor) }
 
   private func serve(_ descriptor: Int32, path: String?) throws(ListenError) {

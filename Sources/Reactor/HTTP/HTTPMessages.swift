@@ -16,7 +16,7 @@ public struct HTTPHeader: Hashable, Sendable {
 public struct HTTPRequest: Sendable {
   /// The method, for example `GET`.
   public var method: String
-  /// Whom to connect to.
+  /// The server to connect to.
   public var endpoint: Endpoint
   /// TLS, when not nil.
   public var tls: TLSOptions?

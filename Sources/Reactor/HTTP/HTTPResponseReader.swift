@@ -137,7 +137,7 @@ struct HTTPResponseReader {
     }
   }
 
-  /// RFC 9112 §4, with the blank before an empty reason left out as many servers do.
+  /// RFC 9112 §4, where many servers omit the blank before an empty reason.
   private mutating func understandStatusLine() throws(Problem) {
     let text = line
     guard text.count >= 12, text.starts(with: "HTTP/1.".utf8), text[7].isDigit, text[8] == UInt8(ascii: " "),

@@ -69,7 +69,7 @@ private final class BlockingPool: @unchecked Sendable {
     pthread_attr_init(&attributes)
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
     defer { pthread_attr_destroy(&attributes) }
-    // The pool is a process-wide constant; the thread may borrow it for ever.
+    // The pool is a process-wide constant; the thread may borrow it for good.
     let code = pthread_create(&thread, &attributes, runWorker, Unmanaged.passUnretained(self).toOpaque())
     if code == 0 { threads += 1 }
     return code

@@ -80,7 +80,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// The executor as Swift's runtime keeps it.
   public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
-  /// Traps, with a sentence, off the loop's thread. A libevent callback is no executor job, so the
+  /// Traps, with a sentence, off the loop's thread. A libevent callback is not an executor job, so the
   /// runtime asks this instead of looking at the current executor.
   public func checkIsolated() {
     precondition(isCurrent, "this code belongs on the event loop's thread")

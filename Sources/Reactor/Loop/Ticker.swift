@@ -1,6 +1,6 @@
 /// Calls a body every `interval`, at a fixed phase, and says how late each call was.
 ///
-/// Calls do not pile up: when the loop was held up for several intervals, the missed ones are left out
+/// Calls do not pile up: when the loop was held up for several intervals, the missed ones are skipped
 /// and the phase is kept.
 @LoopActor public final class Ticker {
   private let clock: LoopClock

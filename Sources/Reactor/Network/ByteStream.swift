@@ -23,7 +23,7 @@ internal import Glibc
   private var readFailure: StreamError?
   private var writeFailure: StreamError?
   private var isAtEnd = false
-  /// Reading stops for a while at this many bytes. Not libevent's own watermark: that calls back for ever, in the
+  /// Reading stops for a while at this many bytes. Not libevent's own watermark: that calls back without end, in the
   /// same pass of the loop, until somebody has read, and so keeps every task from running.
   private var highWater = ByteStream.readAhead
   private var isPaused = false
@@ -34,11 +34,11 @@ internal import Glibc
 
   /// Connects, and with `tls` completes the handshake.
   ///
-  /// Several addresses of a name are tried in turn. `deadline` covers all of it and stays in force for what
+  /// Several addresses of a name are tried in turn. `deadline` covers all of it and stays active for what
   /// follows, until ``setDeadline(after:)``.
   /// - Parameters:
   ///   - opening: the look-up and the connection may not take longer; nil leaves them to the deadline.
-  ///   - handshake: the same for the handshake.
+  ///   - handshake: the handshake may not take longer; nil leaves it to the deadline.
   /// - Throws: ``StreamError``, or `CancellationError`.
   public static func connect(
     to endpoint: Endpoint, tls: TLSOptions? = nil, deadline: Duration, opening: Duration? = nil,
@@ -195,7 +195,7 @@ internal import Glibc
     return take(min(available, maximum))
   }
 
-  /// The next line without its `\n` or `\r\n`; bytes that are no UTF-8 are replaced.
+  /// The next line without its `\n` or `\r\n`; bytes outside UTF-8 are replaced.
   /// - Parameter limit: the most bytes before the `\n`.
   /// - Throws: ``StreamError`` (`closed` when the stream ends without a `\n`), or `CancellationError`.
   public func readLine(limit: Int) async throws -> String {

@@ -41,9 +41,9 @@ public enum StreamError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// The client side of TLS.
 public struct TLSOptions: Hashable, Sendable {
-  /// The name sent as SNI and, with ``verify``, looked for in the certificate. SNI is left out for addresses.
+  /// The name sent as SNI and, with ``verify``, looked for in the certificate. SNI is not sent for addresses.
   public var serverName: String?
-  /// Whether the certificate must be valid. False, as in the original agents' checks, accepts any.
+  /// Whether the certificate must be valid. False, as in upstream's checks, accepts any.
   public var verify: Bool
   /// A PEM file of the authorities to trust in place of the system's; only read with ``verify``.
   public var authorityFile: String?

@@ -163,7 +163,7 @@ internal import Glibc
   private func writeOnce() {
     let count = rest.withUnsafeBytes { write(pipe.writing, $0.baseAddress, $0.count) }
     if count < 0, errno == EAGAIN || errno == EINTR { return }
-    // A child that does not read its input is no error.
+    // A child that does not read its input is not an error.
     if count > 0 { rest = rest.dropFirst(count) }
     if count <= 0 || rest.isEmpty { close() }
   }

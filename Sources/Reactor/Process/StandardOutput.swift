@@ -13,7 +13,7 @@ public enum StandardOutput {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      // Whoever read it is gone.
+      // The reader has closed its end.
       if count < 0, errno != EINTR { return }
       rest = rest.dropFirst(max(0, count))
     }

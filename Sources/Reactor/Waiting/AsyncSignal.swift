@@ -1,7 +1,7 @@
 /// Tells one waiting task that there is something to do: several calls before it looks are one.
 ///
-/// A set signal is remembered until the task waits for it. Cancellation does not end the waiting: whoever stops the
-/// task says so in its state and sets the signal.
+/// A set signal is remembered until the task waits for it. Cancellation does not end the waiting: what stops the
+/// task changes its state and sets the signal.
 @LoopActor public final class AsyncSignal {
   /// How long the signal holds back after ``AsyncSignal/set()``, so that a burst of changes is one.
   public struct Debounce: Sendable {

@@ -72,7 +72,7 @@ public struct JSONCursor {
     return take("]")
   }
 
-  /// Moves past a value of any kind and returns its compact text; nil for what is no JSON or is nested
+  /// Moves past a value of any kind and returns its compact text; nil for what is not JSON or is nested
   /// deeper than `depth`.
   public mutating func readCompact(depth: Int = 64) -> String? {
     switch peek() {
@@ -129,7 +129,7 @@ public struct JSONCursor {
       || byte == UInt8(ascii: ".")
   }
 
-  /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?`; nil for what is no number.
+  /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?`; nil for what is not a number.
   private static func isWholeNumber(_ word: ArraySlice<UInt8>) -> Bool? {
     var rest = word.first == UInt8(ascii: "-") ? word.dropFirst() : word
     let whole = rest.prefix(while: isDigit)

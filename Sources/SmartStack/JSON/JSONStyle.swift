@@ -1,4 +1,4 @@
-/// How a JSON text is laid out. The default is what Python's `json.dumps` writes, which the original tools' files
+/// How a JSON text is laid out. The default is what Python's `json.dumps` writes, which upstream's files
 /// are made with: ASCII only, `, ` and `: ` between the parts.
 public struct JSONStyle: Sendable {
   /// Blanks per level, each member and item on a line of its own; nil for one line.

@@ -11,7 +11,7 @@ public enum JSONValue: Hashable, Sendable {
   /// A number without fraction.
   public static func int(_ value: some BinaryInteger) -> JSONValue { .number(String(value)) }
 
-  /// A number as Python writes a float: `1.0`, `1e+16`, and `NaN` or `Infinity`, which are no JSON.
+  /// A number as Python writes a float: `1.0`, `1e+16`, and `NaN` or `Infinity`, which are not JSON.
   public static func double(_ value: Double) -> JSONValue {
     if value.isNaN { return .number("NaN") }
     if value.isInfinite { return .number(value < 0 ? "-Infinity" : "Infinity") }
@@ -124,7 +124,7 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
 }
 
 extension JSONCursor {
-  /// Moves past a value of any kind and returns it; nil for what is no JSON or is nested deeper than `depth`.
+  /// Moves past a value of any kind and returns it; nil for what is not JSON or is nested deeper than `depth`.
   public mutating func readValue(depth: Int = 64) -> JSONValue? {
     switch peek() {
     case UInt8(ascii: "\""): return readString().map(JSONValue.string)

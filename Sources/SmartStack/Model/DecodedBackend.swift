@@ -2,11 +2,11 @@
 public struct DecodedBackend: Equatable, Sendable {
   /// The server; every field of it is safe to write into HAProxy's file and socket.
   public let backend: Backend
-  /// Fields that were unusable and left out, one sentence each, for the log.
+  /// Fields that were unusable and skipped, one sentence each, for the log.
   public let ignored: [String]
 }
 
-/// Why a child of a service's directory is no server.
+/// Why a child of a service's directory is not a server.
 public enum RegistrationProblem: Error, Equatable, Sendable, CustomStringConvertible {
   case notJSON(length: Int)
   case notAnObject

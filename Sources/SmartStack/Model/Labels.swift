@@ -18,7 +18,7 @@ public enum LabelValue: Hashable, Sendable, ExpressibleByStringLiteral {
 
 /// The labels of one registration: names and values in the order in which they were written.
 ///
-/// Two are equal only if their order is, too: whoever compares registrations compares what is written.
+/// Two are equal only if their order is, too: registrations are compared as they are written.
 public struct Labels: Hashable, Sendable, ExpressibleByDictionaryLiteral {
   /// One label with its value.
   public struct Entry: Hashable, Sendable {

@@ -14,7 +14,7 @@ public enum RegistrationCodec {
   }
 
   /// The name, before a sequence number, that carries `payload`: `base64_<length>_<base64>_`. However long that is:
-  /// lists of names stand in one ZooKeeper packet, so whoever registers sets a limit.
+  /// lists of names stand in one ZooKeeper packet, so the registering side sets a limit.
   public static func pathEncodedName(payload: [UInt8]) -> String {
     let text = Base64.urlSafeText(payload)
     return "base64_\(text.utf8.count)_\(text)_"
@@ -22,7 +22,7 @@ public enum RegistrationCodec {
 
   /// Decodes a name that carries its data.
   /// - Returns: nil when the name carries none, or none that can be read: the data is to be fetched.
-  /// - Throws: when it carries JSON that is no usable registration; the child is to be skipped.
+  /// - Throws: when it carries JSON that is not a usable registration; the child is skipped.
   public static func decode(name: String) throws(RegistrationProblem) -> DecodedBackend? {
     guard let payload = payload(inName: name) else { return nil }
     do throws(RegistrationProblem) {
