@@ -8,7 +8,7 @@ import Testing
     ("größe €", "größe €"), ("0123456789", "0123456789"), ("0123456789a", "0123456789…"),
   ]) func oneLineShowsWhatWouldBreakIt(_ text: String, _ line: String) {
     #expect(text.oneLine(limit: 10) == line)
-    #expect(!text.oneLine().unicodeScalars.contains(where: \.breaksLine))
+    #expect(!text.oneLine().unicodeScalars.contains { $0.breaksLine })
   }
 
   @Test func quotedTextStandsInBackquotesAndIsCut() {
