@@ -54,7 +54,7 @@ import Testing
   @Test(arguments: cases) func readsOrders(_ c: Case) {
     let form = FormBody(query: c.query, contentType: c.type, body: Array(c.body.utf8))
     do {
-      switch try SpoolOrder(form) {
+      switch try SpoolRequest(form) {
       case .up: #expect(c.order == "up")
       case .down(let reason, let expiration, let creation):
         func shown(_ time: Double?) -> String { time.map { "\($0)" } ?? "nil" }

@@ -67,7 +67,7 @@ import Testing
     ]
     for _ in 0..<FuzzTests.rounds {
       let bytes = FuzzTests.noise(pieces, &random)
-      let mark = SpoolFile(contents: bytes).mark(SpoolScope(fileName: "web"))
+      let mark = SpoolFile(contents: bytes).downtime(of: SpoolScope(fileName: "web"))
       #expect(mark.downText.hasPrefix("Service web in down state"))
       let again = SpoolFile(reason: mark.reason, expiration: mark.expiration, creation: mark.creation)
       #expect(SpoolFile(contents: again.contents) == again)
@@ -86,7 +86,7 @@ import Testing
       let known = SpoolScope(fileName: text).description
       #expect(SpoolScope(fileName: known).description == known)
       for type in ["application/x-www-form-urlencoded", "multipart/form-data; boundary=B", text] {
-        _ = try? SpoolOrder(FormBody(query: text, contentType: type, body: bytes))
+        _ = try? SpoolRequest(FormBody(query: text, contentType: type, body: bytes))
       }
     }
   }
@@ -101,11 +101,11 @@ import Testing
     for _ in 0..<FuzzTests.rounds {
       let body = FuzzTests.noise(pieces, &random)
       let form = FormBody(query: "", contentType: "application/x-www-form-urlencoded", body: body)
-      guard let wanted = try? MarkForm(form, now: 1000) else { continue }
+      guard let wanted = try? DowntimeForm(form, now: 1000) else { continue }
       #expect(SpoolDirectory.isName(wanted.scope.description), "seed \(seed): \(body)")
-      guard case .down(let reason, let expiration, _) = wanted.order else { continue }
+      guard case .down(let reason, let expiration, _) = wanted.request else { continue }
       #expect(!reason.isEmpty)
-      #expect(expiration.map { $0 > 1000 && $0 <= 1000 + MarkForm.longestDuration } ?? true)
+      #expect(expiration.map { $0 > 1000 && $0 <= 1000 + DowntimeForm.longestDuration } ?? true)
       #expect(
         wanted.scope.description.wholeMatch(of: /[.a-zA-Z0-9_-]+(:[0-9a-fA-F.:]+)?/) != nil, "seed \(seed): \(wanted)")
     }
@@ -122,7 +122,7 @@ import Testing
     for _ in 0..<FuzzTests.rounds {
       let text = String(decoding: FuzzTests.noise(pieces, &random), as: UTF8.self)
       let origin = RequestOrigin(site: "same-origin", origin: text, host: "10.0.0.5:6666")
-      if ChangeGate.foreignSite(origin, hostNames: ["localhost"]) == nil {
+      if SpoolAccessPolicy.refusal(of: origin, hostNames: ["localhost"]) == nil {
         #expect(text.lowercased().firstMatch(of: /^https?:\/\/10\.0\.0\.5:6666([\/?#]|$)/) != nil, "\(text)")
       }
       let escaped = text.htmlEscaped

@@ -5,13 +5,13 @@ import Testing
 @Suite struct LRUTableTests {
   @Test func theLeastRecentlyUsedGoesFirst() {
     var table = LRUTable<String, Int>(capacity: 3)
-    for (number, name) in ["a", "b", "c"].enumerated() { table.set(name, number) }
+    for (number, name) in ["a", "b", "c"].enumerated() { table.set(name, to: number) }
     #expect(table.use("a") == 0)
-    table.set("d", 3)
+    table.set("d", to: 3)
     #expect(table.peek("b") == nil)
     #expect(["a", "c", "d"].allSatisfy { table.peek($0) != nil })
-    table.set("c", 9)
-    table.set("e", 4)
+    table.set("c", to: 9)
+    table.set("e", to: 4)
     #expect(table.peek("a") == nil)
     #expect(table.peek("c") == 9)
     #expect(table.count == 3)
@@ -19,12 +19,12 @@ import Testing
 
   @Test func theBudgetIsKept() {
     var table = LRUTable<Int, String>(capacity: 100, budget: 10)
-    for number in 0..<10 { table.set(number, "", cost: 4) }
+    for number in 0..<10 { table.set(number, to: "", cost: 4) }
     #expect(table.count == 2)
     #expect(table.cost == 8)
-    table.set(99, "too dear", cost: 11)
+    table.set(99, to: "too dear", cost: 11)
     #expect(table.peek(99) == nil)
-    table.set(8, "now dear", cost: 10)
+    table.set(8, to: "now dear", cost: 10)
     #expect(table.entries.map(\.key) == [8])
   }
 
@@ -41,7 +41,7 @@ import Testing
         #expect(table.use(key) == known.map { list[$0].value })
         if let known { list.append(list.remove(at: known)) }
       case 5..<9:
-        table.set(key, step)
+        table.set(key, to: step)
         if let known { list.remove(at: known) }
         list.append((key, step))
         if list.count > 8 { list.removeFirst() }
@@ -58,7 +58,7 @@ import Testing
 
   @Test func theOldestGoWhileTheyAreStale() {
     var table = LRUTable<String, Int>(capacity: 10)
-    for (number, name) in ["a", "b", "c", "d"].enumerated() { table.set(name, number) }
+    for (number, name) in ["a", "b", "c", "d"].enumerated() { table.set(name, to: number) }
     _ = table.use("a")
     table.removeOldest { $0 < 3 }
     #expect(table.entries.map(\.key).sorted() == ["a", "d"], "a was used after d was set")

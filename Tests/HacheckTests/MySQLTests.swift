@@ -67,9 +67,10 @@ import Testing
   @LoopActor private static func check(
     _ server: LoopbackServer, key: MySQLProbe.ServerKey = .unknown, password: String = "p", query: Bool = false
   ) async -> ProbeResult {
-    var login = MySQLProbe.Login(username: "u", password: password)
-    (login.serverKey, login.asksQuery) = (key, query)
-    return await MySQLProbe.check(.tcp(host: "127.0.0.1", port: server.port), login, deadline: .seconds(300))
+    await MySQLProbe(
+      endpoint: .tcp(host: "127.0.0.1", port: server.port), username: "u", password: password, selectsOne: query,
+      serverKey: key
+    ).run(deadline: .seconds(300))
   }
 
   private static func hex(_ bytes: [UInt8]) -> String {
@@ -97,7 +98,7 @@ import Testing
   @Test @LoopActor func aPasswordSeenLatelyIsProven() async throws {
     let reply = MySQLTests.packet(2, [1, 3]) + MySQLTests.packet(3, MySQLTests.ok)
     let (server, heard) = MySQLTests.server([MySQLTests.greeting("caching_sha2_password"), reply])
-    #expect(await MySQLTests.check(server) == .healthy)
+    #expect(await MySQLTests.check(server) == .healthy())
     try await eventually("the server has heard all") { heard.withLock { $0.count } == 2 }
     let packets = heard.withLock { $0 }
     let login = MySQLTests.hex(packets[0])
@@ -114,7 +115,7 @@ import Testing
     let (server, heard) = MySQLTests.server([
       MySQLTests.greeting(greeted), MySQLTests.switching(wanted), MySQLTests.packet(4, MySQLTests.ok),
     ])
-    #expect(await MySQLTests.check(server) == .healthy)
+    #expect(await MySQLTests.check(server) == .healthy())
     #expect(MySQLTests.hex(heard.withLock { $0 }[1]) == proof)
   }
 
@@ -134,7 +135,7 @@ import Testing
       + [MySQLTests.packet(6, MySQLTests.ok)]
     let (server, heard) = MySQLTests.server(words)
     let password = "correct horse battery staple"
-    #expect(await MySQLTests.check(server, key: isKnown ? .known(key) : .retrieved, password: password) == .healthy)
+    #expect(await MySQLTests.check(server, key: isKnown ? .known(key) : .retrieved, password: password) == .healthy())
     let packets = heard.withLock { $0 }
     if !isKnown { #expect(packets[1] == [2]) }
     try AtomicFile.write(packets[isKnown ? 1 : 2], to: encrypted, mode: 0o600, sync: false)

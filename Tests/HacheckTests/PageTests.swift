@@ -52,8 +52,8 @@ import Testing
       _ = try await hacheck.get("/\(path)")
     }
     let now = LoopClock.system.unixTime
-    try await hacheck.service.markDown(.service("web"), reason: "upgrade", expiration: now + 7230)
-    try await hacheck.service.markDown(.instance(service: "broken", host: nil, port: 80), reason: "")
+    try await hacheck.service.down(.service("web"), reason: "upgrade", expiration: now + 7230)
+    try await hacheck.service.down(.instance(service: "broken", host: nil, port: 80), reason: "")
     let page = try await hacheck.get("/", PageTests.browser).text
     for piece in [
       "Marked down <span class=\"count\">2</span>", "Services asked for <span class=\"count\">3</span>", ">upgrade<",
@@ -68,9 +68,9 @@ import Testing
 
   @Test @LoopActor func nothingThatStrangersWroteIsMarkup() async throws {
     let hacheck = try PageTests.open()
-    try await hacheck.service.markDown(.service("web"), reason: PageTests.hostile)
+    try await hacheck.service.down(.service("web"), reason: PageTests.hostile)
     hacheck.write(PageTests.hostile, mark: "<b>bold<b>")
-    try await eventually("the file is seen") { hacheck.service.mark(for: "<b>bold<b>", port: nil) != nil }
+    try await eventually("the file is seen") { hacheck.service.downtime(for: "<b>bold<b>", port: nil) != nil }
     let page = try await hacheck.get("/?q=%22%3E%3Cscript%3E", PageTests.browser).text
     #expect(page.contains("value=\"&quot;&gt;&lt;script&gt;\""))
     let all = try await hacheck.get("/", PageTests.browser).text
@@ -85,15 +85,15 @@ import Testing
     let down = try await PageTests.send("mark=web.main%3A31001&reason=disk+full&duration=600&status=down", to: hacheck)
     #expect(down.status == 303)
     #expect(down.header("Location") == "/")
-    let mark = try #require(hacheck.service.mark(for: "web.main", port: 31001))
+    let mark = try #require(hacheck.service.downtime(for: "web.main", port: 31001))
     #expect(mark.reason == "disk full")
     let end = try #require(mark.expiration)
     #expect(end >= before + 600 && end <= LoopClock.system.unixTime + 600)
     #expect(try await hacheck.get("/spool/web.main/31001/s").status == 503)
     #expect(try await PageTests.send("mark=web.main:31001&status=up", to: hacheck).status == 303)
-    #expect(hacheck.service.mark(for: "web.main", port: 31001) == nil)
+    #expect(hacheck.service.downtime(for: "web.main", port: 31001) == nil)
     #expect(try await PageTests.send("mark=all&reason=x&duration=&status=down", to: hacheck).status == 303)
-    #expect(hacheck.service.mark(for: "web", port: nil)?.expiration == nil)
+    #expect(hacheck.service.downtime(for: "web", port: nil)?.expiration == nil)
   }
 
   @Test(arguments: [
@@ -115,13 +115,13 @@ import Testing
     let elsewhere = try PageTests.open(networks: AddressRange("10.0.0.0/8").map { [.network($0)] })
     let closed = try ServiceFixture()
     for hacheck in [elsewhere, closed] {
-      try await hacheck.service.markDown(.service("web"), reason: "x")
+      try await hacheck.service.down(.service("web"), reason: "x")
       _ = try await hacheck.get("/spool/other/1/s")
       let page = try await hacheck.get("/", PageTests.browser).text
       #expect(!page.contains("method=\"post\""))
       let answer = try await PageTests.send("mark=web&status=up", to: hacheck)
       #expect(answer.status == 403)
-      #expect(hacheck.service.mark(for: "web", port: nil) != nil)
+      #expect(hacheck.service.downtime(for: "web", port: nil) != nil)
     }
     #expect(try await PageTests.open().get("/", PageTests.browser).text.contains("method=\"post\""))
   }

@@ -58,14 +58,13 @@ import Testing
       let (said, spoken) = (ProbeFuzzTests.damaged(redis, &random), ProbeFuzzTests.damaged(mail, &random))
       let cache = ProbeFuzzTests.server(ProbeFuzzTests.pieces(said, &random))
       let post = ProbeFuzzTests.server(ProbeFuzzTests.pieces(spoken, &random))
-      let credentials = RedisProbe.Credentials(password: "p")
-      let found = await RedisProbe.check(cache.endpoint, credentials: credentials, deadline: .seconds(300))
+      let found = await RedisProbe(endpoint: cache.endpoint, password: "p").run(deadline: .seconds(300))
       // Bytes after the answer were not asked for; bytes before it are another answer.
       let lines = said.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(\.text)
       let isPong = lines.count > 2 && lines[0] == "+OK" && lines[1] == "+PONG"
       #expect(found.isHealthy == isPong, "seed \(ProbeFuzzTests.seed), round \(round): \(said) gave \(found)")
-      let greeted = await SMTPProbe.check(post.endpoint, hello: "x", deadline: .seconds(300))
-      if spoken == mail { #expect(greeted == .healthy, "seed \(ProbeFuzzTests.seed), round \(round)") }
+      let greeted = await SMTPProbe(endpoint: post.endpoint, hello: "x").run(deadline: .seconds(300))
+      if spoken == mail { #expect(greeted == .healthy(), "seed \(ProbeFuzzTests.seed), round \(round)") }
       if greeted.isHealthy {
         let text = String(decoding: spoken, as: UTF8.self)
         #expect(text.contains("221"), "seed \(ProbeFuzzTests.seed), round \(round): \(spoken)")
@@ -80,12 +79,12 @@ import Testing
       let whole = words.flatMap { $0 }
       let bytes = ProbeFuzzTests.damaged(whole, &random)
       let server = ProbeFuzzTests.server(ProbeFuzzTests.pieces(bytes, &random))
-      var login = MySQLProbe.Login(username: "u", password: "p")
-      login.serverKey = .retrieved
-      login.asksQuery = Bool.random(using: &random)
-      let found = await MySQLProbe.check(server.endpoint, login, deadline: .seconds(300))
-      if bytes == whole, !login.asksQuery {
-        #expect(found == .healthy, "seed \(ProbeFuzzTests.seed), round \(round): \(found)")
+      let probe = MySQLProbe(
+        endpoint: server.endpoint, username: "u", password: "p", selectsOne: Bool.random(using: &random),
+        serverKey: .retrieved)
+      let found = await probe.run(deadline: .seconds(300))
+      if bytes == whole, !probe.selectsOne {
+        #expect(found == .healthy(), "seed \(ProbeFuzzTests.seed), round \(round): \(found)")
       }
     }
   }

@@ -43,8 +43,9 @@ import Testing
     #expect(try await wrong.get("/redis/cache/\(closed.port)").text.hasPrefix("Redis said WRONGPASS "))
 
     let endpoint = Endpoint.tcp(host: "127.0.0.1", port: open.port)
-    #expect(await RedisProbe.check(endpoint, database: 15, deadline: .seconds(300)) == .healthy)
-    guard case .refused(let words) = await RedisProbe.check(endpoint, database: 16, deadline: .seconds(300)) else {
+    #expect(await RedisProbe(endpoint: endpoint, database: 15).run(deadline: .seconds(300)) == .healthy())
+    guard case .refused(let words) = await RedisProbe(endpoint: endpoint, database: 16).run(deadline: .seconds(300))
+    else {
       throw ServerTrouble(description: "Redis has 16 databases, from 0")
     }
     #expect(words.contains("out of range"), "\(words)")
@@ -72,13 +73,13 @@ import Testing
 
     let endpoint = Endpoint.tcp(host: "127.0.0.1", port: server.port)
     func result(_ username: String, _ password: String, _ database: String? = nil) async -> ProbeResult {
-      var login = MySQLProbe.Login(username: username, password: password, database: database)
-      login.asksQuery = true
-      return await MySQLProbe.check(endpoint, login, deadline: .seconds(300))
+      await MySQLProbe(
+        endpoint: endpoint, username: username, password: password, database: database, selectsOne: true
+      ).run(deadline: .seconds(300))
     }
-    #expect(await result("probe", "p w") == .healthy)
-    #expect(await result("probe", "p w", "shop") == .healthy)
-    #expect(await result("empty", "") == .healthy)
+    #expect(await result("probe", "p w") == .healthy())
+    #expect(await result("probe", "p w", "shop") == .healthy())
+    #expect(await result("empty", "") == .healthy())
     #expect(await "\(result("probe", "p w", "nothing"))".hasPrefix("1044 (42000) "))
     #expect(await "\(result("modern", "p w"))".contains("`client_ed25519`"))
   }

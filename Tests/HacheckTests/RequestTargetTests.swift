@@ -82,13 +82,4 @@ import Testing
     #expect(RequestTarget("/spool/../1/s") == .refused("`..` is no service name"))
     #expect(RequestTarget("/tcp/web/70000") == .refused("70000 is no port: 0...65535 are"))
   }
-
-  @Test func requestsCanBeMadeOfTargets() throws {
-    let request = try #require(CheckRequest(target: "/http/web.main/31000/status?full=1", peer: "10.0.0.1"))
-    #expect(request.protocol == .http)
-    #expect(request.service == "web.main")
-    #expect(request.port == 31000)
-    #expect(request.query == "status?full=1")
-    #expect(CheckRequest(target: "/recent") == nil)
-  }
 }

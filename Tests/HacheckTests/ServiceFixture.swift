@@ -3,6 +3,8 @@ import Logging
 import Reactor
 import SmartStack
 import TestSupport
+import Testing
+import YAMLConfig
 
 @testable import Hacheck
 
@@ -151,5 +153,56 @@ private func runScript(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawP
       }
     }
     close(client)
+  }
+}
+
+extension Spool {
+  func down(_ scope: SpoolScope, reason: String, expiration: Double? = nil, creation: Double? = nil) async throws {
+    try await apply(.down(reason: reason, expiration: expiration, creation: creation), to: scope)
+  }
+
+  func up(_ scope: SpoolScope) async throws { try await apply(.up, to: scope) }
+}
+
+extension HacheckService {
+  func down(_ scope: SpoolScope, reason: String, expiration: Double? = nil, creation: Double? = nil) async throws {
+    try await engine.spool.down(scope, reason: reason, expiration: expiration, creation: creation)
+  }
+
+  func up(_ scope: SpoolScope) async throws { try await engine.spool.up(scope) }
+
+  /// The answer to a question without a socket and without headers.
+  func check(_ path: CheckPath) async -> CheckOutcome {
+    do {
+      let question = try engine.question(path, headers: .list([]), peer: "127.0.0.1")
+      if let outcome = engine.answerAtOnce(question) { return outcome }
+      return await engine.answerLater(question, headers: .list([]))
+    } catch {
+      return CheckOutcome(code: error.status, error.sentence)
+    }
+  }
+}
+
+extension CheckOutcome {
+  var text: String { String(decoding: body, as: UTF8.self) }
+}
+
+/// The settings of a check as nerve reads them: `text` is the entry of `checks` without its braces.
+func probeSettings(_ text: String) throws -> any ProbeSettings {
+  let document = try YAMLDocument(Array("{\(text)}".utf8), file: "test")
+  let section = try ConfigSection(document.root)
+  let kind = try section.choice("type", of: ProbeKind.self)
+  let target = ProbeTarget(
+    service: "web", check: try section.string("name", default: "c"),
+    host: try section.string("host", default: "10.0.0.5"), port: try section.int("port", default: 3000))
+  let settings = try kind.read(section, target: target)
+  #expect(section.unknownKeys().map(\.description) == [])
+  return settings
+}
+
+extension Probe {
+  /// What nerve makes of one run.
+  @LoopActor func judged(deadline: Duration) async -> (passed: Bool, detail: String) {
+    judge(await run(deadline: deadline))
   }
 }

@@ -38,7 +38,7 @@ import Testing
     let hacheck = try ServiceFixture { $0.healthcheckTimeout = .seconds(3600) }
     var silent = (0..<1000).map { _ in ScriptedServer(nil) }
     let stuck = silent.enumerated().map { number, server in
-      let request = CheckRequest(protocol: .http, service: "hung-\(number)", port: server.port, query: "status")
+      let request = CheckPath(protocol: .http, service: "hung-\(number)", port: server.port, query: "status")
       return Task { @LoopActor in await hacheck.service.check(request) }
     }
     try await eventually("all are under way", within: .seconds(120)) {
@@ -63,7 +63,7 @@ import Testing
     }
     let silent = ScriptedServer(nil)
     let stuck = ["a", "b", "c"].map { path in
-      let request = CheckRequest(protocol: .http, service: "hung", port: silent.port, query: path)
+      let request = CheckPath(protocol: .http, service: "hung", port: silent.port, query: path)
       return Task { @LoopActor in await hacheck.service.check(request) }
     }
     for task in stuck { #expect(await task.value.status == 503) }

@@ -36,7 +36,7 @@ import Testing
   ]
 
   @Test(arguments: cases) func everyFileMakesASentence(_ c: Case) {
-    let mark = SpoolFile(contents: Array(c.contents.utf8)).mark(SpoolScope(fileName: "svc.main"))
+    let mark = SpoolFile(contents: Array(c.contents.utf8)).downtime(of: SpoolScope(fileName: "svc.main"))
     #expect(mark.downText == "Service svc.main in down state" + c.down)
   }
 
@@ -77,16 +77,16 @@ import Testing
 
   @Test func theSentenceNamesWhatIsDown() {
     func text(_ scope: SpoolScope) -> String {
-      SpoolMark(scope: scope, reason: "r", creation: nil, expiration: nil).downText
+      Downtime(scope: scope, reason: "r", creation: nil, expiration: nil).downText
     }
     #expect(text(.everything) == "Service all in down state: r")
     #expect(text(.instance(service: "web", host: "10.0.0.1", port: 80)) == "Service web in down state: r")
   }
 
   @Test func marksEndAfterTheirSecond() {
-    let mark = SpoolMark(scope: .everything, reason: "", creation: nil, expiration: 10)
+    let mark = Downtime(scope: .everything, reason: "", creation: nil, expiration: 10)
     #expect(!mark.hasExpired(at: 10))
     #expect(mark.hasExpired(at: 10.001))
-    #expect(!SpoolMark(scope: .everything, reason: "", creation: nil, expiration: nil).hasExpired(at: 1e12))
+    #expect(!Downtime(scope: .everything, reason: "", creation: nil, expiration: nil).hasExpired(at: 1e12))
   }
 }

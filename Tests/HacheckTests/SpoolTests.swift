@@ -39,7 +39,7 @@ import Testing
       "web:10.0.0.1:80": #"{"reason": "host"}"#,
     ])
     func reason(_ service: String, _ port: Int?, _ host: String? = nil) -> String? {
-      fixture.spool.mark(for: service, port: port, host: host)?.reason
+      fixture.spool.downtime(for: service, port: port, host: host)?.reason
     }
     #expect(reason("web", 80) == "everything")
     unlink("\(fixture.directory.path)/all")
@@ -60,21 +60,22 @@ import Testing
     SpoolTests.write("maintenance", to: "\(fixture.directory.path)/web.main:31000")
     let scope = SpoolScope.instance(service: "web.main", host: nil, port: 31000)
     try await eventually("the mark is seen") {
-      fixture.spool.mark(for: "web.main", port: 31000, host: nil)?.reason == "maintenance"
+      fixture.spool.downtime(for: "web.main", port: 31000, host: nil)?.reason == "maintenance"
     }
     #expect(fixture.events.allSatisfy { $0 == [scope] })
     unlink("\(fixture.directory.path)/web.main:31000")
-    try await eventually("the mark is gone") { fixture.spool.mark(for: "web.main", port: 31000, host: nil) == nil }
+    try await eventually("the mark is gone") { fixture.spool.downtime(for: "web.main", port: 31000, host: nil) == nil }
   }
 
   @Test @LoopActor func anOrderIsInForceWhenItReturns() async throws {
     let fixture = try Fixture()
     try await fixture.spool.down(.service("web"), reason: "x", expiration: nil, creation: 5)
     #expect(
-      fixture.spool.mark(for: "web", port: 80, host: nil)?.downText == "Service web in down state since 5.000000: x")
+      fixture.spool.downtime(for: "web", port: 80, host: nil)?.downText == "Service web in down state since 5.000000: x"
+    )
     #expect(fixture.events == [[.service("web")]])
     try await fixture.spool.up(.service("web"))
-    #expect(fixture.spool.mark(for: "web", port: 80, host: nil) == nil)
+    #expect(fixture.spool.downtime(for: "web", port: 80, host: nil) == nil)
     #expect(fixture.events == [[.service("web")], [.service("web")]])
     #expect(!fixture.exists("web"))
   }
@@ -83,9 +84,11 @@ import Testing
     let fixture = try Fixture()
     let tool = SpoolDirectory(root: fixture.directory.path)
     try tool.down("web", reason: "tool", expiration: nil, creation: nil, now: 5)
-    try await eventually("the mark is seen") { fixture.spool.mark(for: "web", port: nil, host: nil)?.reason == "tool" }
+    try await eventually("the mark is seen") {
+      fixture.spool.downtime(for: "web", port: nil, host: nil)?.reason == "tool"
+    }
     try tool.up("web")
-    try await eventually("the mark is gone") { fixture.spool.mark(for: "web", port: nil, host: nil) == nil }
+    try await eventually("the mark is gone") { fixture.spool.downtime(for: "web", port: nil, host: nil) == nil }
     #expect(Set(fixture.events) == [[.service("web")]])
   }
 
@@ -103,7 +106,7 @@ import Testing
         })
     }
     for task in tasks { try await task.value }
-    #expect(fixture.spool.mark(for: "web", port: nil, host: nil) == nil)
+    #expect(fixture.spool.downtime(for: "web", port: nil, host: nil) == nil)
     #expect(!fixture.exists("all"))
   }
 
@@ -113,11 +116,11 @@ import Testing
     let fixture = try Fixture(files: ["web": #"{"reason": "same", "expiration": null, "creation": 1000.5}"#])
     try await fixture.spool.down(.service("web"), reason: "same", expiration: 4_102_444_800, creation: nil)
     #expect(
-      fixture.spool.mark(for: "web", port: nil, host: nil)
-        == SpoolMark(scope: .service("web"), reason: "same", creation: 1000.5, expiration: 4_102_444_800))
+      fixture.spool.downtime(for: "web", port: nil, host: nil)
+        == Downtime(scope: .service("web"), reason: "same", creation: 1000.5, expiration: 4_102_444_800))
     let before = fixture.clock.unixTime
     try await fixture.spool.down(.service("web"), reason: "other", expiration: nil, creation: nil)
-    #expect(try #require(fixture.spool.mark(for: "web", port: nil, host: nil)?.creation) >= before)
+    #expect(try #require(fixture.spool.downtime(for: "web", port: nil, host: nil)?.creation) >= before)
   }
 
   @Test @LoopActor func marksEndByThemselves() async throws {
@@ -127,12 +130,12 @@ import Testing
     try await fixture.spool.down(.service("web"), reason: "x", expiration: end, creation: nil)
     try await fixture.spool.down(.service("db"), reason: "x", expiration: end + 500, creation: nil)
     clock.advance(by: .seconds(100))
-    #expect(fixture.spool.mark(for: "web", port: nil, host: nil) != nil)
+    #expect(fixture.spool.downtime(for: "web", port: nil, host: nil) != nil)
     let before = fixture.events.count
     clock.advance(by: .seconds(1))
     #expect(fixture.events.dropFirst(before) == [[.service("web")]])
     #expect(!fixture.exists("web"))
-    #expect(fixture.spool.mark(for: "db", port: nil, host: nil) != nil)
+    #expect(fixture.spool.downtime(for: "db", port: nil, host: nil) != nil)
     clock.advance(by: .seconds(500))
     #expect(fixture.spool.count == 0)
     #expect(!fixture.exists("db"))
@@ -145,7 +148,7 @@ import Testing
     let longer = SpoolFile(reason: "x", expiration: clock.unixTime + 1000, creation: 1)
     SpoolTests.write(String(decoding: longer.contents, as: UTF8.self), to: "\(fixture.directory.path)/web")
     clock.advance(by: .seconds(11))
-    #expect(fixture.spool.mark(for: "web", port: nil, host: nil)?.expiration == longer.expiration)
+    #expect(fixture.spool.downtime(for: "web", port: nil, host: nil)?.expiration == longer.expiration)
     #expect(fixture.exists("web"))
   }
 
@@ -178,7 +181,7 @@ import Testing
     mkdir("\(fixture.directory.path)/web", 0o755)
     fixture.spool.close()
     try fixture.spool.open()
-    #expect(fixture.spool.mark(for: "web", port: nil, host: nil) == nil)
+    #expect(fixture.spool.downtime(for: "web", port: nil, host: nil) == nil)
   }
 
   @Test @LoopActor func theSpoolIsMadeWithMode0750ButNotItsParents() throws {
@@ -187,7 +190,7 @@ import Testing
     var status = stat()
     #expect(stat(directory.path + "/spool", &status) == 0)
     #expect(status.st_mode & 0o777 == 0o750)
-    let error = #expect(throws: HacheckError.self) {
+    let error = #expect(throws: FileError.self) {
       try Spool(root: directory.path + "/a/b", clock: .system, logger: .quiet).open()
     }
     #expect(error?.description.contains("No such file or directory") == true)

@@ -27,12 +27,12 @@ import Testing
       try await HTTPClient.send(HTTPRequest(endpoint: .unix(path: socket), target: target), deadline: .seconds(120))
     }
     try await eventually("hacheck answers", within: .seconds(120)) { (try? await get("/healthz"))?.status == 200 }
-    // Each mark is a line; together they are several times what a pipe takes.
+    // Each downtime is a line; together they are several times what a pipe takes.
     let reason = Array(String(repeating: "x", count: 2000).utf8)
     for number in 0..<200 {
       try AtomicFile.write(reason, to: "\(spool)/web-\(number)", mode: 0o644, sync: false)
     }
-    try await eventually("every mark is in force", within: .seconds(120)) {
+    try await eventually("every downtime is active", within: .seconds(120)) {
       try await get("/metrics").text.contains("hacheck_downtimes{scope=\"service\"} 200\n")
     }
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
@@ -43,7 +43,7 @@ import Testing
     try await eventually("the loss is told", within: .seconds(120)) {
       let count = read(reader, &buffer, buffer.count)
       if count > 0 { text += String(decoding: buffer[..<count], as: UTF8.self) }
-      return text.contains("mark lifted scope=web-0")
+      return text.contains("downtime lifted scope=web-0")
     }
     #expect(text.contains(/warning hacheck: log lines were dropped: the reader did not keep up count=[0-9]+\n/))
   }

@@ -129,21 +129,4 @@ import ZooKeeper
     #expect(try load(#"{"instance_id": "h", "max_exec_checks": 3}"#).commandLimit == 3)
     #expect(throws: ConfigError.self) { try load(#"{"instance_id": "h", "max_exec_checks": 0}"#) }
   }
-
-  @Test func commandsAreListsOrLines() throws {
-    func command(_ text: String) throws -> ExecCheckSettings? {
-      let checks = #""checks": [{"type": "exec", "host": "127.0.0.1", "name": "n", "command": \#(text)}]"#
-      guard case .exec(let settings) = try load(serviceText(checks)).services.first?.checks.first?.kind else {
-        return nil
-      }
-      return settings
-    }
-    #expect(try command(#"["/bin/x", "a b", 7]"#)?.command == ["/bin/x", "a b", "7"])
-    let line = try command(#""x | y""#)
-    #expect(line?.command == ["/bin/sh", "-c", "x | y"])
-    #expect(
-      line?.variables == [
-        "NERVE_SERVICE": "web", "NERVE_CHECK": "n", "NERVE_HOST": "127.0.0.1", "NERVE_PORT": "3000",
-      ])
-  }
 }

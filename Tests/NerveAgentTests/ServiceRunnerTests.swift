@@ -13,10 +13,10 @@ import Testing
   let telemetry = NerveTelemetry(logger: silent, metrics: Metrics())
 
   private func runner(
-    _ configuration: ServiceConfiguration, checks: [ScriptedCheck], at record: FakeRecord? = nil
+    _ configuration: ServiceConfiguration, checks: [ScriptedProbe], at record: FakeRecord? = nil
   ) -> ServiceRunner {
     ServiceRunner(
-      configuration, checks: checks, registrar: (record ?? self.record).registrar(),
+      configuration, probes: checks, registrar: (record ?? self.record).registrar(),
       schedule: CheckSchedule(clock: clock), telemetry: telemetry, clock: clock)
   }
 
@@ -28,14 +28,14 @@ import Testing
   @Test func aMockedServiceIsUpWhateverItsChecksWouldSay() {
     var configuration = service(checks: [check()])
     configuration.isMocked = true
-    let scripted = ScriptedCheck(standing: false)
+    let scripted = ScriptedProbe(standing: false)
     runner(configuration, checks: [scripted]).start()
     #expect(record.reports == [.up])
     #expect(scripted.probes == 0)
   }
 
   @Test func theFirstResultCountsAtOnceAndLaterOnesByRiseAndFall() {
-    let scripted = ScriptedCheck(standing: true)
+    let scripted = ScriptedProbe(standing: true)
     let runner = runner(service(checks: [check(rise: 2, fall: 3)]), checks: [scripted])
     runner.start()
     #expect(record.reports == [.up])
@@ -56,7 +56,7 @@ import Testing
   }
 
   @Test func aCheckNeverOverlapsItself() {
-    let slow = ScriptedCheck()
+    let slow = ScriptedProbe()
     let runner = runner(service(checks: [check()]), checks: [slow])
     runner.start()
     clock.advance(by: .seconds(20))
@@ -65,13 +65,13 @@ import Testing
   }
 
   @Test func oneFailingCheckIsEnoughWhileAnotherHangs() async throws {
-    let (hanging, failing) = (ScriptedCheck("hanging"), ScriptedCheck("failing", standing: false))
+    let (hanging, failing) = (ScriptedProbe(), ScriptedProbe(standing: false))
     runner(service(checks: [check(), check()]), checks: [hanging, failing]).start()
     #expect(record.reports == [.down])
   }
 
   @Test func upNeedsEveryCheck() async throws {
-    let (slow, good) = (ScriptedCheck("slow"), ScriptedCheck("good", standing: true))
+    let (slow, good) = (ScriptedProbe(), ScriptedProbe(standing: true))
     let runner = runner(service(checks: [check(), check()]), checks: [slow, good])
     runner.start()
     #expect(record.reports.isEmpty)
@@ -81,7 +81,7 @@ import Testing
   }
 
   @Test func aStoppedRunnerReportsNothingMore() async throws {
-    let slow = ScriptedCheck()
+    let slow = ScriptedProbe()
     let runner = runner(service(checks: [check()]), checks: [slow])
     runner.start()
     runner.stop()
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test func aReportHeldBackByTheRateLimitIsMadeWhenThereIsATokenAgain() {
-    let scripted = ScriptedCheck(standing: true)
+    let scripted = ScriptedProbe(standing: true)
     // One token at the start, the next one ten seconds after the first was spent.
     let limit = RateLimit(averageRate: 0.1, maxBurst: 1, isShadow: false)
     let runner = runner(service(checks: [check()], rateLimit: limit), checks: [scripted])
@@ -115,14 +115,14 @@ import Testing
 
   @Test func aRateOfZeroReportsNothing() {
     let limit = RateLimit(averageRate: 0, maxBurst: 1, isShadow: false)
-    runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedCheck(standing: true)]).start()
+    runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedProbe(standing: true)]).start()
     clock.advance(by: .seconds(600))
     #expect(record.reports.isEmpty)
   }
 
   @Test func aRateLimitInShadowModeOnlyTalks() {
     let limit = RateLimit(averageRate: 0, maxBurst: 1, isShadow: true)
-    runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedCheck(standing: true)]).start()
+    runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedProbe(standing: true)]).start()
     #expect(record.reports == [.up])
     #expect(telemetry.metrics.throttled.value == 1)
   }
@@ -130,7 +130,7 @@ import Testing
   // MARK: Drains
 
   @Test func aDrainIsImmediateAndUndrainTakesOneGoodCheck() async throws {
-    let scripted = ScriptedCheck(standing: true)
+    let scripted = ScriptedProbe(standing: true)
     let runner = runner(service(checks: [check(rise: 5, fall: 5)]), checks: [scripted])
     runner.start()
     runner.setDrained(true, reason: "Service web in down state", deciding: [0])
@@ -146,7 +146,7 @@ import Testing
   }
 
   @Test func anUndrainedServiceThatIsBrokenStaysDown() {
-    let scripted = ScriptedCheck(standing: true)
+    let scripted = ScriptedProbe(standing: true)
     let runner = runner(service(checks: [check()]), checks: [scripted])
     runner.start()
     runner.setDrained(true, reason: "", deciding: [0])
@@ -156,7 +156,7 @@ import Testing
   }
 
   @Test func anAnswerFromBeforeTheUndrainDoesNotCount() async throws {
-    let slow = ScriptedCheck()
+    let slow = ScriptedProbe()
     let runner = runner(service(checks: [check()]), checks: [slow])
     runner.start()
     runner.setDrained(true, reason: "", deciding: [0])
@@ -170,7 +170,7 @@ import Testing
 
   @Test func aDrainIsNotHeldBackByARateLimit() {
     let limit = RateLimit(averageRate: 1, maxBurst: 1, isShadow: false)
-    let runner = runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedCheck(standing: true)])
+    let runner = runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedProbe(standing: true)])
     runner.start()
     runner.setDrained(true, reason: "", deciding: [0])
     #expect(record.reports == [.up, .down])

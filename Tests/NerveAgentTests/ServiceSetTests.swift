@@ -17,7 +17,7 @@ import ZooKeeper
   /// What the set asked for, by name, oldest first.
   @LoopActor final class Made {
     var records: [String: [FakeRecord]] = [:]
-    var checks: [String: [ScriptedCheck]] = [:]
+    var checks: [String: [ScriptedProbe]] = [:]
     var confirmsAtOnce = true
     var standing: Bool? = true
   }
@@ -26,9 +26,9 @@ import ZooKeeper
     let made = made
     set = ServiceSet(
       factory: ServiceSet.Factory(
-        checks: { service in
+        probes: { service in
           service.checks.map { _ in
-            let scripted = ScriptedCheck(service.name, standing: made.standing)
+            let scripted = ScriptedProbe(standing: made.standing)
             made.checks[service.name, default: []].append(scripted)
             return scripted
           }

@@ -1,4 +1,5 @@
 import Glibc
+import Hacheck
 import Logging
 import Reactor
 import SmartStack
@@ -53,29 +54,33 @@ func service(
 
 /// A check whose kind does not matter because a scripted one stands in for it.
 func check(_ name: String = "a", rise: Int = 1, fall: Int = 1) -> CheckConfiguration {
-  CheckConfiguration(name: name, kind: .tcp(host: "127.0.0.1", port: 1, timeout: .seconds(1)), rise: rise, fall: fall)
+  CheckConfiguration(name: name, settings: UnusedSettings(), rise: rise, fall: fall)
+}
+
+private struct UnusedSettings: ProbeSettings {
+  var deadline: Duration { .seconds(1) }
+
+  init() {}
+  init(_ section: ConfigSection, target: ProbeTarget) {}
+  func probe(in context: ProbeContext) -> any Probe { ScriptedProbe() }
 }
 
 /// Answers what the test says, when the test says so.
-@LoopActor final class ScriptedCheck: HealthCheck {
-  let name: String
+@LoopActor final class ScriptedProbe: Probe {
   /// The answer to every probe; nil keeps probes waiting for ``answer(_:)``.
   var standing: Bool?
   private(set) var probes = 0
-  private var waiting: [OneShotEvent<CheckResult>] = []
+  private var waiting: [OneShotEvent<ProbeResult>] = []
 
-  init(_ name: String = "a", standing: Bool? = nil) {
-    self.name = name
-    self.standing = standing
-  }
+  init(standing: Bool? = nil) { self.standing = standing }
 
   /// Probes that have not been answered.
   var open: Int { waiting.count }
 
-  func probe(deadline: Duration) async -> CheckResult {
+  func run(deadline: Duration) async -> ProbeResult {
     probes += 1
     if let standing { return result(standing) }
-    let answer = OneShotEvent<CheckResult>()
+    let answer = OneShotEvent<ProbeResult>()
     waiting.append(answer)
     return (try? await answer.outcome().get()) ?? result(false)
   }
@@ -83,9 +88,7 @@ func check(_ name: String = "a", rise: Int = 1, fall: Int = 1) -> CheckConfigura
   /// Answers the oldest open probe.
   func answer(_ passed: Bool) { waiting.removeFirst().happen(with: result(passed)) }
 
-  private func result(_ passed: Bool) -> CheckResult {
-    CheckResult(passed: passed, detail: passed ? "fine" : "broken", elapsed: .milliseconds(1))
-  }
+  private func result(_ passed: Bool) -> ProbeResult { passed ? .healthy("fine") : .refused("broken") }
 }
 
 /// Notes what is asked of it; confirms at once, or when the test says so.

@@ -6,43 +6,15 @@ struct CheckKey: Hashable {
   var `protocol`: CheckProtocol
   var host: String
   var port: Int
-  /// Without the query string, as in the original.
+  /// Without the query string, as upstream.
   var path: String
   /// Empty unless `service_name_header` is set.
   var service: String
 }
 
-/// What a live check found.
-struct CheckOutcome: Equatable, Sendable {
-  /// As in HTTP; 599 when the service could not be asked.
-  var code: Int
-  var body: [UInt8]
-
-  init(code: Int, body: [UInt8]) {
-    self.code = code
-    self.body = body
-  }
-
-  init(code: Int, _ sentence: String) { self.init(code: code, body: Array(sentence.utf8)) }
-
-  /// The status to answer with: a code that has no name in HTTP is 503.
-  var status: Int {
-    if code <= 200 { return 200 }
-    return CheckOutcome.known.contains(code) ? code : 503
-  }
-
-  /// The codes that Python's `http.client` knows; the original passes on exactly these.
-  private static let known: Set<Int> = Set(
-    [
-      201...208, 226...226, 300...305, 307...308, 400...418, 421...426, 428...429, 431...431, 451...451, 500...508,
-      510...511,
-    ]
-    .joined())
-}
-
 /// The answers of live checks, kept for a while, and the checks under way, one per key.
 @LoopActor final class CheckCache {
-  /// The counters of `/status`, as the original counts.
+  /// The counters of `/status`, as upstream counts.
   struct Statistics: Equatable {
     var expirations = 0
     var sets = 0
@@ -107,18 +79,18 @@ struct CheckOutcome: Equatable, Sendable {
     statistics.misses += 1
     statistics.sets += 1
     flights[key] = [then]
-    // As in the original the time runs from the start: an answer is never older than `cache_time`.
+    // As upstream, the time runs from the start: an answer is never older than `cache_time`.
     let expiry = clock.now + lifetime
     Task.immediate { @LoopActor in
       let outcome = await start()
-      land(key, outcome, expiry: expiry)
+      land(outcome, for: key, expiry: expiry)
     }
   }
 
-  private func land(_ key: CheckKey, _ outcome: CheckOutcome, expiry: LoopClock.Instant) {
+  private func land(_ outcome: CheckOutcome, for key: CheckKey, expiry: LoopClock.Instant) {
     if lifetime > .zero, expiry > clock.now {
       answers.set(
-        key, Answer(outcome: outcome, expiry: expiry),
+        key, to: Answer(outcome: outcome, expiry: expiry),
         cost: outcome.body.count + key.path.utf8.count + key.service.utf8.count)
     }
     for waiter in flights.removeValue(forKey: key) ?? [] { waiter(outcome) }

@@ -2,30 +2,35 @@ internal import Logging
 internal import Reactor
 internal import SmartStack
 
-/// Answers questions: marks first, then the cache, then a live check.
+/// Answers health questions: from downtimes first, then from the cache, then by a live check.
 @LoopActor final class CheckEngine {
   /// A question with everything the headers say about it.
   struct Question {
-    let check: RequestTarget.Check
+    let check: CheckPath
     /// nil for this machine.
     let host: String?
     let port: Int
-    /// Whether a kept answer will not do.
+    /// Whether the client wants an answer that was not kept.
     let bust: Bool
+    let peer: String
+    /// The service's record in ``CheckEngine/seen``.
+    fileprivate let record: SeenServices.Record
   }
 
   let spool: Spool
   let cache: CheckCache
   let slots: CheckSlots
   let own: OwnAddresses
+  let requests: RequestCounters
+  /// The services that were asked for.
+  private(set) var seen: SeenServices
   private let configuration: HacheckConfiguration
   private let clock: LoopClock
-  private let accounts: ProbeAccounts
   private let durations: [CheckProtocol: Histogram]
   private let waits: Histogram
   private let refusals: Counter
 
-  /// Sent as `User-Agent`, unless the configuration has the asker's copied.
+  /// Sent as `User-Agent`, unless the configuration has the client's copied.
   private static let userAgent = "smartstack-hacheck"
   /// These belong to one connection, or would make the request another one; they are never copied.
   private static let neverCopied = [
@@ -36,11 +41,12 @@ internal import SmartStack
   init(configuration: HacheckConfiguration, clock: LoopClock, logger: Logger, metrics: Metrics) {
     self.configuration = configuration
     self.clock = clock
-    accounts = ProbeAccounts(configuration)
     spool = Spool(root: configuration.spoolRoot, clock: clock, logger: logger)
     cache = CheckCache(lifetime: configuration.cacheTime, capacity: configuration.cacheSize, clock: clock)
     slots = CheckSlots(perTarget: configuration.checksPerTarget, inAll: configuration.checksInAll, clock: clock)
     own = OwnAddresses(host: configuration.hostAddress, clock: clock)
+    requests = RequestCounters(metrics)
+    seen = SeenServices(capacity: configuration.seenServicesSize, lifetime: configuration.seenServicesTime.seconds)
     durations = Dictionary(
       uniqueKeysWithValues: CheckProtocol.allCases.map { kind in
         let help = "How long live checks took, waiting for a slot not included."
@@ -51,16 +57,20 @@ internal import SmartStack
     waits = metrics.histogram(
       "hacheck_check_wait_seconds", help: "How long live checks waited for a slot, those included that waited in vain.")
     refusals = metrics.counter("hacheck_checks_refused_total", help: "Live checks that found no slot in time.")
-    metrics.onRender { [weak cache] metrics in
-      metrics.gauge("hacheck_cache_bytes", help: "Bytes of bodies and keys of the answers kept.").value =
-        Double(cache?.cost ?? 0)
-    }
+    metrics.onRender { [weak self] metrics in self?.publish(metrics) }
+  }
+
+  /// Removes what is too old from the cache and from ``seen``.
+  func sweep() {
+    cache.sweep()
+    seen.sweep(now: clock.unixTime)
   }
 
   // MARK: Questions
 
-  /// Reads the headers that say where the instance is and how fresh the answer must be.
-  func question(_ check: RequestTarget.Check, _ headers: RequestHeaders) throws(Refusal) -> Question {
+  /// Reads the headers that say where the instance is and how fresh the answer must be, and records the question.
+  /// - Throws: ``Refusal`` for an address that must not be asked.
+  func question(_ check: CheckPath, headers: RequestHeaders, peer: String) throws(Refusal) -> Question {
     var (address, port): (IPAddress?, Int) = (nil, check.port)
     if let header = headers.first("X-Haproxy-Server-State") {
       let state = try ServerState(haproxy: header)
@@ -71,10 +81,12 @@ internal import SmartStack
       address = try ServerState(nerve: header).address
     }
     let host = try address.flatMap { address throws(Refusal) in try hostName(address) }
-    return Question(check: check, host: host, port: port, bust: headers.first("Pragma") == "no-cache")
+    return Question(
+      check: check, host: host, port: port, bust: headers.first("Pragma") == "no-cache", peer: peer,
+      record: seen.ask(check.service, peer: peer, time: clock.unixTime))
   }
 
-  /// The address as marks and checks name it; nil for this machine.
+  /// The address as downtimes and checks name it; nil for this machine.
   private func hostName(_ address: IPAddress) throws(Refusal) -> String? {
     if address == CheckEngine.loopback || address == own.host { return nil }
     guard own.contains(address) || configuration.checkNetworks.contains(where: { $0.contains(address) }) else {
@@ -89,25 +101,46 @@ internal import SmartStack
 
   /// The answer, when it takes no live check.
   func answerAtOnce(_ question: Question) -> CheckOutcome? {
-    if let mark = mark(question) { return CheckOutcome(mark) }
-    if question.check.protocol == .spool { return CheckOutcome.up }
-    return cache.answer(key(question), bust: question.bust)
+    let found: CheckOutcome?
+    if let downtime = downtime(question) {
+      found = CheckOutcome(downtime)
+    } else if question.check.protocol == .spool {
+      found = .up
+    } else {
+      found = cache.answer(key(question), bust: question.bust)
+    }
+    if let found { record(found, for: question) }
+    return found
   }
 
   /// Makes or joins a live check, after ``answerAtOnce(_:)`` had nothing.
   func answerLater(
-    _ question: Question, _ headers: RequestHeaders, then: @escaping @LoopActor (CheckOutcome) -> Void
+    _ question: Question, headers: RequestHeaders, then: @escaping @LoopActor (CheckOutcome) -> Void
   ) {
     let live = live(question, headers)
     let answer: @LoopActor (CheckOutcome) -> Void = { [self] outcome in
-      // A mark that was set meanwhile is the newer word.
-      then(mark(question).map(CheckOutcome.init) ?? outcome)
+      // A downtime that was set meanwhile is newer.
+      let outcome = downtime(question).map(CheckOutcome.init) ?? outcome
+      record(outcome, for: question)
+      then(outcome)
     }
     cache.join(key(question), then: answer) { [self] in await run(live) }
   }
 
-  func mark(_ question: Question) -> SpoolMark? {
-    spool.mark(for: question.check.service, port: question.port, host: question.host)
+  /// Makes or joins a live check, for a caller without a socket.
+  func answerLater(_ question: Question, headers: RequestHeaders) async -> CheckOutcome {
+    let answered = OneShotEvent<CheckOutcome>()
+    answerLater(question, headers: headers) { answered.happen(with: $0) }
+    return (try? await answered.outcome().get()) ?? .up
+  }
+
+  private func record(_ outcome: CheckOutcome, for question: Question) {
+    SeenServices.answer(question.record, code: max(200, outcome.code), peer: question.peer, time: clock.unixTime)
+    requests.count(question.check.protocol.route, status: outcome.status)
+  }
+
+  private func downtime(_ question: Question) -> Downtime? {
+    spool.downtime(for: question.check.service, port: question.port, host: question.host)
   }
 
   private func key(_ question: Question) -> CheckKey {
@@ -118,16 +151,16 @@ internal import SmartStack
 
   // MARK: Live checks
 
-  private func live(_ question: Question, _ headers: RequestHeaders) -> LiveCheck {
+  private func live(_ question: Question, _ headers: RequestHeaders) -> LiveCheck? {
+    guard question.port != 0 else { return nil }
     let endpoint = Endpoint.tcp(host: question.host ?? "127.0.0.1", port: question.port)
     let isHTTP = question.check.protocol == .http || question.check.protocol == .https
     return LiveCheck(
-      protocol: question.check.protocol, endpoint: endpoint, target: "/" + question.check.query,
-      headers: isHTTP ? outgoing(question.check.service, endpoint, headers) : [],
-      bodyLimit: configuration.bodyLimit, accounts: accounts)
+      question.check.protocol, at: endpoint, target: "/" + question.check.query,
+      headers: isHTTP ? outgoing(headers, to: endpoint, of: question.check.service) : [], configuration: configuration)
   }
 
-  private func outgoing(_ service: String, _ endpoint: Endpoint, _ headers: RequestHeaders) -> [HTTPHeader] {
+  private func outgoing(_ headers: RequestHeaders, to endpoint: Endpoint, of service: String) -> [HTTPHeader] {
     var fields: [HTTPHeader] = []
     for name in configuration.headersToCopy where !CheckEngine.neverCopied.contains(where: name.equalsIgnoringCase) {
       let values = headers.all(name)
@@ -145,8 +178,8 @@ internal import SmartStack
     return fields
   }
 
-  private func run(_ live: LiveCheck) async -> CheckOutcome {
-    if live.port == 0 { return CheckOutcome(code: 599, "port 0 cannot be asked; the port was to come from a header") }
+  private func run(_ live: LiveCheck?) async -> CheckOutcome {
+    guard let live else { return CheckOutcome(code: 599, "port 0 cannot be asked; the port was to come from a header") }
     let limit = configuration.healthcheckTimeout
     let asked = clock.now
     let isAdmitted = await slots.acquire(live.endpoint, within: limit)
@@ -162,14 +195,26 @@ internal import SmartStack
     durations[live.protocol]?.observe(clock.now - begun)
     return outcome
   }
-}
 
-extension CheckOutcome {
-  /// A service without a mark, asked for its marks only.
-  static let up = CheckOutcome(code: 200, body: [])
+  // MARK: Metrics
 
-  /// What a mark is answered with.
-  init(_ mark: SpoolMark) {
-    self.init(code: 503, mark.downText)
+  private func publish(_ metrics: Metrics) {
+    let statistics = cache.statistics
+    metrics.gauge("hacheck_cache_bytes", help: "Bytes of bodies and keys of the answers kept.").value =
+      Double(cache.cost)
+    metrics.gauge("hacheck_cache_entries", help: "Answers kept.").value = Double(cache.count)
+    metrics.counter("hacheck_cache_hits_total", help: "Questions answered from the cache.").raise(
+      to: Double(statistics.hits))
+    metrics.counter("hacheck_cache_misses_total", help: "Questions that took a live check.").raise(
+      to: Double(statistics.misses))
+    metrics.gauge("hacheck_checks_in_flight", help: "Live checks under way.").value = Double(slots.busyCount)
+    metrics.gauge("hacheck_checks_waiting", help: "Live checks waiting for a slot.").value = Double(slots.waitingCount)
+    metrics.gauge("hacheck_seen_services", help: "Services in /recent and on the page.").value = Double(seen.count)
+    let downtimes = spool.countByScope
+    for (scope, count) in [
+      ("all", downtimes.everything), ("service", downtimes.service), ("instance", downtimes.instance),
+    ] {
+      metrics.gauge("hacheck_downtimes", labels: ["scope": scope], help: "Active downtimes.").value = Double(count)
+    }
   }
 }

@@ -49,7 +49,7 @@ struct LRUTable<Key: Hashable, Value> {
   func peek(_ key: Key) -> Value? { index[key].flatMap { slots[$0]?.value } }
 
   /// Sets a value, the most recently used one from now on; drops others to make room.
-  mutating func set(_ key: Key, _ value: Value, cost: Int = 0) {
+  mutating func set(_ key: Key, to value: Value, cost: Int = 0) {
     remove(key)
     guard cost <= budget else { return }
     while index.count >= capacity || self.cost > budget - cost, let last = slots.indices.contains(oldest) ? oldest : nil

@@ -48,7 +48,7 @@ struct SeenServices {
       record.asked = time
     } else {
       record = Record(name: service, asked: time)
-      records.set(service, record)
+      records.set(service, to: record)
     }
     if let known = record.counts.index(forKey: peer) {
       record.counts.values[known] += 1

@@ -30,7 +30,7 @@ struct ServerState: Equatable {
   private static func address(_ value: Substring.UTF8View, header: String) throws(Refusal) -> IPAddress {
     let text = String(Substring(value))
     guard let address = IPAddress(text)?.unmapped else {
-      throw Refusal("\(header) names \(text.quoted), which is no IP address")
+      throw Refusal("\(header) names \(text.quoted), which is not an IP address")
     }
     return address
   }
@@ -45,16 +45,9 @@ struct ServerState: Equatable {
   }
 }
 
-/// A request that is answered 400, and why.
-struct Refusal: Error, Equatable {
-  let sentence: String
-
-  init(_ sentence: String) { self.sentence = sentence }
-}
-
 extension Substring.UTF8View {
   /// What follows `name=`, when this is that field; a second `=` makes it another.
-  func value(of name: StaticString) -> Substring.UTF8View? {
+  fileprivate func value(of name: StaticString) -> Substring.UTF8View? {
     guard let equals = firstIndex(of: UInt8(ascii: "=")) else { return nil }
     let isNamed = name.withUTF8Buffer { self[..<equals].elementsEqual($0) }
     let value = self[index(after: equals)...]

@@ -1,24 +1,23 @@
 internal import Logging
-internal import Reactor
+public import Reactor
 internal import SmartStack
 
-/// The operators' marks, in memory and on disk.
+/// The operators' downtimes, in memory and on disk.
 ///
 /// The folder's files are the truth; the copy in memory follows them by event, whoever wrote them: a tool,
-/// an editor, or ``down(_:reason:expiration:creation:)``. After a change made here the copy is read anew
-/// before the call returns.
+/// an editor, or ``apply(_:to:)``. After a change made here the copy is read again before the call returns.
 @LoopActor final class Spool {
   private let directory: SpoolDirectory
   private let clock: LoopClock
   private let logger: Logger
-  private var marks: [String: SpoolMark] = [:]
+  private var downtimes: [String: Downtime] = [:]
   private var watch: FileWatch?
   private var expiry: LoopTimer?
-  /// What ``expiry`` waits for, in seconds since 1970. The mark may be lifted by then; the timer finds that out.
+  /// What ``expiry`` waits for, in seconds since 1970. The downtime may be lifted by then; the timer finds that out.
   private var armedFor: Double?
   private var observers: [Int: @LoopActor (Set<SpoolScope>) -> Void] = [:]
   private var nextObserver = 0
-  /// The marks found at the start are old news.
+  /// The downtimes found at the start are not logged one by one.
   private var hasStarted = false
   /// Changes are made one after the other, so that the last one asked for is the one that stays.
   private var lastChange: Task<Void, Never>?
@@ -32,8 +31,8 @@ internal import SmartStack
     self.logger = logger
   }
 
-  /// Reads all marks, and from then on follows the folder.
-  func open() throws(HacheckError) {
+  /// Reads all downtimes, and from then on follows the folder.
+  func open() throws {
     guard watch == nil else { return }
     do {
       try directory.prepare(forWriting: false)
@@ -42,15 +41,15 @@ internal import SmartStack
       try reload()
       hasStarted = true
       problem = nil
-      logger.info("spool read", [.path: directory.root, .count: marks.count])
+      logger.info("spool read", [.path: directory.root, .count: downtimes.count])
     } catch {
       close()
       problem = "\(error)"
-      throw .spoolUnusable(path: directory.root, reason: "\(error)")
+      throw error
     }
   }
 
-  /// Stops following the folder; the marks known stay in force.
+  /// Stops following the folder; the known downtimes stay active.
   func close() {
     watch?.cancel()
     watch = nil
@@ -64,17 +63,17 @@ internal import SmartStack
   /// Why the folder is not followed; nil as long as it is.
   private(set) var problem: String? = "it was not opened yet"
 
-  /// All marks by the names of their files; some may be over and not lifted yet.
-  var allMarks: [String: SpoolMark] { marks }
+  /// All downtimes by the names of their files; some may be over and not lifted yet.
+  var all: [String: Downtime] { downtimes }
 
-  /// How many marks there are.
-  var count: Int { marks.count }
+  /// Number of downtimes.
+  var count: Int { downtimes.count }
 
-  /// How many marks there are by kind of scope.
+  /// Numbers of downtimes by kind of scope.
   var countByScope: (everything: Int, service: Int, instance: Int) {
     var counts = (everything: 0, service: 0, instance: 0)
-    for mark in marks.values {
-      switch mark.scope {
+    for downtime in downtimes.values {
+      switch downtime.scope {
       case .everything: counts.everything += 1
       case .service: counts.service += 1
       case .instance: counts.instance += 1
@@ -83,40 +82,45 @@ internal import SmartStack
     return counts
   }
 
-  /// The mark in force: `all`, the service's, its instance's, in that order.
+  /// The active downtime: `all`, the service's, its instance's, in that order.
   /// - Parameter host: nil for this machine.
-  func mark(for service: String, port: Int?, host: String?) -> SpoolMark? {
-    if marks.isEmpty { return nil }
-    if let mark = inForce("all") ?? inForce(service) { return mark }
+  func downtime(for service: String, port: Int?, host: String?) -> Downtime? {
+    if downtimes.isEmpty { return nil }
+    if let downtime = active("all") ?? active(service) { return downtime }
     guard let port else { return nil }
-    return inForce(host.map { "\(service):\($0):\(port)" } ?? "\(service):\(port)")
+    return active(host.map { "\(service):\($0):\(port)" } ?? "\(service):\(port)")
   }
 
-  private func inForce(_ name: String) -> SpoolMark? {
-    guard let mark = marks[name] else { return nil }
-    // The timer lifts it; until it does, the mark's own word counts.
-    return mark.expiration == nil || !mark.hasExpired(at: clock.unixTime) ? mark : nil
+  private func active(_ name: String) -> Downtime? {
+    guard let downtime = downtimes[name] else { return nil }
+    // The timer lifts it; until it does, its own expiration counts.
+    return downtime.expiration == nil || !downtime.hasExpired(at: clock.unixTime) ? downtime : nil
   }
 
   // MARK: Changes
 
-  /// Sets a mark. In force, and in the file, when it returns.
-  func down(_ scope: SpoolScope, reason: String, expiration: Double?, creation: Double?) async throws {
+  /// Makes a change. It is active, and on the disk, when the call returns; lifting what is not there is harmless.
+  /// - Throws: what the disk said; that is in the log already.
+  func apply(_ request: SpoolRequest, to scope: SpoolScope) async throws {
     let now = clock.unixTime
-    try await change(scope.description) { directory, name in
-      try directory.down(name, reason: reason, expiration: expiration, creation: creation, now: now)
+    do {
+      try await change(scope.description) { directory, name in
+        switch request {
+        case .up: try directory.up(name)
+        case .down(let reason, let expiration, let creation):
+          try directory.down(name, reason: reason, expiration: expiration, creation: creation, now: now)
+        }
+      }
+    } catch {
+      logger.error("spool cannot be changed", [.scope: scope, .reason: "\(error)"])
+      throw error
     }
-  }
-
-  /// Lifts a mark; harmless if there is none.
-  func up(_ scope: SpoolScope) async throws {
-    try await change(scope.description) { directory, name in try directory.up(name) }
   }
 
   /// The file is changed first, then the change is in force and the observers know, and only then is the
   /// disk waited for: a drain does not wait for `fsync`, its acknowledgement does.
   private func change(
-    _ name: String, _ body: @escaping @Sendable (SpoolDirectory, String) throws -> Void
+    _ name: String, by body: @escaping @Sendable (SpoolDirectory, String) throws -> Void
   ) async throws {
     let directory = directory
     let before = lastChange
@@ -144,29 +148,29 @@ internal import SmartStack
       problem = nil
     } catch {
       problem = "\(error)"
-      logger.error("spool cannot be read, the known marks stay", [.path: directory.root, .reason: error])
+      logger.error("spool cannot be read, the known downtimes stay", [.path: directory.root, .reason: error])
     }
   }
 
   private func reload() throws(FileError) {
     let names = try directory.names()
-    if marks.isEmpty {
-      marks.reserveCapacity(names.count)
+    if downtimes.isEmpty {
+      downtimes.reserveCapacity(names.count)
       refresh(names)
     } else {
-      refresh(Set(names).union(marks.keys))
+      refresh(Set(names).union(downtimes.keys))
     }
   }
 
-  /// Reads these marks anew, and tells the observers what differs.
+  /// Reads these downtimes anew, and tells the observers what differs.
   private func refresh(_ names: some Collection<String>) {
     var changed: Set<SpoolScope> = []
     var soonest: Double?
     for name in names where SpoolDirectory.isName(name) {
-      let known = marks[name]
+      let known = downtimes[name]
       let found = read(name, else: known)
       guard found != known else { continue }
-      marks[name] = found
+      downtimes[name] = found
       if let end = found?.expiration { soonest = min(soonest ?? end, end) }
       changed.insert(found?.scope ?? SpoolScope(fileName: name))
       if hasStarted { log(name, found) }
@@ -176,24 +180,24 @@ internal import SmartStack
     for observer in observers.values { observer(changed) }
   }
 
-  /// The mark as its file says now; nil if there is none, or none any more. Its file is removed then.
-  private func read(_ name: String, else known: SpoolMark?) -> SpoolMark? {
+  /// The downtime as its file says now; nil if there is none, or none any more. Its file is removed then.
+  private func read(_ name: String, else known: Downtime?) -> Downtime? {
     do {
-      guard let mark = try directory.read(name)?.mark(SpoolScope(fileName: name)) else { return nil }
-      guard mark.hasExpired(at: clock.unixTime) else { return mark }
+      guard let downtime = try directory.read(name)?.downtime(of: SpoolScope(fileName: name)) else { return nil }
+      guard downtime.hasExpired(at: clock.unixTime) else { return downtime }
       try directory.removeExpired(name, now: clock.unixTime)
       return nil
     } catch {
-      logger.error("a mark cannot be read or removed", [.scope: name, .reason: error])
+      logger.error("downtime cannot be read or removed", [.scope: name, .reason: error])
       return known?.hasExpired(at: clock.unixTime) == true ? nil : known
     }
   }
 
-  private func log(_ name: String, _ mark: SpoolMark?) {
-    if let mark {
-      logger.notice("marked down", [.scope: name, .reason: mark.reason])
+  private func log(_ name: String, _ downtime: Downtime?) {
+    if let downtime {
+      logger.notice("downtime set", [.scope: name, .reason: downtime.reason])
     } else {
-      logger.notice("mark lifted", [.scope: name])
+      logger.notice("downtime lifted", [.scope: name])
     }
   }
 
@@ -204,7 +208,7 @@ internal import SmartStack
     if expiry != nil, let armedFor, armedFor <= next { return }
     expiry?.cancel()
     armedFor = next
-    // A mark is over only after its second has passed, and timers are not finer than this anyway.
+    // A downtime is over only after its second has passed, and timers are not finer than this anyway.
     let wait = Duration.seconds(max(0, min(next - clock.unixTime, Spool.longestTimer.seconds))) + .milliseconds(1)
     expiry = clock.schedule(after: wait) { [weak self] in self?.expire() }
   }
@@ -212,8 +216,8 @@ internal import SmartStack
   private func expire() {
     let now = clock.unixTime
     (expiry, armedFor) = (nil, nil)
-    refresh(marks.filter { $0.value.hasExpired(at: now) }.map(\.key))
-    if let next = marks.values.lazy.compactMap(\.expiration).min() { armExpiry(next) }
+    refresh(downtimes.filter { $0.value.hasExpired(at: now) }.map(\.key))
+    if let next = downtimes.values.lazy.compactMap(\.expiration).min() { armExpiry(next) }
   }
 
   // MARK: Observers
@@ -224,5 +228,18 @@ internal import SmartStack
     let number = nextObserver
     observers[number] = body
     return SpoolObservation { [weak self] in self?.observers[number] = nil }
+  }
+}
+
+/// Keeps an observer of the spool registered.
+@LoopActor public final class SpoolObservation {
+  private var forget: (@LoopActor () -> Void)?
+
+  init(_ forget: @escaping @LoopActor () -> Void) { self.forget = forget }
+
+  /// Ends the calls. Letting go of the observation does not.
+  public func cancel() {
+    forget?()
+    forget = nil
   }
 }

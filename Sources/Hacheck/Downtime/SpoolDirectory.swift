@@ -1,7 +1,7 @@
 internal import Glibc
 public import Reactor
 
-/// The folder of the operators' marks, as files: what the tools and the service have in common.
+/// The folder of the operators' downtimes, as files: what the tools and the service have in common.
 ///
 /// Every call blocks for as long as the disk takes.
 public struct SpoolDirectory: Sendable {
@@ -18,12 +18,12 @@ public struct SpoolDirectory: Sendable {
     if access(root, wanted) != 0 { throw FileError(forWriting ? "write to" : "read", path: root, code: errno) }
   }
 
-  /// The names of all marks, in order.
+  /// The names of all downtimes, in order.
   public func names() throws(FileError) -> [String] {
     try Files.list(root).filter(SpoolDirectory.isName)
   }
 
-  /// Reads one mark; nil if there is none. A directory of that name is none.
+  /// Reads one downtime; nil if there is none. A directory of that name is none.
   public func read(_ name: String) throws(FileError) -> SpoolFile? {
     do {
       return SpoolFile(contents: try Files.read(path(name), limit: SpoolFile.longest))
@@ -37,31 +37,31 @@ public struct SpoolDirectory: Sendable {
     }
   }
 
-  /// Sets a mark, in one step. A mark in force with the same reason keeps its creation unless one is given.
+  /// Sets a downtime, in one step. An active one with the same reason keeps its creation unless one is given.
   public func down(
     _ name: String, reason: String, expiration: Double?, creation: Double?, now: Double
   ) throws(FileError) {
     let known = try read(name)
-    let inForce = known.flatMap { $0.mark(.everything).hasExpired(at: now) ? nil : $0 }
-    let since = creation ?? (inForce?.reason == reason ? inForce?.creation : nil) ?? now
+    let active = known.flatMap { $0.downtime(of: .everything).hasExpired(at: now) ? nil : $0 }
+    let since = creation ?? (active?.reason == reason ? active?.creation : nil) ?? now
     let file = SpoolFile(reason: reason, expiration: expiration, creation: since)
     try AtomicFile.write(file.contents, to: path(name), mode: 0o644, sync: false)
   }
 
-  /// Lifts a mark; harmless if there is none.
+  /// Lifts a downtime; harmless if there is none.
   public func up(_ name: String) throws(FileError) {
     if unlink(path(name)) != 0, errno != ENOENT { throw FileError("remove", path: path(name), code: errno) }
   }
 
-  /// Lifts a mark if its time is up, and only then: meanwhile somebody may have prolonged it.
+  /// Lifts a downtime if its time is up, and only then: meanwhile somebody may have prolonged it.
   public func removeExpired(_ name: String, now: Double) throws(FileError) {
-    guard let file = try read(name), file.mark(.everything).hasExpired(at: now) else { return }
+    guard let file = try read(name), file.downtime(of: .everything).hasExpired(at: now) else { return }
     try up(name)
   }
 
   /// Waits until the last change of `name` is on the disk.
   public func sync(_ name: String) throws(FileError) {
-    // A mark that was lifted has no file to wait for; the folder's entry is what counts then.
+    // A downtime that was lifted has no file to wait for; the folder's entry is what counts then.
     for path in [path(name), root] {
       let descriptor = open(path, O_RDONLY | O_CLOEXEC)
       if descriptor < 0, errno == ENOENT { continue }
@@ -72,7 +72,7 @@ public struct SpoolDirectory: Sendable {
     }
   }
 
-  /// Whether `name` can be a mark: no path out of the folder, and nothing that ends in `~`, as files under
+  /// Whether `name` can be a downtime: no path out of the folder, and nothing that ends in `~`, as files under
   /// construction (``AtomicFile``) and editors' copies do; no service can be called so over HTTP.
   public static func isName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255 && !name.hasSuffix("~")

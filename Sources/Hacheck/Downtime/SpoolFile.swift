@@ -19,8 +19,8 @@ public struct SpoolFile: Equatable {
     self.creation = creation
   }
 
-  /// Reads a file's contents; there are none that cannot be read. Whatever is no JSON object is the reason.
-  /// A time that is no number counts as absent: the mark then holds until somebody lifts it.
+  /// Reads a file's contents, whatever they are. Whatever is no JSON object is the reason.
+  /// A time that is no number counts as absent: the downtime then holds until somebody lifts it.
   init(contents: [UInt8]) {
     guard let value = JSONValue(contents, dialect: .python), case .object = value else {
       self.init(reason: String(decoding: contents, as: UTF8.self), expiration: nil, creation: nil)
@@ -31,7 +31,7 @@ public struct SpoolFile: Equatable {
       creation: value["creation"]?.double)
   }
 
-  /// What the original prints for a reason that is no text.
+  /// What upstream prints for a reason that is no text.
   private static func words(_ value: JSONValue?) -> String {
     switch value {
     case nil, .null, .bool(false): ""
@@ -41,15 +41,15 @@ public struct SpoolFile: Equatable {
     }
   }
 
-  /// The file's contents, as the original writes them.
+  /// The file's contents, as upstream writes them.
   var contents: [UInt8] {
     let times = [expiration, creation].map { $0.map { "\($0)" } ?? "null" }
     return Array(
       "{\"reason\": \(JSONText.asciiQuoted(reason)), \"expiration\": \(times[0]), \"creation\": \(times[1])}".utf8)
   }
 
-  /// The mark it is for the scope that the file's name means.
-  public func mark(_ scope: SpoolScope) -> SpoolMark {
-    SpoolMark(scope: scope, reason: reason, creation: creation, expiration: expiration)
+  /// The downtime of the scope that the file's name means.
+  public func downtime(of scope: SpoolScope) -> Downtime {
+    Downtime(scope: scope, reason: reason, creation: creation, expiration: expiration)
   }
 }

@@ -146,3 +146,17 @@ extension UInt8 {
     }
   }
 }
+
+extension SpoolRequest {
+  /// Reads `status=up`, or `status=down` with `reason` and perhaps `expiration` and `creation`.
+  init(_ form: FormBody) throws(Refusal) {
+    switch try form.text("status") {
+    case "up": self = .up
+    case "down":
+      guard let reason = try form.text("reason") else { throw Refusal("`reason` is missing; it may be empty") }
+      self = .down(reason: reason, expiration: try form.time("expiration"), creation: try form.time("creation"))
+    case nil: throw Refusal("`status` is missing: a form with status=up, or status=down and reason, is expected")
+    case .some: throw Refusal("status must be up or down")
+    }
+  }
+}

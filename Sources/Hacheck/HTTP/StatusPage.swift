@@ -1,6 +1,6 @@
 internal import SmartStack
 
-/// hacheck's page for people: what is marked down, what was asked for, and, for those who may, the buttons to change it.
+/// hacheck's page for people: the downtimes, the services asked for, and, for those who may, the buttons to change them.
 ///
 /// One document without scripts and without anything from elsewhere. All that strangers wrote goes through
 /// `htmlEscaped`, and `bdi` keeps right-to-left text from reordering what stands around it.
@@ -13,10 +13,10 @@ struct StatusPage {
     /// What was answered last: 599 for a service that could not be asked; nil while the first question is open.
     var code: Int?
     var peer: String?
-    /// Whether all of it is marked down, by a mark of its own or by one on everything.
-    var isMarked: Bool
-    /// How many marks there are on single instances of it.
-    var markedInstances: Int
+    /// Whether all of it is in downtime, by one of its own or by one of everything.
+    var isDown: Bool
+    /// Number of downtimes of single instances of it.
+    var instanceDowntimes: Int
   }
 
   /// A list that may be cut.
@@ -35,7 +35,7 @@ struct StatusPage {
   var host: String
   var now: Double
   var services: Shown<Service>
-  var marks: Shown<SpoolMark>
+  var downtimes: Shown<Downtime>
   /// The text that names were searched for; empty for all.
   var search: String
   var mayChange: Bool
@@ -61,7 +61,7 @@ struct StatusPage {
     <p class="quiet">As of \(shownDate(now)). <a href="/">Look again</a></p>
     </header>
     <main>
-    \(noticeText)\(marksSection)\(servicesSection)\(mayChange ? newMarkSection : "")
+    \(noticeText)\(downtimesSection)\(servicesSection)\(mayChange ? newDowntimeSection : "")
     </main>
     <footer class="quiet">For programs: <a href="/recent">/recent</a> <a href="/status">/status</a>
     <a href="/status/count">/status/count</a> <a href="/metrics">/metrics</a> <a href="/healthz">/healthz</a></footer>
@@ -76,11 +76,11 @@ struct StatusPage {
     return "<p role=\"status\" class=\"notice\(notice.isError ? " bad" : "")\">\(notice.text.htmlEscaped)</p>\n"
   }
 
-  // MARK: Marks
+  // MARK: Downtimes
 
-  private var marksSection: String {
-    let title = "<h2>Marked down <span class=\"count\">\(marks.total)</span></h2>\n"
-    guard !marks.rows.isEmpty else {
+  private var downtimesSection: String {
+    let title = "<h2>Marked down <span class=\"count\">\(downtimes.total)</span></h2>\n"
+    guard !downtimes.rows.isEmpty else {
       let text = search.isEmpty ? "Nothing is marked down." : "No mark fits the search."
       return "<section>\(title)<p class=\"quiet\">\(text)</p></section>\n"
     }
@@ -89,21 +89,21 @@ struct StatusPage {
       <section>\(title)<table>
       <thead><tr><th>What</th><th>Reason</th><th>Since</th><th>Until</th>\(last)</tr></thead>
       <tbody>
-      \(marks.rows.map(row).joined())</tbody>
-      </table>\(cutNote(marks.total, marks.rows.count))</section>
+      \(downtimes.rows.map(row).joined())</tbody>
+      </table>\(cutNote(downtimes))</section>
 
       """
   }
 
-  private func row(_ mark: SpoolMark) -> String {
-    let name = mark.scope.description.htmlEscaped
+  private func row(_ downtime: Downtime) -> String {
+    let name = downtime.scope.description.htmlEscaped
     let shownName =
-      mark.scope == .everything ? "<strong>all</strong> <em>every service</em>" : "<strong>\(name)</strong>"
+      downtime.scope == .everything ? "<strong>all</strong> <em>every service</em>" : "<strong>\(name)</strong>"
     let reason =
-      mark.reason.isEmpty ? "<span class=\"quiet\">none given</span>" : "<bdi>\(mark.reason.htmlEscaped)</bdi>"
-    let since = mark.creation.map { time($0, "\(TimeWords.length(seconds: now - $0)) ago") } ?? "unknown"
+      downtime.reason.isEmpty ? "<span class=\"quiet\">none given</span>" : "<bdi>\(downtime.reason.htmlEscaped)</bdi>"
+    let since = downtime.creation.map { time($0, words: "\(TimeWords.length(seconds: now - $0)) ago") } ?? "unknown"
     let end =
-      mark.expiration.map { time($0, "\(TimeWords.length(seconds: $0 - now)) left") }
+      downtime.expiration.map { time($0, words: "\(TimeWords.length(seconds: $0 - now)) left") }
       ?? "<span class=\"still\">restored by hand</span>"
     let button =
       mayChange
@@ -137,7 +137,7 @@ struct StatusPage {
       <thead><tr><th>Service</th><th>Last answer</th><th>Asked</th><th>By</th>\(last)</tr></thead>
       <tbody>
       \(services.rows.map(row).joined())</tbody>
-      </table>\(cutNote(services.total, services.rows.count))</section>
+      </table>\(cutNote(services))</section>
 
       """
   }
@@ -147,14 +147,14 @@ struct StatusPage {
     return """
       <tr><th scope="row" data-label="Service"><bdi>\(name)</bdi></th>\
       <td data-label="Last answer">\(StatusPage.badge(service))\(StatusPage.instances(service))</td>\
-      <td class="short" data-label="Asked">\(time(service.asked, "\(TimeWords.length(seconds: now - service.asked)) ago"))</td>\
-      <td class="short" data-label="By"><bdi>\((service.peer ?? "").htmlEscaped)</bdi></td>\(mayChange ? drainCell(service, name) : "")</tr>
+      <td class="short" data-label="Asked">\(time(service.asked, words: "\(TimeWords.length(seconds: now - service.asked)) ago"))</td>\
+      <td class="short" data-label="By"><bdi>\((service.peer ?? "").htmlEscaped)</bdi></td>\(mayChange ? drainCell(service) : "")</tr>
 
       """
   }
 
   private static func badge(_ service: Service) -> String {
-    if service.isMarked { return "<span class=\"badge drained\">marked down</span>" }
+    if service.isDown { return "<span class=\"badge drained\">marked down</span>" }
     switch service.code {
     case nil: return "<span class=\"badge\">asking</span>"
     case .some(let code) where code <= 200:
@@ -165,15 +165,16 @@ struct StatusPage {
   }
 
   private static func instances(_ service: Service) -> String {
-    switch service.markedInstances {
+    switch service.instanceDowntimes {
     case 0: ""
     case 1: " <span class=\"badge drained\">1 instance marked</span>"
     case let count: " <span class=\"badge drained\">\(count) instances marked</span>"
     }
   }
 
-  private func drainCell(_ service: Service, _ name: String) -> String {
-    if service.isMarked { return "<td class=\"action\"></td>" }
+  private func drainCell(_ service: Service) -> String {
+    if service.isDown { return "<td class=\"action\"></td>" }
+    let name = service.name.htmlEscaped
     return """
       <td class="action"><details><summary>Drain<span class="unseen"> \(name)</span></summary>\
       <form method="post" action="/"><input type="hidden" name="mark" value="\(name)">\(StatusPage.reasonAndEnd)\
@@ -181,9 +182,9 @@ struct StatusPage {
       """
   }
 
-  // MARK: A new mark
+  // MARK: A new downtime
 
-  private var newMarkSection: String {
+  private var newDowntimeSection: String {
     """
     <section><h2>Mark something down</h2>
     <form method="post" action="/" class="line"><label>What<input name="mark" required maxlength="255" \
@@ -204,13 +205,14 @@ struct StatusPage {
 
   // MARK: Pieces
 
-  private func time(_ unixTime: Double, _ words: String) -> String {
+  private func time(_ unixTime: Double, words: String) -> String {
     "<time title=\"\(shownDate(unixTime))\">\(words)</time>"
   }
 
   private func shownDate(_ unixTime: Double) -> String { TimeWords.date(unixTime) ?? "\(unixTime)".htmlEscaped }
 
-  private func cutNote(_ total: Int, _ shown: Int) -> String {
-    shown == total ? "" : "<p class=\"quiet\">\(shown) of \(total) are shown; a search narrows them.</p>"
+  private func cutNote<Row>(_ list: Shown<Row>) -> String {
+    list.rows.count == list.total
+      ? "" : "<p class=\"quiet\">\(list.rows.count) of \(list.total) are shown; a search narrows them.</p>"
   }
 }

@@ -8,13 +8,11 @@ public enum TimeWords {
     let whole = Int(min(max(0, seconds.isNaN ? 0 : seconds), 4e9))
     if whole < 60 { return "\(whole) s" }
     if whole < 3600 { return "\(whole / 60) min" }
-    if whole < 86_400 { return pair(whole / 3600, "h", whole % 3600 / 60, "min") }
-    return pair(whole / 86_400, "d", whole % 86_400 / 3600, "h")
+    if whole < 86_400 { return "\(whole / 3600) h\(rest(whole % 3600 / 60, unit: "min"))" }
+    return "\(whole / 86_400) d\(rest(whole % 86_400 / 3600, unit: "h"))"
   }
 
-  private static func pair(_ large: Int, _ largeUnit: String, _ small: Int, _ smallUnit: String) -> String {
-    small == 0 ? "\(large) \(largeUnit)" : "\(large) \(largeUnit) \(small) \(smallUnit)"
-  }
+  private static func rest(_ count: Int, unit: String) -> String { count == 0 ? "" : " \(count) \(unit)" }
 
   /// `2026-11-21 05:38:47 UTC`; nil for a time that no calendar of ours knows.
   static func date(_ unixTime: Double) -> String? {

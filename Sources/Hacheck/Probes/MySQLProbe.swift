@@ -1,34 +1,25 @@
-public import Reactor
+internal import Reactor
 internal import SmartStack
+internal import YAMLConfig
 
 /// Logs in to a MySQL or MariaDB server and quits.
 ///
 /// Knows `mysql_native_password` and `caching_sha2_password`, over a connection without TLS.
-@LoopActor public enum MySQLProbe {
-  /// Who asks, and for what.
-  public struct Login: Sendable, Equatable {
-    /// The account's name.
-    public var username: String
-    /// Its password; may be empty.
-    public var password: String
-    /// A database that must exist and be open to the user; nil for none.
-    public var database: String?
-    /// Whether `select 1` must be answered with 1, besides the login.
-    public var asksQuery = false
-    /// Where the key comes from that a `caching_sha2_password` server, which has not seen the password lately,
-    /// wants it under.
-    public var serverKey = ServerKey.unknown
-
-    /// A login; see the properties.
-    public init(username: String, password: String, database: String? = nil) {
-      self.username = username
-      self.password = password
-      self.database = database
-    }
-  }
+struct MySQLProbe: Probe, ProbeSettings {
+  let endpoint: Endpoint
+  let username: String
+  /// May be empty.
+  var password = ""
+  /// A database that must exist and be open to the user; nil for none.
+  var database: String?
+  /// Whether `select 1` must be answered with 1, besides the probe.
+  var selectsOne = false
+  /// The key for the password, for a `caching_sha2_password` server that has not seen the password lately.
+  var serverKey = ServerKey.unknown
+  var deadline = Duration.seconds(1)
 
   /// The RSA public key that the password is sent under.
-  public enum ServerKey: Sendable, Hashable {
+  enum ServerKey: Hashable {
     /// No password is sent under any key: such a server counts as refusing.
     case unknown
     /// The server is asked for it. Whoever listens on that port in the server's place can read the password then.
@@ -37,20 +28,52 @@ internal import SmartStack
     case known([UInt8])
   }
 
-  /// - Parameter deadline: for all of it, connecting included.
-  public static func check(_ endpoint: Endpoint, _ login: Login, deadline: Duration) async -> ProbeResult {
+  @LoopActor func run(deadline: Duration) async -> ProbeResult {
     await ProbeResult.of(endpoint, deadline: deadline) { stream in
-      var conversation = MySQLConversation(stream: stream, login: login)
+      var conversation = Conversation(stream: stream, probe: self)
       return try await conversation.run()
     }
   }
 }
 
+extension MySQLProbe {
+  init(_ section: ConfigSection, target: ProbeTarget) throws(ConfigError) {
+    endpoint = target.endpoint
+    // The plug-ins that upstream's users had wrote two of the keys otherwise.
+    let (user, name) = (try section.optionalString("user"), try section.optionalString("dbname"))
+    username = try section.string("username", default: user)
+    password = try section.string("password", default: password)
+    database = try section.optionalString("database") ?? name
+    selectsOne = true
+    serverKey = try section.serverKey("server_public_key", default: serverKey)
+    deadline = try section.probeTimeout(default: deadline)
+  }
+}
+
+extension ConfigSection {
+  /// `none`, `retrieve`, or the path of a PEM file.
+  func serverKey(
+    _ key: String, default fallback: MySQLProbe.ServerKey
+  ) throws(ConfigError) -> MySQLProbe.ServerKey {
+    switch try optionalString(key) {
+    case nil: return fallback
+    case "none"?: return .unknown
+    case "retrieve"?: return .retrieved
+    case let path?:
+      do {
+        return .known(try Files.read(path, limit: 64 << 10))
+      } catch {
+        throw self.error(at: key, "\(error); write none, retrieve, or the path of a PEM file")
+      }
+    }
+  }
+}
+
 /// One connection's packets, from the greeting to the goodbye.
-@LoopActor private struct MySQLConversation {
+@LoopActor private struct Conversation {
   let stream: ByteStream
-  let login: MySQLProbe.Login
-  /// Of the next packet; both sides count on together.
+  let probe: MySQLProbe
+  /// Number of the next packet; both sides count on together.
   private var number: UInt8 = 0
 
   /// No packet of a login is longer, and none of `select 1`.
@@ -58,18 +81,18 @@ internal import SmartStack
   /// A login has at most seven packets of the server's.
   private nonisolated static let mostPackets = 10
 
-  init(stream: ByteStream, login: MySQLProbe.Login) {
+  init(stream: ByteStream, probe: MySQLProbe) {
     self.stream = stream
-    self.login = login
+    self.probe = probe
   }
 
   mutating func run() async throws -> ProbeResult {
     try await logIn()
-    if login.asksQuery { try await selectOne() }
+    if probe.selectsOne { try await selectOne() }
     number = 0
     try write(MySQLPacket.quit)
     try await stream.flush()
-    return .healthy
+    return .healthy()
   }
 
   // MARK: Logging in
@@ -82,22 +105,22 @@ internal import SmartStack
     // A plugin we do not know may still be another one than the user's: the server then asks to switch.
     var plugin = greeting.plugin.flatMap(MySQLPlugin.init) ?? .native
     var salt = greeting.salt
-    let proof = try plugin.scramble(login.password, salt: salt)
+    let proof = try plugin.scramble(probe.password, salt: salt)
     try write(
-      MySQLPacket.login(username: login.username, database: login.database, plugin: plugin, proof: proof))
-    for _ in 0..<MySQLConversation.mostPackets {
+      MySQLPacket.login(username: probe.username, database: probe.database, plugin: plugin, proof: proof))
+    for _ in 0..<Conversation.mostPackets {
       let reply = try await read()
       switch reply.first {
       case MySQLPacket.okHeader: return
       case MySQLPacket.switchHeader:
-        (plugin, salt) = try MySQLConversation.wanted(reply)
-        try write(plugin.scramble(login.password, salt: salt))
+        (plugin, salt) = try Conversation.wanted(reply)
+        try write(plugin.scramble(probe.password, salt: salt))
       case MySQLPacket.moreHeader where plugin == .cachingSHA2:
-        try await goOn(reply, salt)
+        try await completeCachedLogin(reply, salt: salt)
       default: throw ProbeResult.notUnderstood("the answer to the login is not MySQL's")
       }
     }
-    throw ProbeResult.notUnderstood("a login of more than \(MySQLConversation.mostPackets) packets")
+    throw ProbeResult.notUnderstood("a login of more than \(Conversation.mostPackets) packets")
   }
 
   private static func wanted(_ packet: [UInt8]) throws(ProbeResult) -> (MySQLPlugin, [UInt8]) {
@@ -113,25 +136,25 @@ internal import SmartStack
   }
 
   /// The second half of `caching_sha2_password`: 3 for a proof that did, 4 for a server that needs the password.
-  private mutating func goOn(_ reply: [UInt8], _ salt: [UInt8]) async throws {
+  private mutating func completeCachedLogin(_ reply: [UInt8], salt: [UInt8]) async throws {
     switch reply.dropFirst().first {
     case 3 where reply.count == 2: return
     case 4 where reply.count == 2: break
     default: throw ProbeResult.notUnderstood("the answer to the login is not caching_sha2_password's")
     }
-    switch login.serverKey {
+    switch probe.serverKey {
     case .unknown:
       throw ProbeResult.notUnderstood(
         "the server wants the password itself (caching_sha2_password); mysql_server_public_key says under which key")
     case .known(let key):
-      try write(MySQLPlugin.encrypted(login.password, salt: salt, key: key))
+      try write(MySQLPlugin.encrypted(probe.password, salt: salt, key: key))
     case .retrieved:
       try write(MySQLPacket.publicKeyRequest)
       let answer = try await read()
       guard answer.first == MySQLPacket.moreHeader else {
         throw ProbeResult.notUnderstood("the answer to the request for a public key is not MySQL's")
       }
-      try write(MySQLPlugin.encrypted(login.password, salt: salt, key: Array(answer.dropFirst())))
+      try write(MySQLPlugin.encrypted(probe.password, salt: salt, key: Array(answer.dropFirst())))
     }
   }
 
@@ -152,8 +175,8 @@ internal import SmartStack
   private mutating func read() async throws -> [UInt8] {
     let head = try await stream.read(exactly: 4)
     let length = Int(head[0]) | Int(head[1]) << 8 | Int(head[2]) << 16
-    guard length <= MySQLConversation.longestPacket else {
-      throw StreamError.tooLong(stream.endpoint, limit: MySQLConversation.longestPacket)
+    guard length <= Conversation.longestPacket else {
+      throw StreamError.tooLong(stream.endpoint, limit: Conversation.longestPacket)
     }
     number = head[3] &+ 1
     let contents = try await stream.read(exactly: length)

@@ -1,50 +1,58 @@
 public import Reactor
 
-/// What a server said to a probe that speaks its protocol. A probe always has a result, within its deadline.
+/// What came of asking a server.
 public enum ProbeResult: Equatable, Sendable, CustomStringConvertible {
-  /// It answered as a healthy server does.
-  case healthy
+  /// It answered as a healthy server does; in words for the log.
+  case healthy(_ detail: String = "healthy")
+  /// It answered over HTTP; whether that is healthy is for the caller to say.
+  case answered(status: Int, body: [UInt8])
   /// It speaks the protocol, and said no, in these words.
   case refused(String)
   /// What it said is not the protocol, or a part of it that this probe does not know; a sentence.
   case notUnderstood(String)
   /// The connection did not come about, broke, or the deadline passed.
   case unreachable(StreamError)
-  /// The task that asked was cancelled.
-  case cancelled
+  /// It could not be asked, or did not finish in time; a sentence.
+  case failed(String)
 
-  /// Whether the service may be offered to clients.
-  public var isHealthy: Bool { self == .healthy }
+  /// Whether the server says of itself that it is healthy.
+  public var isHealthy: Bool {
+    if case .healthy = self { true } else { false }
+  }
 
   /// For the log.
   public var description: String {
     switch self {
-    case .healthy: "healthy"
-    case .refused(let words): words
-    case .notUnderstood(let sentence): sentence
+    case .healthy(let words), .refused(let words), .notUnderstood(let words), .failed(let words): words
+    case .answered(let status, _): "HTTP \(status)"
     case .unreachable(let error): "\(error)"
-    case .cancelled: "cancelled"
     }
   }
 
-  /// Connects to `endpoint`, has the conversation, closes.
+  /// The result that an error stands for.
+  init(_ error: any Error) {
+    switch error {
+    case let result as ProbeResult: self = result
+    case let error as StreamError: self = .unreachable(error)
+    case let error as HTTPClientError: self = .notUnderstood("\(error)")
+    default: self = .failed("\(error)")
+    }
+  }
+
+  /// Connects to `endpoint`, runs the conversation, closes.
   /// - Parameter deadline: for all of it.
   @LoopActor static func of(
-    _ endpoint: Endpoint, deadline: Duration, _ conversation: @LoopActor (ByteStream) async throws -> ProbeResult
+    _ endpoint: Endpoint, deadline: Duration, conversation: @LoopActor (ByteStream) async throws -> ProbeResult
   ) async -> ProbeResult {
     do {
       let stream = try await ByteStream.connect(to: endpoint, deadline: deadline)
       defer { stream.close() }
       return try await conversation(stream)
-    } catch let error as StreamError {
-      return .unreachable(error)
-    } catch let result as ProbeResult {
-      return result
     } catch {
-      return .cancelled
+      return ProbeResult(error)
     }
   }
 }
 
-/// So that a conversation can end from within its functions.
+/// Lets a conversation end from within its functions.
 extension ProbeResult: Error {}

@@ -1,13 +1,17 @@
-public import Reactor
+internal import Reactor
 internal import SmartStack
+internal import YAMLConfig
 
 /// Reads a mail server's greeting and says goodbye (RFC 5321).
-@LoopActor public enum SMTPProbe {
-  /// - Parameters:
-  ///   - hello: the name to introduce ourselves with by `EHLO`, which must then be answered with 250; nil says
-  ///     nothing between greeting and `QUIT`, as the original does.
-  ///   - deadline: for all of it, connecting included.
-  public static func check(_ endpoint: Endpoint, hello: String? = nil, deadline: Duration) async -> ProbeResult {
+struct SMTPProbe: Probe, ProbeSettings {
+  let endpoint: Endpoint
+  /// The name to introduce ourselves with by `EHLO`, which must then be answered with 250; nil says nothing between
+  /// greeting and `QUIT`, as upstream does.
+  var hello: String?
+  /// Mail servers may look the client's name up before they greet it.
+  var deadline = Duration.seconds(1)
+
+  @LoopActor func run(deadline: Duration) async -> ProbeResult {
     await ProbeResult.of(endpoint, deadline: deadline) { stream in
       let greeting = try await readReply(stream)
       guard greeting.first == "2" else {
@@ -16,13 +20,13 @@ internal import SmartStack
         try? await stream.flush()
         throw ProbeResult.refused("Got unexpected greeting \(greeting.quoted)")
       }
-      if let hello { try await say("EHLO \(hello)", code: "250", stream) }
-      try await say("QUIT", code: "221", stream)
-      return .healthy
+      if let hello { try await say("EHLO \(hello)", expecting: "250", to: stream) }
+      try await say("QUIT", expecting: "221", to: stream)
+      return .healthy()
     }
   }
 
-  private static func say(_ command: String, code: String, _ stream: ByteStream) async throws {
+  @LoopActor private func say(_ command: String, expecting code: String, to stream: ByteStream) async throws {
     try stream.write(command + "\r\n")
     let reply = try await readReply(stream)
     guard reply.hasPrefix(code) else {
@@ -31,15 +35,31 @@ internal import SmartStack
   }
 
   /// The longest line of a reply is 512 bytes (§ 4.5.3.1.5); some servers know no bounds.
-  private nonisolated static let longestLine = 4096
-  private nonisolated static let mostLines = 100
+  private static let longestLine = 4096
+  private static let mostLines = 100
 
   /// The last line of a reply; all but the last have a `-` after the code (§ 4.2.1).
-  private static func readReply(_ stream: ByteStream) async throws -> String {
-    for _ in 0..<mostLines {
-      let line = try await stream.readLine(limit: longestLine)
+  @LoopActor private func readReply(_ stream: ByteStream) async throws -> String {
+    for _ in 0..<SMTPProbe.mostLines {
+      let line = try await stream.readLine(limit: SMTPProbe.longestLine)
       if line.utf8.dropFirst(3).first != UInt8(ascii: "-") { return line }
     }
-    throw ProbeResult.notUnderstood("a reply of more than \(mostLines) lines")
+    throw ProbeResult.notUnderstood("a reply of more than \(SMTPProbe.mostLines) lines")
+  }
+
+  /// Whether a name can be sent with `EHLO`.
+  static func isHostName(_ name: String) -> Bool {
+    !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
+  }
+}
+
+extension SMTPProbe {
+  init(_ section: ConfigSection, target: ProbeTarget) throws(ConfigError) {
+    endpoint = target.endpoint
+    hello = try section.optionalString("hello")
+    if let hello, !SMTPProbe.isHostName(hello) {
+      throw section.error(at: "hello", "\(hello.quoted) is not a host name")
+    }
+    deadline = try section.probeTimeout(default: deadline)
   }
 }

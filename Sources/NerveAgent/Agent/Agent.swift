@@ -61,6 +61,10 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   var hacheck: EmbeddedHacheck?
   private var spoolObservation: SpoolObservation?
   var publisher: RegistrationPublisher?
+  /// Ours, without what our service manager tells us and nobody else.
+  private static let commandEnvironment = ProcessEnvironment.current.filter {
+    !["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].contains($0.key)
+  }
   private let commandSlots = AsyncSemaphore(limit: NerveConfiguration.defaultCommandLimit)
   var services: ServiceSet?
   private var heartbeat: Heartbeat?
@@ -166,10 +170,13 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         instance: configuration.instanceID, sessionTimeout: options.sessionTimeout,
         credentials: configuration.credentials),
       store: store, clock: clock, logger: logger, metrics: metrics)
-    let (telemetry, hacheck, clock, commandSlots) = (telemetry, hacheck, clock, commandSlots)
+    let (telemetry, hacheck) = (telemetry, hacheck)
+    let context = ProbeContext(clock: clock, commands: commandSlots, environment: Agent.commandEnvironment)
     let services = ServiceSet(
       factory: ServiceSet.Factory(
-        checks: { CheckFactory(embedded: hacheck, slots: commandSlots, clock: clock).checks(of: $0) },
+        probes: { service in
+          service.checks.map { hacheck?.probe(for: $0.settings) ?? $0.settings.probe(in: context) }
+        },
         registrar: { service in
           publisher.publish(service.registry) { telemetry.registrationChanged($0, of: service) }
         }),

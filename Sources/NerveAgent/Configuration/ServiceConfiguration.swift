@@ -1,10 +1,10 @@
-internal import Reactor
+internal import Hacheck
 internal import Registry
 
 /// One service as the configuration describes it, checked and complete.
 ///
 /// Equal values mean that a reload has nothing to do for the service.
-struct ServiceConfiguration: Hashable, Sendable {
+struct ServiceConfiguration: Equatable, Sendable {
   /// The key in `services`, or the file's name in `service_conf_dir`.
   var key: String
   /// The key; with `load_test_concurrency` each copy has its number appended.
@@ -32,64 +32,17 @@ struct RateLimit: Hashable, Sendable {
 }
 
 /// One entry of `checks`.
-struct CheckConfiguration: Hashable, Sendable {
+struct CheckConfiguration: Equatable, Sendable {
   /// For logs and metrics.
   var name: String
-  var kind: Kind
+  var settings: any ProbeSettings
   /// Successes in a row that bring a down check up; at least 1.
   var rise: Int
   /// Failures in a row that bring an up check down; at least 1.
   var fall: Int
 
-  enum Kind: Hashable, Sendable {
-    case http(HTTPCheckSettings)
-    case tcp(host: String, port: Int, timeout: Duration)
-    case exec(ExecCheckSettings)
-    case rabbitMQ(RabbitMQCheckSettings)
-    case redis(RedisCheckSettings)
-    case mysql(MySQLCheckSettings)
-    case noop
+  static func == (one: CheckConfiguration, other: CheckConfiguration) -> Bool {
+    one.name == other.name && one.rise == other.rise && one.fall == other.fall
+      && AnyHashable(one.settings) == AnyHashable(other.settings)
   }
-
-  /// A probe never takes longer.
-  var deadline: Duration {
-    switch kind {
-    case .http(let settings): settings.deadline
-    case .tcp(_, _, let timeout): timeout
-    case .exec(let settings): settings.timeout
-    case .rabbitMQ(let settings): settings.timeout
-    case .redis(let settings): settings.timeout
-    case .mysql(let settings): settings.timeout
-    case .noop: .zero
-    }
-  }
-}
-
-/// What an http check asks and expects.
-struct HTTPCheckSettings: Hashable, Sendable {
-  var host: String
-  var port: Int
-  /// Path and query, as written in the configuration.
-  var uri: String
-  var usesTLS: Bool
-  var openTimeout: Duration
-  /// For the TLS handshake; counts only with ``usesTLS``.
-  var handshakeTimeout: Duration
-  var readTimeout: Duration
-  /// In the order of the configuration.
-  var headers: [Header]
-  /// Text that must occur in the body.
-  var expect: String?
-
-  struct Header: Hashable, Sendable {
-    var name: String
-    var value: String
-  }
-
-  var timeouts: HTTPTimeouts {
-    HTTPTimeouts(open: openTimeout, handshake: usesTLS ? handshakeTimeout : nil, read: readTimeout)
-  }
-
-  /// Connecting, the handshake and the answer together.
-  var deadline: Duration { openTimeout + (usesTLS ? handshakeTimeout : .zero) + readTimeout }
 }

@@ -9,29 +9,29 @@ internal import Reactor
   private struct Entry {
     let runner: ServiceRunner
     /// The checks that ask hacheck, with their places in the configuration.
-    let checks: [(index: Int, check: HacheckCheck)]
+    let checks: [(index: Int, probe: EmbeddedHacheckProbe)]
   }
 
   private var entries: [ObjectIdentifier: Entry] = [:]
   private var byService: [String: Set<ObjectIdentifier>] = [:]
 
-  /// Follows the downtimes that cover `checks` until ``forget(_:)``, starting with the current ones.
-  func follow(_ runner: ServiceRunner, checks: [any HealthCheck]) {
-    let own = checks.enumerated().compactMap { index, check in (check as? HacheckCheck).map { (index, $0) } }
+  /// Follows the downtimes that cover `probes` until ``forget(_:)``, starting with the current ones.
+  func follow(_ runner: ServiceRunner, probes: [any Probe]) {
+    let own = probes.enumerated().compactMap { index, probe in (probe as? EmbeddedHacheckProbe).map { (index, $0) } }
     guard !own.isEmpty else { return }
     let entry = Entry(runner: runner, checks: own)
     let id = ObjectIdentifier(runner)
     entries[id] = entry
-    for (_, check) in own { byService[check.request.service, default: []].insert(id) }
+    for (_, probe) in own { byService[probe.service, default: []].insert(id) }
     update(entry)
   }
 
   func forget(_ runner: ServiceRunner) {
     let id = ObjectIdentifier(runner)
     guard let entry = entries.removeValue(forKey: id) else { return }
-    for (_, check) in entry.checks {
-      byService[check.request.service]?.remove(id)
-      if byService[check.request.service]?.isEmpty == true { byService[check.request.service] = nil }
+    for (_, probe) in entry.checks {
+      byService[probe.service]?.remove(id)
+      if byService[probe.service]?.isEmpty == true { byService[probe.service] = nil }
     }
   }
 
@@ -52,8 +52,8 @@ internal import Reactor
   func updateAll() { for entry in entries.values { update(entry) } }
 
   private func update(_ entry: Entry) {
-    let mark = entry.checks.lazy.compactMap(\.check.mark).first
+    let downtime = entry.checks.lazy.compactMap(\.probe.downtime).first
     entry.runner.setDrained(
-      mark != nil, reason: mark.map(\.downText) ?? "", deciding: entry.checks.map(\.index))
+      downtime != nil, reason: downtime?.downText ?? "", deciding: entry.checks.map(\.index))
   }
 }

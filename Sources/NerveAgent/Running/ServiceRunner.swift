@@ -1,3 +1,4 @@
+internal import Hacheck
 internal import Reactor
 internal import Registry
 internal import SmartStack
@@ -17,7 +18,7 @@ internal import SmartStack
   var onVerdict: @LoopActor () -> Void = {}
 
   private struct Probing {
-    let check: any HealthCheck
+    let probe: any Probe
     var isRunning = false
     var lastResult: CheckResult?
   }
@@ -35,10 +36,10 @@ internal import SmartStack
   private var isJudged = false
 
   /// - Parameters:
-  ///   - checks: one per entry of the configuration's `checks`, in its order.
+  ///   - probes: one per entry of the configuration's `checks`, in its order.
   ///   - registrar: not closed by the runner.
   init(
-    _ configuration: ServiceConfiguration, checks: [any HealthCheck], registrar: Registrar, schedule: CheckSchedule,
+    _ configuration: ServiceConfiguration, probes: [any Probe], registrar: Registrar, schedule: CheckSchedule,
     telemetry: NerveTelemetry, clock: LoopClock
   ) {
     self.configuration = configuration
@@ -46,7 +47,7 @@ internal import SmartStack
     self.schedule = schedule
     self.telemetry = telemetry
     self.clock = clock
-    self.checks = configuration.isMocked ? [] : checks.map { Probing(check: $0) }
+    self.checks = configuration.isMocked ? [] : probes.map { Probing(probe: $0) }
     verdict = ServiceVerdict(
       histories: zip(self.checks, configuration.checks).map { CheckHistory(rise: $1.rise, fall: $1.fall) },
       limit: configuration.rateLimit, now: clock.now)
@@ -120,10 +121,12 @@ internal import SmartStack
     telemetry.pinged(configuration, isReachable: registrar.isReachable)
     for index in checks.indices where !checks[index].isRunning {
       checks[index].isRunning = true
-      let (check, era) = (checks[index].check, era)
-      let deadline = configuration.checks[index].deadline
+      let (probe, era, clock) = (checks[index].probe, era, clock)
+      let deadline = configuration.checks[index].settings.deadline
+      let started = clock.now
       Task.immediate { @LoopActor [weak self] in
-        let result = await check.probe(deadline: deadline)
+        let (passed, detail) = probe.judge(await probe.run(deadline: deadline))
+        let result = CheckResult(passed: passed, detail: detail, elapsed: clock.now - started)
         self?.record(result, ofCheck: index, era: era)
       }
     }
@@ -135,7 +138,7 @@ internal import SmartStack
     checks[index].isRunning = false
     checks[index].lastResult = result
     let changed = verdict.record(check: index, passed: result.passed)
-    telemetry.checked(configuration, by: checks[index].check.name, result, changed: changed)
+    telemetry.checked(configuration, by: configuration.checks[index].name, result, changed: changed)
     report(because: result.detail)
   }
 

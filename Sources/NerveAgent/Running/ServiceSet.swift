@@ -1,3 +1,4 @@
+internal import Hacheck
 internal import Reactor
 internal import Registry
 internal import SmartStack
@@ -6,7 +7,7 @@ internal import SmartStack
 @LoopActor final class ServiceSet {
   /// Makes what a service needs; replaced in tests.
   struct Factory {
-    var checks: @LoopActor (ServiceConfiguration) -> [any HealthCheck]
+    var probes: @LoopActor (ServiceConfiguration) -> [any Probe]
     var registrar: @LoopActor (ServiceConfiguration) -> Registrar
   }
 
@@ -61,9 +62,9 @@ internal import SmartStack
   }
 
   private func start(_ service: ServiceConfiguration, registrar: Registrar, after delay: Duration) {
-    let checks = factory.checks(service)
+    let probes = factory.probes(service)
     let runner = ServiceRunner(
-      service, checks: checks, registrar: registrar, schedule: schedule, telemetry: telemetry, clock: clock)
+      service, probes: probes, registrar: registrar, schedule: schedule, telemetry: telemetry, clock: clock)
     if isFirst {
       unreported.insert(service.name)
       if !service.isMocked, let memories = remembered(service) { runner.memories = memories }
@@ -71,7 +72,7 @@ internal import SmartStack
     runners[service.name] = runner
     runner.onVerdict = { [weak self] in self?.knowsVerdict(service.name) }
     registrar.onChange = { [weak self] state in if state.isSettled { self?.closeLeaving(service.name) } }
-    drains.follow(runner, checks: checks)
+    drains.follow(runner, probes: probes)
     runner.start(after: delay)
   }
 

@@ -206,7 +206,7 @@ struct ToolCommand {
   }
 
   /// The instance's own mark, else the service's, else the one on everything, with the words that tell.
-  private func markInForce(_ service: String, now: Double) throws(FileError) -> (mark: SpoolMark, hint: String)? {
+  private func markInForce(_ service: String, now: Double) throws(FileError) -> (mark: Downtime, hint: String)? {
     let scopes = [scope(service), SpoolScope(service: service, port: nil), .everything]
     for scope in scopes {
       guard let mark = try mark(scope.description, now: now) else { continue }
@@ -227,8 +227,8 @@ struct ToolCommand {
     return HacheckTools.Outcome(output: lines.joined())
   }
 
-  private func mark(_ name: String, now: Double) throws(FileError) -> SpoolMark? {
-    guard let mark = try directory.read(name)?.mark(SpoolScope(fileName: name)) else { return nil }
+  private func mark(_ name: String, now: Double) throws(FileError) -> Downtime? {
+    guard let mark = try directory.read(name)?.downtime(of: SpoolScope(fileName: name)) else { return nil }
     guard mark.hasExpired(at: now) else { return mark }
     try directory.removeExpired(name, now: now)
     return nil
@@ -239,13 +239,13 @@ struct ToolCommand {
     return "\(service):\(host ?? ""):\(port)"
   }
 
-  private static func line(_ mark: SpoolMark, shown: String, hint: String) -> String {
+  private static func line(_ mark: Downtime, shown: String, hint: String) -> String {
     "DOWN\t\(end(mark))\t\(shown)\t\(mark.reason)\(hint)\n"
   }
 
-  private static func end(_ mark: SpoolMark) -> String { mark.expiration?.sixDecimals ?? "inf" }
+  private static func end(_ mark: Downtime) -> String { mark.expiration?.sixDecimals ?? "inf" }
 
-  private static func endInWords(_ mark: SpoolMark, now: Double) -> String {
+  private static func endInWords(_ mark: Downtime, now: Double) -> String {
     mark.expiration.map { "\(TimeWords.length(seconds: $0 - now)) left" } ?? "no end"
   }
 

@@ -8,7 +8,7 @@ enum ToolJSON {
   }
 
   /// `hastatus`: the service as it was asked for, and the mark that keeps it down.
-  static func status(_ service: String, _ found: SpoolMark?) -> String {
+  static func status(_ service: String, _ found: Downtime?) -> String {
     let state = found == nil ? "up" : "down"
     return object([
       ("service", JSONText.quoted(service)), ("state", JSONText.quoted(state)), ("mark", found.map(mark) ?? "null"),
@@ -16,7 +16,7 @@ enum ToolJSON {
   }
 
   /// `hashowdowned`: a mark. `name` is its file's; times are seconds since 1970 or null.
-  static func mark(_ mark: SpoolMark) -> String {
+  static func mark(_ mark: Downtime) -> String {
     var (service, host, port): (String?, String?, Int?) = (nil, nil, nil)
     switch mark.scope {
     case .everything: break

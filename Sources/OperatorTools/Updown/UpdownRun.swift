@@ -3,7 +3,6 @@ internal import Configure
 internal import Glibc
 internal import HAProxyRuntime
 internal import Hacheck
-internal import NerveAgent
 internal import Reactor
 internal import SmartStack
 internal import YAMLConfig

@@ -1,0 +1,57 @@
+/// The path of a health question: `/PROTOCOL/SERVICE/PORT/QUERY`.
+struct CheckPath: Equatable, Sendable {
+  let `protocol`: CheckProtocol
+  let service: String
+  /// 0...65535; 0 when the port comes from the `X-Haproxy-Server-State` header.
+  let port: Int
+  /// What follows `PORT/`, undecoded.
+  let query: String
+  /// ``query`` without the query string.
+  let path: String
+
+  init(protocol: CheckProtocol, service: String, port: Int, query: String = "") {
+    self.protocol = `protocol`
+    self.service = service
+    self.port = port
+    self.query = query
+    path = String(query[...].cut(at: "?").before)
+  }
+
+  /// The longest service name; longer ones fit no file name in the spool.
+  static let longestService = 255
+
+  /// Reads a path; nil when nothing lives there.
+  /// - Throws: ``Refusal`` when something would live there, but for a value that cannot be.
+  init?(reading path: Substring) throws(Refusal) {
+    guard path.first == "/" else { return nil }
+    let (word, afterWord) = path.dropFirst().cut(at: "/")
+    guard let kind = CheckProtocol(rawValue: String(word)), let afterWord else { return nil }
+    let (service, afterService) = afterWord.cut(at: "/")
+    guard let afterService, !service.isEmpty, service.utf8.allSatisfy(CheckPath.isServiceByte) else { return nil }
+    let digits = afterService.prefix { $0.isASCII && $0.isNumber }
+    let rest = afterService[digits.endIndex...]
+    // Only the checks without a path may end with the port.
+    let mayEnd = kind != .http && kind != .https
+    guard !digits.isEmpty, rest.first == "/" || (mayEnd && (rest.isEmpty || rest.first == "?")) else { return nil }
+    guard service != ".", service != ".." else { throw Refusal("`\(service)` is no service name") }
+    guard service.utf8.count <= CheckPath.longestService else {
+      throw Refusal("the service name has \(service.utf8.count) bytes; \(CheckPath.longestService) are allowed")
+    }
+    guard let port = Int(digits), port <= 65535 else { throw Refusal("\(digits) is no port: 0...65535 are") }
+    let query = rest.first == "/" ? rest.dropFirst() : rest
+    guard query.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
+      throw Refusal("the path holds a blank or a control character; encode it with %")
+    }
+    self.init(protocol: kind, service: String(service), port: port, query: String(query))
+  }
+
+  /// Whether a byte may stand in a service's name.
+  static func isServiceByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+}

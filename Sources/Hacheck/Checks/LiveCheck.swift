@@ -1,0 +1,86 @@
+internal import Reactor
+
+/// One live check: the probe, and upstream's words for its result.
+struct LiveCheck {
+  let `protocol`: CheckProtocol
+  let endpoint: Endpoint
+  /// nil when there is nothing to ask, or nothing to ask with.
+  let probe: (any Probe)?
+
+  /// - Parameters:
+  ///   - target: path and query string for HTTP.
+  ///   - headers: for HTTP.
+  init(
+    _ protocol: CheckProtocol, at endpoint: Endpoint, target: String, headers: [HTTPHeader],
+    configuration: HacheckConfiguration
+  ) {
+    self.protocol = `protocol`
+    self.endpoint = endpoint
+    switch `protocol` {
+    case .http, .https:
+      // Certificates are not verified, as upstream: the question is whether the service answers.
+      let tls = `protocol` == .https ? TLSOptions(serverName: nil, verify: false) : nil
+      probe = HTTPProbe(
+        HTTPRequest(endpoint: endpoint, tls: tls, target: target, headers: headers),
+        limits: HTTPClientLimits(maxBodyBytes: configuration.bodyLimit))
+    case .tcp: probe = TCPProbe(endpoint: endpoint)
+    case .smtp: probe = SMTPProbe(endpoint: endpoint, hello: configuration.smtpHello)
+    case .redis:
+      probe = RedisProbe(
+        endpoint: endpoint, username: configuration.redisUsername, password: configuration.redisPassword)
+    case .mysql:
+      guard let username = configuration.mysqlUsername, let password = configuration.mysqlPassword else {
+        probe = nil
+        return
+      }
+      probe = MySQLProbe(
+        endpoint: endpoint, username: username, password: password, serverKey: configuration.mysqlServerKey)
+    case .spool: probe = nil
+    }
+  }
+
+  /// Asks. Always answers, and within `deadline`.
+  @LoopActor func run(deadline: Duration, clock: LoopClock) async -> CheckOutcome {
+    guard let probe else {
+      return `protocol` == .spool ? .up : CheckOutcome(code: 500, "No MySQL username/pasword in config file")
+    }
+    let start = clock.now
+    let result = await probe.run(deadline: deadline)
+    switch `protocol` {
+    case .http, .https: return LiveCheck.passOn(result)
+    case .mysql: return LiveCheck.mysql(result, deadline: deadline)
+    case .redis:
+      if case .refused(let words) = result { return CheckOutcome(code: 503, "Redis said \(words)") }
+      return LiveCheck.outcome(result, after: clock.now - start)
+    case .tcp, .smtp, .spool: return LiveCheck.outcome(result, after: clock.now - start)
+    }
+  }
+
+  // MARK: Upstream's words
+
+  private static func passOn(_ result: ProbeResult) -> CheckOutcome {
+    if case .answered(let status, let body) = result { return CheckOutcome(code: status, body: body) }
+    return CheckOutcome(code: 599, "\(result)")
+  }
+
+  private static func outcome(_ result: ProbeResult, after elapsed: Duration) -> CheckOutcome {
+    let time = "\(elapsed.seconds.twoDecimals)s"
+    return switch result {
+    case .healthy, .answered: CheckOutcome(code: 200, "Connected in \(time)")
+    case .unreachable(.closed): CheckOutcome(code: 503, "Peer unexpectedly closed connection")
+    case .unreachable(.timedOut): CheckOutcome(code: 503, "Connection timed out after \(time)")
+    case .unreachable(let error): CheckOutcome(code: 503, "Unexpected error \(error) after \(time)")
+    case .refused(let sentence), .notUnderstood(let sentence), .failed(let sentence):
+      CheckOutcome(code: 503, sentence)
+    }
+  }
+
+  private static func mysql(_ result: ProbeResult, deadline: Duration) -> CheckOutcome {
+    switch result {
+    case .healthy: CheckOutcome(code: 200, "MySQL connect response: OK")
+    case .refused(let words): CheckOutcome(code: 500, "MySQL sez \(words)")
+    case .unreachable(.timedOut): CheckOutcome(code: 503, "MySQL timed out after \(deadline.seconds.twoDecimals)s")
+    case .unreachable, .notUnderstood, .failed, .answered: CheckOutcome(code: 503, "MySQL: \(result)")
+    }
+  }
+}

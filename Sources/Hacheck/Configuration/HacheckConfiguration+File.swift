@@ -1,0 +1,143 @@
+internal import Reactor
+internal import SmartStack
+public import YAMLConfig
+
+extension HacheckConfiguration {
+  /// Reads the YAML file on top of these settings.
+  ///
+  /// - Parameter bytes: the file's contents; nothing at all leaves the settings as they are.
+  /// - Returns: what was odd but no reason to stop: unknown keys.
+  /// - Throws: the first value that cannot be, with its place.
+  public mutating func read(_ bytes: [UInt8], file: String) throws(ConfigError) -> [ConfigError] {
+    let document = try YAMLDocument(bytes, file: file)
+    let section = try document.root.section()
+    try readChecks(section)
+    try readAccounts(section)
+    try readNetworks(section)
+    try readSizes(section)
+    try readListening(section)
+    if let path = try section.optionalString("log_path") { logPath = path }
+    user = try section.optionalString("user") ?? user
+    group = try section.optionalString("group") ?? group
+    descriptorLimit = try HacheckConfiguration.descriptorLimit(section) ?? descriptorLimit
+    return document.warnings + section.unknownKeys()
+  }
+
+  /// The same, from a file on the disk. Blocks.
+  public mutating func load(path: String) throws(ConfigError) -> [ConfigError] {
+    let bytes: [UInt8]
+    do {
+      bytes = try Files.read(path, limit: 1 << 20)
+    } catch {
+      throw ConfigError(file: path, problem: "\(error)")
+    }
+    return try read(bytes, file: path)
+  }
+
+  private mutating func readChecks(_ section: ConfigSection) throws(ConfigError) {
+    cacheTime = try section.duration("cache_time", default: cacheTime)
+    healthcheckTimeout = try section.duration("healthcheck_timeout", in: 0.001...86_400, default: healthcheckTimeout)
+    serviceNameHeader = try section.optionalString("service_name_header") ?? serviceNameHeader
+    if let nodes = section.node("http_headers_to_copy") { headersToCopy = try nodes.items().strings() }
+    if let name = (headersToCopy + [serviceNameHeader].compactMap { $0 }).first(where: { !$0.isHeaderName }) {
+      throw section.error(at: "http_headers_to_copy", "\(name.quoted) cannot be the name of a header")
+    }
+  }
+
+  private mutating func readAccounts(_ section: ConfigSection) throws(ConfigError) {
+    mysqlUsername = try section.optionalString("mysql_username") ?? mysqlUsername
+    mysqlPassword = try section.optionalString("mysql_password") ?? mysqlPassword
+    redisUsername = try section.optionalString("redis_username") ?? redisUsername
+    redisPassword = try section.optionalString("redis_password") ?? redisPassword
+    smtpHello = try section.optionalString("smtp_hello") ?? smtpHello
+    if let name = smtpHello, !SMTPProbe.isHostName(name) {
+      throw section.error(at: "smtp_hello", "\(name.quoted) is no host name")
+    }
+    mysqlServerKey = try section.serverKey("mysql_server_public_key", default: mysqlServerKey)
+  }
+
+  private mutating func readNetworks(_ section: ConfigSection) throws(ConfigError) {
+    allowsSpoolChanges = try section.bool("allow_remote_spool_changes", default: allowsSpoolChanges)
+    if let node = section.node("spool_change_networks") { spoolChangeNetworks = try node.items().clients() }
+    if let nodes = section.node("page_hosts") { pageHosts = try nodes.items().strings() }
+    if let node = section.node("check_networks") { checkNetworks = try node.items().ranges() }
+  }
+
+  private mutating func readSizes(_ section: ConfigSection) throws(ConfigError) {
+    checksPerTarget = try section.int("max_clients", in: 1...100_000, default: checksPerTarget)
+    checksInAll = try section.int("max_checks", in: 1...1_000_000, default: checksInAll)
+    cacheSize = try section.int("cache_size", in: 1...10_000_000, default: cacheSize)
+    seenServicesSize = try section.int("seen_services_size", in: 1...10_000_000, default: seenServicesSize)
+    seenServicesTime = try section.duration("seen_services_time", default: seenServicesTime)
+    bodyLimit = try section.int("max_body_bytes", in: 0...(64 << 20), default: bodyLimit)
+  }
+
+  private mutating func readListening(_ section: ConfigSection) throws(ConfigError) {
+    unixSocket = try section.optionalString("unix_socket") ?? unixSocket
+    if let text = try section.optionalString("unix_socket_mode") {
+      // YAML 1.1 reads 0660 as an octal number; as text it arrives here as it was written.
+      let digits = text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
+      guard let mode = UInt32(digits, radix: 8), mode <= 0o777 else {
+        throw section.error(at: "unix_socket_mode", "\(text.quoted) is no mode; write \"0660\"")
+      }
+      unixSocketMode = mode
+    }
+    maxConnections = try section.int("max_connections", in: 1...1_000_000, default: maxConnections)
+    requestTimeout = try section.duration("request_timeout", in: 0.1...3600, default: requestTimeout)
+  }
+
+  private static func descriptorLimit(_ section: ConfigSection) throws(ConfigError) -> DescriptorLimit? {
+    guard section.node("rlimit_nofile") != nil else { return nil }
+    if try section.string("rlimit_nofile") == "max" { return .maximum }
+    return .count(try section.int("rlimit_nofile", in: 16...Int(Int32.max)))
+  }
+}
+
+extension [YAMLNode] {
+  fileprivate func strings() throws(ConfigError) -> [String] {
+    var texts: [String] = []
+    for node in self { texts.append(try node.string()) }
+    return texts
+  }
+
+  fileprivate func clients() throws(ConfigError) -> [HacheckConfiguration.ClientRange] {
+    var clients: [HacheckConfiguration.ClientRange] = []
+    for node in self {
+      let text = try node.string()
+      if text == "this-machine" {
+        clients.append(.thisMachine)
+      } else if let range = AddressRange(text) {
+        clients.append(.network(range))
+      } else {
+        throw node.error(
+          "\(text.quoted) is no network; write 10.0.0.0/8, fd00::/8, a single address, or this-machine")
+      }
+    }
+    return clients
+  }
+
+  fileprivate func ranges() throws(ConfigError) -> [AddressRange] {
+    var ranges: [AddressRange] = []
+    for node in self {
+      let text = try node.string()
+      guard let range = AddressRange(text) else {
+        throw node.error("\(text.quoted) is no network; write 10.0.0.0/8, fd00::/8 or a single address")
+      }
+      ranges.append(range)
+    }
+    return ranges
+  }
+}
+
+extension String {
+  /// A token as RFC 9110 § 5.6.2 has it.
+  var isHeaderName: Bool {
+    !isEmpty
+      && utf8.allSatisfy { byte in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+        }
+      }
+  }
+}

@@ -1,0 +1,51 @@
+internal import Reactor
+internal import SmartStack
+
+/// The change that a form of hacheck's page asks for.
+///
+/// Fields: `mark` (`NAME`, `NAME:PORT`, `NAME:HOST:PORT` or `all`), `status` (`up` or `down`), `reason`, and
+/// `duration` in seconds, empty for no end.
+struct DowntimeForm: Equatable {
+  let scope: SpoolScope
+  let request: SpoolRequest
+
+  /// A year; longer is no end.
+  static let longestDuration = 31_536_000.0
+
+  init(_ form: FormBody, now: Double) throws(Refusal) {
+    guard let name = try form.text("mark"), !name.isEmpty else { throw Refusal("which service? `mark` is missing") }
+    guard SpoolDirectory.isName(name) else { throw Refusal("\(name.quoted) cannot be marked") }
+    scope = SpoolScope(fileName: name)
+    switch try form.text("status") {
+    case "up": request = .up
+    case "down":
+      try DowntimeForm.check(scope, named: name)
+      guard let reason = try form.text("reason"), !reason.isEmpty else {
+        throw Refusal("a reason is needed: others will ask why \(name) is down")
+      }
+      request = .down(reason: reason, expiration: try DowntimeForm.end(form, now: now), creation: nil)
+    default: throw Refusal("status must be up or down")
+    }
+  }
+
+  /// Downtimes of any name can be lifted; only those that a question can meet are set.
+  private static func check(_ scope: SpoolScope, named name: String) throws(Refusal) {
+    if case .everything = scope { return }
+    let (service, rest) = name[...].cut(at: ":")
+    guard service.utf8.allSatisfy(CheckPath.isServiceByte), !service.isEmpty, service != ".", service != ".." else {
+      throw Refusal("\(service.description.quoted) is no service name: letters, digits, `.`, `_`, `-`")
+    }
+    guard rest != nil else { return }
+    guard case .instance(_, let host, let port) = scope, (1...65535).contains(port),
+      host.map({ IPAddress($0) != nil }) ?? true
+    else { throw Refusal("\(name.quoted) is no mark: NAME, NAME:PORT, NAME:ADDRESS:PORT and all are") }
+  }
+
+  private static func end(_ form: FormBody, now: Double) throws(Refusal) -> Double? {
+    guard let text = try form.text("duration"), !text.isEmpty else { return nil }
+    guard let seconds = Double(decimal: text), seconds > 0, seconds <= longestDuration else {
+      throw Refusal("`duration` is \(text.quoted); seconds up to a year are expected, or nothing for no end")
+    }
+    return now + seconds
+  }
+}
