@@ -103,7 +103,7 @@ enum LogText {
     text.unicodeScalars.contains(where: \.breaksLine) ? String(json(text).dropFirst().dropLast()) : text
   }
 
-  /// A JSON string.
+  /// Returns the text as a JSON string.
   static func json(_ text: String) -> String {
     var out = "\""
     for scalar in text.unicodeScalars {

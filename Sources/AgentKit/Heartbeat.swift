@@ -22,7 +22,7 @@ public import Reactor
     }
   }
 
-  /// Touches no more.
+  /// Stops touching the heartbeat file.
   public func stop() {
     ticker?.cancel()
     ticker = nil

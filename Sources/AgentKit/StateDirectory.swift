@@ -40,7 +40,7 @@ public struct StateDirectory: Sendable {
     problem == nil ? StateDirectory.fileName(name, in: path) : nil
   }
 
-  /// The same for a directory of another agent.
+  /// Returns the name of a file in another agent's directory.
   public static func fileName(_ name: String, in directory: String) -> String {
     var safe = ""
     for byte in name.utf8 {

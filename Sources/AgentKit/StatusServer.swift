@@ -114,7 +114,7 @@ public struct StatusPage: Sendable {
 
 /// Reason why an agent could not be asked for its status.
 public struct StatusError: Error, Sendable, CustomStringConvertible {
-  /// The socket file.
+  /// The path of the socket file.
   public let path: String
   /// The failure.
   public let reason: String

@@ -46,7 +46,7 @@ struct CheckKey: Hashable {
 
   /// Bytes of the bodies and keys kept.
   var cost: Int { answers.cost }
-  /// Answers kept.
+  /// The number of cached answers.
   var count: Int { answers.count }
   /// Checks under way or waiting for a slot.
   var flightCount: Int { flights.count }

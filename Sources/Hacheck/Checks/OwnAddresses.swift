@@ -35,7 +35,7 @@ internal import SmartStack
     try? await BlockingWork.run { OwnAddresses.resolveHostBlocking() }
   }
 
-  /// The same for programs that have nothing to do before they know it: blocks.
+  /// Resolves the host's address and blocks, for programs that cannot work without it.
   nonisolated static func resolveHostBlocking() -> String? {
     HostInfo.name.flatMap(HostInfo.address(ofHost:))?.description
   }

@@ -5,7 +5,7 @@ public import Reactor
 ///
 /// Every call blocks for as long as the disk takes.
 public struct SpoolDirectory: Sendable {
-  /// The folder's path.
+  /// The path of the folder.
   let root: String
 
   /// A folder, whether or not it exists.

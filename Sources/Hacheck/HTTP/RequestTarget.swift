@@ -8,7 +8,7 @@ enum RequestTarget: Equatable {
   case health
   /// `/` itself: the page for browsers.
   case root(query: String)
-  /// Nothing lives there.
+  /// A path without a resource.
   case unknown
   /// Something would live there, but for a value that cannot be; the sentence says which.
   case refused(String)

@@ -78,13 +78,13 @@ internal import SmartStack
 
 /// What a browser says about the page that a request comes from.
 struct RequestOrigin: Equatable {
-  /// `Sec-Fetch-Site`.
+  /// The header `Sec-Fetch-Site`, if present.
   var site: String?
-  /// `Origin`.
+  /// The header `Origin`, if present.
   var origin: String?
-  /// `Referer`.
+  /// The header `Referer`, if present.
   var referer: String?
-  /// `Host`.
+  /// The header `Host`, if present.
   var host: String?
 
   /// Whether the request is a browser's.

@@ -43,7 +43,7 @@ struct StatusPage {
   /// Random; ties the style to this document (`Content-Security-Policy`).
   var nonce: String
 
-  /// The whole document.
+  /// Renders the whole document.
   func render() -> String {
     """
     <!doctype html>

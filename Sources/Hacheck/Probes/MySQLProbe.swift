@@ -24,7 +24,7 @@ struct MySQLProbe: Probe, ProbeSettings {
     case unknown
     /// The server is asked for it. Whoever listens on that port in the server's place can read the password then.
     case retrieved
-    /// A PEM text.
+    /// A key from a PEM text.
     case known([UInt8])
   }
 

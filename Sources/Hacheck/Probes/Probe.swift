@@ -47,7 +47,7 @@ extension ProbeSettings where Self: Probe {
 
 /// The service that a check belongs to, and the place where it looks.
 public struct ProbeTarget {
-  /// The service's name.
+  /// The name of the service.
   public let service: String
   /// The check's name; see ``ProbeSettings/name`` for the exception.
   public let check: String

@@ -20,7 +20,7 @@ public enum ProbeResult: Equatable, Sendable, CustomStringConvertible {
     if case .healthy = self { true } else { false }
   }
 
-  /// For the log.
+  /// The result as the log shows it.
   public var description: String {
     switch self {
     case .healthy(let words), .refused(let words), .notUnderstood(let words), .failed(let words): words

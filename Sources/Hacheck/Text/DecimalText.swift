@@ -19,7 +19,7 @@ extension Double {
 }
 
 extension Duration {
-  /// In seconds.
+  /// The duration in seconds.
   var seconds: Double { self / .seconds(1) }
 }
 

@@ -36,7 +36,7 @@ struct AMQPWriter {
   }
 }
 
-/// The same data types, taken apart; nothing is read beyond the end.
+/// Reads AMQP's data types, and nothing beyond the end.
 struct AMQPReader {
   private var rest: ArraySlice<UInt8>
 
