@@ -91,18 +91,18 @@ internal import SmartStack
     to executable: String, stateFrom onUpgrade: @LoopActor () async -> InPlaceUpgradeState?
   ) async {
     if let reason = await InPlaceUpgradeState.refusal(of: executable) {
-      logger.error("in-place upgrade rejected", [.path: executable, .reason: reason])
+      logger.error("in-place upgrade rejected", with: [.path: executable, .reason: reason])
       return
     }
     if isStopping { return }
-    logger.notice("in-place upgrade started", [.path: executable])
+    logger.notice("in-place upgrade started", with: [.path: executable])
     reloading()
     guard let state = await onUpgrade() else { return }
     do {
       try state.replaceProcess(by: executable)
     } catch {
       // This program has stopped what the next one continues: the supervisor's restart does that.
-      logger.error("in-place upgrade failed, exiting for a restart", [.path: executable, .reason: error])
+      logger.error("in-place upgrade failed, exiting for a restart", with: [.path: executable, .reason: error])
       exit(1)
     }
   }

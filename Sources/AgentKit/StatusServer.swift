@@ -57,7 +57,7 @@ public struct StatusPage: Sendable {
   /// A failure is logged: the agent runs without.
   public func listen(path: String) {
     do { try listener.listen(on: .unix(path: path), mode: 0o660) } catch {
-      logger.warning("status socket not opened", [.path: path, .reason: "\(error)"])
+      logger.warning("status socket not opened", with: [.path: path, .reason: "\(error)"])
     }
   }
 
@@ -79,7 +79,7 @@ public struct StatusPage: Sendable {
       try listener.listen(on: endpoint)
       port = listener.descriptors.last.map { ($0, endpoint.description) }
     } catch {
-      logger.warning("status port not opened", [.host: host, .port: number ?? 0, .reason: "\(error)"])
+      logger.warning("status port not opened", with: [.host: host, .port: number ?? 0, .reason: "\(error)"])
     }
   }
 

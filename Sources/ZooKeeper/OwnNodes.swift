@@ -109,10 +109,10 @@ extension ZooKeeperClient {
           guard !claimed.contains(read.path), !mayBeTaken(read.path) else { continue }
           try await session.deleteIfThere(read.path)
           dropped.append(read.path)
-          logger.notice("deleted a node that nobody wants any more", [.znode: read.path])
+          logger.notice("deleted a node that nobody wants any more", with: [.znode: read.path])
         }
       } catch {
-        logger.warning("cannot look for leftovers", [.path: directory, .reason: "\(error)"])
+        logger.warning("cannot look for leftovers", with: [.path: directory, .reason: "\(error)"])
       }
     }
     return dropped

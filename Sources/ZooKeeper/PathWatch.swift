@@ -267,7 +267,7 @@ internal import SmartStack
       pacing.didRead(size: 0, now: now)
       hasWatch = false
       if last != .failed(error) {
-        client.logger.error("cannot watch", [.path: key.path, .reason: "\(error)"])
+        client.logger.error("cannot watch", with: [.path: key.path, .reason: "\(error)"])
         report(.failed(error))
       }
     }

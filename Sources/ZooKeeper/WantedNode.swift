@@ -201,7 +201,7 @@ internal import SmartStack
       let delay = RetryPolicy(base: .seconds(1), limit: .seconds(60)).delay(attempt: failures)
       failures += 1
       client.logger.error(
-        "cannot register", [.znode: registration.path, .reason: "\(error)", .delay: delay, .attempt: failures])
+        "cannot register", with: [.znode: registration.path, .reason: "\(error)", .delay: delay, .attempt: failures])
       move(to: .failed(error))
       wake(after: delay)
     }
@@ -257,7 +257,7 @@ internal import SmartStack
       return
     }
     hold(first.path, version: first.version, data: first.data, in: client)
-    client.logger.info("took over a node of this session", [.znode: first.path])
+    client.logger.info("took over a node of this session", with: [.znode: first.path])
     // Two of ours are one too many, unless another registration of the same name is about to take one.
     // In a session carried on that may be one that is still to be wanted.
     guard !session.isResumed, !client.hasUnsettled(registration, besides: self) else { return }
@@ -362,7 +362,7 @@ internal import SmartStack
   /// Somebody deleted the node. Made again at once, but not over and over against somebody who means it.
   private func lost(_ path: String) {
     guard let client else { return }
-    client.logger.warning("registered node was deleted by somebody else", [.znode: path])
+    client.logger.warning("registered node was deleted by somebody else", with: [.znode: path])
     client.session?.ignore(WatchKey(kind: .own, path: path))
     release()
     patience.lost(now: client.clock.now)

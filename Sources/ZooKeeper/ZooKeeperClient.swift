@@ -206,7 +206,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
 
   private func openSession() {
     guard let servers = ServerList(connection) else {
-      logger.error("not a connection string: host:port,host:port/chroot is", [.ensemble: connection])
+      logger.error("not a connection string: host:port,host:port/chroot is", with: [.ensemble: connection])
       return
     }
     let settings = ZooKeeperSession.Settings(
@@ -220,7 +220,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
         try await session.open()
       } catch {
         guard session === self.session else { return }
-        logger.error("cannot open a session", [.ensemble: connection, .reason: "\(error)"])
+        logger.error("cannot open a session", with: [.ensemble: connection, .reason: "\(error)"])
         resumable = session.settings.resuming
         replaceSession()
       }
@@ -233,7 +233,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     case .connected: connected(session)
     case .disconnected:
       guard case .connected = state else { return }
-      logger.warning("connection lost", [.ensemble: connection, .session: hex(session.id)])
+      logger.warning("connection lost", with: [.ensemble: connection, .session: hex(session.id)])
       reads.dismissWaiters()
       move(to: .suspended)
     case .ended(let code): ended(code)
@@ -247,7 +247,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     if !isNew { metrics.reconnects.increment() }
     logger.notice(
       "connected",
-      [
+      with: [
         .ensemble: connection, .session: hex(session.id), .generation: session.generation,
         .state: isNew ? (session.isResumed ? "resumed" : "new") : "same",
       ])
@@ -259,7 +259,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
 
   private func ended(_ code: ZooKeeperError.Code) {
     metrics.expiries.increment()
-    logger.warning("session ended", [.ensemble: connection, .reason: code.words])
+    logger.warning("session ended", with: [.ensemble: connection, .reason: code.words])
     // Wrong credentials do not mend themselves in a second.
     if code == .authFailed { failures = max(failures, 5) }
     replaceSession()

@@ -81,11 +81,11 @@ import Testing
   @Test func wordsAndValuesReachTheHandlerFromItsLevelOn() {
     let lines = Lines()
     let logger = Logger(label: "test") { _ in Handler(lines: lines) }
-    logger.debug("not shown", [.service: "web"])
-    logger.info("shown", [.service: "web", .port: 80])
-    logger.notice("service is down", [.elapsed: Duration.seconds(1)])
-    logger.warning("w", [:])
-    logger.error("e", [.reason: "a b"])
+    logger.debug("not shown", with: [.service: "web"])
+    logger.info("shown", with: [.service: "web", .port: 80])
+    logger.notice("service is down", with: [.elapsed: Duration.seconds(1)])
+    logger.warning("w", with: [:])
+    logger.error("e", with: [.reason: "a b"])
     #expect(
       lines.lines == [
         "info shown port=80 service=web", "notice service is down elapsed=1.0 seconds", "warning w",

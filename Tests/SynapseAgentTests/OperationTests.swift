@@ -1,5 +1,5 @@
-import HAProxyConfigGen
 import AgentKit
+import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import SmartStack

@@ -150,7 +150,7 @@ public import SmartStack
     guard let running else { return .nothing }
     let loaded = process.loaded
     let start = ContinuousClock.now
-    defer { logger.debug("planned", [.elapsed: ContinuousClock.now - start]) }
+    defer { logger.debug("planned", with: [.elapsed: ContinuousClock.now - start]) }
     if let part { return Planner.plan(running: running, loaded: loaded, wanted: model, services: part) }
     // All of it takes milliseconds with thousands of servers: not on the loop.
     let whole = try? await BlockingWork.run { Planner.plan(running: running, loaded: loaded, wanted: model) }
@@ -194,7 +194,7 @@ public import SmartStack
       if let reason = complaint(about: command.planned, outcome: outcome) { reasons.append(reason) }
     }
     try record(backends, from: Array(outcomes.dropFirst(commands.count)))
-    logger.info("HAProxy is updated", [.count: commands.count, .elapsed: ContinuousClock.now - start])
+    logger.info("HAProxy is updated", with: [.count: commands.count, .elapsed: ContinuousClock.now - start])
     return reasons
   }
 
@@ -203,7 +203,7 @@ public import SmartStack
     guard isDriftSuspected, repairs > 0 else { return }
     drifts += 1
     counters.drifts.increment()
-    logger.warning("HAProxy was changed by somebody else, it is put right", [.path: path, .count: repairs])
+    logger.warning("HAProxy was changed by somebody else, it is put right", with: [.path: path, .count: repairs])
   }
 
   private func sendable(
@@ -232,13 +232,13 @@ public import SmartStack
         process.addedServers += 1
         lastAdded.insert(command.path)
       }
-      logger.debug("HAProxy obeyed", [.command: command.text])
+      logger.debug("HAProxy obeyed", with: [.command: command.text])
       return nil
     }
     process.refused.insert(command.text)
     counters.refusals.increment()
     if command.isOptional { return nil }
-    logger.warning("HAProxy refused a command", [.command: command.text, .reason: reply])
+    logger.warning("HAProxy refused a command", with: [.command: command.text, .reason: reply])
     return HAProxyRuntimeError.refused(command: command.text, reply: reply).description
   }
 
@@ -256,7 +256,7 @@ public import SmartStack
       process.info = now
       return false
     }
-    logger.notice("HAProxy runs as another process", [.pid: now.pid])
+    logger.notice("HAProxy runs as another process", with: [.pid: now.pid])
     process = Process(info: now, loaded: loadedByRestart())
     return true
   }
@@ -267,7 +267,7 @@ public import SmartStack
     lastReasons = reasons
     // A first start has one per section; a few are enough.
     for reason in reasons.prefix(5) {
-      logger.info("HAProxy needs a reload", [.reason: reason, .count: reasons.count])
+      logger.info("HAProxy needs a reload", with: [.reason: reason, .count: reasons.count])
     }
   }
 }

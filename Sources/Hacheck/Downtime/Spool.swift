@@ -41,7 +41,7 @@ internal import SmartStack
       try reload()
       hasStarted = true
       problem = nil
-      logger.info("spool read", [.path: directory.root, .count: downtimes.count])
+      logger.info("spool read", with: [.path: directory.root, .count: downtimes.count])
     } catch {
       close()
       problem = "\(error)"
@@ -112,7 +112,7 @@ internal import SmartStack
         }
       }
     } catch {
-      logger.error("spool cannot be changed", [.scope: scope, .reason: "\(error)"])
+      logger.error("spool cannot be changed", with: [.scope: scope, .reason: "\(error)"])
       throw error
     }
   }
@@ -144,11 +144,11 @@ internal import SmartStack
     }
     do {
       try reload()
-      if problem != nil { logger.notice("spool is read again", [.path: directory.root]) }
+      if problem != nil { logger.notice("spool is read again", with: [.path: directory.root]) }
       problem = nil
     } catch {
       problem = "\(error)"
-      logger.error("spool cannot be read, the known downtimes stay", [.path: directory.root, .reason: error])
+      logger.error("spool cannot be read, the known downtimes stay", with: [.path: directory.root, .reason: error])
     }
   }
 
@@ -188,16 +188,16 @@ internal import SmartStack
       try directory.removeExpired(name, now: clock.unixTime)
       return nil
     } catch {
-      logger.error("downtime cannot be read or removed", [.scope: name, .reason: error])
+      logger.error("downtime cannot be read or removed", with: [.scope: name, .reason: error])
       return known?.hasExpired(at: clock.unixTime) == true ? nil : known
     }
   }
 
   private func log(_ name: String, _ downtime: Downtime?) {
     if let downtime {
-      logger.notice("downtime set", [.scope: name, .reason: downtime.reason])
+      logger.notice("downtime set", with: [.scope: name, .reason: downtime.reason])
     } else {
-      logger.notice("downtime lifted", [.scope: name])
+      logger.notice("downtime lifted", with: [.scope: name])
     }
   }
 

@@ -63,12 +63,12 @@ public import SmartStack
       isListening = true
       logger.notice(
         "hacheck listens",
-        [.port: ports.sorted().map(String.init).joined(separator: ",")])
+        with: [.port: ports.sorted().map(String.init).joined(separator: ",")])
       complaint = nil
     } catch {
       if complaint != error.description {
         complaint = error.description
-        logger.warning("hacheck cannot listen yet, its checks go over HTTP", [.reason: error])
+        logger.warning("hacheck cannot listen yet, its checks go over HTTP", with: [.reason: error])
       }
       retry = clock.schedule(after: EmbeddedHacheck.retryInterval) { [weak self] in self?.start() }
     }

@@ -34,7 +34,7 @@ public import SmartStack
     let limit = ThisProcess.raiseDescriptorLimit(to: wanted)
     if limit < wanted {
       logger.warning(
-        "open-file limit is too low for max_checks", [.reason: "the limit is \(limit), \(wanted) are needed"])
+        "open-file limit is too low for max_checks", with: [.reason: "the limit is \(limit), \(wanted) are needed"])
     }
   }
 

@@ -140,7 +140,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     guard let path = state.path(for: "lock-\(configuration.instanceID)") else {
       logger.warning(
         "state_dir cannot be used: no resume after a crash, no lock",
-        [.path: state.path, .reason: state.problem?.description ?? ""])
+        with: [.path: state.path, .reason: state.problem?.description ?? ""])
       return
     }
     do {
@@ -227,7 +227,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       do {
         return try FileWatch(path: path) { [weak self] _ in self?.reloadSoon() }
       } catch {
-        logger.warning("changes of the configuration will not be noticed", [.path: path, .reason: "\(error)"])
+        logger.warning("changes of the configuration will not be noticed", with: [.path: path, .reason: "\(error)"])
         return nil
       }
     }
@@ -252,21 +252,21 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
   }
 
   private func put(_ configuration: NerveConfiguration) {
-    for warning in configuration.warnings { logger.warning("configuration", [.reason: warning]) }
-    for problem in configuration.problems { logger.error("service skipped", [.reason: problem]) }
+    for warning in configuration.warnings { logger.warning("configuration", with: [.reason: warning]) }
+    for problem in configuration.problems { logger.error("service skipped", with: [.reason: problem]) }
     telemetry.metrics.leftOut.value = Double(configuration.problems.count)
     if let current,
       configuration.hacheck != current.hacheck || configuration.stateDirectory != current.stateDirectory
         || configuration.credentials != current.credentials
     {
-      logger.warning("hacheck, state_dir and zk_auth change with the next start", [.path: options.configuration])
+      logger.warning("hacheck, state_dir and zk_auth change with the next start", with: [.path: options.configuration])
     }
     telemetry.statsD.receiver = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
     if current?.heartbeatPath != configuration.heartbeatPath || heartbeat == nil {
       heartbeat?.stop()
       heartbeat = configuration.heartbeatPath.map { path in
         Heartbeat(path: path, every: Agent.heartbeatInterval, clock: clock) { [logger] problem in
-          logger.warning("heartbeat not written", [.path: path, .reason: problem])
+          logger.warning("heartbeat not written", with: [.path: path, .reason: problem])
         }
       }
     }
@@ -286,7 +286,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
 
   /// Withdraws every registration and ends.
   func stop() async {
-    logger.notice("stopping", [.count: services?.running.count ?? 0])
+    logger.notice("stopping", with: [.count: services?.running.count ?? 0])
     heartbeat?.stop()
     status?.close()
     for watch in watches { watch.cancel() }
@@ -295,7 +295,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     spoolObservation?.cancel()
     hacheck?.stop()
     telemetry.statsD.stopped()
-    logger.notice("stopped", [:])
+    logger.notice("stopped", with: [:])
     lock = nil
   }
 

@@ -18,12 +18,12 @@ internal import SmartStack
   // MARK: Services
 
   func launched(_ service: ServiceConfiguration, isNew: Bool) {
-    if !isNew { logger.notice("service changed", [.service: service.name]) }
+    if !isNew { logger.notice("service changed", with: [.service: service.name]) }
     statsD.launched(service.name, reason: isNew ? "new" : "update")
   }
 
   func removed(_ name: String) {
-    logger.notice("service removed", [.service: name])
+    logger.notice("service removed", with: [.service: name])
     statsD.reaped(name, reason: "old")
   }
 
@@ -35,9 +35,9 @@ internal import SmartStack
 
   func drained(_ service: ServiceConfiguration, isDrained: Bool, reason: String) {
     if isDrained {
-      logger.notice("service is drained", [.service: service.name, .reason: reason])
+      logger.notice("service is drained", with: [.service: service.name, .reason: reason])
     } else {
-      logger.notice("service is no longer drained", [.service: service.name])
+      logger.notice("service is no longer drained", with: [.service: service.name])
     }
   }
 
@@ -66,10 +66,10 @@ internal import SmartStack
       statsD.throttled(service.name, isShadow: isShadow)
       metrics.throttled.increment()
       if isShadow {
-        logger.warning("report above its rate limit, let through", [.service: service.name, .verdict: verdict])
+        logger.warning("report above its rate limit, let through", with: [.service: service.name, .verdict: verdict])
         changed(service, to: verdict, isFirst: isFirst, because: reason)
       } else if !isRepeated {
-        logger.warning("report held back by its rate limit", [.service: service.name, .verdict: verdict])
+        logger.warning("report held back by its rate limit", with: [.service: service.name, .verdict: verdict])
       }
     }
   }
@@ -78,7 +78,7 @@ internal import SmartStack
     _ service: ServiceConfiguration, to verdict: Verdict, isFirst: Bool, because reason: String
   ) {
     let words: Logger.Message = verdict == .up ? "service is up" : "service is down"
-    logger.log(isFirst && verdict == .up ? .info : .notice, words, [.service: service.name, .reason: reason])
+    logger.log(isFirst && verdict == .up ? .info : .notice, words, with: [.service: service.name, .reason: reason])
     statsD.transition(service.name, to: verdict)
     metrics.transitions.increment()
   }
@@ -96,18 +96,19 @@ internal import SmartStack
       statsD.clientTaken(of: znode, isNew: isNewConnection)
       if let bytes = znode.encodedBytes { statsD.encoded(znode, bytes: bytes) }
     case .registered(let path, let elapsed):
-      logger.notice("registered", [.service: name, place: path, .elapsed: elapsed])
+      logger.notice("registered", with: [.service: name, place: path, .elapsed: elapsed])
       metrics.registrations.increment()
       statsD.reported(name, success: true)
       if let znode { statsD.created(znode, elapsed: elapsed) }
-    case .lost(let path): logger.notice("registration lost", [.service: name, place: path])
+    case .lost(let path): logger.notice("registration lost", with: [.service: name, place: path])
     case .refused(let path, let reason):
-      logger.error("registration refused", [.service: name, place: path, .reason: reason])
+      logger.error("registration refused", with: [.service: name, place: path, .reason: reason])
       metrics.reportFailures.increment()
       statsD.reported(name, success: false)
     case .deregistered(let path, let elapsed, let isHandedOver):
       logger.notice(
-        isHandedOver ? "registration handed over" : "deregistered", [.service: name, place: path, .elapsed: elapsed])
+        isHandedOver ? "registration handed over" : "deregistered",
+        with: [.service: name, place: path, .elapsed: elapsed])
       metrics.deregistrations.increment()
       statsD.reported(name, success: true)
       if let znode { statsD.deleted(znode, elapsed: elapsed) }
@@ -120,15 +121,15 @@ internal import SmartStack
 
   func applied(_ configuration: NerveConfiguration, from path: String, plan: ReloadPlan) {
     statsD.configurationLoaded()
-    logger.notice("configuration applied", [.path: path, .count: configuration.services.count])
+    logger.notice("configuration applied", with: [.path: path, .count: configuration.services.count])
     let counts = "\(plan.added.count) new, \(plan.changed.count) changed, \(plan.removed.count) removed"
-    logger.debug("services", [.reason: counts])
+    logger.debug("services", with: [.reason: counts])
   }
 
   func reloaded(rejection: (any Error)?) {
     metrics.reloaded(rejection == nil)
     if let rejection {
-      logger.error("configuration rejected, the previous one stays active", [.reason: "\(rejection)"])
+      logger.error("configuration rejected, the previous one stays active", with: [.reason: "\(rejection)"])
     }
   }
 }

@@ -52,7 +52,7 @@ public enum HacheckProgram {
       try handOver(configuration, to: privileges)
       startLog(options["verbose"] == nil ? .warning : .debug)
       let logger = Logger(label: "hacheck")
-      for warning in warnings { logger.warning("configuration", [.reason: warning]) }
+      for warning in warnings { logger.warning("configuration", with: [.reason: warning]) }
       configuration.hostAddress = await HacheckService.resolveHostAddress()
       try await serve(configuration, privileges, logger)
       return 0
@@ -96,7 +96,7 @@ public enum HacheckProgram {
         do {
           try leadStandardError(to: configuration.logPath)
         } catch {
-          logger.error("log cannot be opened anew, the old file goes on", [.reason: "\(error)"])
+          logger.error("log cannot be opened anew, the old file goes on", with: [.reason: "\(error)"])
         }
       }
     }

@@ -69,7 +69,7 @@ internal import SmartStack
         _ = try await call("/v3/lease/revoke", body: EtcdMessage.lease(lease), patience: EtcdRegistry.farewell)
       }
     } catch {
-      logger.warning("lease revocation failed; registrations expire with it", [.reason: "\(error)"])
+      logger.warning("lease revocation failed; registrations expire with it", with: [.reason: "\(error)"])
     }
   }
 
@@ -131,7 +131,7 @@ internal import SmartStack
       throw EtcdError.refused(request: "/v3/lease/grant", reason: "the answer has no lease in it")
     }
     lease = id
-    logger.info("lease granted", [.session: id, .delay: Duration.seconds(settings.lifetime)])
+    logger.info("lease granted", with: [.session: id, .delay: Duration.seconds(settings.lifetime)])
     keepAlive(after: period)
     return id
   }
@@ -139,7 +139,7 @@ internal import SmartStack
   private func leaseLost(_ lost: String) {
     guard lease == lost else { return }
     lease = nil
-    logger.warning("lease expired; registering again", [.session: lost])
+    logger.warning("lease expired; registering again", with: [.session: lost])
     for record in records.values.values where record.isPresent { record.lost() }
   }
 
@@ -159,12 +159,12 @@ internal import SmartStack
   private func keepAlive() async {
     do {
       if spoken == .v2 { try await renewKeys() } else { try await renewLease() }
-      if misses > 0 { logger.notice("lease keep-alive resumed", [.attempt: misses]) }
+      if misses > 0 { logger.notice("lease keep-alive resumed", with: [.attempt: misses]) }
       misses = 0
       // Without a lease the next registration asks for one, and goes on from there.
       if spoken == .v2 || lease != nil { keepAlive(after: period) }
     } catch {
-      if misses == 0 { logger.warning("lease keep-alive failed", [.reason: "\(error)"]) }
+      if misses == 0 { logger.warning("lease keep-alive failed", with: [.reason: "\(error)"]) }
       keepAlive(after: min(period, retrying.delay(attempt: misses)))
       misses += 1
     }
@@ -188,7 +188,7 @@ internal import SmartStack
       case 200: continue
       case 404:
         if record.isPresent {
-          logger.warning("key expired; registering again", [.path: key])
+          logger.warning("key expired; registering again", with: [.path: key])
           record.lost()
         }
       default: throw refusal(of: "PUT \(key)", response)
@@ -210,7 +210,7 @@ internal import SmartStack
     default: throw refusal(of: "GET /v2/keys/", response)
     }
     let decided = spoken ?? .v3
-    logger.info("etcd interface chosen", [.state: decided.rawValue])
+    logger.info("etcd interface chosen", with: [.state: decided.rawValue])
     return decided
   }
 

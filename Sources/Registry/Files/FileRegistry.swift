@@ -46,11 +46,11 @@ internal import SmartStack
           let path = "\(directory)/\(name)"
           if records[path]?.isClaimed == true { continue }
           if try await BlockingWork.run({ try Files.remove(path) }) {
-            logger.notice("file of an earlier run removed", [.path: path])
+            logger.notice("file of an earlier run removed", with: [.path: path])
           }
         }
       } catch {
-        logger.warning("files of earlier runs cannot be removed", [.path: directory, .reason: "\(error)"])
+        logger.warning("files of earlier runs cannot be removed", with: [.path: directory, .reason: "\(error)"])
       }
     }
   }

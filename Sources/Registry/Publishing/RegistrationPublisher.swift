@@ -81,7 +81,7 @@ public import ZooKeeper
     case .zooKeeper(let target):
       ensembles[target.ensemble]?.leave(target.registration)
       guard let registry = ensembles.leave(target.ensemble) else { return }
-      logger.info("ensemble no longer used", [.ensemble: target.ensemble])
+      logger.info("ensemble no longer used", with: [.ensemble: target.ensemble])
       await registry.client.close()
       if ensembles[target.ensemble] == nil { store?.forget(target.ensemble) }
     case .etcd(let target):

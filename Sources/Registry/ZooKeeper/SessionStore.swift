@@ -44,7 +44,7 @@ internal import ZooKeeper
       isBroken = false
     } catch {
       if !isBroken {
-        logger.warning("session not saved; a crash would not resume it", [.ensemble: ensemble, .reason: error])
+        logger.warning("session not saved; a crash would not resume it", with: [.ensemble: ensemble, .reason: error])
       }
       isBroken = true
     }

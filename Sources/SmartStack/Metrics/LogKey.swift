@@ -8,7 +8,7 @@ public enum LogKey: String, Sendable, CaseIterable {
 
 extension Logger {
   /// Logs fixed words and keyed values, never an interpolated sentence.
-  public func log(_ level: Level, _ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+  public func log(_ level: Level, _ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
     guard level >= logLevel else { return }
     var metadata: Metadata = [:]
     for (key, value) in values { metadata[key.rawValue] = .string(value.description) }
@@ -16,27 +16,27 @@ extension Logger {
   }
 
   /// Detail for a developer.
-  public func debug(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.debug, words, values)
+  public func debug(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.debug, words, with: values)
   }
 
   /// A normal event an operator may want to follow.
-  public func info(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.info, words, values)
+  public func info(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.info, words, with: values)
   }
 
   /// A change of state: one line per change.
-  public func notice(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.notice, words, values)
+  public func notice(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.notice, words, with: values)
   }
 
   /// Something was wrong and was worked around; the agent goes on.
-  public func warning(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.warning, words, values)
+  public func warning(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.warning, words, with: values)
   }
 
   /// Something could not be done; the operator should look.
-  public func error(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.error, words, values)
+  public func error(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+    log(.error, words, with: values)
   }
 }

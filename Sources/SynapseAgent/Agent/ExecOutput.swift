@@ -91,15 +91,16 @@ internal import SmartStack
         deadline: configuration.deadline)
       guard result.status == .exited(0) else { throw ExecFailure(result) }
       told.merge(telling) { _, new in new }
-      logger.info("command is told", [.command: shown, .count: telling.count, .elapsed: result.elapsed])
-      if failures > 0 { logger.notice("command runs well again", [.command: shown, .attempt: failures]) }
+      logger.info("command is told", with: [.command: shown, .count: telling.count, .elapsed: result.elapsed])
+      if failures > 0 { logger.notice("command runs well again", with: [.command: shown, .attempt: failures]) }
       failures = 0
     } catch {
       // What it made of the input is anybody's guess.
       for name in telling.keys { told[name] = nil }
       let delay = retrying.delay(attempt: failures)
       if failures == 0 {
-        logger.error("command has failed, it is run again", [.command: shown, .reason: "\(error)", .delay: delay])
+        logger.error(
+          "command has failed, it is run again", with: [.command: shown, .reason: "\(error)", .delay: delay])
       }
       failures += 1
       notBefore = clock.now + delay

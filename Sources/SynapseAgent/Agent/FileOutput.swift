@@ -47,10 +47,10 @@ internal import SmartStack
       wanted = [:]
       do {
         let written = try await BlockingWork.run { try FileOutput.write(files, into: directory) }
-        if written > 0 { logger.info("service files are replaced", [.path: directory, .count: written]) }
+        if written > 0 { logger.info("service files are replaced", with: [.path: directory, .count: written]) }
         if !hasCleaned { try await clean() }
       } catch {
-        logger.error("service files cannot be written", [.path: directory, .reason: "\(error)"])
+        logger.error("service files cannot be written", with: [.path: directory, .reason: "\(error)"])
         wanted.merge(files) { newer, _ in newer }
         if !isStopped { work.set(after: .seconds(5)) }
       }
@@ -69,7 +69,9 @@ internal import SmartStack
       return removed
     }
     hasCleaned = true
-    for name in removed { logger.notice("file of an unknown service is removed", [.path: "\(directory)/\(name)"]) }
+    for name in removed {
+      logger.notice("file of an unknown service is removed", with: [.path: "\(directory)/\(name)"])
+    }
   }
 
   private nonisolated static func write(_ files: [String: [UInt8]], into directory: String) throws -> Int {

@@ -71,7 +71,7 @@ internal import ZooKeeper
   public func start() {
     context.statsd?.increment("synapse.start")
     startedAt = clock.now
-    logger.notice("synapse starts", [.count: configuration.services.count, .path: configuration.file])
+    logger.notice("synapse starts", with: [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
     publishStatus(in: metrics)
   }
@@ -100,10 +100,11 @@ internal import ZooKeeper
     for leftOut in configuration.leftOut where !known.contains(leftOut.name) {
       if let old = self.configuration.services.first(where: { $0.name == leftOut.name }) {
         configuration.services.append(old)
-        logger.warning("service stays as it was", [.service: old.name, .reason: leftOut.error])
+        logger.warning("service stays as it was", with: [.service: old.name, .reason: leftOut.error])
       }
     }
-    logger.notice("configuration is read again", [.count: configuration.services.count, .path: configuration.file])
+    logger.notice(
+      "configuration is read again", with: [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
   }
 
@@ -132,9 +133,9 @@ internal import ZooKeeper
   }
 
   private func report(_ configuration: SynapseConfiguration) {
-    for warning in configuration.warnings { logger.warning("configuration", [.reason: warning]) }
+    for warning in configuration.warnings { logger.warning("configuration", with: [.reason: warning]) }
     for leftOut in configuration.leftOut {
-      logger.error("service is left out", [.service: leftOut.name, .reason: leftOut.error])
+      logger.error("service is left out", with: [.service: leftOut.name, .reason: leftOut.error])
     }
     metrics.gauge("synapse_services_skipped", help: "Services whose configuration cannot be run.").value =
       Double(configuration.leftOut.count)
@@ -198,7 +199,7 @@ internal import ZooKeeper
   private func tell(_ news: [ServiceSnapshot]) async {
     for output in outputs {
       do { try await output.reconcile(news) } catch {
-        logger.error("an output could not take the news", [.reason: "\(error)"])
+        logger.error("an output could not take the news", with: [.reason: "\(error)"])
       }
     }
   }
@@ -222,7 +223,7 @@ internal import ZooKeeper
     guard next != nil, !awaited.isEmpty else { return }
     logger.warning(
       "some services have not been heard of, what is remembered of them is served",
-      [.count: awaited.count, .service: awaited.sorted().prefix(5).joined(separator: ", ")])
+      with: [.count: awaited.count, .service: awaited.sorted().prefix(5).joined(separator: ", ")])
     commit()
   }
 

@@ -32,7 +32,7 @@ internal import SmartStack
   /// - Returns: the exit status.
   func run() async -> Int32 {
     let state = StateDirectory(configured: configuration.stateDirectory, agent: "synapse")
-    if let problem = state.problem { logger.warning("no state is kept", [.path: state.path, .reason: problem]) }
+    if let problem = state.problem { logger.warning("no state is kept", with: [.path: state.path, .reason: problem]) }
     let inherited = InPlaceUpgradeState.received()
     do throws(FileError) {
       if let path = state.path(for: "synapse-\(configuration.instance(path)).lock") {
@@ -78,7 +78,7 @@ internal import SmartStack
       } catch {
         isLastReloadGood.value = 0
         logger.error(
-          "the configuration cannot be read, everything stays as it was", [.path: path, .reason: "\(error)"])
+          "the configuration cannot be read, everything stays as it was", with: [.path: path, .reason: "\(error)"])
       }
     }
   }

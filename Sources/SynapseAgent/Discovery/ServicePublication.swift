@@ -33,7 +33,7 @@ internal import SmartStack
   /// - Parameter place: where it stands: a znode, a file, a container.
   func skip(_ place: String, _ reason: String) {
     skipped.increment()
-    logger.warning("registration is skipped", [.service: name, .znode: place, .reason: reason])
+    logger.warning("registration is skipped", with: [.service: name, .znode: place, .reason: reason])
   }
 
   /// Something in a registration cannot be used, the rest can.
@@ -41,22 +41,22 @@ internal import SmartStack
     if parts.isEmpty { return }
     logger.warning(
       "parts of a registration are ignored",
-      [.service: name, .znode: place, .reason: parts.joined(separator: "; ")])
+      with: [.service: name, .znode: place, .reason: parts.joined(separator: "; ")])
   }
 
   private func note(_ notes: [BackendPolicy.Note]) {
     for note in notes {
       switch note {
-      case .usedDefaults: logger.warning("no registrations, default servers are used", [.service: name])
+      case .usedDefaults: logger.warning("no registrations, default servers are used", with: [.service: name])
       case .keptPrevious(let count):
-        logger.warning("no registrations, the previous servers are kept", [.service: name, .count: count])
-      case .droppedAll: logger.warning("no registrations, all servers are dropped", [.service: name])
+        logger.warning("no registrations, the previous servers are kept", with: [.service: name, .count: count])
+      case .droppedAll: logger.warning("no registrations, all servers are dropped", with: [.service: name])
       case .noLeader: break
       }
     }
     let problem = policy.electionProblem
     if problem != electionProblem, case .noLeader(let reason)? = problem {
-      logger.warning("no leader is elected", [.service: name, .reason: reason])
+      logger.warning("no leader is elected", with: [.service: name, .reason: reason])
     }
     electionProblem = problem
   }

@@ -64,13 +64,13 @@ extension HAProxyOutput {
     let code = worker.process.signal(isNew ? SIGTERM : SIGKILL)
     if code != 0 {
       let words = String(cString: strerror(code))
-      if isNew { logger.warning("an old HAProxy cannot be ended", [.pid: worker.process.pid, .reason: words]) }
+      if isNew { logger.warning("an old HAProxy cannot be ended", with: [.pid: worker.process.pid, .reason: words]) }
       return
     }
     if isNew { instruments.endedOldWorker(excess.rawValue) }
     let reason = excess == .age ? "it was replaced \(worker.age) ago" : "there are too many of them"
     logger.notice(
       "an old HAProxy is ended",
-      [.pid: worker.process.pid, .reason: reason, .signal: isNew ? "SIGTERM" : "SIGKILL"])
+      with: [.pid: worker.process.pid, .reason: reason, .signal: isNew ? "SIGTERM" : "SIGKILL"])
   }
 }

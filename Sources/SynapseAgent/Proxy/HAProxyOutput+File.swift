@@ -89,7 +89,7 @@ extension HAProxyOutput {
       case .repaired: continue
       }
     }
-    logger.error("the HAProxy file cannot be repaired, the old one stays", [.path: configuration.filePath])
+    logger.error("the HAProxy file cannot be repaired, the old one stays", with: [.path: configuration.filePath])
     return false
   }
 
@@ -105,7 +105,8 @@ extension HAProxyOutput {
       case .good: break
       case .unknown(let reason):
         instruments.checked("unknown")
-        logger.error("the HAProxy file cannot be checked, the old one stays", [.path: candidate, .reason: reason])
+        logger.error(
+          "the HAProxy file cannot be checked, the old one stays", with: [.path: candidate, .reason: reason])
         slowWork.set(after: .seconds(10))
         return .kept
       case .refused(let report, let output): return repair(file, report, output)
@@ -114,14 +115,14 @@ extension HAProxyOutput {
       markReloadPending()
       try await BlockingWork.run { try FileRename.rename(candidate, to: path) }
     } catch {
-      logger.error("the HAProxy file cannot be written", [.path: path, .reason: "\(error)"])
+      logger.error("the HAProxy file cannot be written", with: [.path: path, .reason: "\(error)"])
       slowWork.set(after: .seconds(10))
       return .kept
     }
     fileText = text
     if sockets.isEmpty { isFileUnloaded = true }
     instruments.fileWrites.increment()
-    logger.info("the HAProxy file is replaced", [.path: path])
+    logger.info("the HAProxy file is replaced", with: [.path: path])
     return .replaced
   }
 
@@ -129,7 +130,7 @@ extension HAProxyOutput {
     instruments.checked("refused")
     for alert in report.alerts {
       let origin = alert.line.flatMap { file.origin(ofLine: $0) }?.description ?? alert.proxy ?? "the file"
-      logger.error("HAProxy refuses a line", [.service: origin, .reason: alert.message])
+      logger.error("HAProxy refuses a line", with: [.service: origin, .reason: alert.message])
     }
     if model.leaveOut(refusedBy: report, of: file) {
       modelChanged()
@@ -138,7 +139,7 @@ extension HAProxyOutput {
     let words =
       report.alerts.isEmpty ? String(output.suffix(600)) : report.alerts.map(\.message).joined(separator: "; ")
     logger.error(
-      "HAProxy refuses the new file, the old one stays", [.path: configuration.candidatePath, .reason: words])
+      "HAProxy refuses the new file, the old one stays", with: [.path: configuration.candidatePath, .reason: words])
     slowWork.set(after: .seconds(60))
     return .kept
   }
@@ -174,7 +175,7 @@ extension HAProxyOutput {
     do {
       try await BlockingWork.run { try AtomicFile.write(model.stateFile(now: now), to: path, mode: 0o644, sync: false) }
     } catch {
-      logger.error("the state file cannot be written", [.path: path, .reason: "\(error)"])
+      logger.error("the state file cannot be written", with: [.path: path, .reason: "\(error)"])
     }
     lastStateWrite = (clock.now, clock.now - start)
   }

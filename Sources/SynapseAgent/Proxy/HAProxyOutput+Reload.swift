@@ -41,7 +41,7 @@ extension HAProxyOutput {
     }
     schedule.started(now: clock.now, using: &generator)
     let reason = cause
-    logger.notice("reloading HAProxy", [.reason: reason, .command: method.description])
+    logger.notice("reloading HAProxy", with: [.reason: reason, .command: method.description])
     let start = clock.now
     let failure = await reload(method)
     history.add(ReloadRecord(at: clock.unixTime, reason: reason, failure: failure, elapsed: clock.now - start))
@@ -52,7 +52,7 @@ extension HAProxyOutput {
     schedule.succeeded()
     leftovers = 0
     instruments.reloaded(true)
-    logger.notice("HAProxy is reloaded", [.elapsed: clock.now - start])
+    logger.notice("HAProxy is reloaded", with: [.elapsed: clock.now - start])
     isFileUnloaded = false
     await settled()
     boundOldWorkers()
@@ -65,7 +65,7 @@ extension HAProxyOutput {
     let delay = schedule.delay(now: clock.now)
     logger.error(
       "HAProxy was not reloaded",
-      [.reason: failure, .attempt: schedule.failures, .delay: delay, .command: method.description])
+      with: [.reason: failure, .attempt: schedule.failures, .delay: delay, .command: method.description])
     slowWork.set(after: max(delay, .milliseconds(10)))
   }
 
@@ -92,7 +92,8 @@ extension HAProxyOutput {
       try await BlockingWork.run { try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false) }
     } catch {
       // Without it the new worker takes every server for up until it is checked, as it always did.
-      logger.warning("HAProxy's server state cannot be saved before the reload", [.path: path, .reason: "\(error)"])
+      logger.warning(
+        "HAProxy's server state cannot be saved before the reload", with: [.path: path, .reason: "\(error)"])
     }
   }
 
@@ -124,7 +125,7 @@ extension HAProxyOutput {
   func markReloadPending() {
     guard let reloadMarker, !reloadReasons.isEmpty || sockets.isEmpty else { return }
     do { try AtomicFile.write([], to: reloadMarker, mode: 0o600, sync: false) } catch {
-      logger.warning("cannot note that a reload is pending", [.path: reloadMarker, .reason: error])
+      logger.warning("cannot note that a reload is pending", with: [.path: reloadMarker, .reason: error])
     }
   }
 

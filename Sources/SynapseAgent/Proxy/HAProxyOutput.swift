@@ -109,7 +109,7 @@ internal import YAMLConfig
   func prepare() async {
     for socket in sockets {
       do { try await socket.observe() } catch {
-        logger.info("HAProxy cannot be asked", [.path: socket.path, .reason: error])
+        logger.info("HAProxy cannot be asked", with: [.path: socket.path, .reason: error])
       }
       if let running = socket.running { model.noteIDs(of: running) }
     }
@@ -162,10 +162,10 @@ internal import YAMLConfig
       guard let section = try top.optionalSection("haproxy") else { return }
       model.replace(try HAProxySectionDecoder.service(snapshot.service, section), now: now)
       changedServices = nil
-      logger.info("service takes its haproxy section from the registry", [.service: snapshot.service])
+      logger.info("service takes its haproxy section from the registry", with: [.service: snapshot.service])
     } catch {
       logger.warning(
-        "generator sections in the registry are ignored", [.service: snapshot.service, .reason: error])
+        "generator sections in the registry are ignored", with: [.service: snapshot.service, .reason: error])
     }
   }
 
@@ -267,12 +267,12 @@ internal import YAMLConfig
     if case .unreachable(let reason) = outcome {
       if unreachable.insert(path).inserted {
         failedLooks = 0
-        logger.warning("HAProxy cannot be asked", [.path: path, .reason: reason])
+        logger.warning("HAProxy cannot be asked", with: [.path: path, .reason: reason])
       }
       lookAgainSoon()
       return failedLooks > HAProxyOutput.looksBeforeReload ? [reason] : []
     }
-    if unreachable.remove(path) != nil { logger.notice("HAProxy answers again", [.path: path]) }
+    if unreachable.remove(path) != nil { logger.notice("HAProxy answers again", with: [.path: path]) }
     switch outcome {
     case .matches, .unreachable: return []
     case .restarted: return ["HAProxy restarts while it is being spoken to"]

@@ -71,7 +71,7 @@ internal import SmartStack
     if silent.isEmpty { return }
     logger.warning(
       "some watchers of the service have not been heard of, the others are followed",
-      [.service: name, .count: silent.count, .reason: silent.joined(separator: ", ")])
+      with: [.service: name, .count: silent.count, .reason: silent.joined(separator: ", ")])
     publishIfReady()
   }
 

@@ -59,12 +59,12 @@ internal import YAMLConfig
       let point = StableHash("\(WatcherToggle.hostName) \(place)").share
       let pick = try weights.pick(at: point, of: watchers)
       guard !Task.isCancelled else { return }
-      if trouble != nil { logger.notice("watcher weights can be read again", [.service: service, .path: place]) }
+      if trouble != nil { logger.notice("watcher weights can be read again", with: [.service: service, .path: place]) }
       trouble = nil
       count("switch", pick == chosen ? ["result:skip"] : ["result:success", "watcher:\(pick)"])
       if pick == chosen { return }
       chosen = pick
-      logger.notice("another watcher counts", [.service: service, .path: place, .state: pick])
+      logger.notice("another watcher counts", with: [.service: service, .path: place, .state: pick])
       onChange?()
     } catch {
       if Task.isCancelled { return }
@@ -73,7 +73,7 @@ internal import YAMLConfig
       trouble = "\(error)"
       logger.warning(
         "watcher weights cannot be used, the same watcher counts on",
-        [.service: service, .path: place, .state: chosen ?? "none", .reason: "\(error)"])
+        with: [.service: service, .path: place, .state: chosen ?? "none", .reason: "\(error)"])
     }
   }
 

@@ -102,7 +102,7 @@ internal import SmartStack
 
   private func take(_ reading: PartReading, _ part: PolledPart, _ state: PartState) {
     if state.failures > 0 {
-      logger.notice("registry answers again", [.service: name, .path: part.place, .attempt: state.failures])
+      logger.notice("registry answers again", with: [.service: name, .path: part.place, .attempt: state.failures])
       state.failures = 0
     }
     let before = state.reading
@@ -121,7 +121,7 @@ internal import SmartStack
       let words: Logger.Message =
         state.reading == nil
         ? "registry cannot be asked" : "registry cannot be asked, what it said last stands"
-      logger.warning(words, [.service: name, .path: part.place, .reason: "\(error)"])
+      logger.warning(words, with: [.service: name, .path: part.place, .reason: "\(error)"])
     }
     if state.reading == nil, state.failures == PollWatcher.patience { publishSoon() }
   }

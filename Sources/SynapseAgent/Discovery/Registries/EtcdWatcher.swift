@@ -61,7 +61,7 @@ public struct EtcdDiscovery: Hashable, Sendable {
           poll.wake()
         }
       } catch {
-        logger.debug("etcd's watch has ended", [.service: name, .reason: "\(error)"])
+        logger.debug("etcd's watch has ended", with: [.service: name, .reason: "\(error)"])
       }
       client.tryNext()
       guard (try? await clock.sleep(for: retrying.delay(attempt: failures))) != nil else { return }

@@ -82,7 +82,7 @@ internal import ZooKeeper
     case .failed(let error):
       // Not knowing is no change: what was published stands.
       count("children.failed", ["zk_cluster:\(discovery.cluster)", "service_name:\(name)"])
-      logger.warning("service cannot be read", [.service: name, .path: discovery.path, .reason: error])
+      logger.warning("service cannot be read", with: [.service: name, .path: discovery.path, .reason: error])
     }
   }
 
@@ -173,7 +173,7 @@ internal import ZooKeeper
     case .missing: break
     case .failed(let error):
       count("get_config_failed")
-      logger.warning("generator sections cannot be read", [.service: name, .path: path, .reason: error])
+      logger.warning("generator sections cannot be read", with: [.service: name, .path: path, .reason: error])
     }
     publishIfReady()
   }
