@@ -53,7 +53,7 @@ import Testing
     #expect(try ServerState(nerve: " 10.0.0.5 ").address?.description == "10.0.0.5")
     #expect(try ServerState(nerve: "").address == nil)
     let refusal = #expect(throws: Refusal.self) { try ServerState(nerve: "no such\u{7}host") }
-    #expect(refusal?.sentence == "X-Nerve-Check-IP names `no such?host`, which is no IP address")
+    #expect(refusal?.sentence == "X-Nerve-Check-IP names `no such\\u{7}host`, which is no IP address")
   }
 }
 
@@ -90,7 +90,7 @@ import Testing
 
   @Test func loopbackIsLoopback() throws {
     for address in ["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"] {
-      #expect(try #require(IPAddress(address)).isLoopback)
+      #expect(try #require(IPAddress(address)).unmapped.isLoopback)
     }
     for address in ["128.0.0.1", "::2", "10.0.0.127"] { #expect(try !#require(IPAddress(address)).isLoopback) }
   }

@@ -178,7 +178,7 @@ import Testing
     ),
     (
       "blocked, without a state", [packet(0, [0xff, 0x69, 0x04] + Array("Host is\nblocked".utf8))],
-      .refused("1129 Host is blocked")
+      .refused("1129 Host is\\nblocked")
     ),
     ("an error cut short", [packet(0, [0xff])], .refused("an error without a number")),
     ("another protocol", [packet(0, [9, 9])], .notUnderstood("the greeting is not MySQL's")),
