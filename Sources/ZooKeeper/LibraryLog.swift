@@ -45,7 +45,7 @@ struct ZooKeeperLogLine: Hashable, Sendable {
     let place = line.level + line.function
     let isRepeated = lastSaid[place].map { now - $0 < quietTime } ?? false
     if !isRepeated { lastSaid[place] = now }
-    logger?.log(level(of: line, isRepeated: isRepeated), "libzookeeper", with: [.reason: line.text])
+    logger?.log(at: level(of: line, isRepeated: isRepeated), "libzookeeper", with: [.reason: line.text])
   }
 
   static func level(of line: ZooKeeperLogLine, isRepeated: Bool) -> Logger.Level {

@@ -29,12 +29,7 @@ import Testing
     let (listener, endpoint) = try serve(HTTPServerLimits(requestTimeout: .milliseconds(200)))
     defer { listener.close() }
     let slow = try await open(endpoint, start)
-    let dripping = Task { @LoopActor in
-      while true {
-        try slow.write("x")
-        try await LoopClock.system.sleep(for: .milliseconds(10))
-      }
-    }
+    let dripping = Ticker(every: .milliseconds(10)) { _ in try? slow.write("x") }
     defer { dripping.cancel() }
     #expect(try await slow.readLine(limit: 100) == "HTTP/1.1 408 Request Timeout")
   }

@@ -55,7 +55,7 @@ internal import SmartStack
     let values: KeyValuePairs<LogKey, any CustomStringConvertible> = [
       .service: service.name, .check: check, .verdict: changed, .reason: result.detail, .elapsed: result.elapsed,
     ]
-    logger.log(service.checks.count > 1 ? .notice : .debug, "check changed", values)
+    logger.log(at: service.checks.count > 1 ? .notice : .debug, "check changed", with: values)
   }
 
   func decided(_ decision: ServiceVerdict.Decision, on service: ServiceConfiguration, because reason: String) {
@@ -78,7 +78,7 @@ internal import SmartStack
     _ service: ServiceConfiguration, to verdict: Verdict, isFirst: Bool, because reason: String
   ) {
     let words: Logger.Message = verdict == .up ? "service is up" : "service is down"
-    logger.log(isFirst && verdict == .up ? .info : .notice, words, with: [.service: service.name, .reason: reason])
+    logger.log(at: isFirst && verdict == .up ? .info : .notice, words, with: [.service: service.name, .reason: reason])
     statsD.transition(service.name, to: verdict)
     metrics.transitions.increment()
   }

@@ -2,7 +2,7 @@
 public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
   /// The name as it was given.
   public let name: String
-  /// The resolver's words.
+  /// What went wrong, in the resolver's words.
   public let reason: String
 
   /// A sentence for the log.
@@ -14,11 +14,11 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
 /// A question that is under way is asked once, however many wait for its answer. A caller's deadline ends that call
 /// only: the answer still comes and is kept for the next one.
 @LoopActor public final class NameResolver {
-  /// IPv4 or IPv6.
+  /// The kind of address: IPv4 or IPv6.
   public enum Family: CaseIterable, Sendable {
-    /// A records.
+    /// Addresses from A records.
     case ipv4
-    /// AAAA records.
+    /// Addresses from AAAA records.
     case ipv6
 
     fileprivate var type: RecordType { self == .ipv4 ? .ipv4 : .ipv6 }

@@ -131,7 +131,7 @@ enum NameReply: Sendable {
     live[token]?.watch(descriptor, reading: reading, writing: writing)
   }
 
-  fileprivate static func finish(_ token: UInt, _ reply: NameReply) { replies.removeValue(forKey: token)?(reply) }
+  fileprivate static func finish(_ token: UInt, with reply: NameReply) { replies.removeValue(forKey: token)?(reply) }
 }
 
 // File scope on purpose: closure literals would inherit an isolation. c-ares calls them on the loop's thread.
@@ -155,7 +155,7 @@ private func onReply(
     case ARES_ENOTFOUND, ARES_EBADNAME: .noSuchName
     default: .failure(text(of: code))
     }
-  LoopActor.assumeIsolated { NameServers.finish(token, reply) }
+  LoopActor.assumeIsolated { NameServers.finish(token, with: reply) }
 }
 
 private func text(of code: Int32) -> String { String(cString: ares_strerror(code)) }
@@ -169,7 +169,7 @@ struct NameRecords: Equatable, Sendable {
   /// The shortest time that one of the records may be kept.
   var timeToLive: Duration = .zero
 
-  /// No records.
+  /// An answer without any record.
   init() {}
 
   /// Reads a message that c-ares has accepted; nil when its records make no sense.

@@ -8,7 +8,7 @@ public enum LogKey: String, Sendable, CaseIterable {
 
 extension Logger {
   /// Logs fixed words and keyed values, never an interpolated sentence.
-  public func log(_ level: Level, _ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
+  public func log(at level: Level, _ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
     guard level >= logLevel else { return }
     var metadata: Metadata = [:]
     for (key, value) in values { metadata[key.rawValue] = .string(value.description) }
@@ -17,26 +17,26 @@ extension Logger {
 
   /// Detail for a developer.
   public func debug(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.debug, words, with: values)
+    log(at: .debug, words, with: values)
   }
 
   /// A normal event an operator may want to follow.
   public func info(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.info, words, with: values)
+    log(at: .info, words, with: values)
   }
 
   /// A change of state: one line per change.
   public func notice(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.notice, words, with: values)
+    log(at: .notice, words, with: values)
   }
 
   /// Something was wrong and was worked around; the agent goes on.
   public func warning(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.warning, words, with: values)
+    log(at: .warning, words, with: values)
   }
 
   /// Something could not be done; the operator should look.
   public func error(_ words: Message, with values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.error, words, with: values)
+    log(at: .error, words, with: values)
   }
 }

@@ -4,31 +4,31 @@ public import Logging
 extension Logger {
   /// Logs as ``info(_:with:)`` does, at `level`.
   public func log(_ level: Level, _ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(level, words, with: values)
+    log(at: level, words, with: values)
   }
 
   /// Logs detail for a developer.
   public func debug(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.debug, words, with: values)
+    log(at: .debug, words, with: values)
   }
 
   /// Logs a normal event an operator may want to follow.
   public func info(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.info, words, with: values)
+    log(at: .info, words, with: values)
   }
 
   /// Logs a change of state: one line per change.
   public func notice(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.notice, words, with: values)
+    log(at: .notice, words, with: values)
   }
 
   /// Logs what was wrong and was worked around.
   public func warning(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.warning, words, with: values)
+    log(at: .warning, words, with: values)
   }
 
   /// Logs what could not be done.
   public func error(_ words: Message, _ values: KeyValuePairs<LogKey, any CustomStringConvertible>) {
-    log(.error, words, with: values)
+    log(at: .error, words, with: values)
   }
 }
