@@ -5,6 +5,9 @@ internal import Reactor
 /// A hung service fills its own slots only; checks of other services do not wait for it. Only when hung services fill
 /// all slots do others wait, and then each target in turn.
 @LoopActor final class CheckSlots {
+  /// Targets that keep their semaphore while nobody checks them, so that it is not made for each check.
+  private static let keptTargets = 256
+
   private let perTarget: Int
   private let all: AsyncSemaphore
   private let clock: LoopClock
@@ -55,6 +58,7 @@ internal import Reactor
   }
 
   private func forgetIfIdle(_ target: Endpoint) {
-    if let own = targets[target], own.acquiredCount == 0, own.waitingCount == 0 { targets[target] = nil }
+    guard targets.count > CheckSlots.keptTargets, let own = targets[target] else { return }
+    if own.acquiredCount == 0, own.waitingCount == 0 { targets[target] = nil }
   }
 }
