@@ -29,7 +29,7 @@ import Testing
     Case(line: "echo 'disk full' >&2; exit 3", passed: false, detail: "exit status 3: disk full"),
     Case(line: "echo; printf ' \\n'; echo third; exit 1", passed: false, detail: "exit status 1: third"),
     Case(line: "kill -9 $$", passed: false, detail: "ended by signal 9"),
-    Case(line: "printf 'a\\033[2Jb\\n'", passed: true, detail: "exit status 0: a[2Jb"),
+    Case(line: "printf 'a\\033[2Jb\\n'", passed: true, detail: "exit status 0: a\\u{1b}[2Jb"),
     Case(line: "echo $NERVE_SERVICE $NERVE_HOST:$NERVE_PORT", passed: true, detail: "exit status 0: web 10.0.0.5:3000"),
     Case(line: "head -c 1000000 /dev/zero; exit 0", passed: true, detail: "exit status 0"),
     Case(line: "cat", passed: true, detail: "exit status 0"),

@@ -18,7 +18,7 @@ import Testing
 
   @Test func theFirstLineIsTheFirstThatIsNotBlank() {
     #expect("\n  \r\n  one\u{7} \ntwo".firstLine() == "one\\u{7}")
-    #expect(" \n\t".firstLine() == nil)
+    #expect(" \n\t\u{0}\n".firstLine() == nil)
   }
 
   @Test(arguments: [("", ""), (" \t\r\n", ""), (" a b\n", "a b"), ("\u{a0}x\u{a0}", "\u{a0}x\u{a0}")])

@@ -38,7 +38,8 @@ internal import YAMLConfig
   private func runCommand(deadline: Duration) async -> ProbeResult {
     do {
       let child = try await ChildProcess.run(
-        settings.command[0], arguments: Array(settings.command.dropFirst()), environment: environment, deadline: deadline,
+        settings.command[0], arguments: Array(settings.command.dropFirst()), environment: environment,
+        deadline: deadline,
         outputLimit: ExecProbe.outputLimit)
       let line = ExecProbe.firstLine(child.output) ?? ExecProbe.firstLine(child.errorOutput)
       let words = line.map { "\(child.status): \($0)" } ?? "\(child.status)"

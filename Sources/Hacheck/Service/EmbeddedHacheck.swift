@@ -112,7 +112,9 @@ public import SmartStack
     }
   }
 
-  private func isOwn(_ host: String) -> Bool { IPAddress(host).map { service.engine.own.contains($0.unmapped) } == true }
+  private func isOwn(_ host: String) -> Bool {
+    IPAddress(host).map { service.engine.own.contains($0.unmapped) } == true
+  }
 
   /// A probe that calls the hacheck of this process; nil when `settings` do not ask it a health question.
   public func probe(for settings: any ProbeSettings) -> EmbeddedHacheckProbe? {

@@ -24,13 +24,11 @@ extension String {
   /// The text on one line in backquotes, cut after 120 characters: a bad value, shown.
   public var quoted: String { "`\(oneLine(limit: 120))`" }
 
-  /// The first line that is not blank, without blanks at both ends, as ``oneLine(limit:)``; nil if there is none.
+  /// The first line with a visible character, without blanks at both ends, as ``oneLine(limit:)``; nil if there is none.
   public func firstLine(limit: Int = 200) -> String? {
-    for line in split(whereSeparator: \.isNewline) {
-      let text = line.trimmedBlanks
-      if !text.isEmpty { return text.oneLine(limit: limit) }
-    }
-    return nil
+    split(whereSeparator: \.isNewline)
+      .first { $0.unicodeScalars.contains { !$0.breaksLine && !$0.properties.isWhitespace } }
+      .map { $0.trimmedBlanks.oneLine(limit: limit) }
   }
 }
 
