@@ -15,11 +15,11 @@ struct JSONReader {
   private var counted = 0
 
   /// nil if the text does not start like JSON.
-  init?(_ bytes: [UInt8], file: String, limits: YAMLLimits) {
+  init?(_ bytes: [UInt8], file: String, dialect: JSONDialect = .rfc8259, limits: YAMLLimits) {
     self.bytes = bytes
     self.file = YAMLFile(file)
     self.limits = limits
-    cursor = JSONCursor(bytes)
+    cursor = JSONCursor(bytes, dialect: dialect)
     guard let first = cursor.peek(), first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else { return nil }
   }
 

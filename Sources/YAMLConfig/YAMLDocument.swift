@@ -1,3 +1,5 @@
+public import SmartStack
+
 /// A document: its top value and what was odd about it.
 ///
 /// YAML 1.1 as PyYAML reads it. Ruby's Psych agrees but for rare forms: it takes `1,000` for a number and
@@ -31,6 +33,15 @@ public struct YAMLDocument: Sendable {
       guard let jsonRoot, let json else { throw error }
       (root, warnings) = (jsonRoot, json.mappings.warnings)
     }
+  }
+
+  /// The top value of a text that must be JSON, with an object or a list at the top; nil for anything else.
+  public static func json(
+    _ bytes: [UInt8], file: String, dialect: JSONDialect = .rfc8259, limits: YAMLLimits = .default
+  ) -> YAMLNode? {
+    guard bytes.count <= limits.bytes else { return nil }
+    var reader = JSONReader(bytes, file: file, dialect: dialect, limits: limits)
+    return reader?.readDocument()
   }
 
   /// The top value alone.

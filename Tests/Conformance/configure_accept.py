@@ -47,11 +47,12 @@ HOST = "the host is at fault: error exit, the old file stays"
 
 NERVE = {
     name: LEFT_OUT
-    for name in """advertise_string advertise_unknown_type extra_advertise_dict_not_converted
+    for name in """advertise_string extra_advertise_dict_not_converted
     extra_advertise_unknown_dst_location extra_advertise_unknown_dst_type extra_advertise_unknown_src_type
     healthcheck_timeout_string port_string""".split()
 } | {
     "bad_service_aborts_good_ones": Accept(LEFT_OUT.reason, ["good.main"], names=("bad.main",)),
+    "advertise_unknown_type": Accept("the unknown type is dropped and named", [ONLY], names=(ONLY, "galaxy")),
     "port_missing": Accept("without a port there is nothing to register, as with a null one", []),
     "envoy_listener_name_null": Accept("a listener without a name is skipped, as one without a port is", [ONLY]),
     "input_not_json": Accept(HOST, names=("paasta_dump_locally_running_services", "JSON"), refused=True),

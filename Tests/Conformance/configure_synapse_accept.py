@@ -94,8 +94,16 @@ def as_http(case, outcome, common):
     return compare(plain(common, (ONLY, 20060)), outcome, RESTART)
 
 
+def drops_type(case, outcome, common):
+    """The recorded file; the unknown type is named, and the exit status tells of it."""
+    from configure_synapse import RESTART, compare, expected
+
+    return compare(expected(case, common), outcome, RESTART, 3) + named(outcome, BAD + ("galaxy",))
+
+
 GOOD = [("aaa_good.main", 20001)]
 ACCEPT = {
+    "advertise_invalid_type_dropped": (drops_type, "11: the unknown type is dropped, as upstream does, and named"),
     "discover_not_in_advertise": (writes([], BAD, 3), EMPTY),
     "discover_not_in_advertise_wipes_others": (writes(GOOD, BAD, 3), EMPTY),
     "discover_null": (writes(GOOD, BAD, 3), EMPTY),

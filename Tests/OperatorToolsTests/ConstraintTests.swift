@@ -47,13 +47,13 @@ import Testing
 
   @Test(arguments: [
     ("web.odd", nil, "web.odd is advertised by galaxy; DIR/nail/services/location_types.json has none of them"),
-    ("web.wrong", nil, "DIR/soa/web/smartstack.yaml: web.wrong: advertise: expected a list of types of location"),
+    ("web.wrong", nil, "DIR/soa/web/smartstack.yaml:5:35: wrong.advertise: expected a list, found the text \"region\""),
     ("web.ghost", nil, "DIR/soa/web/smartstack.yaml: ghost: there is no such namespace"),
     ("ghost.main", nil, "DIR/soa/ghost/smartstack.yaml: main: there is no such namespace"),
     ("web", nil, "'web' is no service.namespace"), ("../x.main", nil, "'../x.main' is no service.namespace"),
     (
       "web.main", "galaxy",
-      "'galaxy' is no type of location; location_types.json has ecosystem, superregion, region, habitat"
+      "'galaxy' is not a location type (ecosystem, superregion, region, habitat)"
     ),
   ])
   func wrongOnes(_ name: String, within: String?, sentence: String) {

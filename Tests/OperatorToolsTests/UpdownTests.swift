@@ -100,7 +100,9 @@ import YAMLConfig
       _ = try UpdownFacts(arguments, in: ServiceDirectory(path: directory.path, files: SourceFiles()))
       Issue.record("it is taken")
     } catch {
-      #expect("\(error)".hasSuffix("web/smartstack.yaml: main.updown_timeout_s: expected a number of seconds"))
+      #expect(
+        "\(error)".hasSuffix(
+          "web/smartstack.yaml:1:41: main.updown_timeout_s: expected a number, found the text \"soon\""))
     }
   }
 

@@ -7,6 +7,8 @@ public final class HostLocations {
   public let hierarchy: LocationHierarchy
   private let directory: String
   private let files: SourceFiles
+  /// The first of the host's own files found missing or wrong by ``line(ofType:)``: then nothing may be written.
+  private(set) var hostProblem: ConfigError?
   private var known: [String: Result<String, LocationError>] = [:]
   private var converted: [String: [String]] = [:]
 
@@ -58,6 +60,46 @@ public final class HostLocations {
     } catch .unknownLocation {
       let problem = "location_mapping.json has no \(source) '\(location)' with anything above or below it"
       throw .host(ConfigError(file: path(of: source), problem: problem))
+    }
+  }
+}
+
+extension HostLocations {
+  /// This host's location of a type in `location_types.json`, which must be one line.
+  /// - Throws: for a file of the host that is missing or wrong; ``hostProblem`` has it, too.
+  func line(ofType type: String) throws(ConfigError) -> String {
+    var problem = "expected one line with the \(type) that this host is in"
+    do throws(LocationError) {
+      let location = try current(type)
+      if !location.isEmpty, !ProxyText.hasControl(location) { return location }
+    } catch {
+      if case .host(let inner) = error { problem = inner.problem } else { problem = error.description }
+    }
+    let error = ConfigError(file: path(of: type), problem: problem)
+    if hostProblem == nil { hostProblem = error }
+    throw error
+  }
+
+  /// This host's location of any grouping that has a file, as `chaos` names them.
+  /// - Parameter node: where the grouping is named.
+  func line(ofGrouping type: String, at node: YAMLNode) throws(ConfigError) -> String {
+    if hierarchy.types.contains(type) { return try line(ofType: type) }
+    guard let bytes = try files.bytes(path(of: type)) else {
+      throw node.error("this host has no '\(type)': there is no \(path(of: type))")
+    }
+    return String(decoding: bytes, as: UTF8.self).trimmedBlanks
+  }
+
+  /// What a namespace's `chaos` asks of this host; a later grouping's word counts over an earlier one's.
+  func chaos(of namespace: SmartStackNamespace) throws(ConfigError) -> SmartStackNamespace.Chaos {
+    var (fail, delay) = (SmartStackNamespace.Chaos?.none, SmartStackNamespace.Chaos?.none)
+    for grouping in namespace.chaos {
+      guard let member = grouping.members[try line(ofGrouping: grouping.name, at: grouping.node)] else { continue }
+      (fail, delay) = (member.fail ?? fail, member.delay ?? delay)
+    }
+    switch fail {
+    case .drop, .error503: return fail ?? .none
+    case nil, .some(.none), .delay: return delay ?? .none
     }
   }
 }

@@ -16,7 +16,7 @@ public enum LocationError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .unknownType(let type, let known):
-      "'\(type)' is no type of location; location_types.json has \(known.joined(separator: ", "))"
+      "'\(type)' is not a location type (\(known.joined(separator: ", ")))"
     case .unknownLocation(let location, let type):
       "location_mapping.json has no \(type) '\(location)' with anything above or below it"
     case .host(let error): error.description

@@ -46,6 +46,13 @@ public struct LocationHierarchy: Sendable {
     return rank
   }
 
+  /// Whether requests that are discovered by `discover` may go to servers found by `type`: never to more specific ones
+  /// only.
+  func mayServe(_ discover: String, by type: String) -> Bool {
+    guard let wanted = ranks[discover], let offered = ranks[type] else { return false }
+    return offered <= wanted
+  }
+
   /// Less than zero when `one` is the more general type, 0 when the two are the same.
   public func compare(_ one: String, _ other: String) throws(LocationError) -> Int {
     try rank(of: one) - rank(of: other)

@@ -18,7 +18,7 @@ internal import YAMLConfig
 
   let options: ConfigureNerveOptions
   private let clock: LoopClock
-  /// What the last candidate was made of, even if that failed.
+  /// What the last configuration was made of, even if that failed.
   private(set) var attemptedPaths: Set<String> = []
 
   /// Of the last run, for one that stays.
@@ -59,7 +59,7 @@ internal import YAMLConfig
 
   // MARK: Reading
 
-  /// Makes the candidate of what the sources answered, and does with it what the mode says.
+  /// Makes the configuration of what the sources answered, and does with it what the mode says.
   /// - Parameter isStale: whether a source did not answer this time, so that its last answer stands for it.
   func run(
     _ mode: ConfigureMode, on answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>,
@@ -73,21 +73,22 @@ internal import YAMLConfig
     return outcome
   }
 
-  /// Makes the candidate of what the sources answered.
+  /// Makes the configuration of what the sources answered.
   private func candidate(
     of answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>
-  ) async throws -> Candidate {
+  ) async throws -> GeneratedNerveConfiguration {
     let listeners = try await EnvoyListeners.ask(adminPort: options.envoyAdminPort)
     let (options, sources, memory, settling) = (options, options.sources, memory, settling)
     let (result, files) = try await BlockingWork.run {
       let files = SourceFiles(memory: memory?.documents ?? DocumentMemory(), settling: settling)
       let previous = try? Files.read(options.configuration, limit: SourceReader.longestAnswer)
-      let maker = CandidateMaker(
+      let maker = NerveConfigurationMaker(
         options: options, host: host, listeners: listeners, previous: previous,
         accepted: memory?.accepted ?? AcceptedEntries())
       let result = Result {
-        let local = try maker.localServices(Array(zip(sources, answers)).map { (source: $0, answer: $1) }, files)
-        return try maker.make(local, files)
+        let local = try maker.localServices(
+          of: Array(zip(sources, answers)).map { (source: $0, answer: $1) }, files: files)
+        return try maker.make(local, files: files)
       }
       return (result, (paths: files.paths, memory: files.memory))
     }
@@ -119,31 +120,31 @@ internal import YAMLConfig
     let (reader, _) = try await reader()
     var answers: [(source: ServicesSource, answer: SourceAnswer)] = []
     for source in options.sources { answers.append((source, try await reader.ask(source))) }
-    let maker = CandidateMaker(options: options, host: reader.host, listeners: EnvoyListeners())
+    let maker = NerveConfigurationMaker(options: options, host: reader.host, listeners: EnvoyListeners())
     let asked = answers
-    let local = try await BlockingWork.run { try maker.localServices(asked, SourceFiles()) }
+    let local = try await BlockingWork.run { try maker.localServices(of: asked, files: SourceFiles()) }
     return Outcome(
-      output: local.list.text() + "\n", problems: local.leftOut.map(\.description),
-      status: local.leftOut.isEmpty ? 0 : 3)
+      output: local.list.text() + "\n", problems: local.remarks.flatMap(\.lines),
+      status: local.remarks.contains(where: \.isFailure) ? 3 : 0)
   }
 
   // MARK: Acting
 
-  /// Does with the candidate what the mode says.
-  private func finish(_ candidate: Candidate, _ mode: ConfigureMode) async throws -> Outcome {
-    var outcome = Outcome(problems: candidate.warnings + candidate.leftOut.map(\.description))
-    let bytes = candidate.bytes
+  /// Does with the configuration what the mode says.
+  private func finish(_ made: GeneratedNerveConfiguration, _ mode: ConfigureMode) async throws -> Outcome {
+    var outcome = Outcome(problems: made.lines)
+    let bytes = made.bytes
     let file = GeneratedFile(path: options.configuration)
     // One that cannot be read is replaced.
     let standing = (try? await BlockingWork.run { try file.standing(bytes) }) ?? .different
     let isChanged = standing != .same
-    let reloader = NerveReloader(options: options, instanceID: candidate.instanceID, clock: clock)
+    let reloader = NerveReloader(options: options, instanceID: made.instanceID, clock: clock)
     let step = reloader.plan(isChanged: isChanged || file.isPending)
     switch mode {
     case .diff(let inColor):
       outcome.output = try await BlockingWork.run { file.diff(bytes, inColor: inColor) }
     case .dryRun:
-      outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "would change")); \(step)\n"
+      outcome.output = "\(summary(made, isChanged: isChanged, verb: "would change")); \(step)\n"
     case .write:
       do {
         try await put(bytes, in: file, standing)
@@ -155,18 +156,18 @@ internal import YAMLConfig
         outcome.status = mode.failure
         return outcome
       }
-      if isChanged || !candidate.leftOut.isEmpty || step != .nothing {
-        outcome.output = "\(summary(candidate, isChanged: isChanged, verb: "changed")); \(step)\n"
+      if isChanged || made.failureCount > 0 || step != .nothing {
+        outcome.output = "\(summary(made, isChanged: isChanged, verb: "changed")); \(step)\n"
       }
     }
-    outcome.status = mode.status(isChanged: isChanged, isIncomplete: !candidate.leftOut.isEmpty)
+    outcome.status = mode.status(isChanged: isChanged, isIncomplete: made.failureCount > 0)
     return outcome
   }
 
-  private func summary(_ candidate: Candidate, isChanged: Bool, verb: String) -> String {
-    let left = candidate.leftOut.isEmpty ? "" : ", \(candidate.leftOut.count) left out"
+  private func summary(_ made: GeneratedNerveConfiguration, isChanged: Bool, verb: String) -> String {
+    let skipped = made.failureCount == 0 ? "" : ", \(made.failureCount) not as configured"
     let file = isChanged ? "\(options.configuration) \(verb)" : "\(options.configuration) is up to date"
-    return "\(candidate.serviceCount) local services, \(candidate.registrationCount) registrations\(left); \(file)"
+    return "\(made.serviceCount.of("local service")), \(made.registrationCount.of("registration"))\(skipped); \(file)"
   }
 
   /// Puts the file in place, after the program that was asked for had a look at it. What is there already is only
@@ -188,7 +189,7 @@ internal import YAMLConfig
     guard result.status == .exited(0) else {
       throw HostFailure(
         description:
-          "`\(executable) -c \(candidate) -k` refuses the candidate with \(result.status)\(result.lastWords); "
+          "`\(executable) -c \(candidate) -k` refuses the new configuration with \(result.status)\(result.lastWords); "
           + "\(path) stays as it was")
     }
     if standing != .same { try file.announce() }
@@ -199,13 +200,15 @@ internal import YAMLConfig
 
   /// Written after a run that failed, too: a host that cannot be configured must show.
   /// - Returns: what went wrong with the file of figures.
-  func writeFigures(_ candidate: Candidate?, isSuccess: Bool, since start: LoopClock.Instant) -> [String] {
+  func writeFigures(
+    _ made: GeneratedNerveConfiguration?, isSuccess: Bool, since start: LoopClock.Instant
+  ) -> [String] {
     guard let path = options.metricsFile else { return [] }
     let figures = ConfigureFigures("configure_nerve", isSuccess: isSuccess, since: start, clock: clock)
-    if let candidate {
-      figures.set("local_services", Double(candidate.serviceCount), "Services that the sources listed.")
-      figures.set("registrations", Double(candidate.registrationCount), "Entries of nerve's configuration.")
-      figures.set("skipped", Double(candidate.leftOut.count), "Services skipped or kept as they were.")
+    if let made {
+      figures.set("local_services", Double(made.serviceCount), "Services that the sources listed.")
+      figures.set("registrations", Double(made.registrationCount), "Entries of nerve's configuration.")
+      figures.set("skipped", Double(made.failureCount), "Services skipped or kept as they were.")
     }
     do throws(FileError) { try figures.write(to: path) } catch { return ["warning: \(error)"] }
     return []

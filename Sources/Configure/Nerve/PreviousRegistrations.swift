@@ -18,13 +18,13 @@ struct PreviousRegistrations {
   }
 
   /// The entries of a service that cannot be read at the moment: a half-written file must not deregister what runs.
-  func registrations(of left: LeftOut) -> [(key: String, value: JSONValue)] {
-    guard let service = left.service else { return [] }
-    let suffix = left.port.map { ".\($0)" }
+  func registrations(of skipped: SkippedService) -> [(key: String, value: JSONValue)] {
+    guard let service = skipped.name else { return [] }
+    let suffix = skipped.port.map { ".\($0)" }
     return services.members.filter { key, value in
       let isItsName = PreviousRegistrations.serviceName(value).map { $0 == service || $0.hasPrefix(service + ".") }
       guard let suffix else { return isItsName == true }
-      guard isItsName == true || isItsName != nil && left.isUnderAnyName else { return false }
+      guard isItsName == true || isItsName != nil && skipped.isUnderAnyName else { return false }
       return key.hasSuffix(suffix) || key.hasSuffix(suffix + ".v2.new")
     }
   }

@@ -18,13 +18,6 @@ struct RegistrationMaker {
   var labels: ServiceLabels
   var listeners: EnvoyListeners
 
-  /// What one service comes to.
-  struct Entries {
-    var members: [(key: String, value: JSONValue)] = []
-    /// Files of labels that are none.
-    var labelProblems: [ConfigError]
-  }
-
   /// The ZooKeeper topology files read in this run.
   final class Ensembles {
     private let directory: String
@@ -36,7 +29,7 @@ struct RegistrationMaker {
       self.files = files
     }
 
-    func servers(_ name: String, clusterType: String) throws(ConfigError) -> [String] {
+    func servers(of name: String, clusterType: String) throws(ConfigError) -> [String] {
       if let result = known[name] { return try result.get() }
       let result = Result { () throws(ConfigError) in
         try ZooKeeperTopology.servers("\(directory)/\(clusterType)/\(name).yaml", files: files)
@@ -53,71 +46,79 @@ struct RegistrationMaker {
     }
   }
 
-  /// The entries by their keys. An ensemble whose topology file cannot be read has none.
-  /// - Throws: a location that the service asks for and that is not there, or the host's own.
-  func entries(_ facts: ServiceFacts, isStatic: Bool) throws(LocationError) -> Entries {
-    let (given, problems) = labels.labels(of: facts.name, port: facts.port)
+  /// The entries by their keys, and the label files that cannot be used. An ensemble whose topology file cannot be read
+  /// has none.
+  /// - Throws: for a location that the service asks for and that is not there, or the host's own.
+  func entries(
+    of service: LocalService, port: Int
+  ) throws -> (members: [(key: String, value: JSONValue)], labelProblems: [ConfigError]) {
+    let (given, problems) = labels.labels(of: service.name, port: port)
     var byEnsemble: [String: JSONObject] = [:]
-    for location in try advertised(facts) {
-      for ensemble in try ensembleNames(location) {
-        byEnsemble[ensemble, default: given][
-          "\(location.type):\(location.name)"] =
-          ""
-      }
+    for (location, ensembles) in try advertised(service.namespace) {
+      for ensemble in ensembles { byEnsemble[ensemble, default: given]["\(location.type):\(location.name)"] = "" }
     }
-    let weight = facts.weight ?? .int(isStatic ? staticWeight : taskWeight)
-    let address = facts.serviceIP ?? host
-    var entries = Entries(labelProblems: problems)
+    let weight = service.instance.weight ?? .int(service.isStatic ? staticWeight : taskWeight)
+    let address = service.instance.address ?? host
+    var members: [(key: String, value: JSONValue)] = []
     for (ensemble, labels) in byEnsemble.sorted(by: { $0.key < $1.key }) {
-      guard let servers = try? ensembles.servers(ensemble, clusterType: clusterType) else { continue }
+      guard let servers = try? ensembles.servers(of: ensemble, clusterType: clusterType) else { continue }
       var labels = labels
-      for (name, value) in facts.labels.members { labels[name] = value }
+      for (name, value) in service.instance.labels.members { labels[name] = value }
       var common: JSONObject = [
         "zk_hosts": .array(servers.map(JSONValue.string)),
         "zk_cluster_name": .string("\(clusterType)-\(ensemble)"), "labels": .object(labels), "weight": weight,
-        "check_interval": .double(facts.timeoutSeconds + 1),
+        "check_interval": .double(service.namespace.health.seconds + 1),
       ]
-      let key = "\(facts.name).\(ensemble):\(address).\(facts.port)"
+      let key = "\(service.name).\(ensemble):\(address).\(port)"
       common["host"] = .string(address)
-      common["port"] = .int(facts.port)
-      common["zk_path"] = .string("/smartstack/global/\(facts.name)")
-      common["checks"] = [.object(check(facts))]
-      entries.members.append((key + ".v2.new", .object(common)))
-      if let port = listeners.port(of: facts.name, ip: facts.serviceIP, port: facts.port) {
+      common["port"] = .int(port)
+      common["zk_path"] = .string("/smartstack/global/\(service.name)")
+      common["checks"] = [.object(check(of: service, port: port))]
+      members.append((key + ".v2.new", .object(common)))
+      if let envoy = listeners.port(of: service.name, ip: service.instance.address, port: port) {
         common["host"] = .string(host)
-        common["port"] = .int(port)
-        common["zk_path"] = .string("/envoy/global/\(facts.name)")
-        common["checks"] = [.object(envoyCheck(facts, port: port))]
-        entries.members.append((key, .object(common)))
+        common["port"] = .int(envoy)
+        common["zk_path"] = .string("/envoy/global/\(service.name)")
+        common["checks"] = [.object(envoyCheck(of: service, port: envoy))]
+        members.append((key, .object(common)))
       }
     }
-    return entries
+    return (members, problems)
   }
 
   // MARK: Where
 
-  /// The host's own locations of the advertised types, and those of `extra_advertise` that count here.
-  private func advertised(_ facts: ServiceFacts) throws(LocationError) -> [ServiceFacts.Location] {
-    var found: [ServiceFacts.Location] = []
-    var seen: Set<ServiceFacts.Location> = []
-    for type in facts.advertise {
-      let own = ServiceFacts.Location(type: type, name: try locations.current(type))
-      if seen.insert(own).inserted { found.append(own) }
+  /// The host's own locations of the advertised types, and those of `extra_advertise` that count here, with the
+  /// ensembles that each is registered in.
+  private func advertised(
+    _ namespace: SmartStackNamespace
+  ) throws -> [(location: SmartStackNamespace.Location, ensembles: [String])] {
+    var found: [(location: SmartStackNamespace.Location, ensembles: [String])] = []
+    var seen: Set<SmartStackNamespace.Location> = []
+    func add(_ location: SmartStackNamespace.Location) throws(LocationError) {
+      if seen.insert(location).inserted { found.append((location, try ensembleNames(location))) }
     }
-    for pair in facts.extraAdvertise where try locations.current(pair.source.type) == pair.source.name {
-      // Never more general than what was asked for: more hosts would see the service than its owner wants.
-      for type in facts.advertise where try locations.hierarchy.compare(pair.destination.type, type) <= 0 {
-        let names = try locations.hierarchy.convert(pair.destination.name, from: pair.destination.type, to: type)
-        for name in names {
-          let location = ServiceFacts.Location(type: type, name: name)
-          if seen.insert(location).inserted { found.append(location) }
+    for type in namespace.advertise {
+      try add(SmartStackNamespace.Location(type: type, name: try locations.current(type)))
+    }
+    for pair in namespace.extraAdvertise where try locations.current(pair.source.type) == pair.source.name {
+      let destination = pair.destination
+      do throws(LocationError) {
+        // Never more general than what was asked for: more hosts would see the service than its owner wants.
+        for type in namespace.advertise where try locations.hierarchy.compare(destination.type, type) <= 0 {
+          for name in try locations.hierarchy.convert(destination.name, from: destination.type, to: type) {
+            try add(SmartStackNamespace.Location(type: type, name: name))
+          }
         }
+      } catch {
+        if error.isHosts { throw error }
+        throw pair.node.error(error.description)
       }
     }
     return found
   }
 
-  private func ensembleNames(_ location: ServiceFacts.Location) throws(LocationError) -> [String] {
+  private func ensembleNames(_ location: SmartStackNamespace.Location) throws(LocationError) -> [String] {
     if try location.name == locations.current(location.type) {
       return try locations.convertCurrent(location.type, to: zooKeeperLocationType)
     }
@@ -126,29 +127,37 @@ struct RegistrationMaker {
 
   // MARK: Checks
 
-  /// hacheck is asked, which asks the service.
-  private func check(_ facts: ServiceFacts) -> JSONObject {
-    var headers = facts.headers
-    headers["x-smartstack-target-identity"] = .string(facts.name)
+  /// nerve asks hacheck, which asks the service.
+  private func check(of service: LocalService, port: Int) -> JSONObject {
+    var headers = service.namespace.health.headersJSON
+    headers["x-smartstack-target-identity"] = .string(service.name)
     var check = hacheckCheck(
-      facts, host: facts.hacheckIP, headers: headers,
-      uri: "/\(facts.mode)/\(facts.name)/\(facts.healthcheckPort)/\(facts.uri)")
-    if let expect = facts.expect { check["expect"] = expect }
+      of: service, host: service.instance.hacheck, headers: headers, mode: mode(of: service),
+      port: service.namespace.health.port ?? port)
+    if let expect = service.namespace.health.expect { check["expect"] = expect }
     return check
   }
 
-  /// The service is asked through Envoy, which has TLS in front of HTTP and goes by the header Host.
-  private func envoyCheck(_ facts: ServiceFacts, port: Int) -> JSONObject {
-    var headers = facts.headers
-    headers["Host"] = .string(facts.name)
-    let mode = facts.mode == "http" ? "https" : facts.mode
-    return hacheckCheck(facts, host: host, headers: headers, uri: "/\(mode)/\(facts.name)/\(port)/\(facts.uri)")
+  /// hacheck asks through Envoy, which has TLS in front of HTTP and goes by the header Host.
+  private func envoyCheck(of service: LocalService, port: Int) -> JSONObject {
+    var headers = service.namespace.health.headersJSON
+    headers["Host"] = .string(service.name)
+    let mode = mode(of: service)
+    return hacheckCheck(of: service, host: host, headers: headers, mode: mode == "http" ? "https" : mode, port: port)
   }
 
-  private func hacheckCheck(_ facts: ServiceFacts, host: String, headers: JSONObject, uri: String) -> JSONObject {
-    [
-      "type": "http", "host": .string(host), "port": .int(hacheckPort), "uri": .string(uri), "timeout": facts.timeout,
-      "open_timeout": facts.timeout, "rise": 1, "fall": 2, "headers": .object(headers),
+  private func mode(of service: LocalService) -> String {
+    service.namespace.health.mode ?? service.namespace.mode ?? "http"
+  }
+
+  private func hacheckCheck(
+    of service: LocalService, host: String, headers: JSONObject, mode: String, port: Int
+  ) -> JSONObject {
+    let health = service.namespace.health
+    return [
+      "type": "http", "host": .string(host), "port": .int(hacheckPort),
+      "uri": .string("/\(mode)/\(service.name)/\(port)/\(health.uri.drop { $0 == "/" })"), "timeout": health.timeout,
+      "open_timeout": health.timeout, "rise": 1, "fall": 2, "headers": .object(headers),
     ]
   }
 }

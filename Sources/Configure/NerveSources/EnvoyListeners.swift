@@ -12,7 +12,7 @@ struct EnvoyListeners: Equatable, Sendable {
   init(_ bytes: [UInt8]) {
     for listener in JSONValue(bytes)?["listener_statuses"]?.array ?? [] {
       guard let name = listener["name"]?.string, let key = EnvoyListeners.key(name),
-        let port = listener["local_address"]?["socket_address"]?["port_value"]?.wholeNumber,
+        let port = listener["local_address"]?["socket_address"]?["port_value"]?.double.flatMap(Int.init(exactly:)),
         (1...65_535).contains(port)
       else { continue }
       ports[key] = port

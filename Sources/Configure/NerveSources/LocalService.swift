@@ -1,68 +1,64 @@
 internal import SmartStack
+internal import YAMLConfig
 
-/// A namespace of a service that runs on this host.
-struct LocalService: Equatable, Sendable {
-  /// `service.namespace`
-  var name: String
-  /// What `smartstack.yaml` says of it, and `port`, `paasta_instance`, `deploy_group`… of what runs here.
-  var values: JSONObject
-  /// Whether it is one that this host always has, and no task.
+/// An instance of a service that runs on this host, and what is to be registered of it.
+struct LocalService: Sendable {
+  var namespace: SmartStackNamespace
+  var instance: SmartStackNamespace.Instance
+  /// Whether the host always has it, and no scheduler started it.
   var isStatic = false
+  /// The entry of the list that upstream's tool prints.
+  var values: JSONObject
 
-  /// The entry of the list that the original's tool prints.
-  var entry: JSONValue { [.string(name), .object(values)] }
+  /// `service.namespace`
+  var name: String { namespace.name }
 }
 
-/// Something of this host that is not registered as it should be, and why.
-struct LeftOut: Hashable, Sendable, CustomStringConvertible {
-  /// `service.namespace`, or the service when it is not known which of its namespaces; nil if not even that.
-  var service: String?
-  /// Its port, if that is known.
-  var port: Int?
-  /// Whether it may be registered under another service's name: then the port alone says which registrations are its.
-  var isUnderAnyName = false
-  /// Whether it is registered all the same, with the labels it has.
-  var isRegistered = false
-  /// File and place, or the source.
-  var problem: String
-
-  /// One line for the operator.
-  var description: String {
-    guard let service else { return problem }
-    return isRegistered ? "\(service) gets no new labels: \(problem)" : "\(service) is left out: \(problem)"
-  }
-}
-
-/// What one or several sources list.
-struct LocalServices: Equatable, Sendable {
+/// The services that one or several sources list.
+struct LocalServices: Sendable {
   var services: [LocalService] = []
-  var leftOut: [LeftOut] = []
+  /// What is not registered as it should be, and mistakes that cost nothing here.
+  var remarks: [SkippedService] = []
 
-  /// The list as the original's tool prints it.
-  var list: JSONValue { .array(services.map(\.entry)) }
+  /// The list as upstream's tool prints it.
+  var list: JSONValue { .array(services.map { [.string($0.name), .object($0.values)] }) }
+
+  /// Adds a service, unless a mistake makes nerve skip it.
+  mutating func add(_ service: LocalService) {
+    let (isSkipped, remarks) = SkippedService.judge(service.namespace, for: .nerve, port: service.instance.port)
+    self.remarks += remarks
+    if !isSkipped { services.append(service) }
+  }
 
   static func += (all: inout LocalServices, more: LocalServices) {
     all.services += more.services
-    all.leftOut += more.leftOut
+    all.remarks += more.remarks
   }
 }
 
 extension LocalServices {
   /// Reads the list that a program prints or a file holds: `[[name, {…}]…]`.
-  /// - Throws: when it is no list at all.
-  init(listed bytes: [UInt8], by source: ServicesSource) throws(SourceFailure) {
-    guard let value = JSONValue(bytes, dialect: .python) else {
+  /// - Throws: when it is not a list at all.
+  init(listed bytes: [UInt8], by source: ServicesSource, types: [String]?) throws(SourceFailure) {
+    let limits = YAMLLimits(bytes: SourceReader.longestAnswer)
+    guard let root = YAMLDocument.json(bytes, file: source.fileName, dialect: .python, limits: limits) else {
       throw SourceFailure(source: source, problem: "what it gives is not JSON; nothing is changed")
     }
-    guard let entries = value.array else {
+    guard case .sequence(let entries) = root.value else {
       throw SourceFailure(source: source, problem: "what it gives is JSON, but no list of services; nothing is changed")
     }
     for (index, entry) in entries.enumerated() {
-      if let pair = entry.array, pair.count == 2, let name = pair[0].string, let values = pair[1].object {
-        services.append(LocalService(name: name, values: values))
+      let pair = try? entry.items()
+      let name = pair?.first.flatMap {
+        if case .scalar(let name) = $0.value, name.kind == .text { name.text } else { nil }
+      }
+      if let pair, pair.count == 2, let name, case .mapping = pair[1].value {
+        let namespace = SmartStackReader.read(pair[1], name: name, form: .list, types: types)
+        add(
+          LocalService(
+            namespace: namespace, instance: namespace.instance, values: pair[1].jsonValue().object ?? [:]))
       } else {
-        leftOut.append(
-          LeftOut(service: entry.array?.first?.string, problem: "entry \(index) of \(source) is not [name, {…}]"))
+        remarks.append(SkippedService(name: name, problems: ["entry \(index) of \(source) is not [name, {…}]"]))
       }
     }
   }

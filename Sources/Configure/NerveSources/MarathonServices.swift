@@ -4,6 +4,8 @@ internal import YAMLConfig
 /// Makes services of the tasks that Mesos runs here, with what soa-configs say of them.
 struct MarathonServices {
   var services: ServiceDirectory
+  /// The location types, most general first; nil leaves types unjudged.
+  var types: [String]?
   /// PaaSTA's name for the cluster this host is in.
   var cluster: String
   /// What health checks are sent to: this host's address.
@@ -17,48 +19,48 @@ struct MarathonServices {
 
   private func add(_ executor: MesosState.Executor, to all: inout LocalServices) {
     guard let job = MarathonServices.job(executor.id) else {
-      all.leftOut.append(
-        LeftOut(port: executor.port, problem: "Mesos executor '\(executor.id)' is none of Marathon's naming"))
+      all.remarks.append(
+        SkippedService(port: executor.port, problems: ["Mesos executor '\(executor.id)' is none of Marathon's naming"]))
       return
     }
     do throws(ConfigError) {
       guard let instance = try services.instance(job.instance, of: job.service, cluster: cluster) else { return }
       for registration in instance.registrations {
         do throws(ConfigError) {
-          guard let service = try self.service(registration, of: instance, job: job.instance, executor.port) else {
-            continue
-          }
-          all.services.append(service)
+          guard let service = try self.service(registration, of: instance, job: job.instance, port: executor.port)
+          else { continue }
+          all.add(service)
         } catch {
-          all.leftOut.append(LeftOut(service: "\(registration)", port: executor.port, problem: "\(error)"))
+          all.remarks.append(SkippedService(name: "\(registration)", port: executor.port, problems: ["\(error)"]))
         }
       }
     } catch {
       // Which of the service's namespaces it would be is not known.
-      all.leftOut.append(
-        LeftOut(service: job.service, port: executor.port, isUnderAnyName: true, problem: "\(error)"))
+      all.remarks.append(
+        SkippedService(name: job.service, port: executor.port, isUnderAnyName: true, problems: ["\(error)"]))
     }
   }
 
   /// nil for what clients do not reach through a proxy.
   private func service(
-    _ registration: ServiceInstance.Registration, of instance: ServiceInstance, job: String, _ port: Int?
+    _ registration: ServiceInstance.Registration, of instance: ServiceInstance, job: String, port: Int?
   ) throws(ConfigError) -> LocalService? {
-    let namespace = try services.namespace(registration.namespace, of: registration.service)
+    let name = (registration.namespace, registration.service)
+    var namespace = try services.namespace(name.0, of: name.1, types: types)
     guard namespace.isInSmartStack else { return nil }
-    var values = namespace.values
-    values["port"] = port.map { .int($0) } ?? .null
-    values["paasta_instance"] = .string(job)
-    values["deploy_group"] = .string(instance.deployGroup)
-    var headers = values["extra_healthcheck_headers"]?.object ?? [:]
-    if !headers.keys.contains(where: { $0.lowercased() == "x-nerve-check-ip" }) {
-      headers["X-Nerve-Check-IP"] = .string(checkAddress)
+    var values = namespace.listed(try services.node(ofNamespace: name.0, of: name.1))
+    if !namespace.health.headers.contains(where: { $0.name.lowercased() == "x-nerve-check-ip" }) {
+      namespace.health.headers.append(
+        SmartStackNamespace.Header(name: "X-Nerve-Check-IP", value: checkAddress, json: .string(checkAddress)))
     }
-    // What is no mapping is named when the registration is made.
-    if values["extra_healthcheck_headers"].map({ $0.object != nil || $0.isNull }) ?? true {
-      values["extra_healthcheck_headers"] = .object(headers)
-    }
-    return LocalService(name: "\(registration)", values: values)
+    var labels: JSONObject = [SmartStackKey.instance.rawValue: .string(job)]
+    if !instance.deployGroup.isEmpty { labels[SmartStackKey.deployGroup.rawValue] = .string(instance.deployGroup) }
+    values[SmartStackKey.port.rawValue] = port.map { .int($0) } ?? .null
+    values[SmartStackKey.instance.rawValue] = .string(job)
+    values[SmartStackKey.deployGroup.rawValue] = .string(instance.deployGroup)
+    values[SmartStackKey.checkHeaders.rawValue] = .object(namespace.health.headersJSON)
+    return LocalService(
+      namespace: namespace, instance: SmartStackNamespace.Instance(port: port, labels: labels), values: values)
   }
 
   /// `service--three.canary.git1.config2.<uuid>` → service_three, canary

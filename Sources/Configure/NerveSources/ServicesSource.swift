@@ -34,6 +34,9 @@ public enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// The place in messages about what it gives.
+  var fileName: String { if case .file(let path) = self { path } else { description } }
+
   /// As on the command line.
   public var description: String {
     switch self {

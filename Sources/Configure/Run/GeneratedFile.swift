@@ -50,9 +50,12 @@ public struct GeneratedFile: Sendable {
   /// Notes that the file is about to change: whatever happens now, the agent is told of it by some run.
   public func announce() throws(FileError) { try Files.touch(marker, mode: 0o644) }
 
+  /// The active file; nil when there is none, or it cannot be read.
+  var current: [UInt8]? { try? Files.read(path, limit: 256 << 20) }
+
   /// The lines that would change; of a file that cannot be read, all.
   public func diff(_ bytes: [UInt8], inColor: Bool) -> String {
-    let before = try? Files.read(path, limit: 256 << 20)
+    let before = current
     return TextDiff.unified(
       before.map { String(decoding: $0, as: UTF8.self) }, String(decoding: bytes, as: UTF8.self),
       names: (path, path + " (new)"), inColor: inColor)

@@ -44,6 +44,25 @@ public struct ServiceDirectory {
     return try namespaces.entries().map { ($0.name, $0.value) }
   }
 
+  /// A namespace as nerve and the operators' tools see it, from `smartstack.yaml` alone; one that the file does not have
+  /// has nothing but defaults.
+  /// - Parameter types: the location types, most general first; nil leaves types unjudged.
+  /// - Throws: for a file that cannot be read; what is wrong inside the namespace is among its mistakes.
+  public func namespace(
+    _ name: String, of service: String, types: [String]? = nil
+  ) throws(ConfigError) -> SmartStackNamespace {
+    let full = "\(service).\(name)"
+    guard let node = try node(ofNamespace: name, of: service) else {
+      return SmartStackNamespace(name: full, file: file("smartstack.yaml", of: service))
+    }
+    return SmartStackReader.read(node, name: full, types: types)
+  }
+
+  /// The value of a namespace in `smartstack.yaml`; nil when it is not there, or null.
+  func node(ofNamespace name: String, of service: String) throws(ConfigError) -> YAMLNode? {
+    try document("smartstack.yaml", of: service)?[name].flatMap { $0.isNull ? nil : $0 }
+  }
+
   /// The number in the file `port` of a service; nil when there is none, or no number.
   public func port(of service: String) throws(ConfigError) -> Int? {
     guard let bytes = try files.bytes(file("port", of: service)) else { return nil }

@@ -14,7 +14,7 @@ struct ConfigurationMaker {
     let bytes: [UInt8]
     /// How many namespaces were read without a mistake.
     let namespaceCount: Int
-    let problems: [ServiceProblem]
+    let problems: [SkippedService]
     let warnings: [ConfigError]
 
     /// The file as text.
@@ -23,7 +23,7 @@ struct ConfigurationMaker {
 
   private let inputs: ConfigureInputs
   private let files = SourceFiles()
-  private var problems: [ServiceProblem] = []
+  private var problems: [SkippedService] = []
   private var warnings: [ConfigError] = []
   /// Everything that was asked for, whether it was there or not: what is worth watching.
   private(set) var paths: Set<String> = []
@@ -49,7 +49,7 @@ struct ConfigurationMaker {
     let lookup = try locations()
     let migration = try self.migration()
     let names = try ServiceDirectory(path: inputs.services, files: files).services()
-    for name in names { read(name, lookup) }
+    for name in names { read(name, types: lookup.hierarchy.types) }
     let context = WatcherContext(
       options: options, zookeeperHosts: hosts, locations: lookup, migration: migration, targets: backends(),
       canRouteByPath: canRouteByPath(options))
@@ -71,13 +71,12 @@ struct ConfigurationMaker {
 
   // MARK: The host
 
-  private func locations() throws(ConfigError) -> LocationLookup {
+  private func locations() throws(ConfigError) -> HostLocations {
     let types = try files.requiredDocument(inputs.locationTypes)
     // Which location contains which is no question here, so the mapping need not be there.
     let mapping = try YAMLDocument.parse(Array("{}".utf8), file: inputs.locationTypes)
     let hierarchy = try LocationHierarchy(types: types, mapping: mapping)
-    return LocationLookup(
-      HostLocations(hierarchy: hierarchy, directory: inputs.locations, files: files), files: files)
+    return HostLocations(hierarchy: hierarchy, directory: inputs.locations, files: files)
   }
 
   private func migration() throws(ConfigError) -> EnvoyMigration {
@@ -87,43 +86,37 @@ struct ConfigurationMaker {
 
   // MARK: Services
 
-  private mutating func read(_ service: String, _ lookup: LocationLookup) {
+  private mutating func read(_ service: String, types: [String]) {
     let reading: ServiceReading
-    if let known = memory?.reading(of: service, locationTypes: lookup.types) {
+    if let known = memory?.reading(of: service, locationTypes: types) {
       reading = known
       knownCount += 1
     } else {
-      reading = readFiles(of: service, lookup)
+      reading = readFiles(of: service, types: types)
     }
     if let states = reading.states { for (path, _) in states { paths.insert(path) } }
     problems += reading.problems
     readings.append((service, reading))
   }
 
-  private mutating func readFiles(of service: String, _ lookup: LocationLookup) -> ServiceReading {
+  private mutating func readFiles(of service: String, types: [String]) -> ServiceReading {
     // A reader of its own: thousands of services' files are not kept once they are understood.
     let own = SourceFiles(settling: memory?.settling ?? FileStamp.settling)
-    let questions = lookup.questions
     var reading = ServiceReading()
-    func leaveOut(_ name: String, _ error: ConfigError) {
-      reading.problems.append(ServiceProblem(service: name, directory: service, consequence: .leftOut, error: error))
-    }
     do throws(ConfigError) {
-      for (namespace, node) in try ServiceDirectory(path: inputs.services, files: own).namespaces(of: service) {
-        let name = "\(service).\(namespace)"
-        do throws(ConfigError) {
-          let settings = try NamespaceReader(name: name, node: node, locations: lookup).read()
-          if let settings { reading.settings.append(settings) }
-        } catch {
-          leaveOut(name, error)
-        }
+      for (name, node) in try ServiceDirectory(path: inputs.services, files: own).namespaces(of: service) {
+        let namespace = SmartStackReader.read(node, name: "\(service).\(name)", types: types)
+        guard namespace.isForSynapse else { continue }
+        let (isSkipped, remarks) = SkippedService.judge(namespace, for: .synapse)
+        reading.problems += remarks
+        if !isSkipped { reading.settings.append(namespace) }
       }
     } catch {
-      leaveOut(service, error)
+      reading.problems.append(SkippedService(name: service, problems: ["\(error)"]))
     }
+    for index in reading.problems.indices { reading.problems[index].directory = service }
     paths.formUnion(own.paths)
-    // What depends on where this host is cannot be told from the service's own files.
-    if memory != nil, lookup.questions == questions { reading.states = own.states?.map { (path: $0, state: $1) } }
+    if memory != nil { reading.states = own.states?.map { (path: $0, state: $1) } }
     reading.made = Array(repeating: nil, count: reading.settings.count)
     return reading
   }
@@ -133,10 +126,10 @@ struct ConfigurationMaker {
     let settings = readings.lazy.flatMap(\.reading.settings)
     guard settings.contains(where: { $0.proxiedThrough != nil }) else { return [] }
     var names: Set<String> = []
-    for one in settings where one.listening != .discoveryOnly {
+    for one in settings where one.proxyPort != .discoveryOnly {
       for type in one.advertise {
-        names.insert(one.backend(type, nil))
-        for endpoint in one.endpoints { names.insert(one.backend(type, endpoint)) }
+        names.insert(one.backend(ofType: type, endpoint: nil))
+        for endpoint in one.endpoints { names.insert(one.backend(ofType: type, endpoint: endpoint)) }
       }
     }
     return names
@@ -154,7 +147,7 @@ struct ConfigurationMaker {
     }
     for one in readings.lazy.flatMap(\.reading.settings) where one.plugins.routesByPath {
       let error = ConfigError(file: one.file, path: "plugins.path_based_routing", problem: problem)
-      problems.append(ServiceProblem(service: one.name, directory: one.name, consequence: .incomplete, error: error))
+      problems.append(SkippedService(name: one.name, consequence: .incomplete, problems: ["\(error)"]))
     }
     return false
   }
@@ -167,7 +160,7 @@ struct ConfigurationMaker {
       for index in readings[place].reading.settings.indices {
         let settings = readings[place].reading.settings[index]
         let known = isAsBefore ? readings[place].reading.made[index] : nil
-        guard let made = made(settings, context, known) else { continue }
+        guard let made = made(settings, context: context, known: known) else { continue }
         if memory != nil { readings[place].reading.made[index] = made }
         for service in made.services { configuration.add(service.name, service.bytes) }
         globals.add(global: made.global, defaults: made.defaults)
@@ -181,28 +174,28 @@ struct ConfigurationMaker {
   }
 
   private mutating func made(
-    _ settings: NamespaceSettings, _ context: WatcherContext, _ known: ConfigureMemory.Made?
+    _ settings: SmartStackNamespace, context: WatcherContext, known: ConfigureMemory.Made?
   ) -> ConfigureMemory.Made? {
-    if settings.listening != .discoveryOnly, let target = settings.proxiedThrough, !context.targets.contains(target),
-      let node = settings.proxiedThroughNode
+    if settings.proxyPort != .discoveryOnly, let (target, node) = settings.proxiedThrough,
+      !context.targets.contains(target)
     {
       let error = node.error("no backend '\(target)' is made in this run; requests go straight to \(settings.name)")
-      problems.append(
-        ServiceProblem(service: settings.name, directory: settings.name, consequence: .incomplete, error: error))
+      problems.append(SkippedService(name: settings.name, consequence: .incomplete, problems: ["\(error)"]))
     }
     do throws(ConfigError) {
       let locations = try settings.advertise.map { type throws(ConfigError) in
-        try context.locations.location(ofType: type)
+        try context.locations.line(ofType: type)
       }
       // Which backends there are is the other services' business.
-      if let known, known.locations == locations, settings.proxiedThrough == nil { return known }
-      let (services, plugins) = try ServiceWatchers(settings, context).make()
+      if let known, known.locations == locations, settings.proxiedThrough == nil, settings.chaos.isEmpty {
+        return known
+      }
+      let (services, plugins) = try ServiceWatchers(settings, context: context).make()
       return ConfigureMemory.Made(
         locations: locations, services: services.map { ($0.name, GeneratedConfiguration.bytes($0.value)) },
         global: plugins?.global ?? [], defaults: plugins?.defaults ?? [])
     } catch {
-      problems.append(
-        ServiceProblem(service: settings.name, directory: settings.name, consequence: .leftOut, error: error))
+      problems.append(SkippedService(name: settings.name, problems: ["\(error)"]))
       return nil
     }
   }
@@ -215,15 +208,17 @@ struct ConfigurationMaker {
     _ names: [String], _ options: ToolOptions, into configuration: inout GeneratedConfiguration,
     _ globals: inout ProxyGlobals
   ) {
-    guard problems.contains(where: \.isFailure),
+    guard problems.contains(where: { $0.consequence == .skipped }),
       let bytes = try? Files.read(options.output, limit: SourceFiles.limits.bytes * 8),
       let before = PreviousConfiguration(bytes)
     else { return }
     let written = configuration.names
-    for index in problems.indices where problems[index].isFailure {
-      let rest = before.services(of: problems[index].directory, among: names).filter { !written.contains($0.name) }
+    for index in problems.indices where problems[index].consequence == .skipped {
+      guard let own = problems[index].name else { continue }
+      let rest = before.services(of: problems[index].directory ?? own, among: names).filter {
+        !written.contains($0.name)
+      }
       for (name, service) in rest { configuration.add(name, GeneratedConfiguration.bytes(service)) }
-      let own = problems[index].service
       guard rest.contains(where: { $0.name == own || $0.name.hasPrefix(own + ".") }) else { continue }
       globals.add(global: before.pluginGlobals, defaults: before.pluginDefaults)
       problems[index].consequence = .kept

@@ -43,11 +43,11 @@ struct ConfigureMemory: Sendable {
 /// What the files of one service say.
 struct ServiceReading: Sendable {
   /// Its namespaces without a mistake.
-  var settings: [NamespaceSettings] = []
-  var problems: [ServiceProblem] = []
+  var settings: [SmartStackNamespace] = []
+  var problems: [SkippedService] = []
   /// Every path that was asked for, and what was there; nil for what cannot be known again.
   var states: [(path: String, state: FileState)]?
-  /// What was made of each of ``settings``; nil for what is to be made anew.
+  /// What was made of each of ``settings``; nil for what is to be made again.
   var made: [ConfigureMemory.Made?] = []
 
   var isCurrent: Bool { states?.allSatisfy { FileState(path: $0.path) == $0.state } ?? false }

@@ -94,11 +94,12 @@ public struct ConfigureSynapseOptions: Sendable {
 
   private func report(_ made: ConfigurationMaker.Result) {
     for warning in made.warnings { say("warning: \(warning)") }
-    for problem in made.problems { say(problem.description) }
+    for line in made.problems.flatMap(\.lines) { say(line) }
     if let sentence = BindAddress.problem(made.options.bindAddress) { say("warning: \(sentence)") }
     let failures = made.problems.count(where: \.isFailure)
     if failures > 0 {
-      say("\(made.namespaceCount) namespaces are written, \(failures) services or namespaces are not as they should be")
+      let what = "\(made.namespaceCount.of("namespace")) \(options.mode.isDry ? "would be written" : "are written")"
+      say("\(what), \(failures.of("service")) not as configured")
     }
   }
 
@@ -108,7 +109,7 @@ public struct ConfigureSynapseOptions: Sendable {
   private func apply(_ made: ConfigurationMaker.Result) async throws -> Bool {
     let file = GeneratedFile(path: made.options.output)
     let bytes = made.bytes
-    if options.mode.isDry { return try await compare(file, made) }
+    if options.mode.isDry { return try await compare(made, with: file) }
     let standing = try await BlockingWork.run {
       let standing = try file.standing(bytes)
       try file.update(bytes, standing)
@@ -116,8 +117,8 @@ public struct ConfigureSynapseOptions: Sendable {
     }
     switch standing {
     case .same: break
-    case .missing: say("\(file.path) is new, with \(made.namespaceCount) namespaces")
-    case .different: say("\(file.path) has changed, \(made.namespaceCount) namespaces")
+    case .missing: say("\(file.path) is new, with \(made.namespaceCount.of("namespace"))")
+    case .different: say("\(file.path) has changed, \(made.namespaceCount.of("namespace"))")
     }
     if file.isPending {
       try await tellSynapse(made.options)
@@ -126,13 +127,15 @@ public struct ConfigureSynapseOptions: Sendable {
     return standing != .same
   }
 
-  private func compare(_ file: GeneratedFile, _ made: ConfigurationMaker.Result) async throws -> Bool {
+  private func compare(_ made: ConfigurationMaker.Result, with file: GeneratedFile) async throws -> Bool {
     let bytes = made.bytes
     if try await BlockingWork.run({ try file.standing(bytes) }) == .same { return false }
     if case .diff(let inColor) = options.mode {
       show(try await BlockingWork.run { file.diff(bytes, inColor: inColor) })
     } else {
-      show("\(file.path) would change, \(made.namespaceCount) namespaces; \(reloadPlan(made.options))\n")
+      let parts = try await BlockingWork.run { ChangedParts.lines(from: file.current, to: bytes) }
+      show(parts.map { $0 + "\n" }.joined())
+      show("\(file.path) would change, \(made.namespaceCount.of("namespace")); \(reloadPlan(made.options))\n")
     }
     return true
   }

@@ -5,7 +5,7 @@ internal import YAMLConfig
 struct WatcherContext {
   let options: ToolOptions
   let zookeeperHosts: [String]
-  let locations: LocationLookup
+  let locations: HostLocations
   let migration: EnvoyMigration
   /// The backends of this run, see ``PluginLines``.
   let targets: Set<String>
@@ -14,7 +14,7 @@ struct WatcherContext {
   /// What of it is the same for every namespace.
   var facts: ConfigureMemory.Facts {
     ConfigureMemory.Facts(
-      options: options, zookeeperHosts: zookeeperHosts, locationTypes: locations.types, migration: migration,
+      options: options, zookeeperHosts: zookeeperHosts, locationTypes: locations.hierarchy.types, migration: migration,
       canRouteByPath: canRouteByPath)
   }
 }
@@ -22,33 +22,35 @@ struct WatcherContext {
 /// Makes synapse's services of one namespace: one per advertised location type and per path with a time-out of its
 /// own. Only the one by which the service is discovered has a frontend, which chooses among them.
 struct ServiceWatchers {
-  let settings: NamespaceSettings
+  let settings: SmartStackNamespace
   let context: WatcherContext
   private let lines: ServiceLines
 
-  init(_ settings: NamespaceSettings, _ context: WatcherContext) {
+  /// - Throws: when this host is in no grouping that the namespace's `chaos` names.
+  init(_ settings: SmartStackNamespace, context: WatcherContext) throws(ConfigError) {
     self.settings = settings
     self.context = context
-    lines = ServiceLines(settings: settings, options: context.options)
+    lines = ServiceLines(
+      settings: settings, options: context.options, chaos: try context.locations.chaos(of: settings))
   }
 
   /// The services by name, and what plugins want in the shared sections.
   func make() throws(ConfigError) -> (services: [(name: String, value: JSONValue)], plugins: PluginLines?) {
     var services: [(name: String, value: JSONValue)] = []
-    let isProxied = settings.listening != .discoveryOnly
+    let isProxied = settings.proxyPort != .discoveryOnly
     let plugins =
       isProxied
       ? PluginLines(
-        settings, context.options, targets: context.targets, canRouteByPath: context.canRouteByPath) : nil
+        settings, options: context.options, targets: context.targets, canRouteByPath: context.canRouteByPath) : nil
     var seen: Set<String> = []
     for (type, endpoint) in combinations {
-      let name = settings.backend(type, endpoint)
+      let name = settings.backend(ofType: type, endpoint: endpoint)
       guard seen.insert(name).inserted else { continue }
       var service = base(discovery: try discovery(type))
-      service["haproxy"] = haproxy(type, endpoint, name, plugins)
+      service["haproxy"] = haproxy(ofType: type, endpoint: endpoint, name: name, plugins: plugins)
       services.append((name, .object(service)))
     }
-    if case .port(let port) = settings.listening, context.options.nginx != nil,
+    if case .port(let port) = settings.proxyPort, context.options.nginx != nil,
       !context.migration.isEnvoyOnly(settings.name)
     {
       services.append((settings.name + ".nginx_listener", nginxListener(port)))
@@ -58,7 +60,7 @@ struct ServiceWatchers {
 
   /// Most specific location first; within one the longest path first, so that a rule is never hidden behind a shorter
   /// one; the rest last.
-  private var combinations: [(type: String, endpoint: NamespaceSettings.Endpoint?)] {
+  private var combinations: [(type: String, endpoint: SmartStackNamespace.Endpoint?)] {
     let sorted = settings.endpoints.sorted {
       (-$0.path.utf8.count, $0.path) < (-$1.path.utf8.count, $1.path)
     }
@@ -72,9 +74,9 @@ struct ServiceWatchers {
   }
 
   private func discovery(_ type: String) throws(ConfigError) -> JSONValue {
-    let label = "\(type):\(try context.locations.location(ofType: type))"
+    let label = "\(type):\(try context.locations.line(ofType: type))"
     let filters: JSONValue = [["label": .string(label), "value": "", "condition": "equals"]]
-    if settings.chaos == .error503 { return ["method": "base", "label_filters": filters] }
+    if lines.chaos == .error503 { return ["method": "base", "label_filters": filters] }
     return [
       "method": "zookeeper", "path": .string("/smartstack/global/\(settings.name)"),
       "hosts": .lines(context.zookeeperHosts), "label_filters": filters,
@@ -84,9 +86,9 @@ struct ServiceWatchers {
   // MARK: HAProxy
 
   private func haproxy(
-    _ type: String, _ endpoint: NamespaceSettings.Endpoint?, _ name: String, _ plugins: PluginLines?
+    ofType type: String, endpoint: SmartStackNamespace.Endpoint?, name: String, plugins: PluginLines?
   ) -> JSONValue {
-    guard case .port(let port) = settings.listening, let plugins else { return ["disabled": true] }
+    guard case .port(let port) = settings.proxyPort, let plugins else { return ["disabled": true] }
     var section: JSONObject = [
       "server_options": .string(lines.serverOptions), "listen": [], "backend_name": .string(name),
     ]
@@ -124,8 +126,8 @@ struct ServiceWatchers {
   /// The backends in the order in which they get a request: the first that has a free slot.
   private var choices: [String] {
     var rules: [String] = []
-    for (type, endpoint) in combinations where context.locations.mayServe(settings.discover, by: type) {
-      let name = settings.backend(type, endpoint)
+    for (type, endpoint) in combinations where context.locations.hierarchy.mayServe(settings.discover, by: type) {
+      let name = settings.backend(ofType: type, endpoint: endpoint)
       var condition = "\(name)_has_connslots"
       if let path = endpoint?.path {
         // For "/" only the path itself: everything begins with it.

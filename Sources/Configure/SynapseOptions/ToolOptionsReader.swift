@@ -154,7 +154,7 @@ struct ToolOptionsReader {
     _ = try logging.entries()
     options.logging.isEnabled = logging["enabled"]?.isTrue ?? false
     if options.logging.isEnabled, let rate = logging["sample_rate"] {
-      options.logging.sampleRate = try NamespaceReader.sampleRate(rate)
+      options.logging.sampleRate = try rate.sampleRate()
     }
     if let routing = nodes["path_based_routing"] {
       _ = try routing.entries()

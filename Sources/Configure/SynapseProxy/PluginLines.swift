@@ -10,16 +10,16 @@ struct PluginLines {
   /// - Parameters:
   ///   - targets: the backends of this run: a service can only be proxied through one of these.
   ///   - canRouteByPath: whether the script is where it would be loaded from.
-  init(_ settings: NamespaceSettings, _ options: ToolOptions, targets: Set<String>, canRouteByPath: Bool) {
+  init(_ settings: SmartStackNamespace, options: ToolOptions, targets: Set<String>, canRouteByPath: Bool) {
     addFaultInjection(settings)
-    addProxying(settings, targets)
-    addLogging(settings, options)
+    addProxying(settings, targets: targets)
+    addLogging(settings, options: options)
     if canRouteByPath, settings.plugins.routesByPath || options.respectsPathRouting { addPathRouting(options) }
     if settings.plugins.requiresSource { addSource(options) }
   }
 
   /// Requests whose header X-Ctx-Tarpit names the service get their error only after a minute.
-  private mutating func addFaultInjection(_ settings: NamespaceSettings) {
+  private mutating func addFaultInjection(_ settings: SmartStackNamespace) {
     defaults.append("timeout tarpit 60s")
     backend += [
       "acl to_be_tarpitted hdr_sub(X-Ctx-Tarpit) -i \(settings.name)", "http-request tarpit if to_be_tarpitted",
@@ -28,9 +28,9 @@ struct PluginLines {
 
   /// Requests go to a proxy service first, which sends them back marked with its own name; without a free slot there
   /// they go straight to the service.
-  private mutating func addProxying(_ settings: NamespaceSettings, _ targets: Set<String>) {
-    let isStatus = "acl is_status_request path \(settings.checkURI)"
-    if let target = settings.proxiedThrough, targets.contains(target) {
+  private mutating func addProxying(_ settings: SmartStackNamespace, targets: Set<String>) {
+    let isStatus = "acl is_status_request path \(settings.health.uri)"
+    if let target = settings.proxiedThrough?.target, targets.contains(target) {
       let condition = "!is_status_request !request_from_proxy proxied_through_backend_has_connslots"
       frontend += [
         isStatus,
@@ -46,7 +46,7 @@ struct PluginLines {
   }
 
   /// The service's own settings count, or the tool's.
-  private mutating func addLogging(_ settings: NamespaceSettings, _ options: ToolOptions) {
+  private mutating func addLogging(_ settings: SmartStackNamespace, options: ToolOptions) {
     guard settings.plugins.logs || options.logging.isEnabled else { return }
     global.append(ScriptFiles.load("log_requests.lua", options))
     if let rate = settings.plugins.logs ? settings.plugins.sampleRate : options.logging.sampleRate {

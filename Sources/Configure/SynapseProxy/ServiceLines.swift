@@ -1,10 +1,13 @@
 /// The lines of one namespace that all its watchers share.
 struct ServiceLines {
-  let settings: NamespaceSettings
+  let settings: SmartStackNamespace
   let options: ToolOptions
+  /// What this host makes of the service.
+  let chaos: SmartStackNamespace.Chaos
 
-  private var isHTTP: Bool { settings.mode == "http" }
-  private var isTCP: Bool { settings.mode == "tcp" }
+  private var mode: String { settings.mode ?? "http" }
+  private var isHTTP: Bool { mode == "http" }
+  private var isTCP: Bool { mode == "tcp" }
 
   /// What stands on each server line.
   var serverOptions: String {
@@ -21,7 +24,7 @@ struct ServiceLines {
       lines.append("option httplog")
     }
     if isTCP { lines += ["no option accept-invalid-http-request", "option tcplog", "mode tcp"] }
-    switch settings.chaos {
+    switch chaos {
     case .drop: lines.append("tcp-request content reject")
     case .delay(let time): lines += ["tcp-request inspect-delay \(time)", "tcp-request content accept if WAIT_END"]
     case .none, .error503: break
@@ -30,7 +33,7 @@ struct ServiceLines {
   }
 
   /// - Parameter endpoint: whose server time-out counts; nil for the service's own.
-  func backend(_ endpoint: NamespaceSettings.Endpoint?) -> [String] {
+  func backend(_ endpoint: SmartStackNamespace.Endpoint?) -> [String] {
     var lines: [String] = []
     if let balance = settings.balance { lines.append("balance \(balance)") }
     if settings.keepsAlive, isHTTP { lines += ["no option httpclose", "option http-keep-alive"] }
@@ -48,9 +51,9 @@ struct ServiceLines {
   /// HAProxy asks the hacheck of the server's host. Port 0 stands for the server's, which hacheck reads in the header
   /// that `send-state` adds.
   private var healthCheck: [String] {
-    let uri = "/\(settings.mode)/\(settings.name)/0/\(settings.checkURI.drop { $0 == "/" })"
-    guard !settings.checkHeaders.isEmpty else { return ["option httpchk GET \(uri)", "http-check send-state"] }
-    let headers = settings.checkHeaders.map { "hdr \(ProxyText.word($0.name)) \(ProxyText.quotedFormat($0.value))" }
+    let uri = "/\(mode)/\(settings.name)/0/\(settings.health.uri.drop { $0 == "/" })"
+    guard !settings.health.headers.isEmpty else { return ["option httpchk GET \(uri)", "http-check send-state"] }
+    let headers = settings.health.headers.map { "hdr \(ProxyText.word($0.name)) \(ProxyText.quotedFormat($0.value))" }
     return [
       "option httpchk",
       // The URI is no log-format here, the headers are.

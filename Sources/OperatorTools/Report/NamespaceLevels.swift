@@ -8,9 +8,6 @@ struct NamespaceLevels {
   private let typesPath: String
   private let locations: Result<HostLocations, ConfigError>
 
-  /// What a service without settings of its own has.
-  static let usual = "region"
-
   init(_ options: ReplicationOptions, files: SourceFiles) {
     services = ServiceDirectory(path: options.servicesDirectory, files: files)
     let directory = options.locationsDirectory
@@ -32,7 +29,7 @@ struct NamespaceLevels {
 
   /// The type by which clients discover it.
   func discover(_ name: String) throws(ReplicationFailure) -> String {
-    try text(namespace(name).values["discover"], "discover", of: name) ?? NamespaceLevels.usual
+    try namespace(name, with: .discover).discover
   }
 
   /// Its instances in a cluster.
@@ -61,7 +58,7 @@ struct NamespaceLevels {
     do {
       let locations = try locations.get()
       let types = locations.hierarchy.types
-      let advertised = try advertise(name)
+      let advertised = try namespace(name, with: .advertise).advertise
       guard let level = types.last(where: { advertised.contains($0) }) else {
         throw ReplicationFailure(
           "\(name) is advertised by \(advertised.joined(separator: ", ")); \(typesPath) has none of them")
@@ -81,16 +78,7 @@ struct NamespaceLevels {
     }
   }
 
-  private func advertise(_ name: String) throws(ReplicationFailure) -> [String] {
-    switch try namespace(name).values["advertise"] {
-    case nil, .null?: return [NamespaceLevels.usual]
-    case let value?:
-      guard let list = value.strings else { throw wrong("advertise", of: name, "a list of types of location") }
-      return list
-    }
-  }
-
-  private func namespace(_ name: String) throws(ReplicationFailure) -> ServiceNamespace {
+  private func namespace(_ name: String, with key: SmartStackKey) throws(ReplicationFailure) -> SmartStackNamespace {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 2, !parts.contains(where: { $0.isEmpty || $0.contains("/") }) else {
       throw ReplicationFailure("'\(name)' is no service.namespace")
@@ -101,20 +89,11 @@ struct NamespaceLevels {
         throw ConfigError(
           file: services.file("smartstack.yaml", of: parts[0]), path: parts[1], problem: "there is no such namespace")
       }
-      return try services.namespace(parts[1], of: parts[0])
+      let namespace = try services.namespace(parts[1], of: parts[0])
+      try namespace.check(key)
+      return namespace
     } catch {
       throw ReplicationFailure("\(error)")
     }
-  }
-
-  private func text(_ value: JSONValue?, _ key: String, of name: String) throws(ReplicationFailure) -> String? {
-    guard let value, !value.isNull else { return nil }
-    guard let text = value.string else { throw wrong(key, of: name, "a type of location") }
-    return text
-  }
-
-  private func wrong(_ key: String, of name: String, _ need: String) -> ReplicationFailure {
-    let service = String(name.prefix { $0 != "." })
-    return ReplicationFailure("\(services.file("smartstack.yaml", of: service)): \(name): \(key): expected \(need)")
   }
 }

@@ -24,25 +24,18 @@ struct UpdownFacts: Equatable {
   init(_ arguments: UpdownArguments, in directory: ServiceDirectory) throws(ConfigError) {
     let namespace = try directory.namespace(arguments.namespace, of: arguments.service)
     let blocked = try directory.document("service.yaml", of: arguments.service)?["no_updown_service"]
+    try namespace.check(.mode, .updownTimeout)
     isManaged = UpdownFacts.hasProxy(namespace) && !UpdownFacts.isTrue(blocked)
-    timeout = UpdownFacts.defaultTimeout
-    switch namespace.values["updown_timeout_s"] {
-    case nil, .null?: break
-    case .number(let text)?:
-      guard let seconds = Double(text), (0...1e6).contains(seconds) else { fallthrough }
-      timeout = Int(seconds)
-    default:
-      throw ConfigError(
-        file: directory.file("smartstack.yaml", of: arguments.service),
-        path: "\(arguments.namespace).updown_timeout_s", problem: "expected a number of seconds")
-    }
-    healthCheck = try UpdownFacts.healthCheck(namespace, arguments, directory)
+    timeout = namespace.updownTimeout ?? UpdownFacts.defaultTimeout
+    healthCheck = try UpdownFacts.healthCheck(of: namespace, arguments, in: directory)
   }
 
-  /// With `proxy_port: null` a service is only discovered; it is managed all the same, as with the original.
-  private static func hasProxy(_ namespace: ServiceNamespace) -> Bool {
-    guard let port = namespace.values["proxy_port"] else { return false }
-    return port.isNull || (port.double ?? -1) >= 0
+  /// With `proxy_port: null` a service is only discovered; it is managed all the same, as upstream has it.
+  private static func hasProxy(_ namespace: SmartStackNamespace) -> Bool {
+    switch namespace.proxyPort {
+    case .absent, .negative, .wrong: false
+    case .discoveryOnly, .port: true
+    }
   }
 
   private static func isTrue(_ node: YAMLNode?) -> Bool {
@@ -52,14 +45,16 @@ struct UpdownFacts: Equatable {
   }
 
   private static func healthCheck(
-    _ namespace: ServiceNamespace, _ arguments: UpdownArguments, _ directory: ServiceDirectory
+    of namespace: SmartStackNamespace, _ arguments: UpdownArguments, in directory: ServiceDirectory
   ) throws(ConfigError) -> HealthCheck? {
-    let values = namespace.values
-    guard (values["healthcheck_mode"]?.string ?? values["mode"]?.string) == "http" else { return nil }
+    // A namespace without a port for clients has no mode of its own.
+    var mode = namespace.health.mode ?? namespace.mode
+    if mode == nil, case .port = namespace.proxyPort { mode = "http" }
+    guard mode == "http" else { return nil }
     var own = arguments.port
     if own == nil { own = try directory.port(of: arguments.service) }
-    guard let port = values["healthcheck_port"]?.int ?? own, (1...65_535).contains(port) else { return nil }
-    let target = values["healthcheck_uri"]?.string ?? "/status"
+    guard let port = namespace.health.port ?? own, (1...65_535).contains(port) else { return nil }
+    let target = namespace.health.uri
     return HealthCheck(port: port, target: target.hasPrefix("/") ? target : "/" + target)
   }
 }

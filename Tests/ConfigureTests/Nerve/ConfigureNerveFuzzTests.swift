@@ -54,12 +54,12 @@ import Testing
   @Test @LoopActor func fuzzLists() throws {
     let host = try NerveHost()
     var generator = SeededGenerator(seed: ConfigureNerveFuzzTests.seed)
-    let maker = CandidateMaker(
+    let maker = NerveConfigurationMaker(
       options: host.options, host: HostIdentity(name: "h", address: "10.0.0.1"), listeners: EnvoyListeners())
     for round in 0..<ConfigureNerveFuzzTests.rounds {
       let bytes = ConfigureNerveFuzzTests.mutate(ConfigureNerveFuzzTests.list, &generator)
-      guard let local = try? LocalServices(listed: bytes, by: .file("list")) else { continue }
-      let candidate = try maker.make(local, SourceFiles())
+      guard let local = try? LocalServices(listed: bytes, by: .file("list"), types: nil) else { continue }
+      let candidate = try maker.make(local, files: SourceFiles())
       let path = host.options.configuration
       try AtomicFile.write(candidate.bytes, to: path, mode: 0o644, sync: false)
       let (problems, _) = Agent.check(AgentOptions(configuration: path))

@@ -71,50 +71,66 @@ import YAMLConfig
     #expect(try #require(MesosState(Array("{}".utf8))).executors.isEmpty)
   }
 
+  /// The services of a list with one entry, whose values are given.
+  private static func services(_ values: String) throws -> LocalServices {
+    try LocalServices(
+      listed: Array(#"[["web.main", \#(values)]]"#.utf8), by: .file("/list"), types: ["region", "zone"])
+  }
+
   @Test(
-    "values of no use, each with what stands there",
+    "each wrong value of a list is named with its place",
     arguments: [
-      (#"{"port": "80"}"#, #"port: expected a port number, found the text "80""#),
-      (#"{"port": 70000}"#, "port: expected a port number, found the number 70000"),
-      (#"{"port": 1.5}"#, "port: expected a port number, found the number 1.5"),
-      (#"{"port": 1, "advertise": "region"}"#, #"advertise: expected a list of texts, found the text "region""#),
+      (#"{"port": "80"}"#, #"24: [0][1].port: expected a port number, found the text "80""#),
+      (#"{"port": 70000}"#, "24: [0][1].port: expected a port number, found the number 70000"),
+      (#"{"port": 1.5}"#, "24: [0][1].port: expected a port number, found the number 1.5"),
+      (#"{"port": 1, "advertise": "region"}"#, #"40: [0][1].advertise: expected a list, found the text "region""#),
+      (
+        #"{"port": 1, "advertise": ["planet"]}"#,
+        "41: [0][1].advertise[0]: 'planet' is not a location type (region, zone)"
+      ),
       (
         #"{"port": 1, "healthcheck_timeout_s": "1"}"#,
-        #"healthcheck_timeout_s: expected a number of seconds, found the text "1""#
+        #"52: [0][1].healthcheck_timeout_s: expected a number of seconds, found the text "1""#
       ),
       (
         #"{"port": 1, "healthcheck_timeout_s": null}"#,
-        "healthcheck_timeout_s: expected a number of seconds, found null"
+        "52: [0][1].healthcheck_timeout_s: expected a number of seconds, found null"
       ),
-      (#"{"port": 1, "healthcheck_uri": null}"#, "healthcheck_uri: expected a text, found null"),
-      (#"{"port": 1, "healthcheck_port": []}"#, "healthcheck_port: expected a number in 0...65535, found a list"),
-      (#"{"port": 1, "extra_healthcheck_headers": []}"#, "extra_healthcheck_headers: expected a mapping, found a list"),
-      (#"{"port": 1, "weight": true}"#, "weight: expected a number, found the boolean true"),
-      (#"{"port": 1, "mode": 5}"#, "mode: expected a text, found the number 5"),
+      (#"{"port": 1, "healthcheck_uri": null}"#, "46: [0][1].healthcheck_uri: expected text, found null"),
+      (#"{"port": 1, "healthcheck_port": []}"#, "47: [0][1].healthcheck_port: expected an integer, found a list"),
       (
-        #"{"port": 1, "extra_advertise": {}}"#,
-        "extra_advertise: expected a list of [source, destination], found a mapping"
+        #"{"port": 1, "extra_healthcheck_headers": []}"#,
+        "56: [0][1].extra_healthcheck_headers: expected a mapping, found a list"
       ),
+      (#"{"port": 1, "weight": true}"#, "37: [0][1].weight: expected a number, found the boolean true"),
+      (#"{"port": 1, "extra_advertise": {}}"#, "46: [0][1].extra_advertise: expected a list, found a mapping"),
       (
-        #"{"port": 1, "extra_advertise": [["a:b", "c"]]}"#,
-        #"extra_advertise: expected ["type:location", "type:location"], found ["a:b", "c"]"#
+        #"{"port": 1, "extra_advertise": [["region:b", "c"]]}"#,
+        #"60: [0][1].extra_advertise[0][1]: expected type:location, found the text "c""#
       ),
     ])
-  func badValues(_ json: String, _ problem: String) throws {
-    let values = try #require(JSONValue(json.utf8)?.object)
-    #expect {
-      _ = try ServiceFacts(LocalService(name: "web.main", values: values))
-    } throws: {
-      "\($0)" == problem
-    }
+  func wrongValuesOfAListAreNamedWithTheirPlace(_ values: String, _ problem: String) throws {
+    let all = try ConfigureNerveReadingTests.services(values)
+    #expect(all.services.isEmpty)
+    #expect(all.remarks.flatMap(\.lines) == ["web.main is skipped: /list:1:\(problem)"])
+  }
+
+  @Test func allMistakesOfAServiceAreNamedInOneRun() throws {
+    let all = try ConfigureNerveReadingTests.services(
+      #"{"port": "x", "healthcheck_uri": "a b", "extra_healthcheck_headers": {"A": [], "B": {}}}"#)
+    let lines: [String] = all.remarks.flatMap(\.lines)
+    let keys = ["port", "healthcheck_uri", "extra_healthcheck_headers.A", "extra_healthcheck_headers.B"]
+    #expect(lines.count == keys.count)
+    for (line, key) in zip(lines, keys) { #expect(line.contains(": [0][1].\(key): ")) }
   }
 
   @Test(arguments: [
     "{}", #"{"port": null}"#, #"{"port": 0}"#, #"{"port": 1, "advertise": []}"#, #"{"port": 1, "advertise": null}"#,
   ])
-  func whatIsNotRegisteredIsNoProblem(_ json: String) throws {
-    let values = try #require(JSONValue(json.utf8)?.object)
-    #expect(try ServiceFacts(LocalService(name: "web.main", values: values)) == nil)
+  func whatIsNotRegisteredIsNotAMistake(_ values: String) throws {
+    let all = try ConfigureNerveReadingTests.services(values)
+    #expect(all.remarks.isEmpty)
+    #expect(all.services.allSatisfy { $0.instance.port == nil || $0.namespace.advertise.isEmpty })
   }
 
   @Test func envoyListenersAreFoundByServiceAddressAndPort() {

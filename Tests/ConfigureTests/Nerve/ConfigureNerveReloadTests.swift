@@ -88,7 +88,7 @@ import Testing
     #expect(outcome.status == 1)
     #expect(
       outcome.problems == [
-        "`\(root)/bin/checker -c \(path).tmp -k` refuses the candidate with exit status 1: no luck; \(path) stays as it was"
+        "`\(root)/bin/checker -c \(path).tmp -k` refuses the new configuration with exit status 1: no luck; \(path) stays as it was"
       ])
     #expect(host.configuration == "{}")
     _ = try ConfigureNerveReloadTests.stubs(host)

@@ -13,7 +13,7 @@ import Testing
     let host = try NerveHost()
     let first = await host.run()
     #expect(first.status == 0 && first.problems.isEmpty)
-    #expect(first.output.contains("1 local services, 1 registrations; \(host.options.configuration) changed"))
+    #expect(first.output.contains("1 local service, 1 registration; \(host.options.configuration) changed"))
     #expect(host.names == ["web.main.s:10.0.0.1.8000"])
     let entry = try #require(host.registrations.values.first)
     #expect(entry["labels"] == ["region:r1": ""] && entry["zk_hosts"] == ["10.9.9.9:2181"] && entry["weight"] == 10)
@@ -91,7 +91,7 @@ import Testing
     #expect(canary["checks"]?.array?.first?["headers"]?["X-Nerve-Check-IP"] == "10.0.0.1")
     #expect(
       outcome.problems == [
-        "canary is left out: \(host.directory.path)/soa/canary/marathon-west.yaml:2:23: bad.registrations[0]: "
+        "canary is skipped: \(host.directory.path)/soa/canary/marathon-west.yaml:2:23: bad.registrations[0]: "
           + "expected service.namespace, found the text \"x\"",
         "Mesos executor 'x.5' is none of Marathon's naming",
       ])
@@ -140,7 +140,7 @@ import Testing
     let outcome = await host.run()
     #expect(outcome.status == 3)
     #expect(
-      outcome.problems.count == 1 && outcome.problems[0].hasPrefix("web.main is left out: "), "\(outcome.problems)")
+      outcome.problems.count == 1 && outcome.problems[0].hasPrefix("web.main is skipped: "), "\(outcome.problems)")
     #expect(host.names == ["api.main.s:10.0.0.1.9001", "web.main.s:10.0.0.1.8000"])
   }
 

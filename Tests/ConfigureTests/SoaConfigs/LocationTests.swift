@@ -55,7 +55,7 @@ import YAMLConfig
     }
     #expect(
       words { () throws(LocationError) in try hierarchy.convert("a", from: "galaxy", to: "region") }
-        == "false 'galaxy' is no type of location; location_types.json has region, habitat")
+        == "false 'galaxy' is not a location type (region, habitat)")
     #expect(
       words { () throws(LocationError) in try hierarchy.convert("z", from: "region", to: "habitat") }
         == "false location_mapping.json has no region 'z' with anything above or below it")

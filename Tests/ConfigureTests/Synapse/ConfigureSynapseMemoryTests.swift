@@ -96,7 +96,7 @@ import Testing
       switch fresh {
       case .success(let made):
         #expect(world.read("synapse.conf.json") == made.text, "round \(round)")
-        for problem in made.problems { #expect(said.contains(world.plain(problem)), "round \(round)") }
+        for line in made.problems.flatMap(\.lines) { #expect(said.contains(world.plain(line)), "round \(round)") }
       case .failure(let error): #expect(said.contains(world.plain("\(error)")), "round \(round)")
       }
     }

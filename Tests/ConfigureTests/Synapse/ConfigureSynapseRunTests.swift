@@ -15,7 +15,7 @@ import Testing
     let world = try HostFiles(ConfigureSynapseRunTests.web)
     let said = Said()
     #expect(await said.run(world).perform().status == 0)
-    #expect(said.lines == ["synapse.conf.json is new, with 1 namespaces"])
+    #expect(said.lines == ["synapse.conf.json is new, with 1 namespace"])
     #expect(world.calls == 1)
     // A second run changes nothing but the file's age.
     var old = [timespec(tv_sec: 1000, tv_nsec: 0), timespec(tv_sec: 1000, tv_nsec: 0)]
@@ -64,7 +64,8 @@ import Testing
     #expect(await said.run(world, options).perform().status == 1)
     #expect(
       world.plain(said.shown)
-        == "synapse.conf.json would change, 1 namespaces; `service synapse stop`, then `service synapse start`\n")
+        == "services.web.main would change\nsynapse.conf.json would change, 1 namespace; `service synapse stop`, then "
+        + "`service synapse start`\n")
   }
 
   @Test @LoopActor func aDryRunWritesNothing() async throws {

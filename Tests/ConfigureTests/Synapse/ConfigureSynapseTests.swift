@@ -20,18 +20,22 @@ import YAMLConfig
     Mistake(
       yaml: "proxy_port: 0",
       sentence:
-        "2:15: main.proxy_port: 0 is no port; null gives discovery without a proxy, no proxy_port nothing at all"),
+        "2:15: main.proxy_port: 0 is not a port; null gives discovery without a proxy, no proxy_port nothing at all"),
     Mistake(yaml: "proxy_port: 70000", sentence: "2:15: main.proxy_port: 70000 is outside 0...65535"),
     Mistake(yaml: "proxy_port: .inf", sentence: "2:15: main.proxy_port: expected an integer, found the number .inf"),
     Mistake(
       yaml: "proxy_port: 1\n  discover: zone",
       sentence:
-        "3:13: main.discover: it is to be discovered by 'zone', which is no location type of this host (ecosystem, superregion, region, habitat)"
+        "3:13: main.discover: 'zone' is not a location type (ecosystem, superregion, region, habitat)"
     ),
     Mistake(
       yaml: "proxy_port: 1\n  discover: habitat",
       sentence:
-        "3:13: main.discover: it is to be discovered by 'habitat', which is not among what it advertises (region)"),
+        "3:13: main.discover: the service is discovered by 'habitat', which is not among the types it is advertised in (region)"
+    ),
+    Mistake(
+      yaml: "proxy_port: 1\n  advertise: [planet]",
+      sentence: "3:15: main.advertise[0]: 'planet' is not a location type (ecosystem, superregion, region, habitat)"),
     Mistake(
       yaml: "proxy_port: 1\n  advertise: region",
       sentence: "3:14: main.advertise: expected a list, found the text \"region\""),
@@ -49,7 +53,7 @@ import YAMLConfig
       yaml: "proxy_port: 1\n  extra_headers:", sentence: "3:17: main.extra_headers: expected a mapping, found null"),
     Mistake(
       yaml: "proxy_port: 1\n  extra_headers: {'A B': c}",
-      sentence: "3:26: main.extra_headers.\"A B\": 'A B' is no name of a header"),
+      sentence: "3:26: main.extra_headers.\"A B\": 'A B' is not a header's name"),
     Mistake(
       yaml: "proxy_port: 1\n  extra_headers: {A: \"b\\nc\"}",
       sentence: "3:22: main.extra_headers.A: a header's value is one line without control characters"),
@@ -70,13 +74,14 @@ import YAMLConfig
     Mistake(
       yaml: "proxy_port: 1\n  chaos: {habitat: {west-1a: {delay: soon}}}",
       sentence: "3:38: main.chaos.habitat.west-1a.delay: expected a time such as 200ms, found the text \"soon\""),
-    Mistake(yaml: "proxy_port: 1\n  chaos: {../x: {}}", sentence: "3:17: main.chaos.../x: '../x' is no location type"),
+    Mistake(
+      yaml: "proxy_port: 1\n  chaos: {../x: {}}", sentence: "3:17: main.chaos.../x: '../x' is not a location type"),
     Mistake(
       yaml: "proxy_port: 1\n  plugins: {logging: {enabled: true, sample_rate: 2}}",
       sentence: "3:51: main.plugins.logging.sample_rate: 2 is outside 0.0...1.0"),
     Mistake(
       yaml: "proxy_port: 1\n  proxied_through: a b",
-      sentence: "3:20: main.proxied_through: 'a b' is no name of a service's namespace"),
+      sentence: "3:20: main.proxied_through: 'a b' is not the name of a service's namespace"),
     Mistake(
       yaml: "proxy_port: &a [*a]", sentence: "2:19: main.proxy_port[0]: the alias *a stands inside of what it names"),
   ]
@@ -89,7 +94,9 @@ import YAMLConfig
     let made = try world.make()
     let subject = mistake.sentence.contains("alias") ? "bad" : "bad.main"
     #expect(
-      made.problems.map { world.plain($0) } == ["\(subject) is left out: soa/bad/smartstack.yaml:\(mistake.sentence)"])
+      made.problems.flatMap(\.lines).map { world.plain($0) } == [
+        "\(subject) is skipped: soa/bad/smartstack.yaml:\(mistake.sentence)"
+      ])
     #expect(JSONValue(made.text.utf8)?["services"]?.object?.keys == ["good.main"])
   }
 
@@ -207,7 +214,7 @@ import YAMLConfig
       options: ["lua_dir": "/nonexistent"])
     let made = try world.make()
     #expect(
-      made.problems.map { world.plain($0) } == [
+      made.problems.flatMap(\.lines).map { world.plain($0) } == [
         "web.main is written without what follows: soa/web/smartstack.yaml: plugins.path_based_routing: there is no "
           + "/nonexistent/path_based_routing.lua, which path_based_routing needs; set lua_dir, or put the script there"
       ])

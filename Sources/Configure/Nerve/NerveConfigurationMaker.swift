@@ -1,43 +1,9 @@
 internal import NerveAgent
-internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
 
-/// What one run makes of everything it read: the file to be written, and what is wrong.
-struct Candidate: Equatable, Sendable {
-  /// The name this host registers under.
-  var instanceID: String
-  /// The file: sorted keys, four blanks, no line break at the end.
-  var bytes: [UInt8]
-  /// Entries of the file.
-  var registrationCount: Int
-  /// What is not registered as it should be; makes the run a failure, though the file is written.
-  var leftOut: [LeftOut]
-  /// Worth a line, no failure.
-  var warnings: [String]
-  /// Local services that were listed.
-  var serviceCount: Int
-  /// What nerve's reader takes, for the next candidate.
-  var accepted = AcceptedEntries()
-}
-
-/// Entries that nerve's own reader had a look at: it judges each by itself, so the same ones need no second look.
-struct AcceptedEntries: Equatable, Sendable {
-  /// Whose name stands at the top.
-  var host: HostIdentity?
-  var entries = JSONObject()
-
-  /// Those of `entries` that were not looked at yet.
-  func unknown(_ entries: JSONObject, of host: HostIdentity) -> JSONObject {
-    guard host == self.host else { return entries }
-    var unknown = JSONObject()
-    for (key, value) in entries.members where self.entries[key] != value { unknown[key] = value }
-    return unknown
-  }
-}
-
 /// What the answers of the sources come to on this host, without writing anything. Blocks, as files do.
-struct CandidateMaker: Sendable {
+struct NerveConfigurationMaker: Sendable {
   var options: ConfigureNerveOptions
   var host: HostIdentity
   var listeners: EnvoyListeners
@@ -48,67 +14,68 @@ struct CandidateMaker: Sendable {
   /// Reads what services the answers mean.
   /// - Throws: when a source is of no use.
   func localServices(
-    _ answers: [(source: ServicesSource, answer: SourceAnswer)], _ files: SourceFiles
+    of answers: [(source: ServicesSource, answer: SourceAnswer)], files: SourceFiles
   ) throws -> LocalServices {
     let services = ServiceDirectory(path: options.servicesDirectory, files: files)
+    // A host without them is named when the configuration is made; a list of services does not need them.
+    let types = try? LocationHierarchy(directory: options.servicesDirectory, files: files).types
     var all = LocalServices()
     for (source, answer) in answers {
       switch answer {
       case .nothing: break
       case .tasks(let state, let cluster):
         let marathon = MarathonServices(
-          services: services, cluster: cluster, checkAddress: host.address ?? "127.0.0.1")
+          services: services, types: types, cluster: cluster, checkAddress: host.address ?? "127.0.0.1")
         all += marathon.local(state)
       case .directory(let path):
         do throws(ConfigError) {
-          all += try StaticServices(services: services, directory: path, files: files).local()
+          all += try StaticServices(services: services, types: types, directory: path, files: files).local()
         } catch {
           throw SourceFailure(source: source, problem: "\(error); nothing is changed")
         }
-      case .list(let bytes): all += try LocalServices(listed: bytes, by: source)
+      case .list(let bytes): all += try LocalServices(listed: bytes, by: source, types: types)
       }
     }
     return all
   }
 
-  /// Makes the candidate.
+  /// Makes the configuration.
   /// - Throws: ``HostFailure`` when the host's own data are at fault.
-  func make(_ local: LocalServices, _ files: SourceFiles) throws -> Candidate {
+  func make(_ local: LocalServices, files: SourceFiles) throws -> GeneratedNerveConfiguration {
     let maker = try registrationMaker(files)
-    var leftOut = local.leftOut
+    var skipped = local.remarks
     var entries = JSONObject()
     lazy var inForce = PreviousRegistrations(previous)
     for service in local.services {
+      guard let port = service.instance.port, !service.namespace.advertise.isEmpty else { continue }
       do {
-        guard let facts = try ServiceFacts(service) else { continue }
-        let made = try maker.entries(facts, isStatic: service.isStatic)
+        let (members, problems) = try maker.entries(of: service, port: port)
         // Without its labels a service is not found where it was: what is in force stays while a file of them is bad.
-        for (key, value) in made.members {
-          entries[key] = made.labelProblems.isEmpty ? value : inForce.registration(key) ?? value
-        }
-        leftOut += made.labelProblems.map {
-          LeftOut(service: service.name, port: facts.port, isRegistered: true, problem: "\($0)")
+        for (key, value) in members { entries[key] = problems.isEmpty ? value : inForce.registration(key) ?? value }
+        if !problems.isEmpty {
+          skipped.append(
+            SkippedService(
+              name: service.name, port: port, consequence: .labelsKept, problems: problems.map(\.description)))
         }
       } catch let error as LocationError where error.isHosts {
         throw HostFailure(description: "\(error)")
       } catch {
-        leftOut.append(
-          LeftOut(service: service.name, port: service.values["port"]?.wholeNumber, problem: "\(error)"))
+        skipped.append(SkippedService(name: service.name, port: port, problems: ["\(error)"]))
       }
     }
     let failures = maker.ensembles.failures
-    if !leftOut.isEmpty || !failures.isEmpty {
-      try refuseLosingEnsembles(failures, inForce)
-      for left in leftOut where !left.isRegistered {
-        for (key, value) in inForce.registrations(of: left) where entries[key] == nil { entries[key] = value }
+    if !skipped.isEmpty || !failures.isEmpty {
+      try refuseLosing(failures, inForce: inForce)
+      for service in skipped where service.consequence == .skipped {
+        for (key, value) in inForce.registrations(of: service) where entries[key] == nil { entries[key] = value }
       }
     }
     var bytes = file(entries)
-    if options.nerveExecutable == nil, !(try leaveOutWhatNerveRefuses(bytes, &entries, &leftOut)) {
+    if options.nerveExecutable == nil, !(try dropWhatNerveRefuses(of: bytes, in: &entries, problems: &skipped)) {
       bytes = file(entries)
     }
-    return Candidate(
-      instanceID: host.name, bytes: bytes, registrationCount: entries.count, leftOut: leftOut,
+    return GeneratedNerveConfiguration(
+      instanceID: host.name, bytes: bytes, registrationCount: entries.count, skipped: skipped,
       warnings: failures.map { "\($0.error); nothing is registered there" },
       serviceCount: local.services.count, accepted: AcceptedEntries(host: host, entries: entries))
   }
@@ -143,8 +110,8 @@ struct CandidateMaker: Sendable {
   }
 
   /// A topology file that went bad must not take registrations away.
-  private func refuseLosingEnsembles(
-    _ failures: [(name: String, error: ConfigError)], _ inForce: PreviousRegistrations
+  private func refuseLosing(
+    _ failures: [(name: String, error: ConfigError)], inForce: PreviousRegistrations
   ) throws {
     for (name, error) in failures {
       let count = inForce.count(in: "\(options.clusterType)-\(name)")
@@ -163,20 +130,22 @@ struct CandidateMaker: Sendable {
 
   /// Takes out the entries that nerve's own reader refuses, with its words.
   /// - Returns: whether nothing had to go.
-  private func leaveOutWhatNerveRefuses(
-    _ bytes: [UInt8], _ entries: inout JSONObject, _ leftOut: inout [LeftOut]
+  private func dropWhatNerveRefuses(
+    of bytes: [UInt8], in entries: inout JSONObject, problems: inout [SkippedService]
   ) throws -> Bool {
     // A problem is looked for again in the whole file, where it has its line.
-    let unknown = accepted.unknown(entries, of: host)
+    let unknown = accepted.unknown(of: entries, host: host)
     if unknown.isEmpty, accepted.host == host { return true }
     if let read = try? read(file(unknown)), read.problems.isEmpty { return true }
     do throws(ConfigError) {
       let read = try read(bytes)
       for key in read.badServices { entries[key] = nil }
-      leftOut += read.problems.map { LeftOut(problem: "nerve refuses a registration of the candidate for \($0)") }
+      problems += read.problems.map {
+        SkippedService(problems: ["nerve refuses a registration of the new configuration: \($0)"])
+      }
       return read.badServices.isEmpty
     } catch {
-      throw HostFailure(description: "nerve would refuse the candidate for \(error)")
+      throw HostFailure(description: "nerve would refuse the new configuration: \(error)")
     }
   }
 }

@@ -1,0 +1,222 @@
+internal import SmartStack
+public import YAMLConfig
+
+/// One namespace of a service, as smartstack.yaml or a list of local services gives it, with all mistakes in it.
+///
+/// A value that is wrong is a mistake, and the default stands for it.
+public struct SmartStackNamespace: Sendable {
+  /// `proxy_port`: whether and where clients reach the namespace through a proxy.
+  public enum ProxyPort: Sendable, Equatable {
+    /// The key is not there.
+    case absent
+    /// Null: clients read the service's file, nothing listens.
+    case discoveryOnly
+    /// A negative number: no program has a part in it.
+    case negative
+    case port(Int)
+    /// Something else, which is a mistake.
+    case wrong
+  }
+
+  /// How the instances' health is checked; the keys `healthcheck_…`.
+  public struct HealthCheck: Sendable, Equatable {
+    /// `http`, `tcp`…; nil is the namespace's mode.
+    public internal(set) var mode: String?
+    /// The path of the question.
+    public internal(set) var uri = "/status"
+    /// nil is the instance's own port.
+    public internal(set) var port: Int?
+    /// As it was written.
+    var timeout = JSONValue.double(1)
+    var seconds = 1.0
+    var expect: JSONValue?
+    var headers: [Header] = []
+
+    /// The headers as nerve's file has them.
+    var headersJSON: JSONObject {
+      var object = JSONObject()
+      for header in headers { object[header.name] = header.json }
+      return object
+    }
+  }
+
+  /// Milliseconds; nil leaves the default.
+  struct Timeouts: Sendable, Equatable {
+    var connect: Int?
+    var client: Int?
+    var server: Int?
+  }
+
+  /// A path with a server time-out of its own.
+  struct Endpoint: Sendable, Equatable {
+    var path: String
+    /// Milliseconds.
+    var serverTimeout: Int
+
+    /// The part of a backend's name that stands for the path.
+    var suffix: String {
+      path.split(separator: "/", omittingEmptySubsequences: false).joined(separator: "__") + "_timeouts"
+    }
+  }
+
+  /// A header and its value.
+  struct Header: Sendable, Equatable {
+    var name: String
+    /// As HAProxy's file has it.
+    var value: String
+    /// As nerve's file has it.
+    var json: JSONValue
+  }
+
+  /// The plugins that a namespace switches on; nil or false leaves the tool's own setting.
+  struct Plugins: Sendable, Equatable {
+    var logs = false
+    /// As text; nil if it is not given.
+    var sampleRate: String?
+    var routesByPath = false
+    var requiresSource = false
+  }
+
+  /// What `chaos` makes of the service on a host.
+  enum Chaos: Sendable, Equatable {
+    case none
+    /// Connections are closed at once.
+    case drop
+    /// No server is ever found.
+    case error503
+    /// Each connection waits for this long, in HAProxy's notation.
+    case delay(String)
+  }
+
+  /// One grouping of hosts under `chaos`, and what is asked of its members.
+  struct ChaosGrouping: Sendable {
+    var name: String
+    var node: YAMLNode
+    /// By location: nil leaves what an earlier grouping asks for.
+    var members: [String: (fail: Chaos?, delay: Chaos?)]
+  }
+
+  /// One `type:location` pair of `extra_advertise`: hosts in the first advertise in the second as well.
+  struct Advertisement: Sendable {
+    var source: Location
+    var destination: Location
+    /// The place for messages.
+    var node: YAMLNode
+  }
+
+  /// A location and its type.
+  struct Location: Hashable, Sendable {
+    var type: String
+    var name: String
+  }
+
+  /// What a list of local services says of the instance beside its namespace.
+  struct Instance: Sendable, Equatable {
+    /// nil: the instance is not registered.
+    var port: Int?
+    /// Its address, if that is not the host's: a pod's.
+    var address: String?
+    /// Where its hacheck listens.
+    var hacheck = "127.0.0.1"
+    /// nil is the default of its kind.
+    var weight: JSONValue?
+    var labels: JSONObject = [:]
+  }
+
+  /// A mistake, and what it costs.
+  struct Mistake: Sendable, Equatable {
+    enum Effect: Sendable, Equatable {
+      /// These programs skip the namespace; the others name the mistake.
+      case skips(Set<SmartStackUser>)
+      /// One value of several does not count.
+      case dropsValue
+    }
+
+    /// nil: the namespace as a whole.
+    var key: SmartStackKey?
+    var error: ConfigError
+    var effect: Effect
+  }
+
+  /// `service.namespace`
+  public let name: String
+  /// The file it stands in.
+  let file: String
+  /// Where clients reach it.
+  public internal(set) var proxyPort = ProxyPort.absent
+  /// `http`, `tcp` or `https`; nil where none is given.
+  public internal(set) var mode: String?
+  /// The location type whose servers clients get first.
+  public internal(set) var discover = "region"
+  /// The location types that it is advertised in, the most specific first; all known ones if the types are known.
+  public internal(set) var advertise = ["region"]
+  /// How its health is checked.
+  public internal(set) var health = HealthCheck()
+  /// Seconds that `updown_service` waits; nil is the tool's default.
+  public internal(set) var updownTimeout: Int?
+
+  var extraAdvertise: [Advertisement] = []
+  var routes: [(source: String, destination: String)] = []
+  var timeouts = Timeouts()
+  var retries: Int?
+  /// `leastconn` or `roundrobin`.
+  var balance: String?
+  var keepsAlive = false
+  var headers: [Header] = []
+  var endpoints: [Endpoint] = []
+  var chaos: [ChaosGrouping] = []
+  var plugins = Plugins()
+  /// The namespace of the proxy service that requests go through.
+  var proxiedThrough: (target: String, node: YAMLNode)?
+  var isProxy = false
+  var instance = Instance()
+  /// In the order of the file.
+  var mistakes: [Mistake] = []
+
+  /// One that the files do not have: nothing but defaults.
+  init(name: String, file: String) {
+    self.name = name
+    self.file = file
+  }
+
+  /// The mistakes by what they cost a program: those for which it skips the namespace, those that cost one value, and
+  /// those in what only others read.
+  func judged(by user: SmartStackUser) -> (skipping: [ConfigError], dropped: [ConfigError], unrelated: [ConfigError]) {
+    var judged: (skipping: [ConfigError], dropped: [ConfigError], unrelated: [ConfigError]) = ([], [], [])
+    for mistake in mistakes {
+      switch mistake.effect {
+      case .skips(let users) where users.contains(user): judged.skipping.append(mistake.error)
+      case .skips: judged.unrelated.append(mistake.error)
+      case .dropsValue: judged.dropped.append(mistake.error)
+      }
+    }
+    return judged
+  }
+
+  /// - Throws: the first mistake at one of these keys, or of the namespace as a whole.
+  public func check(_ keys: SmartStackKey...) throws(ConfigError) {
+    let first = mistakes.first { mistake in mistake.key.map { keys.contains($0) } ?? true }
+    if let first { throw first.error }
+  }
+
+  /// Whether tasks of it are registered: clients reach it through a proxy.
+  var isInSmartStack: Bool {
+    switch proxyPort {
+    case .absent, .discoveryOnly: false
+    case .negative, .port, .wrong: true
+    }
+  }
+
+  /// Whether synapse has a part in it.
+  var isForSynapse: Bool {
+    switch proxyPort {
+    case .absent, .negative: false
+    case .discoveryOnly, .port, .wrong: true
+    }
+  }
+
+  /// The backend of one advertise type and endpoint; `nil` stands for all other paths.
+  func backend(ofType type: String, endpoint: Endpoint?) -> String {
+    name + (type == discover ? "" : ".\(type)") + (endpoint.map { ".\($0.suffix)" } ?? "")
+  }
+}
