@@ -164,6 +164,25 @@ import Testing
     #expect((semaphore.acquiredCount, semaphore.waitingCount) == (2, 0))
   }
 
+  @Test @LoopActor func aLineThatIsNeverEmptyKeepsItsOrder() async throws {
+    let semaphore = AsyncSemaphore(limit: 1)
+    #expect(semaphore.tryAcquire())
+    var order: [Int] = []
+    var tasks: [Task<Void, any Error>] = []
+    for number in 0..<200 {
+      tasks.append(
+        Task.immediate { @LoopActor in
+          try await semaphore.acquire()
+          order.append(number)
+        })
+      if number >= 3 { semaphore.release() }
+    }
+    for _ in 0..<3 { semaphore.release() }
+    for task in tasks { try await task.value }
+    #expect(order == Array(0..<200))
+    #expect((semaphore.acquiredCount, semaphore.waitingCount) == (1, 0))
+  }
+
   @Test @LoopActor func aCancelledWaiterIsPassedOver() async throws {
     let semaphore = AsyncSemaphore(limit: 1)
     #expect(semaphore.tryAcquire())

@@ -63,6 +63,10 @@
       acquiredCount += 1
       waitingCount -= 1
     }
-    if next == line.count { (line, next) = ([], 0) }
+    // Also under a load that never lets the line get empty, the served ones go.
+    if next > line.count / 2 {
+      line.removeSubrange(..<next)
+      next = 0
+    }
   }
 }
