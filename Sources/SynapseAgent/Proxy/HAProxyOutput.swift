@@ -182,9 +182,9 @@ internal import YAMLConfig
         .service: problem.origin, .reason: problem.message,
       ]
       if problem.severity == .doubt {
-        logger.warning("part of the configuration may be wrong", about)
+        logger.warning("part of the configuration may be wrong", with: about)
       } else {
-        logger.warning("part of the configuration is left out", about)
+        logger.warning("part of the configuration is left out", with: about)
       }
     }
     reported = problems
