@@ -104,22 +104,6 @@ import Testing
     #expect(error?.description == "t.yaml:2:4: b: 'db' is not one of web, api")
   }
 
-  @Test func allMistakesAreCollectedAndReadingGoesOn() throws {
-    let section = try section("port: 70000\nwait: soon\nname: web\ninner: 3\n")
-    let problems = ConfigProblems()
-    #expect(problems.read(default: 80) { () throws(ConfigError) in try section.int("port", in: 1...65_535) } == 80)
-    #expect(problems.read { () throws(ConfigError) in try section.optionalDuration("wait") } == nil)
-    #expect(problems.read { () throws(ConfigError) in try section.optionalString("name") } == "web")
-    #expect(problems.read { () throws(ConfigError) in try section.optionalSection("inner") } == nil)
-    #expect(
-      problems.errors.map(\.description) == [
-        "t.yaml:1:7: port: 70000 is outside 1...65535",
-        "t.yaml:2:7: wait: expected a number, found the text \"soon\"",
-        "t.yaml:4:8: inner: expected a mapping, found the number 3",
-      ])
-    #expect(throws: problems.errors[0]) { try problems.throwFirst() }
-  }
-
   @Test func anEmptyDocumentIsAnEmptySection() throws {
     #expect(try section("").keys.isEmpty)
     let error = #expect(throws: ConfigError.self) { _ = try section("- a\n") }
