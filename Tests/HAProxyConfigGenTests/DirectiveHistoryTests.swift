@@ -8,18 +8,18 @@ import Testing
 @Suite("directives of HAProxy's releases") struct DirectiveHistoryTests {
   private static let lines: [(line: String, version: HAProxyVersion, words: String?)] = [
     ("option forceclose", HAProxyVersion(2, 4, 30), nil),
-    ("option forceclose", HAProxyVersion(2, 5), "gone since 2.5; write `option httpclose`"),
-    ("no option forceclose", HAProxyVersion(2, 6, 12), "gone since 2.5; write `option httpclose`"),
-    ("option http-tunnel", HAProxyVersion(3, 0), "it can be left out"),
+    ("option forceclose", HAProxyVersion(2, 5), "removed in 2.5; write `option httpclose`"),
+    ("no option forceclose", HAProxyVersion(2, 6, 12), "removed in 2.5; write `option httpclose`"),
+    ("option http-tunnel", HAProxyVersion(3, 0), "remove it"),
     ("reqadd X-A:\\ b", HAProxyVersion(2, 0, 35), nil),
     ("reqadd X-A:\\ b", HAProxyVersion(2, 2, 1), "write `http-request add-header`"),
     ("rspidel ^Server", HAProxyVersion(2, 6), "write `http-response del-header`"),
     ("timeout clitimeout 3s", HAProxyVersion(2, 6), "write `timeout client`"),
     ("timeout client 3s", HAProxyVersion(2, 6), nil),
     ("monitor-net 10.0.0.0/8", HAProxyVersion(2, 2), nil),
-    ("monitor-net 10.0.0.0/8", HAProxyVersion(2, 3), "gone since 2.3"),
+    ("monitor-net 10.0.0.0/8", HAProxyVersion(2, 3), "removed in 2.3"),
     ("bind-process 1", HAProxyVersion(2, 6, 12), nil),
-    ("bind-process 1", HAProxyVersion(3, 0), "gone since 2.7"),
+    ("bind-process 1", HAProxyVersion(3, 0), "removed in 2.7"),
     ("http-check send meth GET", HAProxyVersion(2, 1), "does not know `http-check send` yet, which is new in 2.2"),
     ("http-check send meth GET", HAProxyVersion(2, 2), nil),
     ("http-check send-state", HAProxyVersion(2, 0), nil),
@@ -31,7 +31,7 @@ import Testing
     ("nonsense", HAProxyVersion(2, 6), nil), ("no", HAProxyVersion(2, 6), nil), ("", HAProxyVersion(2, 6), nil),
   ]
 
-  @Test("who refuses what", arguments: lines)
+  @Test("a release refuses directives that came later or were removed", arguments: lines)
   func refusals(_ line: String, _ version: HAProxyVersion, _ words: String?) {
     let message = DirectiveHistory.refusal(of: line.words, by: version)
     if let words {
@@ -77,17 +77,17 @@ import Testing
     settings.defaults += ["option forceclose", "monitor-net 10.0.0.0/8"]
     var model = Fixture.model([Fixture.backend(1)], settings: settings, service: service)
     #expect(model.problems.isEmpty)
-    let changes = (0..<2).map { _ in model.take(version: HAProxyVersion(2, 6, 12)) }
+    let changes = (0..<2).map { _ in model.setVersion(HAProxyVersion(2, 6, 12)) }
     #expect(changes == [true, false])
     let problems = model.problems.map(\.description)
     for words in [
-      "services.web.main.haproxy.backend[0]: `option forceclose` is left out: HAProxy 2.6.12 has no",
+      "services.web.main.haproxy.backend[0]: `option forceclose` is skipped: HAProxy 2.6.12 has no",
       "services.web.main.haproxy.listen[0]: `reqadd", "haproxy.defaults[5]: `option forceclose`",
     ] { #expect(problems.contains { $0.contains(words) }, "\(words) in \(problems)") }
     #expect(model.lines(of: "backend web.main").prefix(2) == ["fullconn 5", "http-request return status 200 if FALSE"])
     // What may protect something in the operator's own sections is HAProxy's to judge.
     #expect(model.render().text.contains("monitor-net"))
-    _ = model.take(version: HAProxyVersion(2, 0, 30))
+    _ = model.setVersion(HAProxyVersion(2, 0, 30))
     #expect(model.lines(of: "backend web.main").prefix(2) == ["option forceclose", "fullconn 5"])
     #expect(model.problems.map(\.message).contains { $0.contains("new in 2.2") })
   }

@@ -104,7 +104,9 @@ import Testing
       && text.utf8.allSatisfy { (0x20...0x7E).contains($0) && !";<\\#\"'$".utf8.contains($0) }
   }
 
-  @Test("24,000 backends", arguments: seeds(8)) func lines(_ seed: UInt64) throws {
+  @Test("no backend writes anything but its server line", arguments: seeds(8)) func hostileBackendsStayOnTheirLines(
+    _ seed: UInt64
+  ) throws {
     let (settings, service) = FuzzTests.settings()
     var generator = SeededGenerator(seed: seed)
     var model = ProxyModel(settings: settings, services: [service], memory: ServerMemory())

@@ -5,7 +5,8 @@ import Testing
 
 /// The original's files, reproduced; where ours differ on purpose, the case says why.
 @Suite("golden") struct GoldenTests {
-  @Test("recorded files", arguments: GoldenCase.all) func file(_ golden: GoldenCase) throws {
+  @Test("every recorded file is rendered to the letter", arguments: GoldenCase.all)
+  func rendersRecordedFiles(_ golden: GoldenCase) throws {
     let memory = golden.state.map { ServerMemory(stateFile: Array($0.utf8)) } ?? ServerMemory()
     var model = ProxyModel(settings: golden.settings, services: golden.services, memory: memory)
     var ids: [String: [String: Int]] = [:]

@@ -30,7 +30,7 @@ enum HAProxyTool {
     while true {
       let file = model.render()
       let (isAccepted, report, _) = try check(file.text)
-      if isAccepted || !model.leaveOut(refusedBy: report, of: file) { return (file, isAccepted) }
+      if isAccepted || !model.skip(refusedBy: report, of: file) { return (file, isAccepted) }
     }
   }
 

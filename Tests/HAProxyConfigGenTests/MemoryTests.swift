@@ -52,7 +52,7 @@ import Testing
 
   @Test("ids of a running HAProxy are kept where nothing else is known") func runningIDs() {
     var memory = ServerMemory()
-    memory.note(running: ["b": 1, "gone": 2, "c": 9], of: "web")
+    memory.record(running: ["b": 1, "gone": 2, "c": 9], of: "web")
     _ = memory.observe(MemoryTests.servers("a b c"), of: "web", maxServerID: 4, ttl: 10, now: 0)
     #expect(MemoryTests.ids(memory) == "a=3 b=1 c=9")
     _ = memory.observe(MemoryTests.servers("a b c d e"), of: "web", maxServerID: 4, ttl: 10, now: 0)
@@ -66,7 +66,7 @@ import Testing
     let loaded = LoadedConfiguration(text: before.render().text)
     for notes in [false, true] {
       var model = ProxyModel(settings: Fixture.settings, services: [Fixture.service()], memory: ServerMemory())
-      if notes { model.noteIDs(of: running) }
+      if notes { model.recordIDs(of: running) }
       model.apply(ServiceSnapshot(service: "web.main", backends: [1, 5].map(Fixture.backend)), now: Fixture.now)
       #expect((Planner.plan(running: running, loaded: loaded, wanted: model) == .nothing) == notes)
     }

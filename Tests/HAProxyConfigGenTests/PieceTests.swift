@@ -39,24 +39,12 @@ import Testing
   }
 
   @Test(
-    "SHA-1 is the standard's",
-    arguments: [
-      ("", "da39a3ee5e6b4b0d3255bfef95601890afd80709"), ("abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
-      (
-        "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "84983e441c3bd26ebaae4aa1f95129e5e54670f1"
-      ),
-    ])
-  func sha1(_ text: String, _ hex: String) {
-    #expect(MessageDigest.sha1.hash(text.utf8).hexadecimal == hex)
-  }
-
-  @Test(
-    "versions",
+    "a version is read with and without Debian's suffix",
     arguments: [
       ("2.6.12-1+deb12u4", HAProxyVersion(2, 6, 12)), ("3.0-dev5", HAProxyVersion(3, 0)),
       ("2.8.3", HAProxyVersion(2, 8, 3)),
     ])
-  func version(_ text: String, _ version: HAProxyVersion) {
+  func readsVersions(text: String, version: HAProxyVersion) {
     #expect(HAProxyVersion(text) == version)
     #expect(HAProxyVersion("none") == nil)
   }
@@ -76,7 +64,7 @@ import Testing
       ("x \"a # b\" c", "x \"a # b\" c", ""),
       ("a\\# b", "a\\# b", ""), ("# all", "", "# all"), ("none", "none", ""),
     ])
-  func comment(_ text: String, _ plain: String, _ comment: String) {
+  func splitsComments(text: String, plain: String, comment: String) {
     let parts = text.splitAtComment
     #expect(parts.plain == plain && parts.comment == comment)
   }

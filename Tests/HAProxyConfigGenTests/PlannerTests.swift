@@ -211,7 +211,7 @@ import Testing
       settings.extraSections = [ExtraSection(title: "backend x", lines: [])]
     }
     #expect(PlannerTests.plan(before, more) == ["reload: section `backend x` is new"])
-    #expect(PlannerTests.plan(more, before) == ["reload: section `backend x` is gone"])
+    #expect(PlannerTests.plan(more, before) == ["reload: section `backend x` was removed"])
     let global = PlannerTests.model([1]) { settings, _ in settings.global.append("maxconn 5") }
     #expect(PlannerTests.plan(before, global) == ["reload: section `global` has changed"])
     let blanks = PlannerTests.model([1]) { settings, _ in settings.global = ["# note", "  daemon", "maxconn   4096"] }

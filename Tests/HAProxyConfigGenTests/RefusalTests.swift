@@ -19,7 +19,7 @@ import Testing
         + generated)
     #expect(model.lines(of: "backend web.main") == ["timeout server 2s", "modeless"])
     #expect(model.problems.filter { $0.severity == .doubt }.count == 3)
-    let leftOut = model.problems.filter { $0.severity == .leftOut }.map(\.message)
+    let leftOut = model.problems.filter { $0.severity == .skipped }.map(\.message)
     for words in ["`timeout server 1s` has no place in a frontend", "`backend evil` would start", "control characters"]
     {
       #expect(leftOut.contains { $0.contains(words) }, "\(words) in \(leftOut)")
@@ -28,7 +28,7 @@ import Testing
     settings.keepsUnknownDirectives = false
     model = Fixture.model([], settings: settings, service: service)
     #expect(model.lines(of: "frontend web.main") == ["timeout client 1s", "timeout client 2s"] + generated)
-    #expect(model.problems.allSatisfy { $0.severity == .leftOut })
+    #expect(model.problems.allSatisfy { $0.severity == .skipped })
   }
 
   @Test("a refused line is left out and named, the rest of the service is served") func refusedLine() throws {
@@ -102,7 +102,7 @@ import Testing
     #expect(try !HAProxyTool.settle(&model).isAccepted)
   }
 
-  @Test("HAProxy's words") func report() {
+  @Test("an alert names its line, or its proxy and server") func alertsNameTheirPlace() {
     let output = """
       [NOTICE]   (9) : haproxy version is 2.6.12-1+deb12u4
       [WARNING]  (9) : config : parsing [/x/y.cfg:3] : something
@@ -117,7 +117,9 @@ import Testing
     #expect(alerts.map(\.line) == [14, 16, 26, nil, nil])
     #expect(alerts[0].message == "unknown keyword 'bindx' in 'frontend' section")
     #expect(alerts[2].message == "backend 'same' has the same name as backend 'same'")
-    #expect(alerts[3].proxy == "f" && alerts[3].reference?.backend == "nosuch")
+    let line = ConfigLine(text: "use_backend nosuch if x", origin: .service("f", .frontend, 0))
+    #expect(alerts[3].proxy == "f" && alerts[3].isAboutMissingBackend(of: line))
+    #expect(!alerts[4].isAboutMissingBackend(of: line))
     #expect(alerts[4].proxy == "b" && alerts[4].server == "y")
   }
 }

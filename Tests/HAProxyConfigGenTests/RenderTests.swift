@@ -56,7 +56,7 @@ import Testing
     let model = Fixture.model([Fixture.backend(1), backend, Fixture.backend(2)])
     let lines = model.lines(of: RenderTests.backendHeader)
     #expect(lines.count == 2 && lines[0].contains("i-1") && lines[1].contains("i-2"))
-    #expect(model.problems.count == 1 && model.problems[0].severity == .leftOut)
+    #expect(model.problems.count == 1 && model.problems[0].severity == .skipped)
     #expect(model.problems.first?.description.contains(words) == true, "\(model.problems)")
     #expect(model.problems.first?.description.contains("\n") == false)
   }
@@ -140,7 +140,7 @@ import Testing
       (Fixture.service("bad") { $0.serverOptions = "check id 5" }, "the same id"),
       (Fixture.service("bad") { $0.backendName = "a b" }, "backend_name"),
       (Fixture.service("bad name"), "its name"),
-      (Fixture.service("bad") { $0.port = .number("80 ssl") }, "is no port"),
+      (Fixture.service("bad") { $0.port = .number("80 ssl") }, "is not a port"),
       (Fixture.service("bad") { $0.bindAddress = "127.0.0.1\n" }, "bind_address"),
       (Fixture.service("bad") { $0.backendName = "web.main" }, "cannot share"),
       (Fixture.service("bad") { $0.backendName = "stats" }, "there already"),

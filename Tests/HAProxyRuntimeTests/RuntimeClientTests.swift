@@ -25,7 +25,7 @@ struct ScriptedClientTests {
     let socket = ScriptedSocket([.send("\n> \n> No such server.\n"), .send("\n> ")])
     let client = HAProxyRuntimeClient(socket: socket.path, deadline: noHurry)
     let outcomes = try await client.apply([
-      .setState(path("b/s"), .maintenance), .setState(path("b/t"), .ready),
+      .setMaintenance(path("b/s")), .setReady(path("b/t")),
     ])
     #expect(outcomes == [.done(""), .refused("No such server.")])
     #expect(socket.lines == ["prompt;set server b/s state maint;set server b/t state ready"])
@@ -45,7 +45,7 @@ struct ScriptedClientTests {
     let client = HAProxyRuntimeClient(socket: socket.path, deadline: noHurry)
     let error = await #expect(throws: HAProxyRuntimeError.self) {
       try await client.apply([
-        .setState(path("b/s"), .maintenance), .setState(path("b/t"), .maintenance),
+        .setMaintenance(path("b/s")), .setMaintenance(path("b/t")),
       ])
     }
     #expect(error == .closed(command: "set server b/t state maint"))
@@ -124,14 +124,14 @@ struct RealClientTests {
     try await withProxy { _, client in
       let outcomes = try await client.apply([
         .setWeight(path("web/a_127.0.0.1:1001"), 9),
-        .setState(path("web/a_127.0.0.1:1001"), .maintenance),
-        .setState(path("web/b_127.0.0.1:1002"), .ready),
+        .setMaintenance(path("web/a_127.0.0.1:1001")),
+        .setReady(path("web/b_127.0.0.1:1002")),
         .setAddress(path("web/b_127.0.0.1:1002"), host: "127.0.0.2", port: 1003),
         .addServer(
           path("empty/c"), address: "127.0.0.3:1004",
           options: ["check", "inter", "1h", "weight", "3", "id", "40"]),
         .enableHealth(path("empty/c")),
-        .setState(path("empty/c"), .ready),
+        .setReady(path("empty/c")),
       ])
       #expect(outcomes.allSatisfy { if case .done = $0 { true } else { false } }, "\(outcomes)")
       let backends = try await client.observe().running.backends

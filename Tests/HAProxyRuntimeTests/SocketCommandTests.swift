@@ -7,7 +7,7 @@ import Testing
   private static let web = ServerPath(backend: "web", server: "a")
 
   static let texts: [(String, RuntimeCommand)] = [
-    ("set server web/a state maint", .setState(web, .maintenance)),
+    ("set server web/a state maint", .setMaintenance(web)),
     ("set server web/a weight 10", .setWeight(web, 10)),
     ("set server web/a addr 10.0.0.1 port 80", .setAddress(web, host: "10.0.0.1", port: 80)),
     ("add server web/a 10.0.0.1:80 check", .addServer(web, address: "10.0.0.1:80", options: ["check"])),
@@ -39,7 +39,7 @@ import Testing
   @Test("a server name that is not one word is refused", arguments: hostile)
   func refusesAHostileName(name: String, sentence: String) {
     do throws(HAProxyRuntimeError) {
-      _ = try SocketCommand(.setState(ServerPath(backend: "web", server: name), .ready))
+      _ = try SocketCommand(.setReady(ServerPath(backend: "web", server: name)))
       Issue.record("'\(name)' was accepted")
     } catch {
       #expect(error.description == sentence)
@@ -54,9 +54,9 @@ import Testing
   }
 
   static let replies: [(RuntimeCommand, String, CommandOutcome)] = [
-    (.setState(web, .maintenance), "\n", .done("")),
-    (.setState(web, .maintenance), "", .done("")),
-    (.setState(web, .maintenance), "No such server.\n", .refused("No such server.")),
+    (.setMaintenance(web), "\n", .done("")),
+    (.setMaintenance(web), "", .done("")),
+    (.setMaintenance(web), "No such server.\n", .refused("No such server.")),
     (
       .setAddress(web, host: "10.0.0.1", port: 1),
       "IP changed from '10.0.0.2' to '10.0.0.1' by 'stats socket command'\n",

@@ -45,7 +45,7 @@ import YAMLConfig
       reason: why, stdout: "..\n" + failedUp, complaint: "(it answers HTTP 500)"),
     "haproxy_junk": Difference(
       reason: "a page that is none is asked for again, like one that does not come", stdout: "..\n" + failedUp,
-      complaint: "is no stats page", sleeps: [1, 1], requests: 2,
+      complaint: "is not a stats page", sleeps: [1, 1], requests: 2,
       commands: [["haup", "svc.main"], ["hastatus", "all"], ["hastatus", "all"]]),
     "timeout_zero": Difference(
       reason: "-t 0 is one look, not none", exitCode: 0,
@@ -150,7 +150,7 @@ import YAMLConfig
   private static func page(_ answer: JSONValue) throws -> StatsPage {
     if let status = answer.array?[0].int { throw ServerTrouble(description: "no page (it answers HTTP \(status))") }
     guard let page = StatsPage(Array((answer.string ?? "").utf8)) else {
-      throw ServerTrouble(description: "what it answers is no stats page")
+      throw ServerTrouble(description: "its answer is not a stats page")
     }
     return page
   }

@@ -27,21 +27,19 @@ import Testing
     let directory = TemporaryDirectory()
     var configuration = ExecOutputConfiguration(command: ["/bin/sh", "-c", "cat >> \(directory.path)/told"])
     configuration.interval = .zero
-    var services = services("a", "b", "hidden")
-    services[2].isTold = false
     let output = ExecOutput(
-      configuration, services: services, clock: .system, logger: Journal().logger)
+      configuration, services: ["a", "b"], clock: .system, logger: Journal().logger)
     output.start()
     func lines() -> [[String: [Int]]] { told(directory.text(of: "told") ?? "") }
-    try await output.reconcile([snapshot("a", 1), snapshot("b", 2, 3), snapshot("hidden", 9)])
+    output.apply([snapshot("a", 1), snapshot("b", 2, 3), snapshot("hidden", 9)])
     try await eventually("all are told") { lines() == [["a": [1], "b": [2, 3]]] }
-    try await output.reconcile([snapshot("a", 1), snapshot("b", 2)])
+    output.apply([snapshot("a", 1), snapshot("b", 2)])
     try await eventually("the changed one is told") { lines().last == ["b": [2]] }
-    output.adopt(Array(services.dropFirst()))
-    try await output.reconcile([snapshot("b", 2)])
+    output.replaceServices(["b"])
+    output.apply([snapshot("b", 2)])
     try await eventually("the one that is gone is told") { lines().last == ["a": [-1]] }
-    output.adopt(services)
-    try await output.reconcile([snapshot("a", 4)])
+    output.replaceServices(["a", "b"])
+    output.apply([snapshot("a", 4)])
     await output.stop()
     #expect(lines() == [["a": [1], "b": [2, 3]], ["b": [2]], ["a": [-1]], ["a": [4]]])
   }
@@ -54,14 +52,14 @@ import Testing
       ])
     configuration.interval = .zero
     let output = ExecOutput(
-      configuration, services: services("a", "b"), clock: .system, logger: Journal().logger)
+      configuration, services: ["a", "b"], clock: .system, logger: Journal().logger)
     output.start()
     func lines() -> [[String: [Int]]] { told(directory.text(of: "told") ?? "") }
-    try await output.reconcile([snapshot("a", 1)])
+    output.apply([snapshot("a", 1)])
     try await eventually("the first run is under way") { lines() == [["a": [1]]] }
     // Back and forth while it runs: what it is being told counts as known.
-    for port in 2...20 { try await output.reconcile([snapshot("a", port), snapshot("b", port)]) }
-    try await output.reconcile([snapshot("a", 1)])
+    for port in 2...20 { output.apply([snapshot("a", port), snapshot("b", port)]) }
+    output.apply([snapshot("a", 1)])
     try directory.write("", to: "go")
     try await eventually("the rest is told at once") { lines().count == 2 }
     await output.stop()
@@ -80,9 +78,9 @@ import Testing
     configuration.interval = .zero
     configuration.deadline = .seconds(2)
     let output = ExecOutput(
-      configuration, services: services("a"), clock: .system, logger: journal.logger)
+      configuration, services: ["a"], clock: .system, logger: journal.logger)
     output.start()
-    try await output.reconcile([snapshot("a", 1)])
+    output.apply([snapshot("a", 1)])
     try await eventually("it is told in the end") { self.told(directory.text(of: "told") ?? "") == [["a": [1]]] }
     try await eventually("and the log says so") { journal.contains("command runs well again") }
     #expect(journal.contains("reason=exit status 3: no luck"))
@@ -93,12 +91,12 @@ import Testing
   @Test @LoopActor func aCommandThatReadsNothingIsNoHarm() async throws {
     let journal = Journal()
     let output = ExecOutput(
-      ExecOutputConfiguration(command: ["/bin/true"]), services: services("a"), clock: .system,
+      ExecOutputConfiguration(command: ["/bin/true"]), services: ["a"], clock: .system,
       logger: journal.logger)
     output.start()
     let many = (0..<20_000).map { Backend(name: "server\($0)", host: "10.0.0.1", port: $0 % 60_000 + 1) }
-    try await output.reconcile([ServiceSnapshot(service: "a", backends: many)])
-    try await eventually("it has run") { journal.contains("command is told") }
+    output.apply([ServiceSnapshot(service: "a", backends: many)])
+    try await eventually("it has run") { journal.contains("command is notified") }
     await output.stop()
   }
 
@@ -107,9 +105,9 @@ import Testing
     var configuration = ExecOutputConfiguration(
       command: ["/bin/sh", "-c", "touch \(directory.path)/runs; sleep 600"])
     configuration.deadline = .seconds(500)
-    let output = ExecOutput(configuration, services: services("a"), clock: .system, logger: Journal().logger)
+    let output = ExecOutput(configuration, services: ["a"], clock: .system, logger: Journal().logger)
     output.start()
-    try await output.reconcile([snapshot("a", 1)])
+    output.apply([snapshot("a", 1)])
     try await eventually("it runs") { Files.exists("\(directory.path)/runs") }
     var hasStopped = false
     let stopping = Task { @LoopActor in

@@ -20,14 +20,14 @@ import Testing
       let drifts = world.metrics.counter("synapse_haproxy_drifts_total", help: "")
       let name = try #require(await world.serving().keys.first)
       let client = HAProxyRuntimeClient(socket: world.proxy.socketPath)
-      let socket = try #require(world.synapse?.haproxy?.sockets.first)
+      let socket = try #require(world.synapse?.haproxy?.socketSync.sockets.first)
       for round in 1...5 {
         try await eventually("round \(round): an audit has agreed") { socket.lastAgreement?.epoch == socket.epoch }
         // Whatever else looks at HAProxy meanwhile may put it right first, without counting: then once more.
         try await eventually("round \(round): it is put right and counted") {
           if drifts.value >= Double(round) { return true }
           if await world.serving()[name] != nil {
-            try await client.run(SocketCommand(.setState(ServerPath(backend: "web", server: name), .maintenance)))
+            try await client.run(SocketCommand(.setMaintenance(ServerPath(backend: "web", server: name))))
           }
           return false
         }
@@ -67,18 +67,18 @@ import Testing
       try await eventually("one answers") { await world.request() == "one" }
       let output = try #require(world.synapse?.haproxy)
       try await eventually("the file has it") { world.file().contains("server one_") }
-      #expect(output.sockets.first?.addedServers == 1)
+      #expect(output.socketSync.sockets.first?.addedServers == 1)
       let reloads = world.reloads
       try await eventually("it is reloaded") {
-        output.minute()
+        output.everyMinute()
         return world.reloads == reloads + 1
       }
-      try await eventually("nothing is left to fold") { output.sockets.first?.addedServers == 0 }
-      #expect(output.history.records.last?.reason == "servers added at run time become the file's")
+      try await eventually("nothing is left to fold") { output.socketSync.sockets.first?.addedServers == 0 }
+      #expect(output.reloads.history.last?.reason == "servers added at run time become the file's")
       #expect(String(decoding: try Files.read(state, limit: 1 << 20), as: UTF8.self).contains("one_127.0.0.1"))
       #expect(await world.servingTasks() == ["one"])
-      output.minute()
-      #expect(output.foldDue == nil)
+      output.everyMinute()
+      #expect(!output.reloads.isFoldPlanned)
     }
   }
 

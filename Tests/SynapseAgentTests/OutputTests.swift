@@ -91,15 +91,11 @@ import YAMLConfig
     for name in ["unknown.json", "silent.json", "notes.txt"] {
       try AtomicFile.write(Array("[]".utf8), to: "\(path)/\(name)", mode: 0o644, sync: false)
     }
-    var services = ["web", "silent", "hidden"].map {
-      ServiceConfiguration(name: $0, discovery: DiscoveryConfiguration(.base))
-    }
-    services[2].writesFile = false
     let output = FileOutput(
-      FileOutputConfiguration(directory: path), services: services, clock: .system, logger: Journal().logger)
+      FileOutputConfiguration(directory: path), services: ["web", "silent"], clock: .system, logger: Journal().logger)
     output.start()
     let server = Backend(name: "a\"", host: "10.0.0.1", port: 80, id: 7, weight: 3, labels: ["region:r1": ""])
-    try await output.reconcile([
+    output.apply([
       ServiceSnapshot(service: "web", backends: [server]), ServiceSnapshot(service: "hidden", backends: [server]),
     ])
     try await eventually("the unknown file goes") { !Files.exists("\(path)/unknown.json") }

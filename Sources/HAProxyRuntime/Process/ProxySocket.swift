@@ -38,7 +38,7 @@ public import SmartStack
   /// Grows with every change that is made, so that a look from before is not compared with what came after.
   package private(set) var epoch = 0
   /// The last audit that found agreement; nil: the last one did not.
-  package var lastAgreement: (digest: UInt64, epoch: Int)?
+  package var lastAgreement: (digest: StableHash, epoch: Int)?
   /// An audit found something else than commands had brought about.
   private var isDriftSuspected = false
   /// How often HAProxy was found changed by another program.

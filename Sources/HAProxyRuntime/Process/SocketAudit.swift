@@ -20,8 +20,8 @@ extension ProxySocket {
     guard isInSync, let seen = running else { return .unsettled }
     let text = try await client.run(.showServers)
     let before = lastAgreement
-    let work = try? await BlockingWork.run { () -> (digest: UInt64, agrees: Bool) in
-      let digest = ServerDigest.of(text)
+    let work = try? await BlockingWork.run { () -> (digest: StableHash, agrees: Bool) in
+      let digest = hashServers(text)
       if let before, before.digest == digest, before.epoch == epoch { return (digest, true) }
       let now = try RunningProxy.backends(in: text)
       return (digest, seen.backends.allSatisfy { now[$0.key, default: RunningBackend()].agrees(with: $0.value) })
@@ -49,26 +49,22 @@ extension RunningServer {
   }
 }
 
-/// A fingerprint of `show servers state` without the columns that change by themselves.
-private enum ServerDigest {
-  /// Names, ids, address, administrative state, weights, port; the columns have stood there since HAProxy 1.8.
-  private static let columns: UInt64 = [0, 1, 2, 3, 4, 6, 7, 8, 18].reduce(0) { $0 | 1 << $1 }
-
-  static func of(_ text: String) -> UInt64 {
-    var text = text
-    return text.withUTF8 { bytes in
-      var hash = StableHash()
-      var column: UInt64 = 0
-      for byte in bytes {
-        switch byte {
-        case 10: column = 0
-        case 32: column += 1
-        default: break
-        }
-        if column > 63 || columns >> column & 1 == 0 { continue }
-        hash.add(byte)
+/// The hash of `show servers state` without the columns that change by themselves.
+private func hashServers(_ text: String) -> StableHash {
+  // Names, ids, address, administrative state, weights, port; the columns have stood there since HAProxy 1.8.
+  let columns: UInt64 = [0, 1, 2, 3, 4, 6, 7, 8, 18].reduce(0) { $0 | 1 << $1 }
+  var text = text
+  return text.withUTF8 { bytes in
+    var hash = StableHash()
+    var column: UInt64 = 0
+    for byte in bytes {
+      switch byte {
+      case 10: column = 0
+      case 32: column += 1
+      default: break
       }
-      return hash.value
+      if column <= 63, columns >> column & 1 == 1 { hash.add(byte) }
     }
+    return hash
   }
 }

@@ -57,7 +57,7 @@ internal import SmartStack
     var reason = ""
     for _ in 0..<ReplicationRun.pageAttempts {
       do throws(StatsError) {
-        let page = try await StatsQuestion.ask(endpoint, scope: scope, deadline: ReplicationRun.pageDeadline)
+        let page = try await StatsPage.ask(endpoint, scope: scope, deadline: ReplicationRun.pageDeadline)
         return ReplicationFindings.Page(place: "\(endpoint)", page: page)
       } catch {
         reason = "\(error)"

@@ -60,7 +60,7 @@ internal import YAMLConfig
         return (outcome.exitCode, String(outcome.errorOutput.split(separator: "\n").last ?? ""))
       },
       isMarked: { await isMarked(port: $0) },
-      page: { try await StatsQuestion.ask(endpoint, scope: service, deadline: UpdownRun.pageDeadline) },
+      page: { try await StatsPage.ask(endpoint, scope: service, deadline: UpdownRun.pageDeadline) },
       askService: { await UpdownRun.ask($0) },
       clock: .system,
       sleep: { try? await LoopClock.system.sleep(for: $0) },

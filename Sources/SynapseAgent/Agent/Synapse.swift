@@ -73,7 +73,8 @@ internal import ZooKeeper
     startedAt = clock.now
     logger.notice("synapse starts", with: [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
-    publishStatus(in: metrics)
+    let version = SynapseProgram.version.split(separator: " ").last.map(String.init) ?? ""
+    StatusReport.publish(in: metrics, version: version) { [weak self] in self?.status }
   }
 
   /// Stops watching. HAProxy goes on with what it has, files stay. Takes some seconds at most.
@@ -90,7 +91,7 @@ internal import ZooKeeper
   }
 
   /// What a program in this one's place is to know; to be asked after ``stop()``.
-  public var upgradeState: SynapseUpgradeState { haproxy?.upgradeState ?? SynapseUpgradeState() }
+  public var upgradeState: SynapseUpgradeState { haproxy.map { SynapseUpgradeState(of: $0) } ?? SynapseUpgradeState() }
 
   /// Goes over to another configuration, by difference: watchers of unchanged services go on, the outputs
   /// change once the new services have been heard of. A service that can no longer be read stays as it was.
@@ -185,33 +186,38 @@ internal import ZooKeeper
   private func scheduleAct() {
     if isActScheduled || outputs.isEmpty { return }
     isActScheduled = true
-    Task { @LoopActor in await self.act() }
+    Task { @LoopActor in self.act() }
   }
 
-  private func act() async {
+  private func act() {
     isActScheduled = false
     let news = changed.sorted().compactMap { snapshots[$0] }
     changed = []
     context.statsd?.increment("synapse.config.update")
-    await tell(news)
-  }
-
-  private func tell(_ news: [ServiceSnapshot]) async {
-    for output in outputs {
-      do { try await output.reconcile(news) } catch {
-        logger.error("an output could not take the news", with: [.reason: "\(error)"])
-      }
-    }
+    for output in outputs { output.apply(news) }
   }
 
   // MARK: Looking
 
-  var servedServices: [ServiceConfiguration] { configuration.services }
-  var leftOutServices: [LeftOutService] { configuration.leftOut }
-  var configurationFile: String { configuration.file }
-  func snapshot(of service: String) -> ServiceSnapshot? { snapshots[service] }
-  func lastChange(of service: String) -> Double? { changeTimes[service] }
-  func rememberedBackends(of service: String) -> [Backend] { remembered[service] ?? [] }
+  /// Makes the server of the report: `/` is a page, `/metrics` Prometheus' text.
+  func makeStatusServer(metrics: Metrics, logger: Logger) -> StatusServer {
+    StatusText.makeServer(metrics: metrics, logger: logger) { [weak self] in
+      self?.status.json(version: SynapseProgram.version, now: LoopClock.system.unixTime) ?? .null
+    }
+  }
+
+  /// The agent as an operator sees it.
+  var status: StatusReport {
+    StatusReport(
+      configurationFile: configuration.file,
+      services: configuration.services.map { service in
+        ServiceStatus(
+          configuration: service, snapshot: snapshots[service.name], lastChange: changeTimes[service.name],
+          remembered: remembered[service.name] ?? [])
+      },
+      skipped: configuration.leftOut.map(\.description),
+      haproxy: haproxy.map { ($0.isCurrent, $0.status) })
+  }
 
   // MARK: Outputs
 
@@ -248,23 +254,19 @@ internal import ZooKeeper
     outputs.removeAll { output in replaced.contains { $0 === output } }
     for output in replaced { await output.stop() }
     let kept = outputs.contains { $0 === haproxy } ? haproxy : nil
-    haproxy = kept ?? makeHAProxyOutput(memory: haproxy?.model.memory)
+    haproxy = kept ?? makeHAProxyOutput(memory: haproxy?.memory)
     if kept == nil { await haproxy?.prepare() }
-    var remembered: [ServiceSnapshot] = []
-    if !silent.isEmpty, let haproxy {
-      remembered = haproxy.remembered(configuration.services.filter { silent.contains($0.name) })
-    }
-    self.remembered = Dictionary(remembered.map { ($0.service, $0.backends) }, uniquingKeysWith: { $1 })
-    kept?.adopt(configuration.services)
+    remembered = haproxy.map { rememberedServers(of: silent, in: $0) } ?? [:]
+    kept?.replaceServices(configuration.services.map(\.haproxy))
     var made: [any ConfigGenerator] = kept == nil ? [haproxy].compactMap { $0 } : []
     if let fileOutput = configuration.fileOutput {
-      made.append(FileOutput(fileOutput, services: configuration.services, clock: clock, logger: logger))
+      made.append(FileOutput(fileOutput, services: names(of: \.writesFile), clock: clock, logger: logger))
     }
     if let execOutput = configuration.execOutput {
       let kept = outputs.lazy.compactMap { $0 as? ExecOutput }.first
-      kept?.adopt(configuration.services)
+      kept?.replaceServices(names(of: \.isTold))
       if kept == nil {
-        made.append(ExecOutput(execOutput, services: configuration.services, clock: clock, logger: logger))
+        made.append(ExecOutput(execOutput, services: names(of: \.isTold), clock: clock, logger: logger))
       }
     }
     for output in made { output.start() }
@@ -272,7 +274,9 @@ internal import ZooKeeper
     changed = []
     // Whoever has spoken meanwhile is no longer in need of being remembered.
     let known = configuration.services.compactMap { snapshots[$0.name] }
-    await tell(known + remembered.filter { snapshots[$0.service] == nil })
+    let silentOnes = remembered.keys.sorted().filter { snapshots[$0] == nil }
+    let news = known + silentOnes.map { ServiceSnapshot(service: $0, backends: remembered[$0] ?? []) }
+    for output in outputs { output.apply(news) }
     if let startedAt { context.statsd?.timing("synapse.watchers.start.time", clock.now - startedAt) }
     startedAt = nil
     onReady?()
@@ -282,7 +286,7 @@ internal import ZooKeeper
   /// Whether an output goes on under the configuration as it is now.
   private func canKeep(_ output: any ConfigGenerator) -> Bool {
     switch output {
-    case let output as HAProxyOutput: output.original == configuration.haproxy
+    case let output as HAProxyOutput: output.configuration == configuration.haproxy
     // A new one would have to wait for the run of the old one, or run beside it.
     case let output as ExecOutput: output.configuration == configuration.execOutput
     default: false
@@ -296,11 +300,25 @@ internal import ZooKeeper
     let saved = handedOver?.memory ?? section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
     let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash(section.filePath).hexadecimal)" }
     let output = HAProxyOutput(
-      section, services: configuration.services, memory: memory ?? saved.map(ServerMemory.init(stateFile:)) ?? .init(),
-      context: context, reloadMarker: marker)
-    output.savedState = saved
-    if let handedOver { output.inherit(handedOver) }
+      section, services: configuration.services.map(\.haproxy), savedState: saved,
+      memory: memory ?? saved.map(ServerMemory.init(stateFile:)) ?? .init(), reloadMarker: marker, clock: clock,
+      logger: logger, metrics: metrics, statsd: context.statsd)
+    if let handedOver { output.reloads.wait(handedOver.reloadDelay) }
     return output
+  }
+
+  /// The servers of services without data: nothing that serves is emptied.
+  private func rememberedServers(of services: Set<String>, in output: HAProxyOutput) -> [String: [Backend]] {
+    let silent = configuration.services.filter { services.contains($0.name) }
+    let defaults = Dictionary(silent.map { ($0.name, $0.rules.defaultServers) }, uniquingKeysWith: { $1 })
+    return output.remembered(silent.map(\.haproxy)).merging(defaults) { known, defaults in
+      known.isEmpty ? defaults : known
+    }
+  }
+
+  /// The services that an output is to have.
+  private func names(of isIncluded: (ServiceConfiguration) -> Bool) -> Set<String> {
+    Set(configuration.services.filter(isIncluded).map(\.name))
   }
 
   /// Runs `body`, but does not wait for it longer than `limit`.

@@ -84,3 +84,11 @@ extension SynapseConfiguration {
     return model.problems
   }
 }
+
+extension Rendering {
+  /// Prepares the rendering; nil for a configuration without HAProxy.
+  public init?(_ configuration: SynapseConfiguration) {
+    guard let section = configuration.haproxy else { return nil }
+    self.init(section, services: configuration.services.map { ($0.haproxy, $0.rules.defaultServers) })
+  }
+}

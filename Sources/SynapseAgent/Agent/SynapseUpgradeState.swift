@@ -14,6 +14,12 @@ public struct SynapseUpgradeState: Sendable {
   /// Creates the state of an agent without HAProxy.
   init() {}
 
+  /// Creates the state of an agent that keeps a HAProxy.
+  @LoopActor init(of output: HAProxyOutput) {
+    memory = output.memoryState
+    reloadDelay = output.reloads.delay
+  }
+
   /// Reads what the program before this one handed over; a part that cannot be read is missing.
   init(_ state: InPlaceUpgradeState) {
     memory = state.notes["memory"]?.string.map { Array($0.utf8) }
@@ -25,17 +31,4 @@ public struct SynapseUpgradeState: Sendable {
     state.notes["memory"] = memory.map { .string(String(decoding: $0, as: UTF8.self)) }
     state.notes["reload_delay_ms"] = .int(Int(reloadDelay / .milliseconds(1)))
   }
-}
-
-extension HAProxyOutput {
-  /// State that the next program continues with.
-  var upgradeState: SynapseUpgradeState {
-    var state = SynapseUpgradeState()
-    state.memory = model.stateFile(now: Int(clock.unixTime))
-    state.reloadDelay = schedule.delay(now: clock.now)
-    return state
-  }
-
-  /// Continues with the state of the program before this one.
-  func inherit(_ state: SynapseUpgradeState) { schedule.wait(state.reloadDelay, now: clock.now) }
 }

@@ -31,7 +31,7 @@ public struct ConfigurationLoader {
         at: key, "there is no configuration generator '\(key)' here; its listeners would be missing without a word")
     }
     if let section = try top.optionalSection("haproxy") {
-      result.haproxy = try HAProxySectionDecoder.top(section)
+      result.haproxy = try HAProxyConfiguration(section)
     } else if top.has("haproxy") {
       throw top.error(at: "haproxy", "is null; it needs at least global and defaults")
     }

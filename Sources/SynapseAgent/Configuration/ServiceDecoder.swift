@@ -14,7 +14,7 @@ struct ServiceDecoder {
     var service = ServiceConfiguration(name: name, discovery: DiscoveryConfiguration(.base))
     service.rules = try rules()
     if let haproxy = try section.optionalSection("haproxy") {
-      service.haproxy = try HAProxySectionDecoder.service(name, haproxy)
+      service.haproxy = try ServiceSettings(service: name, section: haproxy)
       if service.rules.portOverride == nil {
         service.rules.portOverride = try haproxy.optionalInt("server_port_override", in: 1...65_535)
       }

@@ -1,5 +1,4 @@
 public import HAProxyConfigGen
-public import HAProxyRuntime
 public import YAMLConfig
 
 /// All of `synapse.conf.json`, decoded; what was wrong with single services stands beside the good ones.
@@ -42,76 +41,6 @@ public struct LeftOutService: Hashable, Sendable, CustomStringConvertible {
 
   /// `synapse.conf.json:3:11: services.web.haproxy.port: …; service web is left out`.
   public var description: String { "\(error); service \(name) is left out" }
-}
-
-/// How HAProxy is kept: the part of the `haproxy` section that is not about the file's text.
-public struct HAProxyConfiguration: Hashable, Sendable {
-  /// What the file's text is made from.
-  public var generator = GeneratorSettings()
-  /// `do_writes`: whether the file is kept.
-  public var writesFile = true
-  /// `config_file_path`; empty only without ``writesFile``.
-  public var filePath = ""
-  /// `candidate_config_file_path`: where a new file is written and checked before it replaces the old one.
-  public var candidatePath = ""
-  /// How a new file is checked.
-  public var check: FileCheck = .installedHAProxy
-  /// `do_socket` and `socket_file_path`: the stats sockets; empty: none is used, so every change is a reload.
-  public var sockets: [String] = []
-  /// `do_reloads`, and `master_socket` or `reload_command`; nil: HAProxy is never reloaded.
-  public var reload: ReloadMethod?
-  /// `reload_timeout`: how long a reload may take before it has failed.
-  public var reloadTimeout: Duration = .seconds(120)
-  /// `fold_interval`: how long servers that were added at run time wait for a reload that makes them the file's own, and
-  /// up to half of that more; zero: until a reload comes for another reason.
-  public var foldInterval: Duration = .seconds(3600)
-  /// `audit_interval`: how often what runs is compared with what is wanted, although nothing has changed.
-  public var auditInterval: Duration = .seconds(60)
-  /// `server-state-file` of `global`: where the servers' state is written before a reload.
-  public var serverStatePath: String?
-  /// `restart_interval`: the least time between two reloads.
-  public var reloadInterval: Duration = .seconds(2)
-  /// `restart_jitter`: up to this share of the interval is added to it.
-  public var reloadJitter: Double = 0
-  /// `max_old_workers` and `max_old_worker_age`: what may stay of processes that a reload has replaced.
-  public var workerLimits = WorkerLimits()
-  /// `state_file_path`; nil: nothing is remembered across restarts.
-  public var stateFilePath: String?
-
-  /// As the original has it by default, without the keys it requires.
-  public init() {}
-}
-
-/// How a candidate file is checked before it becomes HAProxy's.
-public enum FileCheck: Hashable, Sendable {
-  /// `do_checks: false`.
-  case none
-  /// `do_checks` is not set: `haproxy -c` where HAProxy is installed, else nothing.
-  case installedHAProxy
-  /// `do_checks: true`: this command, run by the shell.
-  case command(String)
-}
-
-/// The `file_output` section.
-public struct FileOutputConfiguration: Hashable, Sendable {
-  /// Where one JSON file per service is kept.
-  public var directory: String
-
-  /// A directory.
-  public init(directory: String) { self.directory = directory }
-}
-
-/// The `exec_output` section.
-public struct ExecOutputConfiguration: Hashable, Sendable {
-  /// The program and its arguments; a command given as one text is the shell's.
-  public var command: [String]
-  /// How long one run may take, in which it is to take in everything it is told.
-  public var deadline: Duration = .seconds(30)
-  /// From the start of one run to the start of the next: changes in between are told together.
-  public var interval: Duration = .seconds(1)
-
-  /// A command, at least one word.
-  public init(command: [String]) { self.command = command }
 }
 
 /// The `statsd` section.

@@ -1,62 +1,55 @@
-internal import AgentKit
-internal import HAProxyConfigGen
-internal import HAProxyRuntime
-internal import Logging
 internal import Reactor
 internal import SmartStack
 
-/// What an operator asks a running agent: services, servers and where each came from, HAProxy, the last reloads.
-extension Synapse {
-  /// Makes the server of the report: `/` is a page, `/metrics` Prometheus' text.
-  func makeStatusServer(metrics: Metrics, logger: Logger) -> StatusServer {
-    let report = { @LoopActor [weak self] in self?.statusReport(now: LoopClock.system.unixTime) ?? .null }
-    return StatusServer(
-      logger: logger, report: report,
-      pages: [
-        "/metrics": { StatusPage(type: "text/plain; version=0.0.4; charset=utf-8", text: metrics.render()) },
-        "/": { StatusPage(type: "text/html; charset=utf-8", text: Synapse.page(StatusText.lines(report()))) },
-      ])
-  }
+/// One service, as an operator sees it.
+struct ServiceStatus {
+  var configuration: ServiceConfiguration
+  /// The registry's data; nil: there is none yet.
+  var snapshot: ServiceSnapshot?
+  /// When the data last changed, in seconds since 1970.
+  var lastChange: Double?
+  /// The servers that are served while there is no data.
+  var remembered: [Backend] = []
 
-  /// Names come from the registry: anybody's.
-  private static func page(_ lines: [String]) -> String {
-    let text = lines.map(\.htmlEscaped).joined(separator: "\n")
-    return "<!doctype html><title>synapse</title><p><a href=\"/status\">JSON</a> <a href=\"/metrics\">metrics</a></p>"
-      + "<pre>\n\(text)\n</pre>\n"
+  var json: JSONObject {
+    let place = configuration.discovery.place
+    let defaults = Set(configuration.rules.defaultServers.map(\.serverName))
+    let servers =
+      snapshot?.backends.map {
+        StatusText.server($0, from: defaults.contains($0.serverName) ? "default_servers" : place)
+      }
+      ?? remembered.map { StatusText.server($0, from: "memory") }
+    var status = JSONObject()
+    status["discovery"] = .string(place)
+    status["heard_of"] = .bool(snapshot != nil)
+    status["last_change"] = lastChange.map { .double($0) } ?? .null
+    status["servers"] = .array(servers)
+    return status
   }
+}
 
-  /// All of it, as one JSON object.
-  func statusReport(now: Double) -> JSONValue {
+/// A running agent, as an operator sees it: services, servers and where each came from, HAProxy, the last reloads.
+struct StatusReport {
+  var configurationFile: String
+  var services: [ServiceStatus]
+  /// The services that cannot be run, each with the reason.
+  var skipped: [String]
+  /// Whether nothing is left to be done, and the rest; nil: no HAProxy is kept.
+  var haproxy: (isCurrent: Bool, status: JSONObject)?
+
+  /// The report as one JSON object.
+  @LoopActor func json(version: String, now: Double) -> JSONValue {
     var services = JSONObject()
-    for service in servedServices { services[service.name] = .object(status(of: service)) }
+    for service in self.services { services[service.configuration.name] = .object(service.json) }
     var report = JSONObject()
-    report["version"] = .string(SynapseProgram.version)
+    report["version"] = .string(version)
     report["pid"] = .int(ThisProcess.processID)
     report["time"] = .double(now)
     report["configuration"] = .string(configurationFile)
     report["services"] = .object(services)
-    report["left_out"] = .array(leftOutServices.map { .string($0.description) })
+    report["left_out"] = .array(skipped.map { .string($0) })
     if let haproxy { report["haproxy"] = .object(haproxy.status) }
     return .object(report)
-  }
-
-  private func status(of service: ServiceConfiguration) -> JSONObject {
-    var status = JSONObject()
-    status["discovery"] = .string(service.discovery.place)
-    let heard = snapshot(of: service.name)
-    status["heard_of"] = .bool(heard != nil)
-    status["last_change"] = lastChange(of: service.name).map { .double($0) } ?? .null
-    let live = heard?.backends ?? []
-    let defaults = Set(service.rules.defaultServers.map(\.serverName))
-    var servers = live.map { server -> JSONValue in
-      StatusText.server(
-        server, from: defaults.contains(server.serverName) ? "default_servers" : service.discovery.place)
-    }
-    if heard == nil {
-      servers = rememberedBackends(of: service.name).map { StatusText.server($0, from: "memory") }
-    }
-    status["servers"] = .array(servers)
-    return status
   }
 }
 
@@ -76,31 +69,5 @@ extension DiscoveryConfiguration {
     case .ec2tag(let ec2): "ec2 \(ec2.region) \(ec2.tagName)=\(ec2.tagValue)"
     case .multi(let parts, _): parts.map { "\($0.name): \($0.discovery.place)" }.joined(separator: "; ")
     }
-  }
-}
-
-extension HAProxyOutput {
-  var status: JSONObject {
-    var status = JSONObject()
-    status["file"] = .string(configuration.filePath)
-    status["file_is_current"] = .bool(!configuration.writesFile || fileRevision == revision)
-    status["sockets"] = .array(
-      sockets.map { socket in
-        [
-          "path": .string(socket.path), "pid": socket.pid.map { .int($0) } ?? .null,
-          "version": socket.version.map { .string($0) } ?? .null, "is_in_agreement": .bool(socket.isInSync),
-          "added_servers": .int(socket.addedServers), "drifts": .int(socket.drifts),
-        ]
-      })
-    status["reload_needed_because"] = .array(reloadReasons.map { .string($0) })
-    status["problems"] = .array(model.problems.map { .string($0.description) })
-    status["reloads"] = .array(
-      history.records.map { record in
-        [
-          "time": .double(record.at), "reason": .string(record.reason),
-          "failure": record.failure.map { .string($0) } ?? .null, "seconds": .double(record.elapsed / .seconds(1)),
-        ]
-      })
-    return status
   }
 }

@@ -1,3 +1,6 @@
+internal import AgentKit
+internal import Logging
+internal import Reactor
 public import SmartStack
 
 /// A status report as a person reads it.
@@ -10,15 +13,34 @@ public enum StatusText {
     ]
   }
 
-  /// The report in lines; what it does not hold is left out.
+  /// Makes a server of the report: `/` is a page, `/metrics` Prometheus' text.
+  @LoopActor static func makeServer(
+    metrics: Metrics, logger: Logger, report: @escaping @LoopActor () -> JSONValue
+  ) -> StatusServer {
+    StatusServer(
+      logger: logger, report: report,
+      pages: [
+        "/metrics": { StatusPage(type: "text/plain; version=0.0.4; charset=utf-8", text: metrics.render()) },
+        "/": { StatusPage(type: "text/html; charset=utf-8", text: page(lines(report()))) },
+      ])
+  }
+
+  /// A page whose names come from the registry: anybody's.
+  private static func page(_ lines: [String]) -> String {
+    let text = lines.map(\.htmlEscaped).joined(separator: "\n")
+    return "<!doctype html><title>synapse</title><p><a href=\"/status\">JSON</a> <a href=\"/metrics\">metrics</a></p>"
+      + "<pre>\n\(text)\n</pre>\n"
+  }
+
+  /// The report in lines; what it does not hold is skipped.
   public static func lines(_ report: JSONValue) -> [String] {
     let now = report["time"]?.double ?? 0
     var lines = ["\(report["version"]?.string ?? "synapse"), pid \(report["pid"]?.int ?? 0)"]
     lines.append("configuration \(report["configuration"]?.string ?? "")")
-    for text in report["left_out"]?.strings ?? [] { lines.append("left out: \(text)") }
+    for text in report["left_out"]?.strings ?? [] { lines.append("skipped: \(text)") }
     if let haproxy = report["haproxy"] { lines += proxy(haproxy, now: now) }
     for (name, service) in report["services"]?.object?.members ?? [] {
-      lines += [""] + self.service(name, service, now: now)
+      lines += [""] + self.service(name, report: service, now: now)
     }
     return lines
   }
@@ -31,7 +53,7 @@ public enum StatusText {
     for socket in haproxy["sockets"]?.array ?? [] {
       let process =
         socket["pid"]?.int.map { "pid \($0), HAProxy \(socket["version"]?.string ?? "")" } ?? "no answer yet"
-      let state = socket["is_in_agreement"]?.bool == true ? "as wanted" : "not as wanted"
+      let state = socket["is_in_agreement"]?.bool == true ? "in sync" : "not in sync"
       lines.append(
         "  socket \(socket["path"]?.string ?? ""): \(process), \(state), \(socket["added_servers"]?.int ?? 0) servers "
           + "added at run time, \(socket["drifts"]?.int ?? 0) drifts repaired")
@@ -40,15 +62,16 @@ public enum StatusText {
     for problem in haproxy["problems"]?.strings ?? [] { lines.append("  problem: \(problem)") }
     for reload in haproxy["reloads"]?.array ?? [] {
       let outcome = reload["failure"]?.string.map { "failed: \($0)" } ?? "done"
-      lines.append("  reload \(ago(reload["time"], now)): \(reload["reason"]?.string ?? ""); \(outcome)")
+      lines.append("  reload \(ago(reload["time"], now: now)): \(reload["reason"]?.string ?? ""); \(outcome)")
     }
     return lines
   }
 
-  private static func service(_ name: String, _ service: JSONValue, now: Double) -> [String] {
+  private static func service(_ name: String, report service: JSONValue, now: Double) -> [String] {
     let servers = service["servers"]?.array ?? []
     var line = "\(name): \(servers.count) servers"
-    line += service["heard_of"]?.bool == true ? ", changed \(ago(service["last_change"], now))" : ", not heard of yet"
+    line +=
+      service["heard_of"]?.bool == true ? ", changed \(ago(service["last_change"], now: now))" : ", no data yet"
     var lines = [line, "  from \(service["discovery"]?.string ?? "")"]
     for server in servers {
       let weight = server["weight"]?.int.map { " weight \($0)" } ?? ""
@@ -60,7 +83,7 @@ public enum StatusText {
     return lines
   }
 
-  private static func ago(_ time: JSONValue?, _ now: Double) -> String {
+  private static func ago(_ time: JSONValue?, now: Double) -> String {
     guard let time = time?.double else { return "at an unknown time" }
     let seconds = max(0, Int(now - time))
     switch seconds {

@@ -1,0 +1,145 @@
+internal import SmartStack
+
+/// The state file's format: per service an object of server name → `timestamp`, `haproxy_server_id` and the
+/// backend's fields, plus the service's `haproxy` section under `watcher_config_for_generator`.
+private let configurationKey = "watcher_config_for_generator"
+
+extension ServerMemory {
+  /// Reads upstream's state file. Entries that make no sense, or an unreadable file, are forgotten servers
+  /// and no more than that: everything in it can be learned again.
+  public init(stateFile bytes: [UInt8]) {
+    var memory = ServerMemory()
+    var validator = ServerValidator()
+    var cursor = JSONCursor(bytes)
+    let isWhole = cursor.readObject { service, cursor in
+      guard cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
+      return cursor.readObject { name, cursor in
+        guard name != configurationKey, cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
+        var entry = StateEntry()
+        guard entry.read(&cursor) else { return false }
+        if let backend = entry.backend, backend.serverName == name, validator.admits(backend) {
+          memory.restore(backend, id: entry.id, lastSeen: entry.timestamp, service: service)
+        }
+        return true
+      }
+    }
+    self = isWhole && cursor.peek() == nil ? memory : ServerMemory()
+  }
+
+  /// - Parameter configurations: the `haproxy` section of every service that is configured, as JSON.
+  func stateFile(configurations: [String: String], now: Int) -> [UInt8] {
+    var text = "{"
+    for (index, service) in Set(services.keys).union(configurations.keys).sorted().enumerated() {
+      text += index == 0 ? "\n  " : ",\n  "
+      text += JSONText.quoted(service) + ": {"
+      var separator = "\n    "
+      for (name, entry) in entries(of: service) {
+        text += separator + JSONText.quoted(name) + ": "
+        separator = ",\n    "
+        entry.write(into: &text, now: now)
+      }
+      if let configuration = configurations[service] {
+        text += separator + JSONText.quoted(configurationKey) + ": " + configuration
+      }
+      text += "\n  }"
+    }
+    return Array((text + "\n}\n").utf8)
+  }
+}
+
+/// One server of the state file, its fields as far as they are of the right kind.
+private struct StateEntry {
+  var timestamp = 0
+  var id: Int?
+  private var fields = Backend(host: "", port: 0)
+
+  /// nil without host and port.
+  var backend: Backend? { fields.host.isEmpty || fields.port == 0 ? nil : fields }
+
+  /// - Returns: false when it is not JSON.
+  mutating func read(_ cursor: inout JSONCursor) -> Bool {
+    cursor.readObject { key, cursor in
+      if key == "labels", cursor.peek() == UInt8(ascii: "{") { return readLabels(&cursor) }
+      if cursor.peek() == UInt8(ascii: "\"") {
+        guard let text = cursor.readString() else { return false }
+        set(key, to: text)
+        return true
+      }
+      guard let text = cursor.readCompact() else { return false }
+      if let number = Int(text) { set(key, to: number) }
+      return true
+    }
+  }
+
+  private mutating func set(_ key: String, to text: String) {
+    switch key {
+    case "name": fields.name = text
+    case "host": fields.host = text
+    case "port": fields.port = Int(text) ?? 0
+    case "haproxy_server_options": fields.haproxyServerOptions = text
+    default: break
+    }
+  }
+
+  private mutating func set(_ key: String, to number: Int) {
+    switch key {
+    case "timestamp": timestamp = number
+    case "haproxy_server_id": id = (1...2_147_483_647).contains(number) ? number : nil
+    case "port": fields.port = number
+    case "id": fields.id = number
+    case "weight": fields.weight = number
+    default: break
+    }
+  }
+
+  private mutating func readLabels(_ cursor: inout JSONCursor) -> Bool {
+    var labels = Labels()
+    let isWhole = cursor.readObject { name, cursor in
+      if cursor.peek() == UInt8(ascii: "\"") {
+        guard let text = cursor.readString() else { return false }
+        labels[name] = .text(text)
+      } else {
+        guard let json = cursor.readCompact() else { return false }
+        labels[name] = .json(json)
+      }
+      return true
+    }
+    fields.labels = labels
+    return isWhole
+  }
+}
+
+extension ServerMemory.Entry {
+  fileprivate func write(into text: inout String, now: Int) {
+    text += "{\"timestamp\": \(isLive ? now : lastSeen)"
+    if let id { text += ", \"haproxy_server_id\": \(id)" }
+    text += ", \"name\": " + (backend.name.map(JSONText.quoted) ?? "null")
+    text += ", \"host\": " + JSONText.quoted(backend.host)
+    text += ", \"port\": \(backend.port)"
+    text += ", \"id\": " + (backend.id.map(String.init) ?? "null")
+    text += ", \"weight\": " + (backend.weight.map(String.init) ?? "null")
+    text += ", \"haproxy_server_options\": " + (backend.haproxyServerOptions.map(JSONText.quoted) ?? "null")
+    text += ", \"labels\": " + (backend.labels?.json ?? "null") + "}"
+  }
+}
+
+extension ServiceSettings {
+  /// The section as upstream writes it down, as JSON: its defaults, overridden by what was configured.
+  var stateJSON: String {
+    var members: [(key: String, json: String)] = [
+      ("server_options", "\"\""), ("server_port_override", "null"), ("backend", "[]"), ("frontend", "[]"),
+      ("listen", "[]"),
+    ]
+    var cursor = JSONCursor(Array((source ?? "{}").utf8))
+    _ = cursor.readObject { key, cursor in
+      guard let json = cursor.readCompact() else { return false }
+      if let at = members.firstIndex(where: { $0.key == key }) {
+        members[at].json = json
+      } else {
+        members.append((key, json))
+      }
+      return true
+    }
+    return "{" + members.map { JSONText.quoted($0.key) + ": " + $0.json }.joined(separator: ", ") + "}"
+  }
+}

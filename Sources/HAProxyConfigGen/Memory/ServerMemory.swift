@@ -1,0 +1,205 @@
+internal import SmartStack
+
+/// What is remembered of servers, across changes and restarts: their ids, and those that left.
+///
+/// A server keeps its id for as long as it is remembered, so that HAProxy's statistics, stick tables and
+/// `first` balancing do not jump. New servers get the lowest free ids in the order of their names; an id
+/// that a registration or the configuration prescribes goes before.
+public struct ServerMemory: Sendable {
+  /// One server of one service.
+  struct Entry: Sendable {
+    var backend: Backend
+    var id: Int?
+    /// Unix time at which it was last known to be there.
+    var lastSeen: Int
+    var isLive: Bool
+    /// Ascending in the order of first sight.
+    var order: Int
+    var isPrescribed = false
+  }
+
+  /// The most servers per service that are remembered after they left: names are for anybody to make up.
+  public static let maximumGone = 1000
+
+  private(set) var services: [String: [String: Entry]] = [:]
+  /// Ids that a running HAProxy has given, by service and server.
+  private var running: [String: [String: Int]] = [:]
+  private var nextOrder = 0
+
+  /// Nothing is remembered yet.
+  public init() {}
+
+  /// What `service` has, in the order of first sight.
+  func entries(of service: String) -> [(name: String, entry: Entry)] {
+    (services[service] ?? [:]).map { (name: $0.key, entry: $0.value) }.sorted { $0.entry.order < $1.entry.order }
+  }
+
+  func entry(_ name: String, of service: String) -> Entry? { services[service]?[name] }
+
+  /// Records the servers that are there now.
+  /// - Parameter live: in the registry's order; `id` is the prescribed one.
+  /// - Returns: what to tell of servers that could not have the id they ask for, or none at all.
+  mutating func observe(
+    _ live: [(name: String, backend: Backend, id: Int?)], of service: String, maxServerID: Int, ttl: Int, now: Int
+  ) -> [(name: String, message: String)] {
+    var entries = services[service] ?? [:]
+    for (name, entry) in entries where entry.isLive {
+      entries[name]?.isLive = false
+      entries[name]?.lastSeen = now
+    }
+    for server in live {
+      var entry = entries[server.name] ?? newEntry(server.backend, now: now)
+      entry.backend = server.backend
+      entry.lastSeen = now
+      entry.isLive = true
+      entry.isPrescribed = server.id != nil
+      entries[server.name] = entry
+    }
+    ServerMemory.forget(&entries, ttl: ttl, now: now)
+    var ids = IDs(entries: entries, running: running[service] ?? [:], maximum: maxServerID)
+    var messages = ids.prescribe(live)
+    messages += ids.assign()
+    services[service] = ids.entries
+    return messages
+  }
+
+  /// Records the ids that servers of a running HAProxy have: they keep them where nothing else is
+  /// known, and new servers get others as long as there are others.
+  mutating func record(running ids: [String: Int], of service: String) { running[service] = ids }
+
+  private mutating func newEntry(_ backend: Backend, now: Int) -> Entry {
+    defer { nextOrder += 1 }
+    return Entry(backend: backend, id: nil, lastSeen: now, isLive: true, order: nextOrder)
+  }
+
+  /// Drops what left longer ago than `ttl`, and the longest gone when there are too many.
+  private static func forget(_ entries: inout [String: Entry], ttl: Int, now: Int) {
+    var gone: [(lastSeen: Int, name: String)] = []
+    for (name, entry) in entries where !entry.isLive {
+      if abs(now - entry.lastSeen) > ttl { entries[name] = nil } else { gone.append((entry.lastSeen, name)) }
+    }
+    guard gone.count > maximumGone else { return }
+    gone.sort { $0 < $1 }
+    for (_, name) in gone.prefix(gone.count - maximumGone) { entries[name] = nil }
+  }
+
+  /// Drops what left longer ago than `ttl`, in all services.
+  /// - Returns: the services that lost a server by it.
+  mutating func expire(ttl: Int, now: Int) -> [String] {
+    var changed: [String] = []
+    for (service, entries) in services {
+      var kept = entries
+      ServerMemory.forget(&kept, ttl: ttl, now: now)
+      guard kept.count != entries.count else { continue }
+      services[service] = kept.isEmpty ? nil : kept
+      changed.append(service)
+    }
+    return changed
+  }
+
+  /// Puts back a server that a state file tells of.
+  mutating func restore(_ backend: Backend, id: Int?, lastSeen: Int, service: String) {
+    var entry = newEntry(backend, now: lastSeen)
+    entry.isLive = false
+    entry.id = id
+    services[service, default: [:]][backend.serverName] = entry
+  }
+}
+
+/// Gives ids to one service's servers.
+private struct IDs {
+  var entries: [String: ServerMemory.Entry]
+  private var holders: [Int: String] = [:]
+  private let running: [String: Int]
+  private let reserved: Set<Int>
+  private let maximum: Int
+  private var candidate = 1
+
+  init(entries: [String: ServerMemory.Entry], running: [String: Int], maximum: Int) {
+    self.entries = entries
+    self.running = running
+    reserved = Set(running.values)
+    self.maximum = maximum
+    for (name, entry) in entries.sorted(by: { $0.value.order < $1.value.order }) {
+      guard let id = entry.id else { continue }
+      // A state file may have been edited by hand: the first to claim an id keeps it.
+      if holders[id] == nil { holders[id] = name } else { self.entries[name]?.id = nil }
+    }
+  }
+
+  mutating func prescribe(
+    _ live: [(name: String, backend: Backend, id: Int?)]
+  ) -> [(name: String, message: String)] {
+    var messages: [(name: String, message: String)] = []
+    var claimed: [Int: String] = [:]
+    for server in live.sorted(by: { $0.name < $1.name }) {
+      guard let id = server.id, id != entries[server.name]?.id || claimed[id] != nil else {
+        if let id = server.id { claimed[id] = server.name }
+        continue
+      }
+      if let other = claimed[id] ?? claimant(of: id, but: server.name) {
+        messages.append((server.name, "asks for id \(id), which \(other) has; it gets another"))
+        entries[server.name]?.isPrescribed = false
+        continue
+      }
+      if let loser = holders[id] { entries[loser]?.id = nil }
+      if let old = entries[server.name]?.id, holders[old] == server.name { holders[old] = nil }
+      entries[server.name]?.id = id
+      holders[id] = server.name
+      claimed[id] = server.name
+    }
+    return messages
+  }
+
+  private func claimant(of id: Int, but name: String) -> String? {
+    guard let holder = holders[id], holder != name, let entry = entries[holder], entry.isLive, entry.isPrescribed else {
+      return nil
+    }
+    return holder
+  }
+
+  /// Live servers first: those that left must not keep an id from one that is there.
+  mutating func assign() -> [(name: String, message: String)] {
+    var messages: [(name: String, message: String)] = []
+    let without = entries.filter { $0.value.id == nil }
+    for (name, _) in without.sorted(by: { $0.key < $1.key }) {
+      if let id = running[name], holders[id] == nil { give(id, to: name) }
+    }
+    for (name, _) in without.filter(\.value.isLive).sorted(by: { $0.key < $1.key })
+    where entries[name]?.id == nil {
+      guard let id = free() ?? recycled() else {
+        messages.append((name, "gets no id of its own: all up to max_server_id (\(maximum)) are taken"))
+        continue
+      }
+      give(id, to: name)
+    }
+    for (name, _) in without.filter({ !$0.value.isLive }).sorted(by: { $0.key < $1.key }) {
+      if entries[name] != nil, entries[name]?.id == nil, let id = free() { give(id, to: name) }
+    }
+    return messages
+  }
+
+  private mutating func give(_ id: Int, to name: String) {
+    entries[name]?.id = id
+    holders[id] = name
+  }
+
+  private mutating func free() -> Int? {
+    while candidate <= maximum {
+      if holders[candidate] == nil, !reserved.contains(candidate) { return candidate }
+      candidate += 1
+    }
+    return reserved.filter { $0 <= maximum && holders[$0] == nil }.min()
+  }
+
+  /// The id of the server that left longest ago, which is forgotten by it.
+  private mutating func recycled() -> Int? {
+    let gone = entries.filter { !$0.value.isLive && ($0.value.id ?? Int.max) <= maximum }
+    guard let oldest = gone.min(by: { ($0.value.lastSeen, $0.key) < ($1.value.lastSeen, $1.key) }),
+      let id = oldest.value.id
+    else { return nil }
+    entries[oldest.key] = nil
+    holders[id] = nil
+    return id
+  }
+}

@@ -1,0 +1,74 @@
+internal import SmartStack
+
+/// What HAProxy has loaded: fingerprints of sections and of servers' options.
+///
+/// HAProxy does not tell these over its socket, so the agent keeps this value: made from the file's
+/// text when HAProxy loads it, carried on with every set of commands that was obeyed.
+public struct LoadedConfiguration: Equatable, Sendable {
+  /// By the words of its first line.
+  private(set) var sections: [String: SectionPrint] = [:]
+
+  /// What HAProxy has after it loaded a file with this text.
+  public init(text: String) {
+    for print in SectionPrint.read(text) { add(print) }
+  }
+
+  init(sections: [Section]) {
+    for print in sections.lazy.flatMap(\.prints) { add(print) }
+  }
+
+  /// After the planned commands were obeyed and `text` is the file that goes with them. Servers that are no
+  /// longer in the file are still in HAProxy's memory, so they are not forgotten here.
+  public mutating func update(text: String) { update(LoadedConfiguration(text: text)) }
+
+  /// Records that the commands were obeyed which go with the file of `model`.
+  public mutating func update(to model: ProxyModel) { update(LoadedConfiguration(sections: model.sections)) }
+
+  /// Records that the commands were obeyed for these services; the others are as they were.
+  public mutating func update(to model: ProxyModel, services: Set<String>) {
+    update(LoadedConfiguration(sections: model.sections(of: services)))
+  }
+
+  /// Forgets servers that are neither in `model`'s file nor in HAProxy's memory: deleted ones.
+  public mutating func prune(_ model: ProxyModel, running: RunningProxy) {
+    for backend in model.backends {
+      let header = backend.section.header.text
+      guard let known = sections[header]?.servers, let written = backend.section.managed?.servers,
+        known.count > written.count
+      else { continue }
+      let present = running.backends[backend.name]?.servers ?? [:]
+      sections[header]?.servers = known.filter { written[$0.key] != nil || present[$0.key] != nil }
+    }
+  }
+
+  /// Servers that commands have added to a process which loaded a file without them.
+  public mutating func note(added servers: Set<ServerPath>, of model: ProxyModel) {
+    if servers.isEmpty { return }
+    for backend in model.backends {
+      let written = backend.section.managed?.servers ?? [:]
+      for (name, print) in written where servers.contains(ServerPath(backend: backend.name, server: name)) {
+        sections[backend.section.header.text]?.servers[name] = print
+      }
+    }
+  }
+
+  /// What HAProxy has after it loaded the file rendered from `model`.
+  public init(_ model: ProxyModel) { self.init(sections: model.sections) }
+
+  private mutating func update(_ next: LoadedConfiguration) {
+    for (header, print) in next.sections {
+      sections[header]?.servers.merge(print.servers) { $1 }
+    }
+  }
+
+  /// Sections with the same first line (several `defaults`) count as one.
+  private mutating func add(_ print: SectionPrint) {
+    guard var known = sections[print.header] else {
+      sections[print.header] = print
+      return
+    }
+    known.lines.add(word: print.lines.hexadecimal.utf8)
+    known.servers.merge(print.servers) { $1 }
+    sections[print.header] = known
+  }
+}

@@ -1,0 +1,304 @@
+public import SmartStack
+
+/// The configuration that is wanted: everything the file says, kept up to date service by service.
+public struct ProxyModel: Sendable {
+  /// One service as configured and as last seen.
+  private struct Service: Sendable {
+    var settings: ServiceSettings
+    /// The live servers' names in the registry's order.
+    var registry: [String] = []
+    /// What was wrong with registrations.
+    var skipped: [ConfigProblem] = []
+    var sections: ServiceSections
+  }
+
+  /// Settings of the top-level section.
+  public private(set) var settings: GeneratorSettings
+  /// What is known of servers that were there: ids, and those that left.
+  public private(set) var memory: ServerMemory
+
+  private var context: SharedContext
+  private var base: [Section] = []
+  private var baseProblems: [ConfigProblem] = []
+  private let order: [String]
+  private var services: [String: Service] = [:]
+  private var validator = ServerValidator()
+  /// The service that has the backend of a name.
+  private var owners: [String: String] = [:]
+
+  /// A model in which every service has the servers that `memory` remembers, as ones that left.
+  /// Services appear in the file in this order; of two with one name the first counts.
+  public init(settings: GeneratorSettings, services: [ServiceSettings], memory: ServerMemory) {
+    self.settings = settings
+    self.memory = memory
+    context = SharedContext(settings: settings, defaults: [], foreignNames: [], refusals: Refusals())
+    var order: [String] = []
+    for service in services where self.services[service.service] == nil {
+      order.append(service.service)
+      self.services[service.service] = Service(settings: service, sections: ServiceSections(problems: []))
+    }
+    self.order = order
+    buildBase()
+    buildAll()
+  }
+
+  /// What was worked around, in the file's order.
+  public var problems: [ConfigProblem] {
+    baseProblems
+      + order.flatMap { name in services[name].map { $0.sections.problems + $0.skipped } ?? [] }
+  }
+
+  /// Applies a service's servers as they are at `now` (Unix time, seconds). Unknown services are ignored.
+  public mutating func apply(_ snapshot: ServiceSnapshot, now: Int) {
+    guard services[snapshot.service] != nil else { return }
+    let live = accept(snapshot)
+    let messages = memory.observe(
+      live.servers, of: snapshot.service, maxServerID: settings.maxServerID, ttl: settings.stateFileTTL, now: now)
+    let doubts = messages.map {
+      ConfigProblem(.doubt, at: .server(service: snapshot.service, name: $0.name), message: $0.message)
+    }
+    services[snapshot.service]?.registry = live.servers.map(\.name)
+    services[snapshot.service]?.skipped = live.skipped + doubts
+    context.refusals.forget(service: snapshot.service) { memory.entry($0, of: snapshot.service) != nil }
+    build(snapshot.service)
+  }
+
+  /// Records the ids that servers have in a running HAProxy, before the first snapshots: without a state
+  /// file they would get others, which would mean a reload. Servers whose id is known already keep it.
+  public mutating func recordIDs(of running: RunningProxy) {
+    for (name, service) in services {
+      guard let backend = running.backends[service.settings.backendSection] else { continue }
+      memory.record(running: backend.servers.mapValues(\.id), of: name)
+    }
+  }
+
+  /// Sets the version of the HAProxy that is to load the file; nil: unknown.
+  /// - Returns: whether it is another one than before.
+  public mutating func setVersion(_ version: HAProxyVersion?) -> Bool {
+    guard settings.version != version else { return false }
+    settings.version = version
+    context.settings.version = version
+    buildBase()
+    buildAll()
+    return true
+  }
+
+  /// Replaces the settings of a known service, as its registry may hold.
+  public mutating func replace(_ settings: ServiceSettings, now: Int) {
+    guard let before = services[settings.service], before.settings != settings else { return }
+    services[settings.service]?.settings = settings
+    context.refusals.forget(service: settings.service)
+    let namesChanged =
+      before.settings.backendSection != settings.backendSection || before.settings.isDisabled != settings.isDisabled
+    if namesChanged { buildAll() } else { build(settings.service) }
+  }
+
+  /// Forgets servers whose time is over; true if the file changes by it.
+  public mutating func expire(now: Int) -> Bool {
+    let changed = memory.expire(ttl: settings.stateFileTTL, now: now)
+    guard settings.keepsGoneServers else { return false }
+    for name in changed { build(name) }
+    return changed.contains { services[$0] != nil }
+  }
+
+  /// Skips what `haproxy -c` refused of the file that was rendered from this model.
+  /// - Returns: whether anything could be skipped, so that rendering and checking again makes sense.
+  ///   If not, the file cannot be repaired and the old one must stay.
+  public mutating func skip(refusedBy report: CheckReport, of file: RenderedConfiguration) -> Bool {
+    var changed: Set<String> = []
+    var isBaseChanged = false
+    for alert in report.alerts {
+      guard let (origin, text) = culprit(of: alert, in: file) else { continue }
+      switch origin {
+      case .fixed, .global: continue
+      case .defaults, .extra:
+        // The operator's own sections: only what HAProxy has no more is skipped, never what may protect something.
+        guard Directives.isObsolete(text.words) else { continue }
+      case .sharedFrontend(nil): continue
+      case .sharedFrontend, .service, .server: break
+      }
+      guard context.refusals.add(origin, text: text, message: alert.message) else { continue }
+      if let service = origin.service { changed.insert(service) } else { isBaseChanged = true }
+    }
+    if isBaseChanged {
+      buildBase()
+      buildAll()
+    } else {
+      for name in changed { build(name) }
+    }
+    return isBaseChanged || !changed.isEmpty
+  }
+
+  /// Renders the whole file.
+  public func render() -> RenderedConfiguration { RenderedConfiguration(sections: sections) }
+
+  /// The state file's content at `now` (Unix time, seconds), in upstream's format. Servers that are there
+  /// count as seen at `now`.
+  public func stateFile(now: Int) -> [UInt8] {
+    memory.stateFile(configurations: services.mapValues(\.settings.stateJSON), now: now)
+  }
+
+  /// All sections in the file's order.
+  var sections: [Section] {
+    var sections = base
+    var shared: [ConfigLine] = []
+    for name in order {
+      guard let built = services[name]?.sections else { continue }
+      if let frontend = built.frontend { sections.append(frontend) }
+      if let backend = built.backend { sections.append(backend) }
+      shared += built.shared
+    }
+    if settings.sharedFrontend != nil {
+      sections.append(
+        Section(
+          ConfigLine(text: "frontend \(sharedFrontendName)", origin: .sharedFrontend(nil)),
+          lines: context.sharedLines + shared
+        ))
+    }
+    return sections
+  }
+
+  /// The backends whose servers are synapse's, in the file's order.
+  var backends: [(section: Section, name: String, traits: BackendTraits)] { backends(of: order) }
+
+  /// The sections of these services alone, without what they add to the shared frontend.
+  func sections(of names: Set<String>) -> [Section] {
+    names.sorted().flatMap { name in
+      [services[name]?.sections.frontend, services[name]?.sections.backend].compactMap { $0 }
+    }
+  }
+
+  /// The backends of these services, in their order.
+  func backends(of names: some Sequence<String>) -> [(section: Section, name: String, traits: BackendTraits)] {
+    names.compactMap { name in
+      guard let service = services[name], let section = service.sections.backend else { return nil }
+      return (section, service.settings.backendSection, service.sections.traits)
+    }
+  }
+}
+
+private let sharedFrontendName = "shared-frontend"
+
+// MARK: - Building
+
+extension ProxyModel {
+  /// `global`, `defaults`, the extra sections and the shared frontend's own lines.
+  private mutating func buildBase() {
+    var filter = LineFilter(settings, refusals: context.refusals)
+    let global = filter.verbatim(settings.global) { .global($0) }
+    var defaults = filter.verbatim(settings.defaults) { .defaults($0) }
+    base = [
+      Section(ConfigLine(text: "global", origin: .fixed), lines: global, isSpaced: true),
+      Section(ConfigLine(text: "defaults", origin: .fixed), lines: defaults, isSpaced: false),
+    ]
+    context.foreignNames = settings.sharedFrontend == nil ? [] : ["frontend \(sharedFrontendName)"]
+    for extra in settings.extraSections {
+      let title = extra.title.words
+      let header = ConfigLine(text: title.joined(separator: " "), origin: .extra(title: extra.title, nil))
+      let lines = filter.verbatim(extra.lines) { .extra(title: extra.title, $0) }
+      base.append(Section(header, lines: lines))
+      if title.first == "defaults" { defaults = lines }
+      guard title.count > 1 else { continue }
+      if title[0] != "backend" { context.foreignNames.insert("frontend \(title[1])") }
+      if title[0] != "frontend" { context.foreignNames.insert("backend \(title[1])") }
+    }
+    context.defaults = defaults
+    context.sharedLines = filter.directives(settings.sharedFrontend ?? [], in: .frontend) { .sharedFrontend($0) }
+    baseProblems = filter.problems
+  }
+
+  private mutating func buildAll() {
+    owners = [:]
+    for name in order {
+      guard let settings = services[name]?.settings, !settings.isDisabled else { continue }
+      if owners[settings.backendSection] == nil { owners[settings.backendSection] = name }
+    }
+    for name in order { build(name) }
+  }
+
+  private mutating func build(_ name: String) {
+    guard let service = services[name] else { return }
+    guard !service.settings.isDisabled else {
+      services[name]?.sections = ServiceSections(problems: [])
+      return
+    }
+    if let owner = conflict(service.settings) {
+      services[name]?.sections = ServiceSections(problems: [service.settings.bad(owner)])
+      return
+    }
+    let entries = memory.entries(of: name).filter { settings.keepsGoneServers || $0.entry.isLive }
+    var built = ServiceSections(
+      service.settings, entries: entries, registry: service.registry, context: context, validator: &validator)
+    if service.settings.sharedFrontend != nil, settings.sharedFrontend == nil {
+      let message = "skipped, as the top level has no shared_frontend"
+      built.problems.append(ConfigProblem(.skipped, at: .service(name, .sharedFrontend, nil), message: message))
+    }
+    services[name]?.sections = built
+  }
+
+  /// Whether another section has the name of one of this service's: the first in the file keeps it.
+  private func conflict(_ settings: ServiceSettings) -> String? {
+    let backend = settings.backendSection
+    if context.foreignNames.contains("backend \(backend)") { return "section `backend \(backend)` is there already" }
+    if settings.port != .omitted, context.foreignNames.contains("frontend \(settings.service)") {
+      return "section `frontend \(settings.service)` is there already"
+    }
+    guard let owner = owners[backend], owner != settings.service else { return nil }
+    return "its backend `\(backend)` is service \(owner)'s already; two services cannot share one"
+  }
+
+  /// The servers of a snapshot that can be written, one per name, and what is wrong with the others.
+  private mutating func accept(
+    _ snapshot: ServiceSnapshot
+  ) -> (servers: [(name: String, backend: Backend, id: Int?)], skipped: [ConfigProblem]) {
+    var servers: [(name: String, backend: Backend, id: Int?)] = []
+    var positions: [String: Int] = [:]
+    var skipped: [ConfigProblem] = []
+    servers.reserveCapacity(snapshot.backends.count)
+    for backend in snapshot.backends {
+      let name = backend.serverName
+      do throws(UnknownServerOption) {
+        let id = try validator.admit(backend)
+        if let at = positions[name] {
+          // Registered twice, as after an outage: the newer registration counts, at the older one's place.
+          if (backend.id ?? Int.min) >= (servers[at].backend.id ?? Int.min) { servers[at] = (name, backend, id) }
+        } else {
+          positions[name] = servers.count
+          servers.append((name, backend, id))
+        }
+      } catch {
+        let origin = LineOrigin.server(service: snapshot.service, name: String(name.quoted.dropFirst().dropLast()))
+        skipped.append(ConfigProblem(.skipped, at: origin, message: "skipped: \(error.word) \(error.reason)"))
+      }
+    }
+    return (servers, skipped)
+  }
+
+  /// What to skip because of `alert`, and the text that was refused.
+  private func culprit(of alert: CheckReport.Alert, in file: RenderedConfiguration) -> (LineOrigin, String)? {
+    if let line = alert.line {
+      guard let origin = file.origin(ofLine: line), let text = file.content(ofLine: line) else { return nil }
+      // A line the generator adds cannot go alone.
+      if case .service(let service, _, nil) = origin { return (.service(service, .backend, nil), "") }
+      return (origin, text)
+    }
+    guard let proxy = alert.proxy else { return nil }
+    let owners = order.filter {
+      services[$0]?.settings.service == proxy || services[$0]?.settings.backendSection == proxy
+    }
+    if let server = alert.server {
+      for owner in owners {
+        let wanted = services[owner]?.sections.backend?.servers.first { $0.name == server }
+        if let wanted { return (.server(service: owner, name: server), wanted.enabledLine) }
+      }
+    }
+    for owner in owners {
+      guard let sections = services[owner]?.sections else { continue }
+      let lines = (sections.frontend?.lines ?? []) + (sections.backend?.lines ?? [])
+      if let line = lines.first(where: alert.isAboutMissingBackend(of:)) {
+        return (line.origin, line.text)
+      }
+    }
+    return owners.first.map { (.service($0, .backend, nil), "") }
+  }
+}

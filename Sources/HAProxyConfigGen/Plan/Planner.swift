@@ -1,0 +1,124 @@
+internal import SmartStack
+
+/// Compares what runs with what is wanted, and plans.
+public struct Planner {
+  private let running: RunningProxy
+  private let loaded: LoadedConfiguration?
+  /// Sections that HAProxy has with other lines than the file's.
+  private var outdated: Set<String> = []
+  private var reasons: [ReloadReason] = []
+  private var steps = PlannedSteps()
+
+  private init(running: RunningProxy, loaded: LoadedConfiguration?) {
+    self.running = running
+    self.loaded = loaded
+    if loaded == nil { reasons.append(.unknownConfiguration) }
+  }
+
+  /// What to do so that `running` serves what `wanted` says.
+  /// - Parameter loaded: what HAProxy has loaded; nil when that is not known, which means a reload.
+  public static func plan(running: RunningProxy, loaded: LoadedConfiguration?, wanted: ProxyModel) -> Plan {
+    var planner = Planner(running: running, loaded: loaded)
+    planner.compareSections(wanted.sections, isComplete: true)
+    for backend in wanted.backends { planner.compare(backend.section, name: backend.name, traits: backend.traits) }
+    return planner.plan
+  }
+
+  /// What to do for some services, when everything else is known to be in sync and only the servers of these have
+  /// changed. The cost depends on these services, not on the number of all.
+  public static func plan(
+    running: RunningProxy, loaded: LoadedConfiguration?, wanted: ProxyModel, services: Set<String>
+  ) -> Plan {
+    var planner = Planner(running: running, loaded: loaded)
+    planner.compareSections(wanted.sections(of: services), isComplete: false)
+    for backend in wanted.backends(of: services.sorted()) {
+      planner.compare(backend.section, name: backend.name, traits: backend.traits)
+    }
+    return planner.plan
+  }
+
+  /// The number of servers that HAProxy keeps in memory and that the file has no more: in maintenance, until a reload or,
+  /// from 2.6.13 on, until their last connection ends. When they pile up, a reload at leisure drops them.
+  public static func leftovers(running: RunningProxy, wanted: ProxyModel) -> Int {
+    wanted.backends.reduce(0) { count, backend in
+      count
+        + (running.backends[backend.name].map {
+          leftovers(in: $0, section: backend.section, traits: backend.traits).count
+        } ?? 0)
+    }
+  }
+
+  /// The servers of a running backend that are neither in the section nor the configuration's own.
+  private static func leftovers(
+    in running: RunningBackend, section: Section, traits: BackendTraits
+  ) -> [(key: String, value: RunningServer)] {
+    let written = section.managed?.servers ?? [:]
+    return running.servers.filter { written[$0.key] == nil && !traits.isForeign($0.key) }.sorted { $0.key < $1.key }
+  }
+
+  private var plan: Plan {
+    let commands = steps.arrivals + steps.changes + steps.departures
+    if !reasons.isEmpty { return .reload(because: reasons, meanwhile: commands) }
+    return commands.isEmpty ? .nothing : .commands(commands)
+  }
+
+  // MARK: Sections
+
+  /// - Parameter isComplete: whether what is not among `sections` ought not to be there.
+  private mutating func compareSections(_ sections: [Section], isComplete: Bool) {
+    guard let loaded else { return }
+    let wanted = LoadedConfiguration(sections: sections).sections
+    let foreign = Dictionary(
+      sections.lazy.compactMap { section in section.foreignServers.map { (section.header.text, $0) } }
+    ) { $1 }
+    for (header, print) in wanted {
+      guard let before = loaded.sections[header] else {
+        reasons.append(.sectionAdded(header))
+        outdated.insert(header)
+        continue
+      }
+      let servers =
+        foreign[header]?.allSatisfy { before.servers[$0.key] == $0.value } ?? (before.servers == print.servers)
+      if before.lines != print.lines || !servers {
+        reasons.append(.sectionChanged(header))
+        outdated.insert(header)
+      }
+    }
+    if isComplete { reasons += loaded.sections.keys.filter { wanted[$0] == nil }.map { .sectionRemoved($0) } }
+    reasons.sort { $0.description < $1.description }
+  }
+
+  // MARK: Servers
+
+  private mutating func compare(_ section: Section, name: String, traits: BackendTraits) {
+    guard let backend = running.backends[name] else {
+      if loaded?.sections[section.header.text] != nil { reasons.append(.sectionAdded(section.header.text)) }
+      return
+    }
+    let planner = BackendPlanner(
+      name: name, running: backend, version: running.version, traits: traits,
+      loaded: loaded?.sections[section.header.text]?.servers,
+      wanted: section.managed?.servers ?? [:],
+      isOutdated: loaded == nil || outdated.contains(section.header.text))
+    var found = 0
+    for server in section.servers {
+      if let present = backend.servers[server.name] {
+        found += 1
+        add(planner.change(of: server, from: present), of: server, in: name)
+      } else if server.isEnabled {
+        add(planner.arrival(of: server), of: server, in: name)
+      }
+    }
+    guard found < backend.servers.count else { return }
+    for (server, present) in Planner.leftovers(in: backend, section: section, traits: traits) {
+      steps.departures += planner.departure(of: server, from: present)
+    }
+  }
+
+  private mutating func add(_ more: PlannedSteps, of server: WantedServer, in backend: String) {
+    steps.arrivals += more.arrivals
+    steps.changes += more.changes
+    steps.departures += more.departures
+    if let reason = more.reason { reasons.append(.server(backend: backend, server: server.name, reason)) }
+  }
+}

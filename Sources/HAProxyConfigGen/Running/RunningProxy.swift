@@ -1,0 +1,94 @@
+/// What one HAProxy process has in memory, as its stats socket tells: the planner's left-hand side.
+public struct RunningProxy: Hashable, Sendable {
+  /// HAProxy's version, from `show info`.
+  public var version: HAProxyVersion
+  /// Every backend by name, also those without servers (`show servers state` omits them; `show backend` has them).
+  public var backends: [String: RunningBackend]
+
+  /// A process with these backends.
+  public init(version: HAProxyVersion, backends: [String: RunningBackend]) {
+    self.version = version
+    self.backends = backends
+  }
+}
+
+/// A backend of a running HAProxy.
+public struct RunningBackend: Hashable, Sendable {
+  /// Its servers by name.
+  public var servers: [String: RunningServer]
+
+  /// A backend with these servers.
+  public init(servers: [String: RunningServer] = [:]) { self.servers = servers }
+}
+
+/// A server of a running HAProxy; the fields are columns of `show servers state`.
+public struct RunningServer: Hashable, Sendable {
+  /// The column `srv_id`: the server's id.
+  public var id: Int
+  /// The column `srv_addr`, without brackets; nil for `-`.
+  public var address: String?
+  /// The column `srv_port`: the server's port.
+  public var port: Int
+  /// The column `srv_uweight`: 0...256.
+  public var weight: Int
+  /// The column `srv_admin_state`: maintenance and drain.
+  public var adminState: AdminState
+  /// The column `srv_check_state`: health checks.
+  public var checkState: CheckState
+  /// The column `srv_agent_state`: agent checks.
+  public var agentState: CheckState
+
+  /// A server as `show servers state` tells it.
+  public init(
+    id: Int, address: String?, port: Int, weight: Int = 1, adminState: AdminState = [], checkState: CheckState = [],
+    agentState: CheckState = []
+  ) {
+    self.id = id
+    self.address = address
+    self.port = port
+    self.weight = weight
+    self.adminState = adminState
+    self.checkState = checkState
+    self.agentState = agentState
+  }
+}
+
+/// The bits of `srv_admin_state`.
+public struct AdminState: OptionSet, Hashable, Sendable {
+  /// The number as HAProxy prints it.
+  public let rawValue: Int
+
+  /// Bits from the number.
+  public init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// Put into maintenance by command, or by `disabled` in the file.
+  public static let forcedMaintenance = AdminState(rawValue: 0x01)
+  /// In maintenance because a tracked server is.
+  public static let inheritedMaintenance = AdminState(rawValue: 0x02)
+  /// `disabled` in the file.
+  public static let configuredMaintenance = AdminState(rawValue: 0x04)
+  /// Put into drain by command.
+  public static let forcedDrain = AdminState(rawValue: 0x08)
+  /// Draining because a tracked server is.
+  public static let inheritedDrain = AdminState(rawValue: 0x10)
+  /// Its name does not resolve.
+  public static let unresolved = AdminState(rawValue: 0x20)
+}
+
+/// The bits of `srv_check_state` and `srv_agent_state`.
+public struct CheckState: OptionSet, Hashable, Sendable {
+  /// The number as HAProxy prints it.
+  public let rawValue: Int
+
+  /// Bits from the number.
+  public init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// A check is under way.
+  public static let inProgress = CheckState(rawValue: 0x01)
+  /// The server's line asks for checks.
+  public static let configured = CheckState(rawValue: 0x02)
+  /// Checks are switched on.
+  public static let enabled = CheckState(rawValue: 0x04)
+  /// Checks rest because of maintenance.
+  public static let paused = CheckState(rawValue: 0x08)
+}

@@ -1,0 +1,65 @@
+/// The `haproxy` section at the top of synapse's configuration: what the generator needs of it.
+///
+/// Whether and how files are written, sockets spoken to and HAProxy reloaded is the agent's business.
+public struct GeneratorSettings: Hashable, Sendable {
+  /// Lines of the `global` section.
+  public var global: [String]
+  /// Lines of the `defaults` section.
+  public var defaults: [String]
+  /// Further sections, written as they stand, in this order.
+  public var extraSections: [ExtraSection]
+  /// Lines of the frontend that several services share; nil: there is none.
+  public var sharedFrontend: [String]?
+  /// Where services listen that do not say it themselves.
+  public var bindAddress: String
+  /// Seeds the order of servers whose service asks for no other; any text, upstream's is a 128-bit number.
+  public var serverOrderSeed: String
+  /// Ids are given from 1 to this one.
+  public var maxServerID: Int
+  /// How many seconds a server that left is remembered.
+  public var stateFileTTL: Int
+  /// Whether a server that left stays in the file, disabled, while it is remembered: so with a state file.
+  public var keepsGoneServers: Bool
+  /// Whether a registration's weight is written; a service may say otherwise.
+  public var usesNerveWeights: Bool
+  /// Whether the installed HAProxy has the last word on a directive we do not know. When nothing
+  /// checks the file, such a line is left out instead, as it might make the file a bad one.
+  public var keepsUnknownDirectives: Bool
+  /// The HAProxy that is to load the file, where it is known: lines of services that it would refuse are left out, and
+  /// named, before it is asked.
+  public var version: HAProxyVersion?
+
+  /// Settings; everything but the two required sections has upstream's default.
+  public init(
+    global: [String] = [], defaults: [String] = [], extraSections: [ExtraSection] = [], sharedFrontend: [String]? = nil,
+    bindAddress: String = "localhost", serverOrderSeed: String = "0", maxServerID: Int = 65_535,
+    stateFileTTL: Int = 86_400, keepsGoneServers: Bool = false, usesNerveWeights: Bool = false,
+    keepsUnknownDirectives: Bool = true
+  ) {
+    self.global = global
+    self.defaults = defaults
+    self.extraSections = extraSections
+    self.sharedFrontend = sharedFrontend
+    self.bindAddress = bindAddress
+    self.serverOrderSeed = serverOrderSeed
+    self.maxServerID = maxServerID
+    self.stateFileTTL = stateFileTTL
+    self.keepsGoneServers = keepsGoneServers
+    self.usesNerveWeights = usesNerveWeights
+    self.keepsUnknownDirectives = keepsUnknownDirectives
+  }
+}
+
+/// A section of the file that is not synapse's own: `listen stats` and its lines.
+public struct ExtraSection: Hashable, Sendable {
+  /// The section's first line, for example `listen stats`.
+  public var title: String
+  /// The lines below the title.
+  public var lines: [String]
+
+  /// A section with a title and lines.
+  public init(title: String, lines: [String]) {
+    self.title = title
+    self.lines = lines
+  }
+}

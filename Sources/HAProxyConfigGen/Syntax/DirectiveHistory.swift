@@ -1,0 +1,130 @@
+/// Which release of HAProxy brought a directive, and which one refuses it: taken from the documentation and the source of
+/// 1.8 to 3.4, one row for each. What is not listed is as old as 1.8 and still there.
+///
+/// Where a stable branch got a directive afterwards (`option http-restrict-req-hdr-names`, `option
+/// idle-close-on-response`) there is no row: a line must not be left out because of a guess.
+enum DirectiveHistory {
+  /// The directive at the beginning of a line, and when it was there.
+  struct Row: Sendable {
+    /// One to three words.
+    var phrase: String
+    /// The first release that has it; nil: before 2.0.
+    var since: HAProxyVersion?
+    /// The first release that refuses it; nil: it is still there.
+    var until: HAProxyVersion?
+    /// What to write instead.
+    var instead = ""
+  }
+
+  /// All rows of the table.
+  static let rows: [Row] = gone + new
+
+  /// Why a release refuses a line that begins with these words; nil as far as is known.
+  static func refusal(of words: [String], by version: HAProxyVersion) -> String? {
+    guard let row = row(of: words) else { return nil }
+    if let since = row.since, version < since {
+      return "HAProxy \(version) does not know `\(row.phrase)` yet, which is new in \(since.branch)"
+    }
+    guard let until = row.until, version >= until else { return nil }
+    let advice = row.instead.isEmpty ? "remove it" : "write \(row.instead)"
+    return "HAProxy \(version) has no `\(row.phrase)` any more, which was removed in \(until.branch); \(advice)"
+  }
+
+  /// The row whose words the line begins with, most of them. `no option X` is about `option X`.
+  static func row(of words: [String]) -> Row? {
+    var words = words[...]
+    if words.first == "no" || words.first == "default" { words = words.dropFirst() }
+    for length in stride(from: min(3, words.count), to: 0, by: -1) {
+      if let row = byPhrase[words.prefix(length).joined(separator: " ")] { return row }
+    }
+    return nil
+  }
+
+  private static let byPhrase = Dictionary(rows.map { ($0.phrase, $0) }, uniquingKeysWith: { $1 })
+
+  /// Release, what to write instead, directives.
+  private static let gone: [Row] = [
+    (HAProxyVersion(1, 6), "`cookie` or `stick-table`", "appsession"),
+    (HAProxyVersion(2, 1), "`timeout client`", "clitimeout, timeout clitimeout"),
+    (HAProxyVersion(2, 1), "`timeout connect`", "contimeout, timeout contimeout"),
+    (HAProxyVersion(2, 1), "`timeout server`", "srvtimeout, timeout srvtimeout"),
+    (HAProxyVersion(2, 1), "`option redispatch`", "redisp, redispatch"),
+    (HAProxyVersion(2, 1), "`http-request deny`", "block, reqdeny, reqideny"),
+    (HAProxyVersion(2, 1), "`http-request allow`", "reqallow, reqiallow, reqpass, reqipass"),
+    (HAProxyVersion(2, 1), "`http-request add-header`", "reqadd"),
+    (HAProxyVersion(2, 1), "`http-request del-header`", "reqdel, reqidel"),
+    (HAProxyVersion(2, 1), "`http-request replace-header` or `replace-path`", "reqrep, reqirep"),
+    (HAProxyVersion(2, 1), "`http-request tarpit`", "reqtarpit, reqitarpit"),
+    (HAProxyVersion(2, 1), "`http-response add-header`", "rspadd"),
+    (HAProxyVersion(2, 1), "`http-response del-header`", "rspdel, rspidel"),
+    (HAProxyVersion(2, 1), "`http-response replace-header`", "rsprep, rspirep"),
+    (HAProxyVersion(2, 1), "`http-response deny`", "rspdeny, rspideny"),
+    (HAProxyVersion(2, 3), "`http-request return status 200 if { src NETWORK }`", "monitor-net"),
+    (HAProxyVersion(2, 5), "`option httpclose`", "option forceclose"),
+    (HAProxyVersion(2, 5), "", "option http-tunnel, option http_proxy, option http-use-htx, grace"),
+    (HAProxyVersion(2, 7), "`thread` on `bind`", "bind-process"),
+  ].flatMap { until, instead, phrases in
+    phrases.phrases.map { Row(phrase: $0, since: nil, until: until, instead: instead) }
+  }
+
+  /// The directives that each release brought.
+  private static let new: [Row] = [
+    (HAProxyVersion(2, 0), "retry-on"),
+    (HAProxyVersion(2, 1), "use-fcgi-app"),
+    (
+      HAProxyVersion(2, 2),
+      """
+      errorfiles, http-after-response, http-error, http-check comment, http-check connect, http-check send
+      http-check set-var, http-check unset-var, http-request return, http-request strict-mode, http-response return
+      http-response strict-mode, tcp-check comment, tcp-check send-binary-lf, tcp-check send-lf, tcp-check set-var
+      tcp-check unset-var
+      """
+    ),
+    (HAProxyVersion(2, 3), "clitcpka-cnt, clitcpka-idle, clitcpka-intvl, srvtcpka-cnt, srvtcpka-idle, srvtcpka-intvl"),
+    (
+      HAProxyVersion(2, 4),
+      "http-request normalize-uri, http-request set-timeout, http-request wait-for-body, http-response wait-for-body"
+    ),
+    (
+      HAProxyVersion(2, 5),
+      """
+      error-log-format, option httpslog, http-check set-var-fmt, tcp-check set-var-fmt, http-request sc-inc-gpc
+      http-request sc-set-gpt, http-response sc-inc-gpc, http-response sc-set-gpt
+      """
+    ),
+    (
+      HAProxyVersion(2, 7),
+      """
+      http-request set-bandwidth-limit, http-response set-bandwidth-limit, tcp-request content set-bandwidth-limit
+      tcp-response content set-bandwidth-limit
+      """
+    ),
+    (HAProxyVersion(2, 8), "option forwarded, http-request sc-add-gpc, http-response sc-add-gpc"),
+    (HAProxyVersion(2, 9), "timeout client-hs, http-response set-timeout, tcp-request session attach-srv"),
+    (
+      HAProxyVersion(3, 0),
+      """
+      guid, http-request set-bc-mark, http-request set-bc-tos, http-request set-fc-mark, http-request set-fc-tos
+      http-response set-fc-mark, http-response set-fc-tos
+      """
+    ),
+    (
+      HAProxyVersion(3, 1),
+      "log-steps, quic-initial, http-request do-log, http-response do-log, http-request set-retries"
+    ),
+    (
+      HAProxyVersion(3, 2),
+      """
+      hash-preserve-affinity, option http-drop-request-trailers, option http-drop-response-trailers, http-request pause
+      http-response pause
+      """
+    ),
+  ].flatMap { since, phrases in phrases.phrases.map { Row(phrase: $0, since: since, until: nil) } }
+}
+
+extension String {
+  /// Directives between commas and line ends.
+  var phrases: [String] {
+    split(whereSeparator: { $0 == "," || $0.isNewline }).map { String($0).words.joined(separator: " ") }
+  }
+}

@@ -1,0 +1,61 @@
+/// Where a line of the file came from, so that a complaint about the line names what an operator can change.
+public enum LineOrigin: Hashable, Sendable, CustomStringConvertible {
+  /// Written by the generator itself: comment, blank line, `global`, `defaults`.
+  case fixed
+  /// Line `index` of `global`.
+  case global(Int)
+  /// Line `index` of `defaults`.
+  case defaults(Int)
+  /// Line `index` of an extra section; nil: its title.
+  case extra(title: String, Int?)
+  /// Line `index` of the top level's shared frontend; nil: its title.
+  case sharedFrontend(Int?)
+  /// Line `index` of one part of a service's section; nil: a line the generator adds there.
+  case service(String, ServicePart, Int?)
+  /// A server of a service.
+  case server(service: String, name: String)
+
+  /// The service the line belongs to, if it belongs to one.
+  public var service: String? {
+    switch self {
+    case .service(let name, _, _), .server(let name, _): name
+    case .fixed, .global, .defaults, .extra, .sharedFrontend: nil
+    }
+  }
+
+  /// The key in the configuration, `services.web.haproxy.backend[2]`.
+  public var description: String {
+    switch self {
+    case .fixed: "haproxy"
+    case .global(let index): "haproxy.global[\(index)]"
+    case .defaults(let index): "haproxy.defaults[\(index)]"
+    case .extra(let title, let index): "haproxy.extra_sections.\(title)" + (index.map { "[\($0)]" } ?? "")
+    case .sharedFrontend(let index): "haproxy.shared_frontend" + (index.map { "[\($0)]" } ?? "")
+    case .service(let name, let part, let index):
+      "services.\(name).haproxy." + part.key + (index.map { "[\($0)]" } ?? "")
+    case .server(let service, let name): "services.\(service): server \(name)"
+    }
+  }
+}
+
+/// A part of a service's `haproxy` section, and the section of the file it went to.
+public enum ServicePart: Hashable, Sendable {
+  case frontend, backend, listenInFrontend, listenInBackend, sharedFrontend
+
+  var key: String {
+    switch self {
+    case .frontend: "frontend"
+    case .backend: "backend"
+    case .listenInFrontend, .listenInBackend: "listen"
+    case .sharedFrontend: "shared_frontend"
+    }
+  }
+}
+
+/// One line of a section, without indentation, and where it came from.
+public struct ConfigLine: Hashable, Sendable {
+  /// The text as it is written.
+  public var text: String
+  /// Where it came from.
+  public var origin: LineOrigin
+}

@@ -1,0 +1,71 @@
+internal import HAProxyConfigGen
+internal import Logging
+public import Reactor
+public import SmartStack
+
+/// HAProxy's file as the agent would write it, made for a command: nothing outside is touched.
+@LoopActor public struct Rendering {
+  /// The file that was made.
+  public struct Outcome {
+    /// The text of the file.
+    public var text: String
+    /// What was skipped, by its place in the configuration, with HAProxy's own words where it refused something.
+    public var problems: [String]
+    /// Whether HAProxy accepts the text; nil: it could not be asked.
+    public var isAccepted: Bool?
+  }
+
+  /// The section whose file it is.
+  public let section: HAProxyConfiguration
+  private let services: [(settings: ServiceSettings, defaultServers: [Backend])]
+
+  init(_ section: HAProxyConfiguration, services: [(settings: ServiceSettings, defaultServers: [Backend])]) {
+    self.section = section
+    self.services = services
+  }
+
+  /// Renders services with their servers; those that are not named have their default servers.
+  /// - Parameter candidate: the path where the text is written to be checked.
+  public func file(of servers: [String: [Backend]], candidate: String) async -> Outcome {
+    let logger = Logger(label: "synapse") { _ in SwiftLogNoOpLogHandler() }
+    let checker = FileChecker(section.check)
+    var section = section
+    section.generator.keepsUnknownDirectives = checker.isActive
+    section.candidatePath = candidate
+    // The ids of the running agent's servers are in its state file.
+    let saved = section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
+    section.filePath = ""
+    let wanted = WantedModel(
+      settings: section.generator, services: services.map(\.settings),
+      memory: saved.map(ServerMemory.init(stateFile:)) ?? ServerMemory(), clock: .system, logger: logger)
+    _ = wanted.setVersion(await checker.version())
+    wanted.apply(
+      services.map { service in
+        let name = service.settings.service
+        return ServiceSnapshot(service: name, backends: servers[name] ?? service.defaultServers)
+      })
+    let sync = FileSync(
+      section, checker: checker, wanted: wanted, clock: .system, logger: logger,
+      metrics: HAProxyMetrics(Metrics(), statsd: nil))
+    let (file, _, trial) = await sync.trySettling(mode: 0o600)
+    // What was skipped is one of the model's problems from then on, with HAProxy's words.
+    var outcome = Outcome(text: file.text, problems: wanted.model.problems.map(\.description), isAccepted: false)
+    switch trial {
+    case .unchanged, .accepted: outcome.isAccepted = true
+    case .unwritable(let error):
+      outcome.isAccepted = nil
+      outcome.problems.append("cannot be checked: \(error)")
+    case .unchecked(let reason):
+      outcome.isAccepted = nil
+      outcome.problems.append("cannot be checked: \(reason)")
+    case .refused(let report, let output):
+      outcome.problems += report.alerts.map { alert in
+        let text = alert.line.flatMap { file.content(ofLine: $0) }.map { " `\($0)`" } ?? ""
+        return "\(file.place(of: alert)):\(text) HAProxy refuses it: \(alert.message)"
+      }
+      if report.alerts.isEmpty { outcome.problems.append("HAProxy refuses the file: \(output.suffix(600))") }
+    case .unrepairable: break
+    }
+    return outcome
+  }
+}

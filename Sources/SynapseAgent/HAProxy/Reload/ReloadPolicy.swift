@@ -1,0 +1,194 @@
+internal import HAProxyConfigGen
+internal import HAProxyRuntime
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// One attempt to reload HAProxy.
+struct ReloadRecord: Sendable {
+  /// The moment in seconds since 1970.
+  var at: Double
+  /// Why HAProxy was reloaded.
+  var reason: String
+  /// What went wrong; nil: nothing.
+  var failure: String?
+  var elapsed: Duration
+}
+
+/// Decides when HAProxy is reloaded, and why; reloads it.
+@LoopActor final class ReloadPolicy {
+  /// Servers that left stay in HAProxy's memory (before 2.6.13 they cannot be deleted without danger). More of
+  /// them than this are dropped by a reload.
+  private static let leftoverLimit = 1000
+  private static let historyLimit = 50
+
+  /// What became of a reload.
+  enum Outcome {
+    case unneeded, done
+    /// To be asked for again after the delay.
+    case deferred(Duration)
+    /// Nobody may reload HAProxy, or the file is not the model's.
+    case impossible
+  }
+
+  private let configuration: HAProxyConfiguration
+  private let sockets: SocketSync
+  private let file: FileSync
+  private let clock: LoopClock
+  private let logger: Logger
+  private let metrics: HAProxyMetrics
+  /// The file that says that an earlier run replaced HAProxy's and did not get to the reload; nil: nowhere.
+  private let marker: String?
+  private var schedule: ReloadSchedule
+  /// The last attempts, oldest first.
+  private(set) var history: [ReloadRecord] = []
+  /// When servers that came at run time are to become the file's; nil: there are none, or never.
+  private var foldDue: LoopClock.Instant?
+  /// Servers that left and are still in HAProxy's memory, as of the last minute.
+  private var leftovers = 0
+  /// Whether the file has been replaced since HAProxy loaded one; only kept where no socket tells.
+  private var isFileUnloaded: Bool
+  private var generator = SystemRandomNumberGenerator()
+  private var isStopped = false
+
+  init(
+    _ configuration: HAProxyConfiguration, marker: String?, sockets: SocketSync, file: FileSync, clock: LoopClock,
+    logger: Logger, metrics: HAProxyMetrics
+  ) {
+    self.configuration = configuration
+    self.marker = marker
+    self.sockets = sockets
+    self.file = file
+    self.clock = clock
+    self.logger = logger
+    self.metrics = metrics
+    schedule = ReloadSchedule(interval: configuration.reloadInterval, jitter: configuration.reloadJitter)
+    let isPending = marker.map(Files.exists) ?? false
+    isFileUnloaded = isPending
+    sockets.setLoaded(isPending ? nil : file.loadedConfiguration())
+  }
+
+  // MARK: Reasons
+
+  /// Whether HAProxy is to be reloaded.
+  var isReloadDue: Bool { reason != nil }
+
+  /// Why HAProxy is to be reloaded; nil: it is not.
+  private var reason: String? {
+    if sockets.sockets.isEmpty { return isFileUnloaded ? "its file is new" : nil }
+    if let reason = sockets.reloadReasons.first { return reason }
+    if isFoldDue { return "servers added at run time become the file's" }
+    return leftovers > ReloadPolicy.leftoverLimit ? "many servers have left" : nil
+  }
+
+  /// Whether servers that came at run time are waiting to become the file's.
+  var isFoldPlanned: Bool { foldDue != nil }
+
+  /// Whether it is time to make servers that came at run time the file's own: only those use idle connections again
+  /// (HAProxy 2.6) and inherit what was changed in `default-server`.
+  private var isFoldDue: Bool {
+    guard let foldDue, sockets.hasAddedServers else { return false }
+    return clock.now >= foldDue
+  }
+
+  /// Counts the servers that left, and sets the date of the next fold when there is something to fold.
+  func everyMinute() {
+    leftovers = sockets.leftovers
+    guard configuration.foldInterval > .zero, sockets.hasAddedServers else {
+      foldDue = nil
+      return
+    }
+    if foldDue == nil {
+      foldDue = clock.now + configuration.foldInterval * Double.random(in: 1...1.5, using: &generator)
+    }
+  }
+
+  // MARK: In-place upgrade
+
+  /// How long the next reload has to wait.
+  var delay: Duration { schedule.delay(now: clock.now) }
+
+  /// Keeps the distance to the last reload of the program before this one.
+  func wait(_ delay: Duration) { schedule.wait(delay, now: clock.now) }
+
+  // MARK: The pending marker
+
+  /// Records that the file is about to be replaced and HAProxy not yet reloaded.
+  func markPending() {
+    guard let marker, !sockets.reloadReasons.isEmpty || sockets.sockets.isEmpty else { return }
+    do { try AtomicFile.write([], to: marker, mode: 0o600, sync: false) } catch {
+      logger.warning("cannot note that a reload is pending", with: [.path: marker, .reason: error])
+    }
+  }
+
+  /// Records that the file was replaced.
+  func recordReplacedFile() { if sockets.sockets.isEmpty { isFileUnloaded = true } }
+
+  private func clearPending() {
+    guard let marker, sockets.isReachable, Files.exists(marker) else { return }
+    _ = try? Files.remove(marker)
+  }
+
+  // MARK: Reloading
+
+  /// Gives up waiting for a new process.
+  func stop() { isStopped = true }
+
+  /// Reloads HAProxy if there is a reason and the schedule allows it.
+  func reloadIfDue() async -> Outcome {
+    // The repair of the file may have changed the model.
+    await sockets.waitUntilSynced()
+    guard let reason else {
+      clearPending()
+      return .unneeded
+    }
+    guard let method = configuration.reload, file.isCurrent else { return .impossible }
+    let wait = delay
+    if wait > .zero { return .deferred(wait) }
+    schedule.started(now: clock.now, using: &generator)
+    logger.notice("reloading HAProxy", with: [.reason: reason, .command: method.description])
+    let start = clock.now
+    let failure = await reload(by: method)
+    history.append(ReloadRecord(at: clock.unixTime, reason: reason, failure: failure, elapsed: clock.now - start))
+    if history.count > ReloadPolicy.historyLimit { history.removeFirst() }
+    metrics.countReload(isGood: failure == nil)
+    if let failure {
+      schedule.failed(now: clock.now, using: &generator)
+      logger.error(
+        "HAProxy was not reloaded",
+        with: [.reason: failure, .attempt: schedule.failures, .delay: delay, .command: method.description])
+      return .deferred(max(delay, .milliseconds(10)))
+    }
+    schedule.succeeded()
+    leftovers = 0
+    isFileUnloaded = false
+    logger.notice("HAProxy is reloaded", with: [.elapsed: clock.now - start])
+    await sockets.waitUntilSynced()
+    if !isReloadDue { clearPending() }
+    return .done
+  }
+
+  /// - Returns: why it failed; nil when it did not.
+  private func reload(by method: ReloadMethod) async -> String? {
+    let loaded = file.loadedConfiguration()
+    await saveServerState()
+    let reloader = ProxyReloader(method: method, timeout: configuration.reloadTimeout, clock: clock)
+    if let failure = await reloader.reload(sockets.sockets, unless: { isStopped }) { return failure }
+    sockets.restartSync(loaded: loaded)
+    return nil
+  }
+
+  /// The new worker reads there which servers were up: written at the last moment, as an old address in it would win
+  /// over the file's.
+  private func saveServerState() async {
+    guard let path = configuration.serverStatePath, let socket = sockets.sockets.first else { return }
+    do {
+      let text = try await socket.serverState()
+      try await BlockingWork.run { try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false) }
+    } catch {
+      // Without it the new worker counts every server as up until it is checked.
+      logger.warning(
+        "HAProxy's server state cannot be saved before the reload", with: [.path: path, .reason: "\(error)"])
+    }
+  }
+}

@@ -1,0 +1,135 @@
+internal import HAProxyConfigGen
+internal import HAProxyRuntime
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// Keeps running HAProxies in sync with the model by commands, on a task of its own: only the sockets delay it.
+@LoopActor final class SocketSync {
+  /// One socket for each process of HAProxy; none: every change is a reload.
+  let sockets: [ProxySocket]
+  /// Why HAProxy must be reloaded; empty: commands were enough.
+  private(set) var reloadReasons: [String] = []
+  /// Called after every comparison.
+  var onSync: (@LoopActor () -> Void)?
+
+  private let wanted: WantedModel
+  private let clock: LoopClock
+  private let logger: Logger
+  private let metrics: HAProxyMetrics
+  private let watch: SocketWatch
+  private let work: AsyncSignal
+  /// How often a comparison has been asked for, and which of the calls have been answered.
+  private var requested = 0
+  private var completed = 0
+  /// Happens when every comparison that was asked for has ended.
+  private var settled = OneShotEvent<Void>()
+  private var task: Task<Void, Never>?
+  private var isStopped = false
+
+  init(
+    _ sockets: [ProxySocket], wanted: WantedModel, clock: LoopClock, logger: Logger, metrics: HAProxyMetrics
+  ) {
+    self.sockets = sockets
+    self.wanted = wanted
+    self.clock = clock
+    self.logger = logger
+    self.metrics = metrics
+    work = AsyncSignal(clock: clock)
+    watch = SocketWatch(sockets, clock: clock, logger: logger)
+  }
+
+  /// Whether all sockets answered when the model was last applied.
+  var isReachable: Bool { watch.isReachable }
+  /// Whether no command is missing anywhere.
+  var isInSync: Bool { reloadReasons.isEmpty && sockets.allSatisfy(\.isInSync) }
+  /// Whether any process has servers that its file had not when it was loaded.
+  var hasAddedServers: Bool { sockets.contains { $0.addedServers > 0 } }
+  /// The most servers that left and are still in one process's memory.
+  var leftovers: Int {
+    sockets.map { socket in
+      socket.running.map { Planner.leftovers(running: $0, wanted: wanted.model) } ?? 0
+    }.max() ?? 0
+  }
+
+  // MARK: Running
+
+  /// Starts the task and the regular looks.
+  /// - Parameter onOtherProcess: called when another process answers, or answers again.
+  func start(auditInterval: Duration, onOtherProcess: @escaping @LoopActor () async -> Void) {
+    task = Task { @LoopActor [weak self] in await self?.run() }
+    watch.start(
+      auditInterval: auditInterval, isReady: { [wanted] in wanted.isReady }, onOtherProcess: onOtherProcess,
+      onDoubt: { [weak self] in self?.requestSync() })
+  }
+
+  /// Ends the task after what it is at.
+  func stop() async {
+    isStopped = true
+    watch.stop()
+    work.set()
+    await task?.value
+  }
+
+  /// Has the sockets compared with the model once more.
+  func requestSync() {
+    requested += 1
+    if settled.hasHappened { settled = OneShotEvent() }
+    work.set()
+  }
+
+  /// Returns once the sockets have been compared with the model as it is.
+  func waitUntilSynced() async {
+    if isStopped || completed == requested { return }
+    await settled.outcome()
+  }
+
+  private func run() async {
+    while !isStopped {
+      await work.wait()
+      if isStopped { break }
+      let round = requested
+      if round == completed { continue }
+      await syncSockets()
+      completed = round
+      if completed == requested { settled.happen() }
+      onSync?()
+    }
+    settled.happen()
+  }
+
+  private func syncSockets() async {
+    let (model, changed) = wanted.takeChanges()
+    var reasons: [String] = []
+    for socket in sockets {
+      var outcome = await socket.apply(model, changed: changed)
+      if outcome == .restarted { outcome = await socket.apply(model, changed: nil) }
+      reasons += watch.reloadReasons(after: outcome, of: socket)
+    }
+    metrics.recordSync(at: clock.now)
+    reloadReasons = reasons
+  }
+
+  // MARK: Processes
+
+  /// Reads what every process runs.
+  func observe() async {
+    for socket in sockets {
+      do { try await socket.observe() } catch {
+        logger.info("HAProxy cannot be asked", with: [.path: socket.path, .reason: error])
+      }
+    }
+  }
+
+  /// Records what all processes have loaded.
+  func setLoaded(_ loaded: LoadedConfiguration?) { for socket in sockets { socket.setLoaded(loaded) } }
+
+  /// Records what new processes have loaded, and has the model applied to them.
+  func restartSync(loaded: LoadedConfiguration?) {
+    for socket in sockets {
+      socket.setLoaded(loaded)
+      socket.observeAgain()
+    }
+    requestSync()
+  }
+}

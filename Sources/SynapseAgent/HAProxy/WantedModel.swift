@@ -1,0 +1,127 @@
+internal import HAProxyConfigGen
+internal import Logging
+internal import Reactor
+internal import SmartStack
+internal import YAMLConfig
+
+/// The model that HAProxy is to serve, and how often it has changed.
+@LoopActor final class WantedModel {
+  private(set) var model: ProxyModel
+  /// The number of changes so far.
+  private(set) var revision = 1
+  /// Whether the registry's data is in the model: nothing outside is touched before.
+  private(set) var isReady = false
+  /// Called after every change.
+  var onChange: (@LoopActor () -> Void)?
+
+  private let settings: GeneratorSettings
+  private let clock: LoopClock
+  private let logger: Logger
+  /// The services whose servers have changed since ``takeChanges()``; nil: anything may have.
+  private var changedServices: Set<String>?
+  /// The `haproxy` sections of the registry, by service.
+  private var registrySections: [String: String] = [:]
+  private var reportedProblems: Set<ConfigProblem> = []
+
+  init(
+    settings: GeneratorSettings, services: [ServiceSettings], memory: ServerMemory, clock: LoopClock, logger: Logger
+  ) {
+    self.settings = settings
+    self.clock = clock
+    self.logger = logger
+    model = ProxyModel(settings: settings, services: services, memory: memory)
+  }
+
+  private func changed(in services: Set<String>? = nil) {
+    revision += 1
+    if let services { changedServices?.formUnion(services) } else { changedServices = nil }
+    onChange?()
+  }
+
+  // MARK: Changes
+
+  /// Applies services as they are now; unnamed ones stay as they are.
+  func apply(_ snapshots: [ServiceSnapshot]) {
+    isReady = true
+    let now = Int(clock.unixTime)
+    for snapshot in snapshots {
+      applyRegistrySection(of: snapshot, now: now)
+      model.apply(snapshot, now: now)
+    }
+    changed(in: Set(snapshots.map(\.service)))
+  }
+
+  /// A section of the registry replaces the configured one as a whole.
+  private func applyRegistrySection(of snapshot: ServiceSnapshot, now: Int) {
+    guard let text = snapshot.generatorConfig, registrySections[snapshot.service] != text else { return }
+    registrySections[snapshot.service] = text
+    do throws(ConfigError) {
+      let top = try ConfigSection(YAMLDocument.parse(Array(text.utf8), file: "the registry"))
+      guard let section = try top.optionalSection("haproxy") else { return }
+      model.replace(try ServiceSettings(service: snapshot.service, section: section), now: now)
+      changedServices = nil
+      logger.info("service takes its haproxy section from the registry", with: [.service: snapshot.service])
+    } catch {
+      logger.warning(
+        "generator sections in the registry are ignored", with: [.service: snapshot.service, .reason: error])
+    }
+  }
+
+  /// Replaces the services under the same settings; ``apply(_:)`` with all of them follows.
+  func replaceServices(_ services: [ServiceSettings]) {
+    model = ProxyModel(settings: settings, services: services, memory: model.memory)
+    registrySections = [:]
+    changedServices = nil
+  }
+
+  /// Records the ids that servers have in a running HAProxy, before the first snapshots.
+  func recordIDs(of running: RunningProxy) { model.recordIDs(of: running) }
+
+  /// Sets the version of the HAProxy that is to load the file.
+  /// - Returns: whether the model has changed by it.
+  func setVersion(_ version: HAProxyVersion?) -> Bool {
+    guard let version, model.setVersion(version) else { return false }
+    changed()
+    return true
+  }
+
+  /// Forgets servers that have been gone for long.
+  func expire() { if model.expire(now: Int(clock.unixTime)) { changed() } }
+
+  /// Skips what HAProxy has refused of a file that was rendered from the model.
+  /// - Returns: whether there was anything to skip.
+  func skip(refusedBy report: CheckReport, of file: RenderedConfiguration) -> Bool {
+    guard model.skip(refusedBy: report, of: file) else { return false }
+    changed()
+    return true
+  }
+
+  // MARK: Questions
+
+  /// The model, and the services whose servers have changed since the last call; nil: anything may have.
+  func takeChanges() -> (model: ProxyModel, services: Set<String>?) {
+    defer { changedServices = [] }
+    return (model, changedServices)
+  }
+
+  /// The state file's content.
+  func stateFile() -> [UInt8] { model.stateFile(now: Int(clock.unixTime)) }
+
+  /// Logs the problems that are new.
+  /// - Returns: the number of all.
+  func reportProblems() -> Int {
+    let problems = model.problems
+    for problem in problems where !reportedProblems.contains(problem) {
+      let details: KeyValuePairs<LogKey, any CustomStringConvertible> = [
+        .service: problem.origin, .reason: problem.message,
+      ]
+      if problem.severity == .doubt {
+        logger.warning("part of the configuration may be wrong", with: details)
+      } else {
+        logger.warning("part of the configuration is skipped", with: details)
+      }
+    }
+    reportedProblems = Set(problems)
+    return reportedProblems.count
+  }
+}
