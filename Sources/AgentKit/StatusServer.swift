@@ -116,7 +116,7 @@ public struct StatusPage: Sendable {
 public struct StatusError: Error, Sendable, CustomStringConvertible {
   /// The path of the socket file.
   public let path: String
-  /// The failure.
+  /// The failure that was reported.
   public let reason: String
 
   /// The failure, and what to look at.

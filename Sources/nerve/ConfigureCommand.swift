@@ -73,7 +73,7 @@ struct ConfigureCommand: AsyncParsableCommand {
   }
 }
 
-/// What configure_nerve reads.
+/// The inputs of configure_nerve.
 struct ConfigureInputs: ParsableArguments {
   @Option(
     name: .customLong("services-source"), parsing: .singleValue,

@@ -54,7 +54,7 @@ internal import SynapseAgent
   }
 }
 
-/// `synapse -c FILE`.
+/// The command `synapse -c FILE`.
 struct Agent: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse", abstract: "Keep this host's HAProxy in agreement with the service registry.",

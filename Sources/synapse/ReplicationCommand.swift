@@ -3,7 +3,7 @@ internal import Glibc
 internal import OperatorTools
 internal import SynapseAgent
 
-/// `smartstack-status`.
+/// The command `smartstack-status`.
 struct ReplicationCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "smartstack-status",

@@ -14,7 +14,7 @@ struct ConfigurationOption: ParsableArguments {
   }
 }
 
-/// `synapse status`.
+/// The command `synapse status`.
 struct Status: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse status",
@@ -26,7 +26,7 @@ struct Status: AsyncParsableCommand {
   mutating func run() async throws { throw ExitCode(await SynapseTools.status(options.path, asJSON: json)) }
 }
 
-/// `synapse validate`.
+/// The command `synapse validate`.
 struct Validate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse validate",
@@ -37,7 +37,7 @@ struct Validate: AsyncParsableCommand {
   mutating func run() async throws { throw ExitCode(await SynapseTools.validate(files)) }
 }
 
-/// `synapse render`.
+/// The command `synapse render`.
 struct Render: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse render", abstract: "Print HAProxy's file as the agent would write it now; change nothing.",

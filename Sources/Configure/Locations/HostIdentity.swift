@@ -3,7 +3,7 @@ internal import SmartStack
 
 /// This host's name, and the IPv4 address it stands for.
 public struct HostIdentity: Equatable, Sendable {
-  /// What `hostname` prints.
+  /// The host's name, as `hostname` prints it.
   public var name: String
   /// nil when the name has no IPv4 address.
   public var address: String?

@@ -8,7 +8,7 @@ public struct ConfigureNerveOptions: Sendable {
     case sighup
     /// The backup nerve takes over while nerve is stopped and started.
     case restart
-    /// Not at all.
+    /// The agent is not notified.
     case none
   }
 
@@ -18,9 +18,9 @@ public struct ConfigureNerveOptions: Sendable {
   public var heartbeatPath = "/var/run/nerve/heartbeat"
   /// Older is too old, in seconds.
   public var heartbeatThreshold = 60
-  /// See ``Reload``.
+  /// The way in which nerve is notified.
   public var reload = Reload.auto
-  /// Read with `sighup`.
+  /// The pid file that `sighup` reads.
   public var pidPath = "/var/run/nerve.pid"
   /// Where the nerve that runs keeps its lock, with its pid: read with `auto`.
   public var stateDirectory = "/run/nerve"
@@ -28,25 +28,25 @@ public struct ConfigureNerveOptions: Sendable {
   public var nerveExecutable: String?
   /// `start` and `stop` are added.
   public var nerveCommand = ["service", "nerve"]
-  /// The same for the nerve that takes over meanwhile.
+  /// The command of the backup nerve, which serves during a restart.
   public var backupCommand = ["service", "nerve-backup"]
   /// How long a started nerve gets to register everything, in seconds.
   public var registrationDelay = 30
-  /// Holds `<cluster type>/<location>.yaml`.
+  /// The directory with `<cluster type>/<location>.yaml`.
   public var topologyDirectory = "/nail/etc/zookeeper_discovery"
   /// The type of location that has ZooKeeper ensembles of its own.
   public var zooKeeperLocationType = "superregion"
   /// Which kind of ensemble.
   public var clusterType = "infrastructure"
-  /// hacheck's port.
+  /// The port of hacheck on this host.
   public var hacheckPort = 6666
   /// The weight of static services that have none of their own; nil is 10, as for tasks.
   public var weight: Int?
-  /// Holds label files.
+  /// The directory with label files.
   public var labelsDirectory = "/etc/nerve/labels.d"
   /// The address that is registered; nil is the one that this host's name stands for.
   public var hostAddress: String?
-  /// Envoy's admin port.
+  /// The port of Envoy's admin interface.
   public var envoyAdminPort = 9901
   /// Where local services are listed.
   public var sources = ServicesSource.usual
@@ -54,7 +54,7 @@ public struct ConfigureNerveOptions: Sendable {
   public var servicesDirectory = "/nail/etc/services"
   /// One file per type of location.
   public var locationsDirectory = "/nail/etc"
-  /// PaaSTA's own configuration.
+  /// The directory with PaaSTA's own configuration.
   public var paastaDirectory = "/etc/paasta"
   /// Whether a file that stays the same gets the time of the run: monitoring goes by its age.
   public var touchesUnchanged = true
@@ -63,6 +63,6 @@ public struct ConfigureNerveOptions: Sendable {
   /// Written after each run for node_exporter's textfile collector; nil writes none.
   public var metricsFile: String?
 
-  /// The defaults.
+  /// Creates options with their defaults.
   public init() {}
 }

@@ -27,7 +27,7 @@ public import Reactor
     self.say = say
   }
 
-  /// Runs until ``stop()``.
+  /// Runs the loop until ``stop()``.
   public func run() async {
     await resident.run()
     for feed in feeds { feed.stop() }

@@ -29,7 +29,7 @@ struct PreviousRegistrations {
     }
   }
 
-  /// `/smartstack/global/web.main` → `web.main`
+  /// Returns the service of a path: `web.main` of `/smartstack/global/web.main`.
   private static func serviceName(_ value: JSONValue) -> String? {
     guard let path = value["zk_path"]?.string else { return nil }
     for prefix in ["/smartstack/global/", "/envoy/global/"] where path.hasPrefix(prefix) {

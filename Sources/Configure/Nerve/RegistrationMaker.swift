@@ -8,7 +8,7 @@ struct RegistrationMaker {
   var hacheckPort: Int
   /// The type of location that has ensembles of its own.
   var zooKeeperLocationType: String
-  /// `infrastructure`
+  /// The kind of ensemble, `infrastructure` by default.
   var clusterType: String
   /// Weights of static services and of tasks that say nothing.
   var staticWeight: Int

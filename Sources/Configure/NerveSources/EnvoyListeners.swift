@@ -5,7 +5,7 @@ internal import SmartStack
 struct EnvoyListeners: Equatable, Sendable {
   private var ports: [String: Int] = [:]
 
-  /// No listeners.
+  /// Creates a list without listeners.
   init() {}
 
   /// Reads what Envoy's `/listeners?format=json` answers; listeners without a name or a port are skipped.

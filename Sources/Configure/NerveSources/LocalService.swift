@@ -10,7 +10,7 @@ struct LocalService: Sendable {
   /// The entry of the list that upstream's tool prints.
   var values: JSONObject
 
-  /// `service.namespace`
+  /// The full name, `service.namespace`.
   var name: String { namespace.name }
 }
 

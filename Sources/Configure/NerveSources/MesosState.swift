@@ -4,7 +4,7 @@ internal import SmartStack
 struct MesosState: Equatable, Sendable {
   /// One executor with a running task.
   struct Executor: Equatable, Sendable {
-    /// `<application id>.<uuid>`
+    /// The task's id, `<application id>.<uuid>`.
     var id: String
     /// The first of its ports.
     var port: Int?

@@ -5,7 +5,7 @@ internal import YAMLConfig
 struct PaastaConfiguration: Equatable, Sendable {
   /// The cluster this host is in; nil where PaaSTA is not set up, and nothing is asked of Mesos then.
   var cluster: String?
-  /// `register_marathon_services`
+  /// Whether tasks are registered: `register_marathon_services`.
   var registersTasks = true
 
   init(cluster: String?, registersTasks: Bool = true) {

@@ -10,7 +10,7 @@ public enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
   /// A file that holds the list.
   case file(String)
 
-  /// The original's sources.
+  /// The sources that upstream queries.
   public static let usual: [ServicesSource] = [.mesos(url: nil), .directory("/etc/nerve/puppet_services.d")]
 
   /// Reads `mesos`, `mesos:URL`, `static:DIR`, `command:PROGRAM ARG…` or `file:PATH`; nil for anything else.

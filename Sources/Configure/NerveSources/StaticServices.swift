@@ -6,7 +6,7 @@ struct StaticServices {
   var services: ServiceDirectory
   /// The location types, most general first; nil leaves types unjudged.
   var types: [String]?
-  /// `/etc/nerve/puppet_services.d`
+  /// The directory, `/etc/nerve/puppet_services.d` by default.
   var directory: String
   var files: SourceFiles
 

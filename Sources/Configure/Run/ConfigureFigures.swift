@@ -17,7 +17,7 @@ internal import SmartStack
     set("duration_seconds", (clock.now - start) / .seconds(1), "How long the last run took.")
   }
 
-  /// Adds a figure.
+  /// Adds one figure of the run.
   public func set(_ name: String, _ value: Double, _ help: String) {
     metrics.gauge("\(tool)_\(name)", help: help).value = value
   }

@@ -17,7 +17,6 @@ public enum ConfigureMode: Sendable, Equatable {
     return isIncomplete ? 3 : 0
   }
 
-  /// The same of one that did not: 1 nothing was changed, or the agent could not be told; of a dry one: 2 it cannot be
-  /// said.
+  /// The exit status of a failed run: 1 nothing was changed, or the agent was not notified; of a dry one: 2 unknown.
   public var failure: Int32 { isDry ? 2 : 1 }
 }

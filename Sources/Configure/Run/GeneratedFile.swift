@@ -15,7 +15,7 @@ public struct GeneratedFile: Sendable {
     case different
   }
 
-  /// The file's path.
+  /// The path of the generated file.
   public let path: String
   private var marker: String { path + ".changed" }
 

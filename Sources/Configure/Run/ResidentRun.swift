@@ -52,7 +52,7 @@ public import Reactor
   /// Something changed that is no file.
   public func lookAgain() { changes.set() }
 
-  /// Ends ``run()``.
+  /// Stops the loop; ``run()`` returns.
   public func stop() {
     isStopped = true
     changes.set()

@@ -5,7 +5,7 @@ public import YAMLConfig
 ///
 /// A missing file is an empty one everywhere; one that cannot be read or parsed is an error of its service alone.
 public struct ServiceDirectory {
-  /// The directory.
+  /// The path of the directory.
   public let path: String
   let files: SourceFiles
 

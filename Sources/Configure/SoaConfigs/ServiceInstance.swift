@@ -10,18 +10,18 @@ public struct ServiceInstance: Hashable, Sendable {
 
   /// A namespace to be registered under.
   public struct Registration: Hashable, Sendable, CustomStringConvertible {
-    /// The service's name.
+    /// The name of the service.
     public let service: String
-    /// The namespace's name.
+    /// The name of the namespace.
     public let namespace: String
 
-    /// See the properties.
+    /// Creates an instance from its names.
     public init(service: String, namespace: String) {
       self.service = service
       self.namespace = namespace
     }
 
-    /// `service.namespace`
+    /// The full name, `service.namespace`.
     public var description: String { "\(service).\(namespace)" }
 
     /// Reads `service.namespace`, or the four parts of a Marathon job's name; nil for anything else.

@@ -1,8 +1,8 @@
 /// A program that goes by the services' files.
 enum SmartStackUser: CaseIterable {
-  /// configure_nerve
+  /// The writer of nerve.conf.json, configure_nerve.
   case nerve
-  /// configure_synapse
+  /// The writer of synapse.conf.json, configure_synapse.
   case synapse
 }
 

@@ -50,7 +50,7 @@ public struct SmartStackNamespace: Sendable {
   /// A path with a server time-out of its own.
   struct Endpoint: Sendable, Equatable {
     var path: String
-    /// Milliseconds.
+    /// The server's time-out in milliseconds.
     var serverTimeout: Int
 
     /// The part of a backend's name that stands for the path.
@@ -159,7 +159,7 @@ public struct SmartStackNamespace: Sendable {
   var routes: [(source: String, destination: String)] = []
   var timeouts = Timeouts()
   var retries: Int?
-  /// `leastconn` or `roundrobin`.
+  /// The algorithm, `leastconn` or `roundrobin`.
   var balance: String?
   var keepsAlive = false
   var headers: [Header] = []

@@ -77,7 +77,7 @@ public final class SourceFiles {
     return root
   }
 
-  /// The same of a file that must be there.
+  /// Returns the document of a file that must exist.
   public func requiredDocument(_ path: String) throws(ConfigError) -> YAMLNode {
     guard let root = try document(path) else { throw ConfigError(file: path, problem: "there is no such file") }
     return root
@@ -105,7 +105,7 @@ public struct DocumentMemory: Sendable {
 
   let documents: [String: Document]
 
-  /// Knows nothing.
+  /// Creates a memory without documents.
   public init() { documents = [:] }
 
   init(documents: [String: Document]) { self.documents = documents }

@@ -10,7 +10,7 @@ struct ConfigurationMaker {
   /// What came of it.
   struct Result: Sendable {
     let options: ToolOptions
-    /// The whole file.
+    /// The bytes of the whole file.
     let bytes: [UInt8]
     /// How many namespaces were read without a mistake.
     let namespaceCount: Int

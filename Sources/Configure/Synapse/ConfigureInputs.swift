@@ -1,17 +1,17 @@
 /// Where configure_synapse finds what it reads.
 struct ConfigureInputs: Sendable {
-  /// `synapse-tools.conf.json`.
+  /// The path of `synapse-tools.conf.json`.
   var toolOptions = "/etc/synapse/synapse-tools.conf.json"
   /// One directory per service.
   var services = "/nail/etc/services"
-  /// May be missing.
+  /// The path of the migration's file, which may be missing.
   var envoyMigration = "/nail/srv/configs/service_mesh/envoy_migration.yaml"
   /// One file per location type: where this host is.
   var locations = "/nail/etc"
   /// The list of location types.
   var locationTypes: String { locations + "/services/location_types.json" }
 
-  /// The usual places.
+  /// Creates inputs at the usual places.
   init() {}
 
   /// The usual places, but for those that the environment names.

@@ -20,7 +20,7 @@ internal import Reactor
     self.memory = memory
   }
 
-  /// Runs until ``stop()``.
+  /// Runs the loop until ``stop()``.
   func run() async { await resident.run() }
 
   /// Looks at everything now.

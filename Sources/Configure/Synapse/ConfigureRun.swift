@@ -12,7 +12,7 @@ public struct ConfigureSynapseOptions: Sendable {
     case auto
     /// The commands, or `service synapse stop` and `start`.
     case restart
-    /// Not at all.
+    /// The agent is not notified.
     case none
   }
 

@@ -8,7 +8,7 @@ struct EnvoyMigration: Equatable, Sendable {
   /// The `state` of those listed; nil for one without.
   private var states: [String: String?] = [:]
 
-  /// No migration.
+  /// Creates a state without a migration.
   init() {}
 
   init(_ node: YAMLNode) throws(ConfigError) {

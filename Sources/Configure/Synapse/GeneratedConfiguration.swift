@@ -5,7 +5,7 @@ internal import SmartStack
 struct GeneratedConfiguration {
   private static let style = JSONStyle.pythonPretty
 
-  /// Sections beside `services`.
+  /// The sections beside `services`.
   var sections: [String: JSONValue] = [:]
   private var services: [(name: String, bytes: [UInt8])] = []
   private var places: [String: Int] = [:]

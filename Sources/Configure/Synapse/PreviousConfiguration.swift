@@ -5,7 +5,7 @@ struct PreviousConfiguration {
   private let services: JSONObject
   /// Lines of `haproxy.global` that plugins of its services added.
   let pluginGlobals: [String]
-  /// The same of `haproxy.defaults`.
+  /// The plugins' lines of `haproxy.defaults`.
   let pluginDefaults: [String]
 
   /// nil for what is no such file.

@@ -73,7 +73,7 @@ struct ToolOptionsReader {
     if let legacy = nodes["reload_cmd_fmt"] { nodes["haproxy_reload_cmd_fmt"] = legacy }
   }
 
-  /// All options, checked.
+  /// Reads and checks all options.
   func read() throws(ConfigError) -> ToolOptions {
     var options = ToolOptions()
     guard nodes["config_file"] != nil else {

@@ -54,7 +54,7 @@ struct ProxyGlobals {
     return lines
   }
 
-  /// The section `haproxy`.
+  /// The top-level section `haproxy`.
   var haproxy: JSONValue {
     var section: JSONObject = [
       "bind_address": .string(options.bindAddress),

@@ -95,6 +95,6 @@ public struct HacheckConfiguration: Sendable, Equatable {
     case network(AddressRange)
   }
 
-  /// Upstream's defaults.
+  /// Creates a configuration with upstream's defaults.
   public init() {}
 }

@@ -66,7 +66,7 @@ internal import SmartStack
   /// All downtimes by the names of their files; some may be over and not lifted yet.
   var all: [String: Downtime] { downtimes }
 
-  /// Number of downtimes.
+  /// The number of known downtimes.
   var count: Int { downtimes.count }
 
   /// Numbers of downtimes by kind of scope.

@@ -8,7 +8,7 @@ internal import YAMLConfig
 struct MySQLProbe: Probe, ProbeSettings {
   let endpoint: Endpoint
   let username: String
-  /// May be empty.
+  /// The password, which may be empty.
   var password = ""
   /// A database that must exist and be open to the user; nil for none.
   var database: String?
