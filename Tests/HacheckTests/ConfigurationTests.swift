@@ -118,7 +118,7 @@ import YAMLConfig
     ("rlimit_nofile: many", "hacheck.yaml:1:16: rlimit_nofile: expected an integer"),
     (
       "spool_change_networks: [here]",
-      "hacheck.yaml:1:25: spool_change_networks[0]: `here` is no network; write 10.0.0.0/8, fd00::/8, a single address, "
+      "hacheck.yaml:1:25: spool_change_networks[0]: `here` is not a network; write 10.0.0.0/8, fd00::/8, a single address, "
         + "or this-machine"
     ),
     ("unix_socket_mode: \"0999\"", "hacheck.yaml:1:19: unix_socket_mode: `0999` is no mode"),

@@ -53,7 +53,7 @@ import Testing
     #expect(try ServerState(nerve: " 10.0.0.5 ").address?.description == "10.0.0.5")
     #expect(try ServerState(nerve: "").address == nil)
     let refusal = #expect(throws: Refusal.self) { try ServerState(nerve: "no such\u{7}host") }
-    #expect(refusal?.sentence == "X-Nerve-Check-IP names `no such\\u{7}host`, which is no IP address")
+    #expect(refusal?.sentence == "X-Nerve-Check-IP names `no such\\u{7}host`, which is not an IP address")
   }
 }
 

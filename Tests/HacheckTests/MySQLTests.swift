@@ -223,7 +223,7 @@ import Testing
     ])
     #expect(
       await MySQLTests.check(server, key: .retrieved)
-        == .notUnderstood("the MySQL server's public key is no RSA key that fits the password"))
+        == .notUnderstood("the MySQL server's public key is not an RSA key that fits the password"))
   }
 
   @Test @LoopActor func selectOneMustBeAnsweredWithOne() async throws {

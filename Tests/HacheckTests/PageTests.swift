@@ -56,8 +56,8 @@ import Testing
     try await hacheck.service.down(.instance(service: "broken", host: nil, port: 80), reason: "")
     let page = try await hacheck.get("/", PageTests.browser).text
     for piece in [
-      "Marked down <span class=\"count\">2</span>", "Services asked for <span class=\"count\">3</span>", ">upgrade<",
-      "2 h left</time>", "restored by hand", "none given", ">1 instance marked<", ">marked down<", ">no answer<",
+      "Downtimes <span class=\"count\">2</span>", "Services asked for <span class=\"count\">3</span>", ">upgrade<",
+      "2 h left</time>", "restored by hand", "none given", ">1 instance drained<", ">drained<", ">no answer<",
       ">down</span> <span class=\"quiet\">500<", "ago</time>",
     ] { #expect(page.contains(piece), "\(piece) is missing") }
     let found = try await hacheck.get("/?q=bro", PageTests.browser).text
@@ -98,8 +98,8 @@ import Testing
 
   @Test(arguments: [
     ("", "which service?"), ("mark=web", "status must be"), ("mark=web&status=down", "a reason is needed"),
-    ("mark=web&status=down&reason=", "a reason is needed"), ("mark=..&status=down&reason=x", "cannot be marked"),
-    ("mark=a/b&status=up", "cannot be marked"), ("mark=a+b&status=down&reason=x", "no service name"),
+    ("mark=web&status=down&reason=", "a reason is needed"), ("mark=..&status=down&reason=x", "cannot have a downtime"),
+    ("mark=a/b&status=up", "cannot have a downtime"), ("mark=a+b&status=down&reason=x", "not a service name"),
     ("mark=web:99999&status=down&reason=x", "is no mark"), ("mark=web:x:80&status=down&reason=x", "is no mark"),
     ("mark=web:0&status=down&reason=x", "is no mark"), ("mark=web&status=down&reason=x&duration=-1", "`duration` is"),
     ("mark=web&status=down&reason=x&duration=1e99", "`duration` is"), ("mark=%ff&status=up", "is not UTF-8"),
@@ -131,7 +131,7 @@ import Testing
     for number in 0..<250 { hacheck.write("x", mark: "svc-\(1000 + number)") }
     hacheck.write("x", mark: "all")
     try await eventually("all are seen") {
-      try await hacheck.get("/", PageTests.browser).text.contains("Marked down <span class=\"count\">251</span>")
+      try await hacheck.get("/", PageTests.browser).text.contains("Downtimes <span class=\"count\">251</span>")
     }
     let page = try await hacheck.get("/", PageTests.browser).text
     #expect(page.contains("200 of 251 are shown"))

@@ -79,7 +79,7 @@ import Testing
   }
 
   @Test func refusalsSayWhatIsWrong() {
-    #expect(RequestTarget("/spool/../1/s") == .refused("`..` is no service name"))
-    #expect(RequestTarget("/tcp/web/70000") == .refused("70000 is no port: 0...65535 are"))
+    #expect(RequestTarget("/spool/../1/s") == .refused("`..` is not a service name"))
+    #expect(RequestTarget("/tcp/web/70000") == .refused("70000 is not a port: 0...65535 are"))
   }
 }

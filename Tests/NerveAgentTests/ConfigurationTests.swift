@@ -172,11 +172,11 @@ import ZooKeeper
         + "persistent_sequential"
     ),
     (#""zk_hosts": []"#, "services.web.zk_hosts: not one host"),
-    (#""zk_hosts": ["a b:1"]"#, "services.web.zk_hosts: 'a b:1' is no HOST:PORT"),
+    (#""zk_hosts": ["a b:1"]"#, "services.web.zk_hosts: 'a b:1' is not a HOST:PORT"),
     (#""zk_hosts": ["a:1/x", "b:1/y"]"#, "services.web.zk_hosts: different paths below the hosts: /x, /y"),
     (#""zk_path": "nerve""#, "services.web.zk_path: 'nerve' does not begin with a slash"),
-    (#""zk_path": "/a//b""#, "services.web.zk_path: '/a//b' is no path of a znode"),
-    (#""zk_path": "/a/../b""#, "services.web.zk_path: '/a/../b' is no path of a znode"),
+    (#""zk_path": "/a//b""#, "services.web.zk_path: '/a//b' is not a path of a znode"),
+    (#""zk_path": "/a/../b""#, "services.web.zk_path: '/a/../b' is not a path of a znode"),
     (#""check_interval": 0"#, "services.web.check_interval: 0.0 seconds is outside 0.001...86400.0"),
     (#""check_mocked": "no""#, "services.web.check_mocked: expected true or false, found the text \"no\""),
     (

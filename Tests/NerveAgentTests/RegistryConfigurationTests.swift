@@ -73,16 +73,16 @@ import ZooKeeper
     ),
     (
       #""reporter_type": "file", "file_path": "/a/../b""#,
-      "services.web.file_path: '/a/../b' is no path of a directory"
+      "services.web.file_path: '/a/../b' is not a path of a directory"
     ),
     (#""reporter_type": "etcd""#, "services.web: the key 'etcd_host' is missing"),
     (
       #""reporter_type": "etcd", "etcd_host": "e", "etcd_port": 0"#, "services.web.etcd_port: 0 is outside 1...65535"
     ),
     (
-      #""reporter_type": "etcd", "etcd_hosts": ["a:x"]"#, "services.web.etcd_hosts: 'a:x' is no HOST:PORT"
+      #""reporter_type": "etcd", "etcd_hosts": ["a:x"]"#, "services.web.etcd_hosts: 'a:x' is not a HOST:PORT"
     ),
-    (#""reporter_type": "etcd", "etcd_hosts": ["::1"]"#, "services.web.etcd_hosts: '::1' is no HOST:PORT"),
+    (#""reporter_type": "etcd", "etcd_hosts": ["::1"]"#, "services.web.etcd_hosts: '::1' is not a HOST:PORT"),
     (
       #""reporter_type": "etcd", "etcd_host": "e", "etcd_api": "v4""#,
       "services.web.etcd_api: 'v4' is not one of auto, v2, v3"

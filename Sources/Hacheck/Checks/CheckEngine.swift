@@ -90,7 +90,7 @@ internal import SmartStack
   private func hostName(_ address: IPAddress) throws(Refusal) -> String? {
     if address == CheckEngine.loopback || address == own.host { return nil }
     guard own.contains(address) || configuration.checkNetworks.contains(where: { $0.contains(address) }) else {
-      throw Refusal("\(address) is no address of this machine, and check_networks does not name its network")
+      throw Refusal("\(address) is not an address of this machine, and check_networks does not name its network")
     }
     return address.description
   }
@@ -117,7 +117,7 @@ internal import SmartStack
   func answerLater(
     _ question: Question, headers: RequestHeaders, then: @escaping @LoopActor (CheckOutcome) -> Void
   ) {
-    let live = live(question, headers)
+    let live = live(question, headers: headers)
     let answer: @LoopActor (CheckOutcome) -> Void = { [self] outcome in
       // A downtime that was set meanwhile is newer.
       let outcome = downtime(question).map(CheckOutcome.init) ?? outcome
@@ -151,7 +151,7 @@ internal import SmartStack
 
   // MARK: Live checks
 
-  private func live(_ question: Question, _ headers: RequestHeaders) -> LiveCheck? {
+  private func live(_ question: Question, headers: RequestHeaders) -> LiveCheck? {
     guard question.port != 0 else { return nil }
     let endpoint = Endpoint.tcp(host: question.host ?? "127.0.0.1", port: question.port)
     let isHTTP = question.check.protocol == .http || question.check.protocol == .https

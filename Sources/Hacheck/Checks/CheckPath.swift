@@ -33,11 +33,11 @@ struct CheckPath: Equatable, Sendable {
     // Only the checks without a path may end with the port.
     let mayEnd = kind != .http && kind != .https
     guard !digits.isEmpty, rest.first == "/" || (mayEnd && (rest.isEmpty || rest.first == "?")) else { return nil }
-    guard service != ".", service != ".." else { throw Refusal("`\(service)` is no service name") }
+    guard service != ".", service != ".." else { throw Refusal("`\(service)` is not a service name") }
     guard service.utf8.count <= CheckPath.longestService else {
       throw Refusal("the service name has \(service.utf8.count) bytes; \(CheckPath.longestService) are allowed")
     }
-    guard let port = Int(digits), port <= 65535 else { throw Refusal("\(digits) is no port: 0...65535 are") }
+    guard let port = Int(digits), port <= 65535 else { throw Refusal("\(digits) is not a port: 0...65535 are") }
     let query = rest.first == "/" ? rest.dropFirst() : rest
     guard query.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
       throw Refusal("the path holds a blank or a control character; encode it with %")

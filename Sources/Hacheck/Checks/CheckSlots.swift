@@ -13,9 +13,9 @@ internal import Reactor
   private let clock: LoopClock
   private var targets: [Endpoint: AsyncSemaphore] = [:]
 
-  /// Checks that wait for a slot.
+  /// Number of checks that wait for a slot.
   private(set) var waitingCount = 0
-  /// Checks under way.
+  /// Number of checks under way.
   var busyCount: Int { all.acquiredCount }
 
   init(perTarget: Int, inAll: Int, clock: LoopClock) {

@@ -51,7 +51,7 @@ extension HacheckConfiguration {
     redisPassword = try section.optionalString("redis_password") ?? redisPassword
     smtpHello = try section.optionalString("smtp_hello") ?? smtpHello
     if let name = smtpHello, !SMTPProbe.isHostName(name) {
-      throw section.error(at: "smtp_hello", "\(name.quoted) is no host name")
+      throw section.error(at: "smtp_hello", "\(name.quoted) is not a host name")
     }
     mysqlServerKey = try section.serverKey("mysql_server_public_key", default: mysqlServerKey)
   }
@@ -78,7 +78,7 @@ extension HacheckConfiguration {
       // YAML 1.1 reads 0660 as an octal number; as text it arrives here as it was written.
       let digits = text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
       guard let mode = UInt32(digits, radix: 8), mode <= 0o777 else {
-        throw section.error(at: "unix_socket_mode", "\(text.quoted) is no mode; write \"0660\"")
+        throw section.error(at: "unix_socket_mode", "\(text.quoted) is not a mode; write \"0660\"")
       }
       unixSocketMode = mode
     }
@@ -110,7 +110,7 @@ extension [YAMLNode] {
         clients.append(.network(range))
       } else {
         throw node.error(
-          "\(text.quoted) is no network; write 10.0.0.0/8, fd00::/8, a single address, or this-machine")
+          "\(text.quoted) is not a network; write 10.0.0.0/8, fd00::/8, a single address, or this-machine")
       }
     }
     return clients
@@ -121,7 +121,7 @@ extension [YAMLNode] {
     for node in self {
       let text = try node.string()
       guard let range = AddressRange(text) else {
-        throw node.error("\(text.quoted) is no network; write 10.0.0.0/8, fd00::/8 or a single address")
+        throw node.error("\(text.quoted) is not a network; write 10.0.0.0/8, fd00::/8 or a single address")
       }
       ranges.append(range)
     }

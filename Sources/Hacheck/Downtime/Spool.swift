@@ -173,7 +173,7 @@ internal import SmartStack
       downtimes[name] = found
       if let end = found?.expiration { soonest = min(soonest ?? end, end) }
       changed.insert(found?.scope ?? SpoolScope(fileName: name))
-      if hasStarted { log(name, found) }
+      if hasStarted { log(found, named: name) }
     }
     guard !changed.isEmpty else { return }
     if let soonest { armExpiry(soonest) }
@@ -193,7 +193,7 @@ internal import SmartStack
     }
   }
 
-  private func log(_ name: String, _ downtime: Downtime?) {
+  private func log(_ downtime: Downtime?, named name: String) {
     if let downtime {
       logger.notice("downtime set", with: [.scope: name, .reason: downtime.reason])
     } else {

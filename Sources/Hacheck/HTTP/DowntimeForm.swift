@@ -14,7 +14,7 @@ struct DowntimeForm: Equatable {
 
   init(_ form: FormBody, now: Double) throws(Refusal) {
     guard let name = try form.text("mark"), !name.isEmpty else { throw Refusal("which service? `mark` is missing") }
-    guard SpoolDirectory.isName(name) else { throw Refusal("\(name.quoted) cannot be marked") }
+    guard SpoolDirectory.isName(name) else { throw Refusal("\(name.quoted) cannot have a downtime") }
     scope = SpoolScope(fileName: name)
     switch try form.text("status") {
     case "up": request = .up
@@ -33,12 +33,12 @@ struct DowntimeForm: Equatable {
     if case .everything = scope { return }
     let (service, rest) = name[...].cut(at: ":")
     guard service.utf8.allSatisfy(CheckPath.isServiceByte), !service.isEmpty, service != ".", service != ".." else {
-      throw Refusal("\(service.description.quoted) is no service name: letters, digits, `.`, `_`, `-`")
+      throw Refusal("\(service.description.quoted) is not a service name: letters, digits, `.`, `_`, `-`")
     }
     guard rest != nil else { return }
     guard case .instance(_, let host, let port) = scope, (1...65535).contains(port),
       host.map({ IPAddress($0) != nil }) ?? true
-    else { throw Refusal("\(name.quoted) is no mark: NAME, NAME:PORT, NAME:ADDRESS:PORT and all are") }
+    else { throw Refusal("\(name.quoted) is not a downtime: NAME, NAME:PORT, NAME:ADDRESS:PORT and all are") }
   }
 
   private static func end(_ form: FormBody, now: Double) throws(Refusal) -> Double? {

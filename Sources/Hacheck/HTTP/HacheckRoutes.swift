@@ -54,9 +54,10 @@ internal import SmartStack
     case .root, .unknown:
       answer(
         exchange, route: "unknown", status: 404,
-        "nothing is here; try /http/SERVICE/PORT/PATH, /https/…, /tcp/SERVICE/PORT, /spool/SERVICE/PORT, /recent, /status"
+        body:
+          "nothing is here; try /http/SERVICE/PORT/PATH, /https/…, /tcp/SERVICE/PORT, /spool/SERVICE/PORT, /recent, /status"
       )
-    case .refused(let sentence): answer(exchange, route: "unknown", status: 400, sentence)
+    case .refused(let sentence): answer(exchange, route: "unknown", status: 400, body: sentence)
     }
   }
 
@@ -75,7 +76,7 @@ internal import SmartStack
       body: exchange.method == "HEAD" ? [] : Array("\(exchange.method) is not allowed here; \(allowed) is\n".utf8))
   }
 
-  private func answer(_ exchange: HTTPExchange, route: StaticString, status: Int, _ sentence: String) {
+  private func answer(_ exchange: HTTPExchange, route: StaticString, status: Int, body sentence: String) {
     engine.requests.count(route, status: status)
     exchange.respond(status: status, headers: HacheckRoutes.plain, body: Array(sentence.utf8))
   }
@@ -94,14 +95,14 @@ internal import SmartStack
     let route = check.protocol.route
     if RequestOrigin.isForeignSubresource(exchange) {
       return answer(
-        exchange, route: route, status: 403, "another site's page may not make hacheck ask services")
+        exchange, route: route, status: 403, body: "another site's page may not make hacheck ask services")
     }
     let headers = RequestHeaders.exchange(exchange)
     let question: CheckEngine.Question
     do {
       question = try engine.question(check, headers: headers, peer: exchange.peer)
     } catch {
-      return answer(exchange, route: route, status: error.status, error.sentence)
+      return answer(exchange, route: route, status: error.status, body: error.sentence)
     }
     if let outcome = engine.answerAtOnce(question) {
       return exchange.respond(status: outcome.status, headers: HacheckRoutes.plain, body: outcome.body)
@@ -118,7 +119,7 @@ internal import SmartStack
       try access.check(exchange)
       let scope = SpoolScope(service: check.service, port: check.port == 0 ? nil : check.port)
       guard SpoolDirectory.isName(scope.description) else {
-        throw Refusal("\(scope) cannot be marked: it would be no file of the spool")
+        throw Refusal("\(scope) cannot have a downtime: it would not be a file of the spool")
       }
       let query = check.query[...].cut(at: "?").after ?? ""
       let request = try SpoolRequest(
@@ -129,11 +130,11 @@ internal import SmartStack
           engine.requests.count("post", status: 200)
           exchange.respond(status: 200, headers: HacheckRoutes.plain, body: [])
         } catch {
-          answer(exchange, route: "post", status: 500, "the spool could not be changed: \(error)")
+          answer(exchange, route: "post", status: 500, body: "the spool could not be changed: \(error)")
         }
       }
     } catch {
-      answer(exchange, route: "post", status: error.status, error.sentence)
+      answer(exchange, route: "post", status: error.status, body: error.sentence)
     }
   }
 
@@ -145,9 +146,9 @@ internal import SmartStack
       return refuseMethod(exchange, allowed: "GET, HEAD")
     }
     if let problem = engine.spool.problem {
-      answer(exchange, route: "healthz", status: 503, "the spool is not followed: \(problem)")
+      answer(exchange, route: "healthz", status: 503, body: "the spool is not followed: \(problem)")
     } else {
-      answer(exchange, route: "healthz", status: 200, "ok")
+      answer(exchange, route: "healthz", status: 200, body: "ok")
     }
   }
 
@@ -161,7 +162,7 @@ internal import SmartStack
       engine.requests.count("recent", status: 200)
       exchange.respond(status: 200, headers: HacheckRoutes.json, body: Array(body.utf8))
     } catch {
-      answer(exchange, route: "recent", status: error.status, error.sentence)
+      answer(exchange, route: "recent", status: error.status, body: error.sentence)
     }
   }
 

@@ -11,7 +11,7 @@ public import SmartStack
   /// Between two attempts to take the port over.
   static let retryInterval = Duration.seconds(1)
 
-  /// Answers the questions.
+  /// The service that answers the questions.
   public let service: HacheckService
   /// Whether the port is ours: checks are calls from then on.
   public private(set) var isListening = false

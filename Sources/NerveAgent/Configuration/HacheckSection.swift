@@ -2,12 +2,12 @@ internal import Hacheck
 internal import Reactor
 internal import YAMLConfig
 
-/// The key `hacheck`: what the hacheck inside nerve needs to know. All of it may be left out.
+/// The key `hacheck`: settings of the hacheck inside nerve, all of them optional.
 enum HacheckSection {
   /// hacheck's port on Yelp's machines and in our package.
   static let defaultPort = 6666
 
-  /// hacheck's own settings are read from here when the key `config` names no other file.
+  /// hacheck's own settings are read from this file unless the key `config` names another one.
   static let defaultFile = "/etc/hacheck.yaml"
 
   /// - Returns: nil when hacheck is switched off.

@@ -20,7 +20,7 @@ public struct NerveConfiguration: Sendable {
   var statsD: StatsDTarget?
   /// `hacheck`: nil when it is switched off.
   var hacheck: HacheckConfiguration?
-  /// `state_dir`, as written.
+  /// The key `state_dir`, as written.
   var stateDirectory: String?
   /// `max_exec_checks`: commands of exec checks that run at one time.
   var commandLimit = NerveConfiguration.defaultCommandLimit
@@ -46,7 +46,7 @@ struct StatsDTarget: Hashable, Sendable {
 
 /// Reads the configuration file and the files beside it.
 public struct NerveConfigurationLoader: Sendable {
-  /// `-c`.
+  /// The argument of `-c`.
   var path: String
   /// `-i` or NERVE_INSTANCE_ID: replaces the file's `instance_id`.
   var instanceID: String?
@@ -58,7 +58,7 @@ public struct NerveConfigurationLoader: Sendable {
     self.instanceID = instanceID
   }
 
-  /// Reads everything anew.
+  /// Reads all files again.
   /// - Throws: ``ConfigError`` when the file as a whole is of no use: unreadable, no mapping, without
   ///   `instance_id`, with a top-level key of the wrong kind.
   func load() throws(ConfigError) -> NerveConfiguration { try load(ConfigurationFiles.read(path)) }
@@ -139,7 +139,7 @@ private struct ServiceSource {
 }
 
 extension NerveConfiguration {
-  /// Takes one service in, or names what is wrong with it.
+  /// Adds one service, or records what is wrong with it.
   fileprivate mutating func add(_ source: ServiceSource) {
     do {
       let section = try ConfigSection(try source.node.get())
@@ -154,7 +154,7 @@ extension NerveConfiguration {
 }
 
 extension ConfigError {
-  /// The same problem with the service's name in its path: a file of `service_conf_dir` has none in it.
+  /// Adds the service's name to the path of a problem: a file of `service_conf_dir` has none in it.
   fileprivate func naming(service: String) -> ConfigError {
     guard !path.contains(service) else { return self }
     return ConfigError(

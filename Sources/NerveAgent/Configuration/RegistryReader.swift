@@ -72,7 +72,7 @@ struct RegistryReader {
     for text in try section.strings("zk_hosts") {
       let (host, chroot) = text.cut(at: "/")
       guard !host.isEmpty, !host.contains(where: { $0 == "," || $0.isWhitespace }) else {
-        throw section.error(at: "zk_hosts", "'\(text)' is no HOST:PORT")
+        throw section.error(at: "zk_hosts", "'\(text)' is not a HOST:PORT")
       }
       let hasPort = host.hasSuffix("]") ? false : host.contains(":")
       hosts.insert(hasPort ? String(host) : "\(host):2181")
@@ -90,7 +90,7 @@ struct RegistryReader {
 
   /// The original's default; etcd's own is 2379.
   private static let originalPort = 4003
-  /// Seconds.
+  /// The time in seconds.
   private static let lifetime = 30
 
   private func etcd(_ payload: RegistrationPayload, name: String) throws(ConfigError) -> EtcdTarget {
@@ -115,7 +115,7 @@ struct RegistryReader {
     var endpoints: [Endpoint] = []
     for text in several {
       guard let endpoint = endpoint(text, port: port) else {
-        throw section.error(at: "etcd_hosts", "'\(text)' is no HOST:PORT")
+        throw section.error(at: "etcd_hosts", "'\(text)' is not a HOST:PORT")
       }
       if !endpoints.contains(endpoint) { endpoints.append(endpoint) }
     }
@@ -168,7 +168,7 @@ struct RegistryReader {
     let names = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
     let isBad = names.contains { ["", ".", ".."].contains($0) } && path != "/"
     guard !isBad, !path.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
-      throw section.error(at: key, "'\(path)' is no path of \(what)")
+      throw section.error(at: key, "'\(path)' is not a path of \(what)")
     }
     return path
   }

@@ -106,7 +106,7 @@ internal import Reactor
   // MARK: Frames
 
   private func send(
-    _ method: AMQPMethod, channel: UInt16 = AMQPConnection.channel, _ arguments: (inout AMQPWriter) -> Void
+    _ method: AMQPMethod, channel: UInt16 = AMQPConnection.channel, with arguments: (inout AMQPWriter) -> Void
   ) throws {
     var writer = AMQPWriter()
     writer.short(method.group)
