@@ -96,7 +96,7 @@ struct CheckKey: Hashable {
     for waiter in flights.removeValue(forKey: key) ?? [] { waiter(outcome) }
   }
 
-  /// Forgets what is no good any more; nobody has to ask for it to go.
+  /// Removes expired answers, also those that nobody asks for any more.
   func sweep() {
     let now = clock.now
     answers.removeAll { $0.expiry < now }

@@ -6,7 +6,7 @@ internal import SmartStack
   private let clock: LoopClock
   private var interfaces: Set<IPAddress> = []
   private var readAt: LoopClock.Instant?
-  /// The address the host's name stands for; it is probed, and marked, as 127.0.0.1.
+  /// The address the host's name stands for; checks and downtimes name it 127.0.0.1.
   private(set) var host: IPAddress?
 
   /// An address that came up is known after this long.

@@ -162,7 +162,7 @@ internal import SmartStack
     }
   }
 
-  /// Reads these downtimes anew, and tells the observers what differs.
+  /// Reads these downtimes again, and notifies the observers of what differs.
   private func refresh(_ names: some Collection<String>) {
     var changed: Set<SpoolScope> = []
     var soonest: Double?

@@ -19,8 +19,8 @@ public struct SpoolFile: Equatable {
     self.creation = creation
   }
 
-  /// Reads a file's contents, whatever they are. Whatever is no JSON object is the reason.
-  /// A time that is no number counts as absent: the downtime then holds until somebody lifts it.
+  /// Reads a file's contents, whatever they are. What is not a JSON object is the reason.
+  /// A time that is not a number counts as absent: the downtime then holds until somebody lifts it.
   init(contents: [UInt8]) {
     guard let value = JSONValue(contents, dialect: .python), case .object = value else {
       self.init(reason: String(decoding: contents, as: UTF8.self), expiration: nil, creation: nil)
@@ -31,7 +31,7 @@ public struct SpoolFile: Equatable {
       creation: value["creation"]?.double)
   }
 
-  /// What upstream prints for a reason that is no text.
+  /// What upstream prints for a reason that is not a text.
   private static func words(_ value: JSONValue?) -> String {
     switch value {
     case nil, .null, .bool(false): ""

@@ -21,7 +21,7 @@ struct FormBody {
   }
 
   /// The value of a field, without surrounding blanks and with control characters as blanks.
-  /// - Throws: ``Refusal`` when it is no UTF-8.
+  /// - Throws: ``Refusal`` when it is not UTF-8.
   func text(_ name: String) throws(Refusal) -> String? {
     guard let bytes = fields[name] else { return nil }
     guard let text = String(validating: bytes, as: UTF8.self) else { throw Refusal("`\(name)` is not UTF-8") }
@@ -48,7 +48,7 @@ struct FormBody {
 
   private mutating func readPairs(_ bytes: some Collection<UInt8>) {
     for pair in bytes.split(separator: UInt8(ascii: "&"), maxSplits: FormBody.mostFields) {
-      // Without `=` it is no field, as Python's parser has it.
+      // Without `=` it is not a field, as Python's parser has it.
       guard let equals = pair.firstIndex(of: UInt8(ascii: "=")) else { continue }
       let name = FormBody.decoded(pair[..<equals])
       fields[String(decoding: name, as: UTF8.self)] = FormBody.decoded(pair[pair.index(after: equals)...])

@@ -79,9 +79,9 @@ struct StatusPage {
   // MARK: Downtimes
 
   private var downtimesSection: String {
-    let title = "<h2>Marked down <span class=\"count\">\(downtimes.total)</span></h2>\n"
+    let title = "<h2>Downtimes <span class=\"count\">\(downtimes.total)</span></h2>\n"
     guard !downtimes.rows.isEmpty else {
-      let text = search.isEmpty ? "Nothing is marked down." : "No mark fits the search."
+      let text = search.isEmpty ? "There is no downtime." : "No downtime fits the search."
       return "<section>\(title)<p class=\"quiet\">\(text)</p></section>\n"
     }
     let last = mayChange ? "<th></th>" : ""
@@ -154,7 +154,7 @@ struct StatusPage {
   }
 
   private static func badge(_ service: Service) -> String {
-    if service.isDown { return "<span class=\"badge drained\">marked down</span>" }
+    if service.isDown { return "<span class=\"badge drained\">drained</span>" }
     switch service.code {
     case nil: return "<span class=\"badge\">asking</span>"
     case .some(let code) where code <= 200:
@@ -167,8 +167,8 @@ struct StatusPage {
   private static func instances(_ service: Service) -> String {
     switch service.instanceDowntimes {
     case 0: ""
-    case 1: " <span class=\"badge drained\">1 instance marked</span>"
-    case let count: " <span class=\"badge drained\">\(count) instances marked</span>"
+    case 1: " <span class=\"badge drained\">1 instance drained</span>"
+    case let count: " <span class=\"badge drained\">\(count) instances drained</span>"
     }
   }
 
@@ -178,7 +178,7 @@ struct StatusPage {
     return """
       <td class="action"><details><summary>Drain<span class="unseen"> \(name)</span></summary>\
       <form method="post" action="/"><input type="hidden" name="mark" value="\(name)">\(StatusPage.reasonAndEnd)\
-      <button name="status" value="down" class="danger">Mark \(name) down</button></form></details></td>
+      <button name="status" value="down" class="danger">Drain \(name)</button></form></details></td>
       """
   }
 
@@ -186,10 +186,10 @@ struct StatusPage {
 
   private var newDowntimeSection: String {
     """
-    <section><h2>Mark something down</h2>
+    <section><h2>Set a downtime</h2>
     <form method="post" action="/" class="line"><label>What<input name="mark" required maxlength="255" \
     placeholder="web.main:31001" autocomplete="off" spellcheck="false"></label>\(StatusPage.reasonAndEnd)\
-    <button name="status" value="down" class="danger">Mark down</button></form>
+    <button name="status" value="down" class="danger">Set downtime</button></form>
     <p class="quiet">NAME is a whole service, NAME:PORT one instance on this machine, <code>all</code> everything.</p>
     </section>
 

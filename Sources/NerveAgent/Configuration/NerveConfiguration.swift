@@ -16,7 +16,7 @@ public struct NerveConfiguration: Sendable {
   var services: [ServiceConfiguration] = []
   /// `heartbeat_path`: touched while the agent makes progress.
   var heartbeatPath: String?
-  /// `statsd`: where the original's metrics are pushed; nil pushes none.
+  /// `statsd`: destination of the metrics that upstream pushes; nil pushes none.
   var statsD: StatsDTarget?
   /// `hacheck`: nil when it is switched off.
   var hacheck: HacheckConfiguration?

@@ -58,7 +58,7 @@ struct RegistryReader {
     return words[word] ?? .ephemeralSequential
   }
 
-  /// Only the boolean true is true; the original took the text "true" for false, and files rely on it.
+  /// Only the boolean true is true; upstream takes the text "true" for false, and files rely on it.
   private func flag(_ key: String) -> Bool {
     guard let node = section.node(key), let value = try? node.bool() else { return false }
     return value
@@ -106,7 +106,7 @@ struct RegistryReader {
       key: (root == "/" ? "" : root) + "/\(instanceID)/\(name)", data: Array(payload.json.utf8))
   }
 
-  /// `etcd_host` and `etcd_port` as the original has them, or several `etcd_hosts`.
+  /// `etcd_host` and `etcd_port` as upstream has them, or several `etcd_hosts`.
   private func etcdEndpoints() throws(ConfigError) -> [Endpoint] {
     let port = try section.int("etcd_port", in: 1...65535, default: RegistryReader.originalPort)
     let several = try section.strings("etcd_hosts")

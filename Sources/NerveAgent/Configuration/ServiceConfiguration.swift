@@ -10,7 +10,7 @@ struct ServiceConfiguration: Equatable, Sendable {
   /// The key; with `load_test_concurrency` each copy has its number appended.
   var name: String
   var host: String
-  /// The port, 1...65535.
+  /// The service's own port, 1...65535.
   var port: Int
   var registry: RegistrationTarget
   var checks: [CheckConfiguration]
