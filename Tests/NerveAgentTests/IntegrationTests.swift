@@ -228,7 +228,7 @@ import ZooKeeper
       stranger.start()
       try await eventually("connected") { (try? await stranger.read(path)) != nil }
       await #expect(throws: ZooKeeperError(code: .noAuth, operation: "set", path: path)) {
-        try await stranger.set(path, [])
+        try await stranger.set(path, to: [])
       }
       await stranger.close()
     }

@@ -43,7 +43,7 @@ import ZooKeeper
         RegistrationCodec.pathEncodedName(payload: Array(#"{"host":"10.0.0.1","port":80}"#.utf8)) + "0000000001"
       try await client.create("\(root)/orphan_0000000000")
       try await client.create("/smartstack/global/geo.main/orphan_0000000007")
-      try await client.create("\(root)/written_0000000001", Array("{}".utf8))
+      try await client.create("\(root)/written_0000000001", data: Array("{}".utf8))
       try await client.create("\(root)/alive_", mode: .ephemeralSequential)
       try await client.create("\(root)/parent/child")
       try await client.create("\(root)/\(encoded)")
@@ -88,7 +88,7 @@ import ZooKeeper
     try await withRegistry { client, _ in
       try await client.create("/a/n")
       let seen = try #require(try await client.inspect("/a/n"))
-      try await client.set("/a/n", Array("{}".utf8))
+      try await client.set("/a/n", to: Array("{}".utf8))
       #expect(try await client.delete("/a/n", ifStill: seen) == false)
       let now = try #require(try await client.inspect("/a/n"))
       try await client.create("/a/n/below")

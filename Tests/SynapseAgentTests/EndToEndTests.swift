@@ -39,7 +39,7 @@ struct EndToEndTests {
       try await eventually("weight 10") { await world.serving().values.first?.weight == 10 }
       let before = world.reloads
       let changed = Backend(name: "one", host: "127.0.0.1", port: port, weight: 30)
-      try await world.registrar.set(path, RegistrationCodec.payload(changed))
+      try await world.registrar.set(path, to: RegistrationCodec.payload(changed))
       try await eventually("weight 30") { await world.serving().values.first?.weight == 30 }
       #expect(world.reloads == before)
       try await eventually("the file says so") { world.file().contains("weight 30") }
@@ -227,7 +227,8 @@ struct EndToEndTests {
       try await eventually("one answers") { await world.request() == "one" }
       let other = try freePort()
       try await world.registrar.set(
-        "/svc/web", Array(#"{"haproxy": {"port": \#(other), "server_options": "", "backend": "balance first"}}"#.utf8))
+        "/svc/web",
+        to: Array(#"{"haproxy": {"port": \#(other), "server_options": "", "backend": "balance first"}}"#.utf8))
       try await eventually("it listens elsewhere") {
         let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: other), target: "/")
         return (try? await HTTPClient.send(request, deadline: .seconds(2)))?.status == 200

@@ -73,7 +73,8 @@ import ZooKeeper
           try reloading(way)
           let time = 100 + round * ways.count + index
           try await world.registrar.set(
-            "/svc/web", Array(#"{"haproxy": {"port": \#(world.port), "backend": "timeout server \#(time)s"}}"#.utf8))
+            "/svc/web", to: Array(#"{"haproxy": {"port": \#(world.port), "backend": "timeout server \#(time)s"}}"#.utf8)
+          )
           try await eventually("\(way): it has failed") { world.failedReloads > failed }
           #expect(await world.request() == "one")
           try reloading(world.proxy.reloadCommand)

@@ -42,7 +42,7 @@ import ZooKeeper
 
   private func weigh(_ path: String, _ port: Int, _ weight: Int, _ world: World) async throws {
     let backend = Backend(name: "steady", host: "127.0.0.1", port: port, weight: weight)
-    try await world.registrar.set(path, RegistrationCodec.payload(backend))
+    try await world.registrar.set(path, to: RegistrationCodec.payload(backend))
     try await eventually("its weight is \(weight)") {
       await world.serving().contains { $0.key.hasPrefix("steady_") && $0.value.weight == weight }
     }

@@ -86,7 +86,7 @@ import ZooKeeper
     let before = world.reloads
     try await world.registrar.set(
       "/svc/web",
-      Array(#"{"haproxy": {"port": \#(world.port), "backend": "timeout server \#(100 + round)s"}}"#.utf8))
+      to: Array(#"{"haproxy": {"port": \#(world.port), "backend": "timeout server \#(100 + round)s"}}"#.utf8))
     try await eventually("HAProxy is reloaded") { world.reloads > before }
   }
 

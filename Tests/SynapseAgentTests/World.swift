@@ -75,8 +75,9 @@ internal import ZooKeeper
     var last: any Error = ServerTrouble(description: "not tried")
     // Half a minute: a registry that was just started again, on a busy machine, takes some seconds.
     for _ in 0..<1500 {
-      do { return try await registrar.create(path, data, mode: sequential ? .persistentSequential : .persistent) } catch
-      {
+      do {
+        return try await registrar.create(path, data: data, mode: sequential ? .persistentSequential : .persistent)
+      } catch {
         last = error
         try await LoopClock.system.sleep(for: .milliseconds(20))
       }

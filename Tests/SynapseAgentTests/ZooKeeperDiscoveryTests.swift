@@ -23,7 +23,7 @@ import ZooKeeper
 
   func register(_ name: String, _ host: String, _ port: Int = 80) async throws {
     try await client.create(
-      "/svc/web/\(name)", RegistrationCodec.payload(Backend(name: name, host: host, port: port)))
+      "/svc/web/\(name)", data: RegistrationCodec.payload(Backend(name: name, host: host, port: port)))
   }
 
   func end() async {
@@ -36,8 +36,8 @@ import ZooKeeper
   @Test @LoopActor func polledWithoutWatches() async throws {
     let registry = try await Registry()
     try await registry.register("a", "10.0.0.1")
-    try await registry.client.set("/svc/web", Array(#"{"haproxy": {"port": 1}}"#.utf8))
-    try await registry.client.create("/svc/web/bad", Array("{".utf8))
+    try await registry.client.set("/svc/web", to: Array(#"{"haproxy": {"port": 1}}"#.utf8))
+    try await registry.client.create("/svc/web/bad", data: Array("{".utf8))
     let payload = RegistrationCodec.payload(Backend(name: "p", host: "10.0.0.7", port: 7))
     try await registry.client.create("/svc/web/\(RegistrationCodec.pathEncodedName(payload: payload))0000000003")
     let watched = try WatchedService(
@@ -54,7 +54,7 @@ import ZooKeeper
     try await watched.logs("registration is skipped reason=the data (1 byte) is not JSON")
     #expect(await registry.server.fourLetters("wchs").contains("Total watches:0"))
     try await registry.client.set(
-      "/svc/web/a", RegistrationCodec.payload(Backend(name: "a", host: "10.0.0.1", port: 81)))
+      "/svc/web/a", to: RegistrationCodec.payload(Backend(name: "a", host: "10.0.0.1", port: 81)))
     try await eventually("a changed payload is seen") { watched.servers?.contains("a_10.0.0.1:81") == true }
     let before = watched.snapshots
     await registry.server.kill()

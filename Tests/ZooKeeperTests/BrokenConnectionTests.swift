@@ -144,7 +144,7 @@ import Testing
     try await withProxy { world, proxy in
       let observer = try await world.client()
       let client = try await world.client(to: proxy.connection)
-      var states: [WantedNode.State] = []
+      var states: [NodeState] = []
       let node = client.want(Self.web(.ephemeralSequential), onChange: { states.append($0) })
       let path = try await registered(node)
       try await eventually("watched") { await world.server.count("zk_watch_count") == 1 }

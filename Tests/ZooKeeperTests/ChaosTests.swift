@@ -17,7 +17,7 @@ import Testing
 
   @Test(arguments: seeds)
   @LoopActor func whateverHappensEachWishIsOneNode(seed: UInt64) async throws {
-    var random = SplitMix(seed)
+    var random = SeededGenerator(seed: seed)
     try await withProxy(tick: .milliseconds(100)) { world, proxy in
       let observer = try await world.client()
       try await observer.create(Self.directory)
@@ -61,7 +61,7 @@ import Testing
       try await settle(client, observer, nodes, leaving)
       #expect(history.mostOfAnyPrefix() == 1, "seed \(seed)")
       let count = try await observer.childChanges(Self.directory)
-      try await LoopClock.system.sleep(for: .milliseconds(300))
+      try await loopTurns()
       #expect(try await observer.childChanges(Self.directory) == count, "nothing goes on")
     }
   }
@@ -77,7 +77,7 @@ import Testing
       there[path] = node.registration.data
     }
     var names: Set<String> = []
-    let wanted = Set(nodes.values.compactMap(\.heldPath).map { String($0.dropFirst(Self.directory.count + 1)) })
+    let wanted = Set(there.keys.map { String($0.dropFirst(Self.directory.count + 1)) })
     do {
       try await eventually("the wishes and nothing else", within: .seconds(10)) {
         names = Set(try await observer.children(Self.directory) ?? [])
@@ -96,20 +96,5 @@ extension History {
     lists.flatMap { list in
       Dictionary(grouping: list) { $0.prefix { $0 != "_" } }.values.map(\.count)
     }.max() ?? 0
-  }
-}
-
-/// Small, fast, and the same everywhere.
-struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -58,7 +58,9 @@ import Testing
       let client = try await world.client(timeout: .seconds(4))
       try await client.create(Self.web.directory)
       server.pause()
-      let node = client.want(Self.web)
+      var states: [NodeState] = []
+      let before = client.context.metrics.requests.mapValues(\.value)
+      let node = client.want(Self.web, onChange: { states.append($0) })
       let done = OneShotEvent<Void>()
       Task {
         await node.withdraw()
@@ -67,7 +69,10 @@ import Testing
       #expect(node.state == .pending)
       server.resume()
       try await done.wait()
-      #expect(node.state == .withdrawn)
+      // A withdrawal that waited for the registration would have reported it, and looked at its node.
+      #expect(states == [.withdrawn])
+      let sent = client.context.metrics.requests.mapValues(\.value).merging(before) { $0 - $1 }
+      #expect(sent[.create] == 1 && sent[.delete] == 1 && sent[.exists] == 0)
       #expect(try await client.children(Self.web.directory) == [])
     }
   }
@@ -95,7 +100,7 @@ import Testing
     try await withServer { world, _ in
       let client = try await world.client()
       let other = try await world.client()
-      var states: [WantedNode.State] = []
+      var states: [NodeState] = []
       let node = client.want(Self.web, onChange: { states.append($0) })
       let first = try await registered(node)
       try await other.delete(first)
@@ -106,25 +111,37 @@ import Testing
       #expect(states == [.registered(path: first), .pending, .registered(path: second)])
       // The watch is set behind the report.
       try await eventually("rewritten") {
-        try await other.set(second, "stolen".bytes)
+        try await other.set(second, to: "stolen".bytes)
         return try await other.read(second) == Self.web.data
       }
       #expect(try await other.children(Self.web.directory)?.count == 1)
     }
   }
 
-  @Test @LoopActor func aFightIsNotFoughtAtFullSpeed() async throws {
+  @Test @LoopActor func aNodeThatIsDeletedOverAndOverIsCreatedAgainWithGrowingPauses() async throws {
     try await withServer { world, _ in
-      let client = try await world.client()
+      let clock = LoopClock.manual()
+      let client = try await world.client(clock: clock)
       let vandal = try await world.client()
-      _ = try await registered(client.want(Self.web))
-      let end = LoopClock.system.now + .seconds(2)
-      while LoopClock.system.now < end {
-        for name in try await vandal.children(Self.web.directory) ?? [] {
-          try await vandal.delete(Self.web.directory + "/" + name)
-        }
+      let node = client.want(Self.web)
+      var path = try await registered(node)
+      // The first loss costs no pause.
+      try await vandal.delete(path)
+      try await eventually("created again at once") {
+        if case .registered(let next) = node.state { next != path } else { false }
       }
-      #expect(try await vandal.childChanges(Self.web.directory) < 40)
+      // Each pause is between half of its ceiling and all of it.
+      for ceiling in [200, 400, 800] {
+        path = try await registered(node)
+        try await vandal.delete(path)
+        try await eventually("noticed") { node.state == .pending }
+        clock.advance(by: .milliseconds(ceiling / 2 - 1))
+        try await loopTurns()
+        #expect(try await vandal.children(Self.web.directory) == [])
+        clock.advance(by: .milliseconds(ceiling / 2 + 1))
+        _ = try await registered(node)
+      }
+      #expect(try await vandal.childChanges(Self.web.directory) == 9)
     }
   }
 
@@ -174,10 +191,10 @@ import Testing
       let path = try await registered(owner.want(Self.web))
       #expect(try await stranger.read(path) == Self.web.data)
       await #expect(throws: ZooKeeperError(code: .noAuth, operation: "set", path: path)) {
-        try await stranger.set(path, [])
+        try await stranger.set(path, to: [])
       }
       let friend = try await world.client(credentials: ZooKeeperCredentials(secret: "nerve:secret"))
-      try await friend.set(path, Self.web.data)
+      try await friend.set(path, to: Self.web.data)
     }
   }
 
@@ -238,14 +255,18 @@ import Testing
 
   @Test @LoopActor func credentialsThatAreRefusedAreTriedAgainSlowly() async throws {
     try await withServer { world, _ in
-      let metrics = Metrics()
+      let (metrics, clock) = (Metrics(), LoopClock.manual())
       let client = try await world.client(
-        credentials: ZooKeeperCredentials(scheme: "nonsense", secret: "x"), metrics: metrics, isConnected: false)
-      try await eventually("refused") { client.metrics.expiries.value == 1 }
+        credentials: ZooKeeperCredentials(scheme: "nonsense", secret: "x"), metrics: metrics, clock: clock,
+        isConnected: false)
+      try await eventually("refused") { client.context.metrics.expiries.value == 1 }
       #expect(client.state == .connecting)
-      let before = client.metrics.expiries.value
-      try await LoopClock.system.sleep(for: .seconds(1))
-      #expect(client.metrics.expiries.value == before)
+      // The pause is at least eight seconds: the sixth delay of a growing series.
+      clock.advance(by: .seconds(7))
+      try await loopTurns()
+      #expect(client.context.session == nil)
+      clock.advance(by: .seconds(30))
+      try await eventually("refused again") { client.context.metrics.expiries.value == 2 }
     }
   }
 
@@ -254,7 +275,7 @@ import Testing
     try await withServer { world, server in
       let client = try await world.client()
       for index in 0..<100 { try await client.create("/smartstack/global/s\(index)") }
-      let before = client.metrics.requests.mapValues(\.value)
+      let before = client.context.metrics.requests.mapValues(\.value)
       let nodes = (0..<100).map {
         client.want(Registration(directory: "/smartstack/global/s\($0)", name: "host1_", data: "{}".bytes))
       }
@@ -266,11 +287,11 @@ import Testing
       try await eventually("watched") { await server.count("zk_watch_count") == 200 }
       #expect(await server.count("zk_ephemerals_count") == 100)
       #expect(await server.fourLetters("dump").contains(")/(1):"))
-      let sent = client.metrics.requests.mapValues(\.value).merging(before) { $0 - $1 }
+      let sent = client.context.metrics.requests.mapValues(\.value).merging(before) { $0 - $1 }
       #expect(sent == [.create: 100, .exists: 100, .list: 100, .delete: 0, .set: 0, .read: 0, .sync: 0])
       // At rest nothing but pings.
       let received = await server.count("zk_packets_received")
-      try await LoopClock.system.sleep(for: .milliseconds(500))
+      for _ in 0..<10 { try await loopTurns() }
       #expect(await server.count("zk_packets_received") - received < 5)
       for token in tokens { token.cancel() }
     }

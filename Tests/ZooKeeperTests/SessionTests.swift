@@ -13,12 +13,14 @@ import Testing
   @Test @LoopActor func aPauseShorterThanTheSessionIsNotNoticed() async throws {
     try await withServer { world, server in
       let client = try await world.client()
-      var states: [WantedNode.State] = []
+      var states: [NodeState] = []
       let node = client.want(Self.web, onChange: { states.append($0) })
       let path = try await registered(node)
+      // The watch is set behind the report; the write would wait for it.
+      try await eventually("watched") { await server.count("zk_watch_count") == 1 }
       server.pause()
       node.update(data: "new".bytes)
-      try await LoopClock.system.sleep(for: .milliseconds(300))
+      try await eventually("the write is sent") { client.context.metrics.requests[.set]?.value == 1 }
       server.resume()
       try await eventually("written") { try await client.read(path) == "new".bytes }
       #expect(states == [.registered(path: path)])
@@ -29,7 +31,7 @@ import Testing
     try await withServer { world, server in
       let metrics = Metrics()
       let client = try await world.client(metrics: metrics)
-      var states: [WantedNode.State] = []
+      var states: [NodeState] = []
       var lists: [DirectoryEvent] = []
       let node = client.want(Self.web, onChange: { states.append($0) })
       let path = try await registered(node)
@@ -129,7 +131,7 @@ import Testing
         await node.withdraw()
         gone.happen()
       }
-      try await LoopClock.system.sleep(for: .milliseconds(50))
+      try await loopTurns()
       #expect(node.state != .withdrawn)
       try await server.start()
       try await gone.wait()
@@ -266,7 +268,7 @@ import Testing
     try await withServer { world, server in
       let client = try await world.client(to: "nowhere.invalid:2181", isConnected: false)
       let node = client.want(Self.web)
-      try await LoopClock.system.sleep(for: .milliseconds(200))
+      try await eventually("the look-up has failed") { client.context.session == nil }
       #expect(client.state == .connecting)
       #expect(node.state == .pending)
       await client.close()

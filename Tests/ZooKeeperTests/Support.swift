@@ -27,10 +27,11 @@ let testLogger: Logger = {
   func client(
     to connection: String? = nil, timeout: Duration = .seconds(4), saved: SavedSession? = nil,
     credentials: ZooKeeperCredentials? = nil, metrics: Metrics? = nil, limits: ZooKeeperLimits = ZooKeeperLimits(),
-    isConnected: Bool = true
+    clock: LoopClock = .system, isConnected: Bool = true
   ) async throws -> ZooKeeperClient {
     let client = ZooKeeperClient(
-      connection: connection ?? server.connection, sessionTimeout: timeout, logger: testLogger, metrics: metrics,
+      connection: connection ?? server.connection, sessionTimeout: timeout, clock: clock, logger: testLogger,
+      metrics: metrics,
       savedSession: saved, credentials: credentials, limits: limits)
     clients.append(client)
     client.start()
@@ -63,6 +64,11 @@ let testLogger: Logger = {
   await server.kill()
 }
 
+/// Lets everything run that is ready to run on the loop, many times over.
+@LoopActor func loopTurns() async throws {
+  for _ in 0..<100 { try await LoopClock.system.sleep(for: .zero) }
+}
+
 @LoopActor func connected(_ client: ZooKeeperClient) async throws {
   try await eventually("connected") { if case .connected = client.state { true } else { false } }
 }
@@ -80,20 +86,20 @@ let testLogger: Logger = {
 extension ZooKeeperClient {
   /// How often children came to or went from `path` since it was made: the whole history in one number.
   func childChanges(_ path: String) async throws -> Int {
-    guard let session = connectedSession else { return -1 }
+    guard let session = context.connected else { return -1 }
     return Int(try await session.stat(path)?.childVersion ?? 0)
   }
 
   /// What is at a node.
-  func stat(_ path: String) async throws -> NodeStat? { try await connectedSession?.stat(path) }
+  func stat(_ path: String) async throws -> NodeStat? { try await context.connected?.stat(path) }
 }
 
 extension ZooKeeperSession {
   /// As if the watch had fired.
-  func fireForTest(_ key: WatchKey) { listeners[key]?(false) }
+  func fireForTest(_ key: WatchKey) { watches.listeners[key]?(false) }
 
   /// As if every watch were lost.
-  func ignoreAllForTest() { listeners = [:] }
+  func ignoreAllForTest() { watches.listeners = [:] }
 }
 
 extension String {

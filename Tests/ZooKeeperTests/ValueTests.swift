@@ -25,7 +25,9 @@ import Testing
       Sequel(child: "web10_0000000003", name: "web1_", isSequel: false),
       Sequel(child: "web1_1_0000000003", name: "web1_", isSequel: false),
     ])
-  func sequels(_ c: Sequel) { #expect(OwnNodes.isSequel(c.child, of: c.name) == c.isSequel) }
+  func aSequelHasZooKeepersDigitsAfterTheName(_ c: Sequel) {
+    #expect(Registration.isSequel(c.child, of: c.name) == c.isSequel)
+  }
 
   @Test func savedSessionsSurviveBeingWrittenDown() {
     let session = SavedSession(id: -0x7ff0_0000_0000_0001, password: (0..<16).map { $0 * 16 + 5 })
@@ -89,20 +91,20 @@ import Testing
 
   @Test func patienceGrowsInAFightAndIsForgottenAfterwards() {
     var now = ContinuousClock.now
-    var patience = Patience()
+    var backoff = RecreateBackoff()
     var pauses: [Duration] = []
     for _ in 0..<10 {
-      patience.made(now: now)
+      backoff.made(now: now)
       now += .seconds(1)
-      patience.lost(now: now)
-      pauses.append(patience.pause(now: now))
+      backoff.lost(now: now)
+      pauses.append(backoff.pause(now: now))
     }
     #expect(pauses[0] == .zero)
     #expect((Duration.milliseconds(100)...(.milliseconds(200))).contains(pauses[1]))
     #expect((Duration.seconds(15)...(.seconds(30))).contains(pauses[9]))
-    patience.made(now: now)
-    patience.lost(now: now + .seconds(11))
-    #expect(patience.pause(now: now + .seconds(11)) == .zero)
+    backoff.made(now: now)
+    backoff.lost(now: now + .seconds(11))
+    #expect(backoff.pause(now: now + .seconds(11)) == .zero)
   }
 
   @Test func theLibrarysLogLinesAreTakenApart() {

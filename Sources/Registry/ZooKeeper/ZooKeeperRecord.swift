@@ -69,13 +69,13 @@ internal import ZooKeeper
     }
   }
 
-  private func nodeChanged(_ state: WantedNode.State) {
+  private func nodeChanged(_ state: NodeState) {
     guard let state = ZooKeeperRecord.state(of: state) else { return }
     for claim in claims { claim.onChange(state) }
   }
 
   /// Nil for a node that was withdrawn: its claims were removed before.
-  private static func state(of state: WantedNode.State) -> RecordState? {
+  private static func state(of state: NodeState) -> RecordState? {
     switch state {
     case .pending: .pending
     case .registered(let path): .present(place: path)

@@ -7,7 +7,7 @@ internal import Reactor
   static let leastDelay: Duration = .seconds(10)
 
   private struct Entry {
-    weak var watch: PathWatch?
+    weak var watch: (any ReconcileTarget)?
   }
 
   private let clock: LoopClock
@@ -22,7 +22,7 @@ internal import Reactor
   }
 
   /// - Returns: the slot, which the watch is told when it comes.
-  func add(_ watch: PathWatch, after delay: Duration) -> Int {
+  func add(_ watch: any ReconcileTarget, after delay: Duration) -> Int {
     let slot = Int((clock.now + delay - start) / .seconds(1)) + 1
     slots[slot, default: []].append(Entry(watch: watch))
     if slot < next { arm(slot) }
@@ -43,4 +43,10 @@ internal import Reactor
     }
     if let slot = slots.keys.min(), slot < next { arm(slot) }
   }
+}
+
+/// A watch that the wheel reminds.
+@LoopActor protocol ReconcileTarget: AnyObject {
+  /// Called when a slot has come; only the last one that the watch was given counts.
+  func reconcile(slot: Int)
 }

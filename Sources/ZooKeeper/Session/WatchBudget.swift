@@ -29,7 +29,7 @@ struct WatchBudget: Sendable {
     case data
   }
 
-  /// Bytes; the packet's own few and a margin are left out.
+  /// Bytes, without the packet's own few and a margin.
   let limit: Int
   /// Bytes in use.
   private(set) var used = 0

@@ -1,6 +1,11 @@
 internal import SmartStack
 
-/// What one client counts, with the ensemble as a label.
+/// The verbs, as metrics and errors name them.
+enum Operation: String, CaseIterable, Sendable {
+  case create, delete, set, read, list, exists, sync
+}
+
+/// Metrics of one client, with the ensemble as a label.
 struct ZooKeeperMetrics {
   let requests: [Operation: Counter]
   let watches: Gauge
@@ -11,7 +16,7 @@ struct ZooKeeperMetrics {
   let directoryReads: Counter
   let registrations: [String: Gauge]
 
-  /// - Parameter metrics: nil counts into a registry of its own that nobody reads.
+  /// - Parameter metrics: nil counts into a registry that is not read.
   init(_ metrics: Metrics?, ensemble: String) {
     let metrics = metrics ?? Metrics()
     let labels = ["ensemble": ensemble]
@@ -41,13 +46,13 @@ struct ZooKeeperMetrics {
       "smartstack_zookeeper_directory_reads_total", labels: labels, help: "Child lists read for directory watches.")
   }
 
-  func moved(from old: WantedNode.State?, to new: WantedNode.State) {
+  func moved(from old: NodeState?, to new: NodeState) {
     if let gauge = old.flatMap({ registrations[$0.label] }) { gauge.value -= 1 }
     if let gauge = registrations[new.label] { gauge.value += 1 }
   }
 }
 
-extension WantedNode.State {
+extension NodeState {
   /// The word metrics use.
   var label: String {
     switch self {

@@ -2,17 +2,29 @@
 public enum NodeMode: String, Hashable, Sendable, CaseIterable {
   /// Goes with the session that made it.
   case ephemeral
-  /// The same, and ZooKeeper appends ten digits to the name.
+  /// Like the mode before, and ZooKeeper appends ten digits to the name.
   case ephemeralSequential
   /// Stays until it is deleted.
   case persistent
-  /// The same, and ZooKeeper appends ten digits to the name.
+  /// Like the mode before, and ZooKeeper appends ten digits to the name.
   case persistentSequential
 
   /// Whether ZooKeeper appends ten digits.
   public var isSequential: Bool { self == .ephemeralSequential || self == .persistentSequential }
   /// Whether the node goes with its session.
   public var isEphemeral: Bool { self == .ephemeral || self == .ephemeralSequential }
+}
+
+/// State of a registration.
+public enum NodeState: Hashable, Sendable {
+  /// Not there, or not known to be there; being worked on.
+  case pending
+  /// There, at this path (with its digits, for the sequential modes).
+  case registered(path: String)
+  /// Refused; tried again at growing intervals.
+  case failed(ZooKeeperError)
+  /// Withdrawn and gone, or the client is closed; final.
+  case withdrawn
 }
 
 /// A node that ought to exist.
@@ -36,6 +48,17 @@ public struct Registration: Hashable, Sendable {
 
   /// The node's path; for the sequential modes without the digits.
   public var path: String { directory == "/" ? "/" + name : directory + "/" + name }
+
+  /// Whether `child` is `name` followed by the ten digits of the sequential modes (a counter that has
+  /// run over is a minus sign and digits).
+  static func isSequel(_ child: String, of name: String) -> Bool {
+    let (child, name) = (child.utf8, name.utf8)
+    guard child.count >= name.count + 10, child.starts(with: name) else { return false }
+    let digits = child.dropFirst(name.count)
+    let isNegative = digits.first == UInt8(ascii: "-")
+    guard digits.count == 10 || (isNegative && digits.count == 11) else { return false }
+    return digits.dropFirst(isNegative ? 1 : 0).allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+  }
 }
 
 /// A session that another process, or this one after `exec`, may carry on within the session timeout.
@@ -81,7 +104,7 @@ public struct ZooKeeperCredentials: Hashable, Sendable {
   /// For `digest`: `user:password`.
   public var secret: String
   /// Whether nodes made by this client may be changed by this identity only (everybody may still read
-  /// them); otherwise anybody may do anything, as the original agents have it.
+  /// them); otherwise anybody may do anything, as upstream's agents have it.
   public var protectsNodes: Bool
 
   /// See the properties.

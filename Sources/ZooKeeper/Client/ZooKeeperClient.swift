@@ -2,28 +2,7 @@ public import Logging
 public import Reactor
 public import SmartStack
 
-/// What a client does slowly and how much it takes; the defaults suit thousands of services per host.
-public struct ZooKeeperLimits: Hashable, Sendable {
-  /// How often a watched directory and an own node are looked at although no watch fired, on average
-  /// (each time between half and one and a half of it). Shorter finds a lost watch sooner and costs one
-  /// request per directory and node each time.
-  public var reconcileInterval: Duration = .seconds(300)
-  /// The same for what is beyond ``watchBytes`` and has no watch. This is how late its changes are seen.
-  public var unwatchedInterval: Duration = .seconds(60)
-  /// Bytes of paths that may be watched at a time. libzookeeper sends them all in one packet when it
-  /// reconnects; above the server's `jute.maxbuffer` (0xfffff bytes) it could never reconnect.
-  public var watchBytes = 0xc0000
-  /// Reads for watches on their way at a time; more wait in line.
-  public var maximumReads = 256
-  /// The longest random wait before a new session replaces an expired one, so that a fleet that expired
-  /// at one moment does not come back at one moment. Adds to the time without registrations.
-  public var newSessionDelay: Duration = .milliseconds(500)
-
-  /// The defaults.
-  public init() {}
-}
-
-/// Keeps wanted registrations and watches true at one ensemble, across lost connections and sessions.
+/// Keeps wanted registrations and watches in sync with one ensemble, across lost connections and sessions.
 ///
 /// One client is one session (see ``ZooKeeperClients`` for one per ensemble). What is wanted and watched
 /// belongs to the client, not to the session: after an expiry everything is asserted again, once. The
@@ -37,18 +16,11 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   public let connection: String
 
   /// Whether requests are answered.
-  public var isConnected: Bool { connectedSession != nil }
+  public var isConnected: Bool { context.connected != nil }
 
-  let clock: LoopClock
-  let logger: Logger
-  let limits: ZooKeeperLimits
-  let metrics: ZooKeeperMetrics
-  let credentials: ZooKeeperCredentials?
-  /// The session in use; nil before the first and between two.
-  private(set) var session: ZooKeeperSession?
-  /// Paths of own nodes, each held by one ``WantedNode``.
-  var claimed: Set<String> = []
-
+  let context: SessionContext
+  let claims = NodeClaims()
+  private let cadence: WatchCadence
   private let sessionTimeout: Duration
   private var resumable: SavedSession?
   private var isStarted = false
@@ -58,9 +30,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   private var observers: [UInt64: @LoopActor (ConnectionState) -> Void] = [:]
   private var lastObserver: UInt64 = 0
   private var nodes: [ObjectIdentifier: WantedNode] = [:]
-  private var watches: [WatchKey: PathWatch] = [:]
-  let reads: AsyncSemaphore
-  let wheel: ReconcileWheel
+  private var watches: [WatchKey: PathWatch] = [:] { didSet { cadence.pathCount = watches.count } }
 
   /// - Parameters:
   ///   - connection: `host:port,host:port` with an optional `/chroot` at the end.
@@ -76,13 +46,10 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   ) {
     self.connection = connection
     self.sessionTimeout = sessionTimeout
-    self.clock = clock
-    self.logger = logger
-    self.metrics = ZooKeeperMetrics(metrics, ensemble: connection)
-    self.credentials = credentials
-    self.limits = limits
-    reads = AsyncSemaphore(limit: limits.maximumReads)
-    wheel = ReconcileWheel(clock: clock)
+    context = SessionContext(
+      clock: clock, logger: logger, limits: limits, metrics: ZooKeeperMetrics(metrics, ensemble: connection),
+      credentials: credentials)
+    cadence = WatchCadence(limits: limits, clock: clock)
     resumable = savedSession
   }
 
@@ -90,7 +57,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   public func start() {
     guard !isStarted else { return }
     isStarted = true
-    LibraryLog.use(logger)
+    LibraryLog.use(context.logger)
     openSession()
   }
 
@@ -109,10 +76,9 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   /// The session in use, to be kept in a file and given to the next process's client. Nil before the
   /// first connection and between two sessions; observe ``onState(_:)`` to learn when it changes.
   public var savedSession: SavedSession? {
-    guard let session, !session.isOver else { return resumable }
+    guard let session = context.session, !session.isOver else { return resumable }
     // Not connected yet: what we were given is still good.
-    guard session.id != 0 else { return session.settings.resuming }
-    return SavedSession(id: session.id, password: session.password)
+    return session.identity ?? session.settings.resuming
   }
 
   /// Calls `observer` after every change of ``state``.
@@ -124,10 +90,10 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     return WatchToken { [weak self] in self?.observers[number] = nil }
   }
 
-  /// Keeps a node true: makes it (and its parents), makes it again when somebody deletes it or the
-  /// session expires, and takes over a node that this very session left behind. A node of a fixed name
+  /// Keeps a node in existence: creates it (and its parents), creates it again when another client deletes it or the
+  /// session expires, and adopts a node that this very session left behind. A node of a fixed name
   /// that exists already, whoever made it, is given our data and counts as registered; when it goes with
-  /// its session, it is made anew.
+  /// its session, it is made again.
   /// - Parameters:
   ///   - adopting: for the sequential modes: may a node left behind by this session under the same name,
   ///     but with other data, be taken over and rewritten? Asked with that data. Nil: only a node with
@@ -136,18 +102,24 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   @discardableResult
   public func want(
     _ registration: Registration, adopting: (@LoopActor (_ data: [UInt8]) -> Bool)? = nil,
-    onChange: @escaping @LoopActor (WantedNode.State) -> Void = { _ in }
+    onChange: @escaping @LoopActor (NodeState) -> Void = { _ in }
   ) -> WantedNode {
-    let node = WantedNode(registration, client: self, adopting: adopting, onChange: onChange)
-    nodes[ObjectIdentifier(node)] = node
-    node.begin()
+    let node = WantedNode(
+      registration, context: context, claims: claims, adopting: adopting, onChange: onChange,
+      onEnd: { [weak self] in self?.nodes[ObjectIdentifier($0)] = nil })
+    if state == .closed {
+      node.clientClosed()
+    } else {
+      nodes[ObjectIdentifier(node)] = node
+      Task.immediate { await node.run() }
+    }
     return node
   }
 
   /// Reports the complete child list of `path`: first as soon as it is known, then after every change and
   /// every reconnect (the same list may come twice). Bursts of changes are read once.
   public func watchDirectory(
-    _ path: String, _ onEvent: @escaping @LoopActor (DirectoryEvent) -> Void
+    _ path: String, onEvent: @escaping @LoopActor (DirectoryEvent) -> Void
   ) -> WatchToken {
     watch(WatchKey(kind: .children, path: path)) { snapshot in
       switch snapshot {
@@ -160,7 +132,7 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   }
 
   /// Reports the bytes of `path`: first as soon as they are known, then after every change.
-  public func watchData(_ path: String, _ onEvent: @escaping @LoopActor (DataEvent) -> Void) -> WatchToken {
+  public func watchData(_ path: String, onEvent: @escaping @LoopActor (DataEvent) -> Void) -> WatchToken {
     watch(WatchKey(kind: .data, path: path)) { snapshot in
       switch snapshot {
       case .bytes(let bytes): onEvent(.data(bytes))
@@ -171,12 +143,14 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     }
   }
 
-  private func watch(_ key: WatchKey, _ onSnapshot: @escaping @LoopActor (PathWatch.Snapshot) -> Void) -> WatchToken {
+  private func watch(
+    _ key: WatchKey, onSnapshot: @escaping @LoopActor (PathWatch.Snapshot) -> Void
+  ) -> WatchToken {
     let watch: PathWatch
     if let known = watches[key] {
       watch = known
     } else {
-      watch = PathWatch(key, client: self)
+      watch = PathWatch(key, context: context, cadence: cadence)
       watches[key] = watch
       watch.sessionChanged(isNew: true)
     }
@@ -187,40 +161,26 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     }
   }
 
-  /// How long a path waits for its next look to be safe: the more there are, the longer, because looking costs the
-  /// server and us. Both kinds together are at most forty looks a second.
-  func lookInterval(isWatched: Bool) -> Duration {
-    let watched = session?.watchedCount ?? 0
-    let (least, count) =
-      isWatched ? (limits.reconcileInterval, watched) : (limits.unwatchedInterval, watches.count - watched)
-    return max(least, .milliseconds(50) * max(0, count))
-  }
-
   // MARK: The session
-
-  /// The session when requests can be sent.
-  var connectedSession: ZooKeeperSession? {
-    guard let session, session.isConnected else { return nil }
-    return session
-  }
 
   private func openSession() {
     guard let servers = ServerList(connection) else {
-      logger.error("not a connection string: host:port,host:port/chroot is", with: [.ensemble: connection])
+      context.logger.error(
+        "invalid ZooKeeper connection string; expected host:port[,host:port…][/chroot]", with: [.ensemble: connection])
       return
     }
-    let settings = ZooKeeperSession.Settings(
-      servers: servers, timeout: sessionTimeout, resuming: resumable, credentials: credentials,
-      watchBytes: limits.watchBytes)
+    let settings = SessionSettings(
+      servers: servers, timeout: sessionTimeout, resuming: resumable, credentials: context.credentials,
+      watchBytes: context.limits.watchBytes)
     resumable = nil
-    let session = ZooKeeperSession(settings, metrics: metrics) { [weak self] in self?.handle($1, of: $0) }
-    self.session = session
+    let session = ZooKeeperSession(settings, metrics: context.metrics) { [weak self] in self?.handle($1, of: $0) }
+    context.session = session
     Task.immediate {
       do {
         try await session.open()
       } catch {
-        guard session === self.session else { return }
-        logger.error("cannot open a session", with: [.ensemble: connection, .reason: "\(error)"])
+        guard session === context.session else { return }
+        context.logger.error("session not opened", with: [.ensemble: connection, .reason: "\(error)"])
         resumable = session.settings.resuming
         replaceSession()
       }
@@ -228,13 +188,13 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   }
 
   private func handle(_ event: ZooKeeperSession.Event, of session: ZooKeeperSession) {
-    guard session === self.session else { return }
+    guard session === context.session else { return }
     switch event {
     case .connected: connected(session)
     case .disconnected:
       guard case .connected = state else { return }
-      logger.warning("connection lost", with: [.ensemble: connection, .session: hex(session.id)])
-      reads.dismissWaiters()
+      context.logger.warning("connection lost", with: [.ensemble: connection, .session: hex(session.id)])
+      cadence.reads.dismissWaiters()
       move(to: .suspended)
     case .ended(let code): ended(code)
     }
@@ -244,44 +204,44 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     let isNew = !session.wasAnnounced
     session.wasAnnounced = true
     failures = 0
-    if !isNew { metrics.reconnects.increment() }
-    logger.notice(
+    if !isNew { context.metrics.reconnects.increment() }
+    context.logger.notice(
       "connected",
       with: [
         .ensemble: connection, .session: hex(session.id), .generation: session.generation,
         .state: isNew ? (session.isResumed ? "resumed" : "new") : "same",
       ])
     move(to: .connected(sessionID: session.id))
-    guard session === self.session else { return }
+    guard session === context.session else { return }
     for node in nodes.values { node.sessionChanged() }
     for watch in watches.values { watch.sessionChanged(isNew: isNew) }
   }
 
   private func ended(_ code: ZooKeeperError.Code) {
-    metrics.expiries.increment()
-    logger.warning("session ended", with: [.ensemble: connection, .reason: code.words])
+    context.metrics.expiries.increment()
+    context.logger.warning("session ended", with: [.ensemble: connection, .reason: code.words])
     // Wrong credentials do not mend themselves in a second.
     if code == .authFailed { failures = max(failures, 5) }
     replaceSession()
   }
 
   private func replaceSession() {
-    session = nil
-    reads.dismissWaiters()
+    context.session = nil
+    cadence.reads.dismissWaiters()
     move(to: .connecting)
     for node in nodes.values { node.sessionLost() }
     let retry = RetryPolicy(base: .milliseconds(500), limit: .seconds(30))
     let delay =
       failures == 0
-      ? limits.newSessionDelay * Double.random(in: 0...1) : retry.delay(attempt: failures)
+      ? context.limits.newSessionDelay * Double.random(in: 0...1) : retry.delay(attempt: failures)
     failures += 1
-    timer = clock.schedule(after: delay) { [weak self] in self?.openSession() }
+    timer = context.clock.schedule(after: delay) { [weak self] in self?.openSession() }
   }
 
   private func move(to new: ConnectionState) {
     guard new != state else { return }
     state = new
-    if case .connected = new { metrics.isConnected.value = 1 } else { metrics.isConnected.value = 0 }
+    if case .connected = new { context.metrics.isConnected.value = 1 } else { context.metrics.isConnected.value = 0 }
     for number in observers.keys.sorted() { observers[number]?(new) }
   }
 
@@ -289,9 +249,9 @@ public struct ZooKeeperLimits: Hashable, Sendable {
     guard !isLeaving else { return }
     isLeaving = true
     timer?.cancel()
-    let leaving = session
-    (session, resumable) = (nil, nil)
-    reads.dismissWaiters()
+    let leaving = context.session
+    (context.session, resumable, context.isClosed) = (nil, nil, true)
+    cadence.reads.dismissWaiters()
     move(to: .closed)
     for node in nodes.values { node.clientClosed() }
     for watch in watches.values { watch.stop() }
@@ -301,25 +261,4 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   }
 
   private func hex(_ id: Int64) -> String { "0x" + String(UInt64(bitPattern: id), radix: 16) }
-
-  // MARK: For nodes and watches
-
-  /// Whether another registration of the same directory and name does not know yet what it holds.
-  func hasUnsettled(_ registration: Registration, besides node: WantedNode) -> Bool {
-    nodes.values.contains {
-      $0 !== node && !$0.isSettled && $0.registration.directory == registration.directory
-        && $0.registration.name == registration.name
-    }
-  }
-
-  /// Everything that is wanted.
-  var wanted: [WantedNode] { Array(nodes.values) }
-
-  func forget(_ node: WantedNode) { nodes[ObjectIdentifier(node)] = nil }
-
-  /// How long a look that is only made to be safe waits after a reconnect: ten milliseconds per watch on
-  /// average, so that a host with many does not read them all at one moment, nor a fleet with it.
-  func reconnectSpread() -> Duration {
-    min(.seconds(10), .milliseconds(10) * watches.count) * Double.random(in: 0...2)
-  }
 }

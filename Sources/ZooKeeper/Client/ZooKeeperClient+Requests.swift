@@ -18,7 +18,7 @@ extension ZooKeeperClient {
   /// The node's bytes; nil when it does not exist.
   /// - Throws: ``ZooKeeperError``; without a connection at once, with ``ZooKeeperError/Code/connectionLoss``.
   public func read(_ path: String) async throws -> [UInt8]? {
-    let session = try ready("read", path)
+    let session = try session(to: "read", path)
     do throws(ZooKeeperError) {
       return try await session.read(path).0
     } catch {
@@ -30,7 +30,7 @@ extension ZooKeeperClient {
   /// The names below `path`, in the server's order; nil when it does not exist.
   /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
   public func children(_ path: String) async throws -> [String]? {
-    let session = try ready("list", path)
+    let session = try session(to: "list", path)
     do throws(ZooKeeperError) {
       return try await session.children(path)
     } catch {
@@ -42,40 +42,42 @@ extension ZooKeeperClient {
   /// Whether the node exists.
   /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
   public func exists(_ path: String) async throws -> Bool {
-    try await ready("exists", path).stat(path) != nil
+    try await session(to: "exists", path).stat(path) != nil
   }
 
-  /// Makes a node, with its parents when they are missing. What is made here belongs to nobody: a node
+  /// Makes a node, with its parents when they are missing. What is made here has no owner: a node
   /// that must survive a session is ``want(_:adopting:onChange:)``ed instead.
   /// - Returns: its path, with the digits of the sequential modes.
   /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/nodeExists``.
   @discardableResult
-  public func create(_ path: String, _ data: [UInt8] = [], mode: NodeMode = .persistent) async throws -> String {
-    let session = try ready("create", path)
-    let isProtected = credentials?.protectsNodes ?? false
+  public func create(_ path: String, data: [UInt8] = [], mode: NodeMode = .persistent) async throws -> String {
+    let session = try session(to: "create", path)
+    let isProtected = context.protectsNodes
     do throws(ZooKeeperError) {
-      return try await session.create(path, data, mode: mode, isProtected: isProtected)
+      return try await session.create(path, data: data, mode: mode, isProtected: isProtected)
     } catch {
       guard error.code == .noNode, let slash = path.lastIndex(of: "/") else { throw error }
       try await session.makeDirectory(String(path[..<slash]))
     }
-    return try await session.create(path, data, mode: mode, isProtected: isProtected)
+    return try await session.create(path, data: data, mode: mode, isProtected: isProtected)
   }
 
   /// Replaces the node's bytes.
   /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/noNode``.
-  public func set(_ path: String, _ data: [UInt8]) async throws { try await ready("set", path).set(path, data) }
+  public func set(_ path: String, to data: [UInt8]) async throws {
+    try await session(to: "set", path).set(path, to: data)
+  }
 
   /// Deletes the node; one that does not exist is fine.
   /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/notEmpty``.
   public func delete(_ path: String) async throws {
-    try await ready("delete", path).deleteIfThere(path)
+    try await session(to: "delete", path).deleteIfThere(path)
   }
 
   /// The node's bytes and what it is like; nil when it does not exist.
   /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
   public func inspect(_ path: String) async throws -> InspectedNode? {
-    let session = try ready("read", path)
+    let session = try session(to: "read", path)
     do throws(ZooKeeperError) {
       let (data, stat) = try await session.read(path)
       return InspectedNode(
@@ -86,11 +88,11 @@ extension ZooKeeperClient {
     }
   }
 
-  /// Deletes the node if nobody has written to it since it was looked at, and nothing was put below it.
+  /// Deletes the node if it was not written since it was inspected, and nothing was put below it.
   /// - Returns: whether it was deleted by this call.
   /// - Throws: ``ZooKeeperError``.
   public func delete(_ path: String, ifStill node: InspectedNode) async throws -> Bool {
-    let session = try ready("delete", path)
+    let session = try session(to: "delete", path)
     do throws(ZooKeeperError) {
       try await session.delete(path, version: node.version)
       return true
@@ -103,16 +105,16 @@ extension ZooKeeperClient {
   /// Waits until requests are answered.
   /// - Returns: false when the limit has passed before.
   public func connects(within limit: Duration) async -> Bool {
-    if connectedSession != nil { return true }
+    if context.connected != nil { return true }
     let connected = OneShotEvent<Void>()
     let token = onState { if case .connected = $0 { connected.happen() } }
     defer { token.cancel() }
-    _ = try? await withDeadline(after: limit, clock: clock) { try await connected.wait() }
-    return connectedSession != nil
+    _ = try? await withDeadline(after: limit, clock: context.clock) { try await connected.wait() }
+    return context.connected != nil
   }
 
-  private func ready(_ operation: String, _ path: String) throws(ZooKeeperError) -> ZooKeeperSession {
-    if let connectedSession { return connectedSession }
+  private func session(to operation: String, _ path: String) throws(ZooKeeperError) -> ZooKeeperSession {
+    if let session = context.connected { return session }
     throw ZooKeeperError(code: state == .closed ? .closed : .connectionLoss, operation: operation, path: path)
   }
 }

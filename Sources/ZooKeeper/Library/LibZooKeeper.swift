@@ -85,9 +85,11 @@ enum Mailbox {
   private static let maximumLogLines = 100
 
   private static let state = Locked(State())
+  /// Receivers of deliveries, by the generation in the deliveries' tokens.
+  @LoopActor static var receivers: [UInt64: @LoopActor (Delivery) -> Void] = [:]
 
   /// From any thread.
-  static func post(_ token: Token, _ code: Int32, _ content: Delivery.Content) {
+  static func post(_ content: Delivery.Content, to token: Token, code: Int32) {
     let mustWake = state.withLock { state in
       if case .log = content {
         guard state.logLines < maximumLogLines else { return false }
@@ -109,7 +111,7 @@ enum Mailbox {
       if case .log(let line) = delivery.content {
         LibraryLog.write(line)
       } else {
-        ZooKeeperSession.deliver(delivery)
+        receivers[delivery.token.generation]?(delivery)
       }
     }
   }
@@ -123,42 +125,42 @@ func onWatch(
 ) {
   let token = Token(context)
   if type != ZOO_SESSION_EVENT {
-    Mailbox.post(token, 0, .watchFired(isDeletion: type == ZOO_DELETED_EVENT))
+    Mailbox.post(.watchFired(isDeletion: type == ZOO_DELETED_EVENT), to: token, code: 0)
   } else if token.number == 0 {
-    Mailbox.post(token, 0, .sessionState(state))
+    Mailbox.post(.sessionState(state), to: token, code: 0)
   }
 }
 
-func onVoid(_ code: Int32, _ context: UnsafeRawPointer?) { Mailbox.post(Token(context), code, .nothing) }
+func onVoid(_ code: Int32, _ context: UnsafeRawPointer?) { Mailbox.post(.nothing, to: Token(context), code: code) }
 
 func onStat(_ code: Int32, _ stat: UnsafePointer<Stat>?, _ context: UnsafeRawPointer?) {
-  Mailbox.post(Token(context), code, code == 0 ? .stat(NodeStat(copying: stat)) : .nothing)
+  Mailbox.post(code == 0 ? .stat(NodeStat(copying: stat)) : .nothing, to: Token(context), code: code)
 }
 
 func onData(
   _ code: Int32, _ bytes: UnsafePointer<CChar>?, _ count: Int32, _ stat: UnsafePointer<Stat>?,
   _ context: UnsafeRawPointer?
 ) {
-  guard code == 0 else { return Mailbox.post(Token(context), code, .nothing) }
+  guard code == 0 else { return Mailbox.post(.nothing, to: Token(context), code: code) }
   // A node without data is -1 bytes long.
   let data = [UInt8](UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : Int(max(0, count))))
-  Mailbox.post(Token(context), code, .data(data, NodeStat(copying: stat)))
+  Mailbox.post(.data(data, NodeStat(copying: stat)), to: Token(context), code: code)
 }
 
 func onString(_ code: Int32, _ text: UnsafePointer<CChar>?, _ context: UnsafeRawPointer?) {
-  guard code == 0, let text else { return Mailbox.post(Token(context), code, .nothing) }
-  Mailbox.post(Token(context), code, .path(String(cString: text)))
+  guard code == 0, let text else { return Mailbox.post(.nothing, to: Token(context), code: code) }
+  Mailbox.post(.path(String(cString: text)), to: Token(context), code: code)
 }
 
 func onStrings(_ code: Int32, _ strings: UnsafePointer<String_vector>?, _ context: UnsafeRawPointer?) {
-  guard code == 0, let strings else { return Mailbox.post(Token(context), code, .nothing) }
+  guard code == 0, let strings else { return Mailbox.post(.nothing, to: Token(context), code: code) }
   let list = UnsafeBufferPointer(start: strings.pointee.data, count: Int(max(0, strings.pointee.count)))
-  Mailbox.post(Token(context), code, .names(list.compactMap { $0.map { String(cString: $0) } }))
+  Mailbox.post(.names(list.compactMap { $0.map { String(cString: $0) } }), to: Token(context), code: code)
 }
 
 func onLogLine(_ message: UnsafePointer<CChar>?) {
   guard let message, let line = ZooKeeperLogLine(String(cString: message)) else { return }
-  Mailbox.post(Token(generation: 0, number: 0), 0, .log(line))
+  Mailbox.post(.log(line), to: Token(generation: 0, number: 0), code: 0)
 }
 
 // MARK: Codes
@@ -203,19 +205,6 @@ extension NodeMode {
     case .ephemeralSequential: ZOO_EPHEMERAL_SEQUENTIAL
     case .persistent: ZOO_PERSISTENT
     case .persistentSequential: ZOO_PERSISTENT_SEQUENTIAL
-    }
-  }
-}
-
-extension ZooKeeperSession {
-  /// The states of libzookeeper that the client acts on.
-  static func event(ofState state: Int32) -> Event? {
-    switch state {
-    case ZOO_CONNECTED_STATE: .connected
-    case ZOO_CONNECTING_STATE, ZOO_ASSOCIATING_STATE, ZOO_NOTCONNECTED_STATE: .disconnected
-    case ZOO_EXPIRED_SESSION_STATE: .ended(.sessionExpired)
-    case ZOO_AUTH_FAILED_STATE: .ended(.authFailed)
-    default: nil
     }
   }
 }

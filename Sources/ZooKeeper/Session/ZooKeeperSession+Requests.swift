@@ -1,19 +1,15 @@
 internal import CZooKeeper
 internal import Reactor
 
-/// The verbs, as metrics and errors name them.
-enum Operation: String, CaseIterable, Sendable {
-  case create, delete, set, read, list, exists, sync
-}
-
 /// The requests, each one round trip.
 extension ZooKeeperSession {
   /// - Returns: the node's path, with the digits of the sequential modes.
-  func create(_ path: String, _ data: [UInt8], mode: NodeMode, isProtected: Bool) async throws(ZooKeeperError) -> String
-  {
-    try checkSize(path, data, .create)
+  func create(
+    _ path: String, data: [UInt8], mode: NodeMode, isProtected: Bool
+  ) async throws(ZooKeeperError) -> String {
+    try checkSize(of: data, at: path, .create)
     let acl = isProtected ? smartstack_protected_acl() : smartstack_open_acl()
-    let content = try await call(.create, path) { handle, token in
+    let content = try await call(.create, at: path) { handle, token in
       data.withCharacters { bytes, count in
         zoo_acreate(handle, path, bytes, count, acl, mode.flags, onString, token)
       }
@@ -23,7 +19,7 @@ extension ZooKeeperSession {
   }
 
   /// A server ends the connection, and so every other request on it, for a packet above its limit.
-  private func checkSize(_ path: String, _ data: [UInt8], _ operation: Operation) throws(ZooKeeperError) {
+  private func checkSize(of data: [UInt8], at path: String, _ operation: Operation) throws(ZooKeeperError) {
     guard path.utf8.count + data.count > Self.maximumPacket else { return }
     throw ZooKeeperError(code: .badArguments, operation: operation.rawValue, path: String(path.prefix(200)))
   }
@@ -33,14 +29,23 @@ extension ZooKeeperSession {
 
   /// - Parameter version: the only one that is deleted; -1 takes any.
   func delete(_ path: String, version: Int32 = -1) async throws(ZooKeeperError) {
-    _ = try await call(.delete, path) { zoo_adelete($0, path, version, onVoid, $1) }.get()
+    _ = try await call(.delete, at: path) { zoo_adelete($0, path, version, onVoid, $1) }.get()
+  }
+
+  /// Deletes a node; one that is gone is as good.
+  func deleteIfThere(_ path: String) async throws(ZooKeeperError) {
+    do throws(ZooKeeperError) {
+      try await delete(path)
+    } catch {
+      if error.code != .noNode { throw error }
+    }
   }
 
   /// - Returns: the node's new version.
   @discardableResult
-  func set(_ path: String, _ data: [UInt8]) async throws(ZooKeeperError) -> Int32 {
-    try checkSize(path, data, .set)
-    let content = try await call(.set, path) { handle, token in
+  func set(_ path: String, to data: [UInt8]) async throws(ZooKeeperError) -> Int32 {
+    try checkSize(of: data, at: path, .set)
+    let content = try await call(.set, at: path) { handle, token in
       data.withCharacters { bytes, count in zoo_aset(handle, path, bytes, count, -1, onStat, token) }
     }.get()
     guard case .stat(let stat) = content else { return 0 }
@@ -49,18 +54,18 @@ extension ZooKeeperSession {
 
   /// - Parameter watching: tells the listener of that key about the next change.
   func read(_ path: String, watching: WatchKey? = nil) async throws(ZooKeeperError) -> ([UInt8], NodeStat) {
-    let content = try await call(.read, path) { handle, token in
+    let content = try await call(.read, at: path) { handle, token in
       guard let watching else { return zoo_aget(handle, path, 0, onData, token) }
-      return zoo_awget(handle, path, onWatch, watchToken(watching), onData, token)
+      return zoo_awget(handle, path, onWatch, watches.token(of: watching), onData, token)
     }.get()
     guard case .data(let bytes, let stat) = content else { return ([], NodeStat(copying: nil)) }
     return (bytes, stat)
   }
 
   func children(_ path: String, watching: WatchKey? = nil) async throws(ZooKeeperError) -> [String] {
-    let content = try await call(.list, path) { handle, token in
+    let content = try await call(.list, at: path) { handle, token in
       guard let watching else { return zoo_aget_children(handle, path, 0, onStrings, token) }
-      return zoo_awget_children(handle, path, onWatch, watchToken(watching), onStrings, token)
+      return zoo_awget_children(handle, path, onWatch, watches.token(of: watching), onStrings, token)
     }.get()
     guard case .names(let names) = content else { return [] }
     return names
@@ -68,9 +73,9 @@ extension ZooKeeperSession {
 
   /// - Returns: nil when there is no such node; a watch is then on its creation.
   func stat(_ path: String, watching: WatchKey? = nil) async throws(ZooKeeperError) -> NodeStat? {
-    let answer = await call(.exists, path) { handle, token in
+    let answer = await call(.exists, at: path) { handle, token in
       guard let watching else { return zoo_aexists(handle, path, 0, onStat, token) }
-      return zoo_awexists(handle, path, onWatch, watchToken(watching), onStat, token)
+      return zoo_awexists(handle, path, onWatch, watches.token(of: watching), onStat, token)
     }
     if case .failure(let error) = answer, error.code == .noNode { return nil }
     guard case .stat(let stat) = try answer.get() else { return nil }
@@ -79,7 +84,7 @@ extension ZooKeeperSession {
 
   /// Returns when this server has seen everything that was decided before.
   func sync(_ path: String) async throws(ZooKeeperError) {
-    _ = try await call(.sync, path) { zoo_async($0, path, onString, $1) }.get()
+    _ = try await call(.sync, at: path) { zoo_async($0, path, onString, $1) }.get()
   }
 
   /// Makes `path` and what is missing above it, for everybody: others' nodes live there too.
@@ -87,7 +92,7 @@ extension ZooKeeperSession {
   /// `/` is the connection string's chroot, which may be missing too; one level of it is made.
   func makeDirectory(_ path: String) async throws(ZooKeeperError) {
     do {
-      _ = try await create(path, [], mode: .persistent, isProtected: false)
+      _ = try await create(path, data: [], mode: .persistent, isProtected: false)
     } catch {
       switch error.code {
       case .nodeExists: return

@@ -2,13 +2,13 @@ internal import Logging
 internal import Reactor
 internal import SmartStack
 
-/// One watched path, of whichever kind, kept current: read, watched, read again when the watch fires.
+/// One watched path, of whichever kind, kept in sync: read, watched, read again when the watch fires.
 ///
 /// There is never more than one read on its way; what happens meanwhile makes one more read afterwards.
 /// A path that does not exist has a watch on its creation instead; a node's data, though, gets it only
 /// after a while: most nodes that go are registrations, which do not come back under the same name and
 /// whose watchers leave as soon as they see the directory's list.
-@LoopActor final class PathWatch {
+@LoopActor final class PathWatch: ReconcileTarget {
   /// What is known of the path.
   enum Snapshot: Hashable {
     case names([String])
@@ -35,7 +35,7 @@ internal import SmartStack
         }
     }
 
-    /// The same for a newcomer; nil if it has to be read for that.
+    /// The snapshot for a new subscriber; nil if it has to be read for that.
     var snapshot: Snapshot? {
       switch self {
       case .names(let names): .names(names)
@@ -70,9 +70,10 @@ internal import SmartStack
   private static let creationDelay: Duration = .seconds(1)
 
   private let key: WatchKey
-  private weak var client: ZooKeeperClient?
+  private let context: SessionContext
+  private let cadence: WatchCadence
   private var last: Known?
-  private var subscribers: [(number: UInt64, tell: @LoopActor (Snapshot) -> Void)] = []
+  private var subscribers: [(number: UInt64, notify: @LoopActor (Snapshot) -> Void)] = []
   private var lastSubscriber: UInt64 = 0
   private var wanted: Reason?
   private var isReading = false
@@ -81,15 +82,16 @@ internal import SmartStack
   /// The node was found missing, and its creation is not watched yet.
   private var isNewlyMissing = false
   private var pacing: ReadPacing
-  private var timer: LoopTimer?
-  private var timerDue: LoopClock.Instant?
+  /// The next read, if it waits.
+  private var next: (timer: LoopTimer, due: LoopClock.Instant)?
   private var reconcileTimer: LoopTimer?
   private var reconcileSlot: Int?
 
-  init(_ key: WatchKey, client: ZooKeeperClient) {
+  init(_ key: WatchKey, context: SessionContext, cadence: WatchCadence) {
     self.key = key
-    self.client = client
-    pacing = ReadPacing(now: client.clock.now)
+    self.context = context
+    self.cadence = cadence
+    pacing = ReadPacing(now: context.clock.now)
   }
 
   // MARK: Subscribers
@@ -100,14 +102,15 @@ internal import SmartStack
     let number = lastSubscriber
     subscribers.append((number, subscriber))
     if last?.snapshot != nil {
-      Task { [weak self] in self?.last?.snapshot.map { self?.tell(number, $0) } }
+      Task { [weak self] in self?.last?.snapshot.map { self?.notify(number, of: $0) } }
     } else if last != nil {
       request(.change, after: .zero)
     }
     return number
   }
 
-  /// Returns whether nobody is left.
+  /// Removes a subscriber.
+  /// - Returns: whether it was the last.
   func remove(_ number: UInt64) -> Bool {
     subscribers.removeAll { $0.number == number }
     guard subscribers.isEmpty else { return false }
@@ -119,20 +122,20 @@ internal import SmartStack
   func stop() {
     isStopped = true
     subscribers = []
-    timer?.cancel()
+    next?.timer.cancel()
     reconcileTimer?.cancel()
-    client?.session?.ignore(key)
-    client?.session?.ignore(creation)
+    context.session?.watches.ignore(key)
+    context.session?.watches.ignore(creation)
   }
 
   private func report(_ snapshot: Snapshot) {
     last = Known(snapshot)
-    for (number, _) in subscribers { tell(number, snapshot) }
+    for (number, _) in subscribers { notify(number, of: snapshot) }
   }
 
   /// One that has left meanwhile hears nothing any more.
-  private func tell(_ number: UInt64, _ snapshot: Snapshot) {
-    subscribers.first { $0.number == number }?.tell(snapshot)
+  private func notify(_ number: UInt64, of snapshot: Snapshot) {
+    subscribers.first { $0.number == number }?.notify(snapshot)
   }
 
   // MARK: When to read
@@ -140,13 +143,13 @@ internal import SmartStack
   /// After a connect. In a new session the watch is gone; in the same one libzookeeper has set it again
   /// and the server tells what happened meanwhile, so that the look to be safe can be spread over time.
   func sessionChanged(isNew: Bool) {
-    guard let client, let session = client.connectedSession, !isStopped else { return }
-    session.listen(to: key) { [weak self] in self?.fired($0) }
+    guard let session = context.connected, !isStopped else { return }
+    session.watches.listen(to: key) { [weak self] in self?.fired($0) }
     if isNew || last == nil || wanted == .change {
       hasWatch = false
       request(.change, after: .zero)
     } else if key.kind == .children {
-      request(.reconnect, after: client.reconnectSpread())
+      request(.reconnect, after: cadence.reconnectSpread())
     }
   }
 
@@ -157,35 +160,33 @@ internal import SmartStack
 
   private func fired(_ isDeletion: Bool) {
     hasWatch = false
-    guard let client else { return }
-    let pause = pacing.delay(now: client.clock.now)
+    let pause = pacing.delay(now: context.clock.now)
     request(.change, after: isDeletion && key.kind == .data ? max(pause, Self.deletionDelay) : pause)
   }
 
   private func request(_ reason: Reason, after delay: Duration) {
-    guard let client, !isStopped else { return }
+    guard !isStopped else { return }
     wanted = max(wanted ?? reason, reason)
     guard !isReading else { return }
-    let due = client.clock.now + delay
-    if let timerDue, timer?.isPending == true, timerDue <= due { return }
-    timer?.cancel()
-    timer = nil
+    let due = context.clock.now + delay
+    if let next, next.timer.isPending, next.due <= due { return }
+    next?.timer.cancel()
+    next = nil
     if delay == .zero { return start() }
-    timerDue = due
-    timer = client.clock.schedule(after: delay) { [weak self] in self?.start() }
+    next = (context.clock.schedule(after: delay) { [weak self] in self?.start() }, due)
   }
 
   // MARK: Reading
 
   private func start() {
-    guard let client, !isReading, !isStopped, wanted != nil, let session = client.connectedSession else { return }
+    guard !isReading, !isStopped, wanted != nil, let session = context.connected else { return }
     isReading = true
-    Task.immediate { await read(session, for: client) }
+    Task.immediate { await readInTurn(session) }
   }
 
-  private func read(_ session: ZooKeeperSession, for client: ZooKeeperClient) async {
+  private func readInTurn(_ session: ZooKeeperSession) async {
     do {
-      try await client.reads.acquire()
+      try await cadence.reads.acquire()
     } catch {
       // The connection was lost; there may be another one by now.
       isReading = false
@@ -193,13 +194,13 @@ internal import SmartStack
     }
     guard !isStopped, let reason = wanted else {
       isReading = false
-      return client.reads.release()
+      return cadence.reads.release()
     }
     wanted = nil
-    if key.kind == .children { client.metrics.directoryReads.increment() }
+    if key.kind == .children { context.metrics.directoryReads.increment() }
     let result = await read(session)
-    client.reads.release()
-    finish(result, reason, session)
+    cadence.reads.release()
+    finish(result, for: reason, in: session)
   }
 
   private func read(_ session: ZooKeeperSession) async -> Result<Snapshot, ZooKeeperError> {
@@ -213,26 +214,26 @@ internal import SmartStack
 
   private func readChildren(_ session: ZooKeeperSession) async throws(ZooKeeperError) -> Snapshot {
     while true {
-      hasWatch = session.mayWatch(key, for: .directory)
+      hasWatch = session.watches.admit(key, for: .directory)
       do throws(ZooKeeperError) {
         return .names(try await session.children(key.path, watching: hasWatch ? key : nil))
       } catch {
-        if error.code != .connectionLoss { session.release(key) }
+        if error.code != .connectionLoss { session.watches.release(key) }
         guard error.code == .noNode else { throw error }
       }
-      if try await isMissing(session, .directory) { return .missing }
+      if try await isMissing(in: session, .directory) { return .missing }
       // It was made between the two requests: read it after all.
     }
   }
 
   private func readData(_ session: ZooKeeperSession) async throws(ZooKeeperError) -> Snapshot {
     isNewlyMissing = false
-    if last == .missing, try await isMissing(session, .data) { return .missing }
-    hasWatch = session.mayWatch(key, for: .data)
+    if last == .missing, try await isMissing(in: session, .data) { return .missing }
+    hasWatch = session.watches.admit(key, for: .data)
     do throws(ZooKeeperError) {
       return .bytes(try await session.read(key.path, watching: hasWatch ? key : nil).0)
     } catch {
-      if error.code != .connectionLoss { session.release(key) }
+      if error.code != .connectionLoss { session.watches.release(key) }
       guard error.code == .noNode else { throw error }
       hasWatch = false
       isNewlyMissing = true
@@ -242,17 +243,19 @@ internal import SmartStack
 
   /// Looks for the node and watches its creation.
   private func isMissing(
-    _ session: ZooKeeperSession, _ purpose: WatchBudget.Purpose
+    in session: ZooKeeperSession, _ purpose: WatchBudget.Purpose
   ) async throws(ZooKeeperError) -> Bool {
-    session.listen(to: creation) { [weak self] in self?.fired($0) }
-    hasWatch = session.mayWatch(creation, for: purpose)
+    session.watches.listen(to: creation) { [weak self] in self?.fired($0) }
+    hasWatch = session.watches.admit(creation, for: purpose)
     return try await session.stat(key.path, watching: hasWatch ? creation : nil) == nil
   }
 
-  private func finish(_ result: Result<Snapshot, ZooKeeperError>, _ reason: Reason, _ session: ZooKeeperSession) {
+  private func finish(
+    _ result: Result<Snapshot, ZooKeeperError>, for reason: Reason, in session: ZooKeeperSession
+  ) {
     isReading = false
-    guard let client, !isStopped else { return }
-    let now = client.clock.now
+    guard !isStopped else { return }
+    let now = context.clock.now
     switch result {
     case .success(let snapshot):
       pacing.didRead(size: snapshot.size, now: now)
@@ -260,14 +263,14 @@ internal import SmartStack
     case .failure(let error) where error.code == .connectionLoss || error.code == .sessionExpired:
       // Asked again as soon as there is a connection.
       wanted = max(wanted ?? reason, reason == .reconcile ? .reconcile : .change)
-      if client.connectedSession !== session { sessionChanged(isNew: true) } else { retrySoon() }
+      if context.connected !== session { sessionChanged(isNew: true) } else { retrySoon() }
       return
     case .failure(let error) where error.code == .closed: return
     case .failure(let error):
       pacing.didRead(size: 0, now: now)
       hasWatch = false
       if last != .failed(error) {
-        client.logger.error("cannot watch", with: [.path: key.path, .reason: "\(error)"])
+        context.logger.error("watch failed", with: [.path: key.path, .reason: "\(error)"])
         report(.failed(error))
       }
     }
@@ -278,22 +281,23 @@ internal import SmartStack
 
   /// The answer was lost but the session says it is connected: its next state is on the way.
   private func retrySoon() {
-    guard let client, let wanted else { return }
-    request(wanted, after: client.reconnectSpread())
+    guard let wanted else { return }
+    request(wanted, after: cadence.reconnectSpread())
   }
 
   private func armReconcile() {
-    guard let client else { return }
     reconcileTimer?.cancel()
     reconcileTimer = nil
     let delay =
       isNewlyMissing
-      ? Self.creationDelay : client.lookInterval(isWatched: hasWatch) * Double.random(in: 0.5...1.5)
+      ? Self.creationDelay
+      : cadence.lookInterval(isWatched: hasWatch, watched: context.session?.watches.count ?? 0)
+        * Double.random(in: 0.5...1.5)
     reconcileSlot = nil
     if delay >= ReconcileWheel.leastDelay {
-      reconcileSlot = client.wheel.add(self, after: delay)
+      reconcileSlot = cadence.wheel.add(self, after: delay)
     } else {
-      reconcileTimer = client.clock.schedule(after: delay) { [weak self] in self?.request(.reconcile, after: .zero) }
+      reconcileTimer = context.clock.schedule(after: delay) { [weak self] in self?.request(.reconcile, after: .zero) }
     }
   }
 

@@ -16,7 +16,7 @@ struct ServerList: Hashable, Sendable {
   /// `/path` or nothing.
   var chroot: String
 
-  /// Reads `host:port,host:port/chroot`; a port that is left out is 2181, an IPv6 address may stand in
+  /// Reads `host:port,host:port/chroot`; the default port is 2181, an IPv6 address may stand in
   /// brackets. Nil when there is no server or one makes no sense.
   init?(_ connection: String) {
     let slash = connection.firstIndex(of: "/") ?? connection.endIndex
@@ -33,7 +33,7 @@ struct ServerList: Hashable, Sendable {
     if servers.isEmpty { return nil }
   }
 
-  /// The numeric addresses, sorted, each as libzookeeper takes it; names without an address are left out.
+  /// The numeric addresses, sorted, each as libzookeeper takes it; names without an address are skipped.
   /// Blocks while names are looked up.
   func resolve() -> [String] {
     Set(servers.flatMap { server in ServerList.addresses(of: server.host).map { "\($0):\(server.port)" } }).sorted()

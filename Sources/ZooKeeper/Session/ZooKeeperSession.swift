@@ -1,0 +1,225 @@
+internal import CZooKeeper
+internal import Reactor
+internal import SmartStack
+
+/// One handle of libzookeeper, and so one session: the bottom half of ``ZooKeeperClient``.
+///
+/// libzookeeper reconnects by itself as long as the session may live. A session that has ended stays
+/// ended; the client opens another one, with the next generation, so that an answer that was on its way
+/// to the old one finds nobody.
+@LoopActor final class ZooKeeperSession {
+  /// Change that the client is notified of.
+  enum Event {
+    /// Connected, for the first time or again.
+    case connected
+    /// The connection is lost; libzookeeper is looking for another server.
+    case disconnected
+    /// The session is no more.
+    case ended(ZooKeeperError.Code)
+  }
+
+  typealias Answer = Result<Delivery.Content, ZooKeeperError>
+
+  /// How often the servers' names are looked up again, on average.
+  private static let resolutionInterval: Duration = .seconds(60)
+
+  private static var lastGeneration: UInt64 = 0
+
+  let generation: UInt64
+  let settings: SessionSettings
+  let watches: SessionWatches
+  private(set) var isConnected = false
+  private(set) var isOver = false
+  /// Whether the client has reported the first connection; kept by the client.
+  var wasAnnounced = false
+  /// The session as the server gave it; nil before the first connection.
+  private(set) var identity: SavedSession?
+
+  private var addresses: [String] = []
+  private var resolutionTimer: LoopTimer?
+  private let metrics: ZooKeeperMetrics
+  private let onEvent: @LoopActor (ZooKeeperSession, Event) -> Void
+  private var handle: LibraryHandle?
+  /// A state that came before ``open()`` returned with the handle.
+  private var earlyState: Int32?
+  private var lastNumber: UInt64 = 0
+  private var replies: [UInt64: PendingReply] = [:]
+
+  private typealias PendingReply = (operation: String, path: String, continuation: CheckedContinuation<Answer, Never>)
+
+  init(
+    _ settings: SessionSettings, metrics: ZooKeeperMetrics,
+    onEvent: @escaping @LoopActor (ZooKeeperSession, Event) -> Void
+  ) {
+    Self.lastGeneration += 1
+    generation = Self.lastGeneration
+    self.settings = settings
+    watches = SessionWatches(
+      generation: generation, chroot: settings.servers.chroot, limit: settings.watchBytes, metrics: metrics)
+    self.metrics = metrics
+    self.onEvent = onEvent
+  }
+
+  /// ZooKeeper's number of the session; 0 before the first connection.
+  var id: Int64 { identity?.id ?? 0 }
+  /// Whether another process opened the session: it may own nodes that this one does not know.
+  var isResumed: Bool { settings.resuming != nil }
+
+  // MARK: Life
+
+  /// Makes the handle, on a thread beside the loop because names are looked up.
+  /// - Throws: when no name has an address, or libzookeeper refuses.
+  func open() async throws(ZooKeeperError) {
+    Mailbox.receivers[generation] = { [self] in receive($0) }
+    let (settings, token) = (settings, Token(generation: generation, number: 0))
+    let made = try? await BlockingWork.run { () -> (LibraryHandle, [String])? in
+      let addresses = settings.servers.resolve()
+      return LibraryHandle(opening: settings, addresses: addresses, token: token).map { ($0, addresses) }
+    }
+    guard let (opened, addresses) = made ?? nil else {
+      end(.unreachable)
+      let hosts = settings.servers.servers.map(\.host).joined(separator: ", ")
+      throw ZooKeeperError(code: .unreachable, operation: "connect", path: hosts)
+    }
+    guard !isOver else {
+      try? await BlockingWork.run { opened.close() }
+      return
+    }
+    handle = opened
+    self.addresses = addresses
+    armResolution()
+    if let earlyState { handleState(earlyState) }
+  }
+
+  private func armResolution() {
+    resolutionTimer = LoopClock.system.schedule(after: Self.resolutionInterval * Double.random(in: 0.5...1.5)) {
+      [weak self] in
+      Task.immediate { await self?.resolveAgain() }
+    }
+  }
+
+  /// Names that mean other addresses by now: libzookeeper moves over when the server it has is not among
+  /// them, and stays otherwise. No address at all is taken for an outage of the name service.
+  private func resolveAgain() async {
+    let servers = settings.servers
+    let found = (try? await BlockingWork.run { servers.resolve() }) ?? []
+    guard let handle, !isOver else { return }
+    if !found.isEmpty, found != addresses {
+      addresses = found
+      handle.setServers(found)
+    }
+    armResolution()
+  }
+
+  /// Ends the session at the server as well; may take seconds.
+  func close() async { await leave { $0.close() } }
+
+  /// Drops the connection without a word, so that the session lives on until its timeout.
+  func abandon() async { await leave { $0.abandon() } }
+
+  private func leave(_ body: @escaping @Sendable (LibraryHandle) -> Void) async {
+    end(.closed)
+    guard let handle else { return }
+    self.handle = nil
+    try? await BlockingWork.run { body(handle) }
+  }
+
+  /// Answers everything that is still open with `code`; nothing arrives afterwards.
+  func end(_ code: ZooKeeperError.Code) {
+    guard !isOver else { return }
+    isOver = true
+    isConnected = false
+    resolutionTimer?.cancel()
+    Mailbox.receivers[generation] = nil
+    let unanswered = replies.values
+    replies = [:]
+    watches.removeAll()
+    for reply in unanswered {
+      let error = ZooKeeperError(code: code, operation: reply.operation, path: reply.path)
+      reply.continuation.resume(returning: .failure(error))
+    }
+  }
+
+  // MARK: What arrives
+
+  private func receive(_ delivery: Delivery) {
+    switch delivery.content {
+    case .sessionState(let state): handleState(state)
+    case .watchFired(let isDeletion): watches.fire(delivery.token.number, isDeletion: isDeletion)
+    default: answer(delivery)
+    }
+  }
+
+  private func handleState(_ state: Int32) {
+    guard let handle else {
+      earlyState = state
+      return
+    }
+    guard let event = Self.event(ofState: state), !isOver else { return }
+    switch event {
+    case .connected:
+      isConnected = true
+      identity = handle.identity
+    case .disconnected:
+      isConnected = false
+    case .ended(let code):
+      end(code)
+      // The handle is of no use any more. Freed a little later: libzookeeper leaks the answers that its
+      // thread has not handed out by then.
+      self.handle = nil
+      LoopClock.system.schedule(after: .seconds(1)) {
+        Task { try? await BlockingWork.run { handle.close() } }
+      }
+    }
+    onEvent(self, event)
+  }
+
+  private func answer(_ delivery: Delivery) {
+    guard let reply = replies.removeValue(forKey: delivery.token.number) else { return }
+    guard delivery.code == 0 else {
+      let code = ZooKeeperError.Code(delivery.code)
+      let error = ZooKeeperError(code: code, operation: reply.operation, path: reply.path)
+      reply.continuation.resume(returning: .failure(error))
+      return
+    }
+    reply.continuation.resume(returning: .success(delivery.content))
+  }
+
+  // MARK: Requests
+
+  /// Sends one request. Requests are pipelined: they are answered in the order of these calls.
+  ///
+  /// There is no cancelling: each is answered by the server, by the loss of the connection, or by the
+  /// end of the session.
+  func call(
+    _ operation: Operation, at path: String, send: (OpaquePointer, UnsafeRawPointer?) -> Int32
+  ) async -> Answer {
+    guard let handle, isConnected else {
+      let code: ZooKeeperError.Code = isOver ? .sessionExpired : .connectionLoss
+      return .failure(ZooKeeperError(code: code, operation: operation.rawValue, path: path))
+    }
+    metrics.requests[operation]?.increment()
+    return await withCheckedContinuation { continuation in
+      lastNumber += 1
+      let number = lastNumber
+      replies[number] = (operation.rawValue, path, continuation)
+      let code = send(handle.pointer, Token(generation: generation, number: number).pointer)
+      // libzookeeper calls back only after it has accepted the request.
+      guard code != 0 else { return }
+      replies[number] = nil
+      let error = ZooKeeperError(code: .init(code), operation: operation.rawValue, path: path)
+      continuation.resume(returning: .failure(error))
+    }
+  }
+
+  /// The states of libzookeeper that the client acts on.
+  private static func event(ofState state: Int32) -> Event? {
+    switch state {
+    case ZOO_CONNECTED_STATE: .connected
+    case ZOO_CONNECTING_STATE, ZOO_ASSOCIATING_STATE, ZOO_NOTCONNECTED_STATE: .disconnected
+    case ZOO_EXPIRED_SESSION_STATE: .ended(.sessionExpired)
+    case ZOO_AUTH_FAILED_STATE: .ended(.authFailed)
+    default: nil
+    }
+  }
+}
