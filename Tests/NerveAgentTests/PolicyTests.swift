@@ -113,6 +113,38 @@ import ZooKeeper
   }
 }
 
+@Suite struct AgentReloadPlanTests {
+  private let current = NerveConfiguration(instanceID: "host1")
+
+  @Test func aStartDoesEverythingAndRejectsNothing() {
+    let plan = AgentReloadPlan(from: nil, to: current)
+    #expect(plan.rejection == nil && !plan.waitsForRestart)
+    #expect(plan.restartsHeartbeat && plan.watchesOtherFiles)
+  }
+
+  @Test func anEqualConfigurationChangesNothing() {
+    let plan = AgentReloadPlan(from: current, to: current)
+    #expect(plan.rejection == nil && !plan.waitsForRestart && !plan.restartsHeartbeat && !plan.watchesOtherFiles)
+  }
+
+  @Test func anotherInstanceIsRejected() throws {
+    let plan = AgentReloadPlan(from: current, to: NerveConfiguration(instanceID: "host2"))
+    #expect(try #require(plan.rejection).hasPrefix("instance_id changed from 'host1' to 'host2'"))
+  }
+
+  @Test func eachKeyHasItsOwnConsequence() {
+    var other = current
+    other.stateDirectory = "/elsewhere"
+    #expect(AgentReloadPlan(from: current, to: other).waitsForRestart)
+    other = current
+    other.heartbeatPath = "/run/beat"
+    #expect(AgentReloadPlan(from: current, to: other).restartsHeartbeat)
+    other = current
+    other.serviceDirectories = ["/etc/nerve/services"]
+    #expect(AgentReloadPlan(from: current, to: other).watchesOtherFiles)
+  }
+}
+
 @Suite struct RegistrationPayloadTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String

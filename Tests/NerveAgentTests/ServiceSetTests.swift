@@ -25,20 +25,19 @@ import ZooKeeper
   init() {
     let made = made
     set = ServiceSet(
-      factory: ServiceSet.Factory(
-        probes: { service in
-          service.checks.map { _ in
-            let scripted = ScriptedProbe(standing: made.standing)
-            made.checks[service.name, default: []].append(scripted)
-            return scripted
-          }
-        },
-        registrar: { service in
-          let record = FakeRecord()
-          record.confirmsAtOnce = made.confirmsAtOnce
-          made.records[service.name, default: []].append(record)
-          return record.registrar(service)
-        }),
+      probes: { service in
+        service.checks.map { _ in
+          let scripted = ScriptedProbe(standing: made.standing)
+          made.checks[service.name, default: []].append(scripted)
+          return scripted
+        }
+      },
+      registrar: { service in
+        let record = FakeRecord()
+        record.confirmsAtOnce = made.confirmsAtOnce
+        made.records[service.name, default: []].append(record)
+        return record.registrar(service)
+      },
       drains: DrainTracker(), telemetry: NerveTelemetry(logger: silent, metrics: Metrics()), clock: clock)
   }
 

@@ -22,8 +22,10 @@ import Testing
   private var open: [OneShotEvent<Void>] = []
   private var atOnce = 0
 
-  var operations: RecordReconciler.Operations {
-    RecordReconciler.Operations(
+  /// A record that this registry holds.
+  func record(clock: LoopClock) -> RecordReconciler {
+    RecordReconciler(
+      place: "/p", clock: clock,
       put: { [weak self] in try await self?.handle(String(decoding: $0, as: UTF8.self)) },
       delete: { [weak self] in try await self?.handle(nil) })
   }
@@ -55,7 +57,7 @@ import Testing
   private let record: RecordReconciler
 
   init() {
-    record = RecordReconciler(place: "/p", clock: clock, operations: registry.operations)
+    record = registry.record(clock: clock)
   }
 
   private func claim(
@@ -167,7 +169,7 @@ import Testing
     var random = SeededGenerator(seed: seed)
     for round in 0..<max(1, rounds / 10) {
       let (clock, registry) = (LoopClock.manual(), ScriptedRegistry())
-      let record = RecordReconciler(place: "/p", clock: clock, operations: registry.operations)
+      let record = registry.record(clock: clock)
       registry.isSlow = true
       registry.content = Bool.random(using: &random) ? "left behind" : nil
       var claims: [RecordClaim] = []

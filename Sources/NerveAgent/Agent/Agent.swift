@@ -7,74 +7,27 @@ public import SmartStack
 internal import YAMLConfig
 internal import ZooKeeper
 
-/// What the command line and the environment say.
-public struct AgentOptions: Sendable {
-  /// The configuration file.
-  public var configuration: String
-  /// Registers under this name instead of the file's `instance_id`.
-  public var instanceID: String?
-  /// Asked for when a ZooKeeper session is opened: how long registrations outlive a host that is gone,
-  /// and how long after a crash the next start finds them in place. The server may give less.
-  public var sessionTimeout: Duration
-
-  /// See the properties.
-  public init(configuration: String, instanceID: String? = nil, sessionTimeout: Duration = .seconds(32)) {
-    self.configuration = configuration
-    self.instanceID = instanceID
-    self.sessionTimeout = sessionTimeout
-  }
-}
-
-/// Why the agent did not start.
-public enum AgentError: Error, Sendable, CustomStringConvertible {
-  /// The configuration as a whole is of no use.
-  case configuration(String)
-  /// Another nerve of this instance runs.
-  case alreadyRunning(String)
-
-  /// What is wrong and where.
-  public var description: String {
-    switch self {
-    case .configuration(let text), .alreadyRunning(let text): text
-    }
-  }
-}
-
-/// nerve: checks the services of this host and keeps their registrations true.
+/// nerve: checks the services of this host and keeps their registrations in sync.
 @LoopActor public final class Agent {
-  /// `heartbeat_path` is touched this often.
-  static let heartbeatInterval = Duration.seconds(10)
-  /// How long a stop waits for registrations that outlive a session.
-  static let stopLimit = Duration.seconds(2)
+  /// Time between two touches of `heartbeat_path`.
+  private static let heartbeatInterval = Duration.seconds(10)
 
   /// The agent's metrics; hacheck's are in it too.
   public let metrics = Metrics()
 
   let options: AgentOptions
-  let logger: Logger
+  private let logger: Logger
   private let clock: LoopClock
-  let telemetry: NerveTelemetry
-  private let drains = DrainTracker()
-  var process: AgentProcess?
-  private var current: NerveConfiguration?
-  var lock: InstanceLock?
-  var hacheck: EmbeddedHacheck?
-  private var spoolObservation: SpoolObservation?
-  var publisher: RegistrationPublisher?
-  /// Ours, without what our service manager tells us and nobody else.
-  private static let commandEnvironment = ProcessEnvironment.current.filter {
-    !["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].contains($0.key)
-  }
-  private let commandSlots = AsyncSemaphore(limit: NerveConfiguration.defaultCommandLimit)
-  var services: ServiceSet?
+  private let telemetry: NerveTelemetry
+  private var process: AgentProcess?
+  private var configuration: NerveConfiguration?
+  private var lock: InstanceLock?
+  private(set) var host: ServiceHost?
   private var heartbeat: Heartbeat?
-  /// What the program before this one in this process handed over.
-  private var inherited: NerveUpgradeState?
   private var status: StatusServer?
-  private var watches: [FileWatch] = []
-  private var reloadTimer: LoopTimer?
+  private var files: ConfigurationWatch?
 
-  /// An agent that does nothing yet.
+  /// Creates an agent that does nothing yet.
   public init(options: AgentOptions, logger: Logger, clock: LoopClock = .system) {
     self.options = options
     self.logger = logger
@@ -83,7 +36,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     publishStatus()
   }
 
-  /// Reads the configuration and says what is wrong with it.
+  /// Reads the configuration and lists its mistakes.
   /// - Returns: one sentence per problem; none when nerve would run everything it names.
   nonisolated public static func check(_ options: AgentOptions) -> (problems: [String], warnings: [String]) {
     do {
@@ -98,7 +51,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     NerveConfigurationLoader(path: options.configuration, instanceID: options.instanceID)
   }
 
-  // MARK: Running
+  // MARK: Start
 
   /// Runs until SIGTERM or SIGINT, and returns when every registration is withdrawn.
   /// - Throws: ``AgentError`` when it cannot start.
@@ -124,18 +77,30 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
       throw AgentError.configuration(error.description)
     }
     let state = StateDirectory(configured: configuration.stateDirectory, agent: "nerve")
-    inherited = upgrade.map(NerveUpgradeState.init)
-    try acquireLock(configuration, state, inherited: upgrade)
-    startHacheck(configuration)
-    prepareServices(configuration, state)
-    put(configuration)
-    inherited = nil
-    serveStatus(configuration, state)
+    try acquireLock(configuration, in: state, inherited: upgrade)
+    let inherited = upgrade.map(NerveUpgradeState.init)
+    let store = SessionStore(
+      instanceID: configuration.instanceID, inherited: inherited?.sessions ?? [:], logger: logger,
+      path: { state.path(for: $0) })
+    let publisher = RegistrationPublisher(
+      instance: configuration.instanceID, sessionTimeout: options.sessionTimeout,
+      credentials: configuration.credentials, store: store, clock: clock, logger: logger, metrics: metrics)
+    let drains = DrainTracker()
+    let hacheck = configuration.hacheck.map {
+      EmbeddedHacheck(
+        configuration: $0, inherited: inherited?.listeners ?? ([], ""), clock: clock, logger: logger, metrics: metrics,
+        onOpen: { drains.updateAll() })
+    }
+    host = ServiceHost(
+      hacheck: hacheck, drains: drains, publisher: publisher, telemetry: telemetry, clock: clock,
+      remembered: { inherited?.memories(of: $0) })
+    apply(configuration, by: AgentReloadPlan(from: nil, to: configuration))
+    serveStatus(configuration, in: state)
     telemetry.statsD.started()
   }
 
   private func acquireLock(
-    _ configuration: NerveConfiguration, _ state: StateDirectory, inherited: InPlaceUpgradeState?
+    _ configuration: NerveConfiguration, in state: StateDirectory, inherited: InPlaceUpgradeState?
   ) throws {
     guard let path = state.path(for: "lock-\(configuration.instanceID)") else {
       logger.warning(
@@ -150,93 +115,27 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     }
   }
 
-  private func startHacheck(_ configuration: NerveConfiguration) {
-    guard let settings = configuration.hacheck else { return }
-    let hacheck = EmbeddedHacheck(
-      configuration: settings, inherited: inherited?.listeners ?? ([], ""), clock: clock, logger: logger,
-      metrics: metrics,
-      onOpen: { [drains] in drains.updateAll() })
-    self.hacheck = hacheck
-    spoolObservation = hacheck.service.onSpoolChange { [drains] scopes in drains.spoolChanged(scopes) }
-    hacheck.start()
-  }
-
-  private func prepareServices(_ configuration: NerveConfiguration, _ state: StateDirectory) {
-    let store = SessionStore(
-      instanceID: configuration.instanceID, inherited: inherited?.sessions ?? [:], logger: logger,
-      path: { state.path(for: $0) })
-    let publisher = RegistrationPublisher(
-      identity: RegistrationPublisher.Identity(
-        instance: configuration.instanceID, sessionTimeout: options.sessionTimeout,
-        credentials: configuration.credentials),
-      store: store, clock: clock, logger: logger, metrics: metrics)
-    let (telemetry, hacheck) = (telemetry, hacheck)
-    let context = ProbeContext(clock: clock, commands: commandSlots, environment: Agent.commandEnvironment)
-    let services = ServiceSet(
-      factory: ServiceSet.Factory(
-        probes: { service in
-          service.checks.map { hacheck?.probe(for: $0.settings) ?? $0.settings.probe(in: context) }
-        },
-        registrar: { service in
-          publisher.publish(service.registry) { telemetry.registrationChanged($0, of: service) }
-        }),
-      drains: drains, telemetry: telemetry, clock: clock)
-    services.onAllReported = { [weak self] in self?.allReported() }
-    services.remembered = { [weak self] in self?.inherited?.memories(of: $0) }
-    (self.publisher, self.services) = (publisher, services)
-  }
-
-  private func serveStatus(_ configuration: NerveConfiguration, _ state: StateDirectory) {
+  private func serveStatus(_ configuration: NerveConfiguration, in state: StateDirectory) {
     guard let path = Agent.socketPath(configuration, in: state) else { return }
     let server = StatusServer(logger: logger, report: { [weak self] in self?.statusReport() ?? .null })
     server.listen(path: path)
     status = server
   }
 
-  private func allReported() {
-    dropLeftovers()
-    clock.schedule(after: .seconds(5)) { ThisProcess.trimHeap() }
-  }
+  // MARK: Reload
 
-  private func dropLeftovers() {
-    if let services { publisher?.dropLeftovers(of: services.running.values.map(\.registry)) }
-  }
-
-  // MARK: Configuration
-
-  /// Reads the configuration again and does what has changed. A file that is of no use as a whole
+  /// Reads the configuration again and applies what has changed. A file that is not usable as a whole
   /// changes nothing; a bad service stays as it was.
   func reload() {
     do {
-      let configuration = try Agent.loader(options).load()
-      if let refusal = refusal(of: configuration) {
-        throw ConfigError(file: options.configuration, problem: refusal)
-      }
-      put(configuration)
+      let new = try Agent.loader(options).load()
+      let plan = AgentReloadPlan(from: configuration, to: new)
+      if let rejection = plan.rejection { throw ConfigError(file: options.configuration, problem: rejection) }
+      apply(new, by: plan)
       telemetry.reloaded(rejection: nil)
     } catch {
       telemetry.reloaded(rejection: error)
     }
-  }
-
-  /// `reload_on_change`: a change of the file or of `service_conf_dir` is as good as a SIGHUP.
-  private func watchFiles(_ configuration: NerveConfiguration) {
-    let paths = configuration.reloadsOnChange ? [options.configuration] + configuration.serviceDirectories : []
-    for watch in watches { watch.cancel() }
-    watches = paths.compactMap { path in
-      do {
-        return try FileWatch(path: path) { [weak self] _ in self?.reloadSoon() }
-      } catch {
-        logger.warning("changes of the configuration will not be noticed", with: [.path: path, .reason: "\(error)"])
-        return nil
-      }
-    }
-  }
-
-  /// Files that belong together are often written one after the other.
-  private func reloadSoon() {
-    if reloadTimer?.isPending == true { return }
-    reloadTimer = clock.schedule(after: .milliseconds(100)) { [weak self] in self?.reloadAsService() }
   }
 
   private func reloadAsService() {
@@ -245,82 +144,72 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     process?.ready()
   }
 
-  /// What a running agent cannot change.
-  private func refusal(of configuration: NerveConfiguration) -> String? {
-    guard let current, configuration.instanceID != current.instanceID else { return nil }
-    return "instance_id changed from '\(current.instanceID)' to '\(configuration.instanceID)': restart nerve for that"
-  }
-
-  private func put(_ configuration: NerveConfiguration) {
-    for warning in configuration.warnings { logger.warning("configuration", with: [.reason: warning]) }
-    for problem in configuration.problems { logger.error("service skipped", with: [.reason: problem]) }
-    telemetry.metrics.leftOut.value = Double(configuration.problems.count)
-    if let current,
-      configuration.hacheck != current.hacheck || configuration.stateDirectory != current.stateDirectory
-        || configuration.credentials != current.credentials
-    {
-      logger.warning("hacheck, state_dir and zk_auth change with the next start", with: [.path: options.configuration])
-    }
-    telemetry.statsD.receiver = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
-    if current?.heartbeatPath != configuration.heartbeatPath || heartbeat == nil {
+  private func apply(_ new: NerveConfiguration, by plan: AgentReloadPlan) {
+    telemetry.loaded(new, from: options.configuration, plan: plan)
+    if plan.restartsHeartbeat {
       heartbeat?.stop()
-      heartbeat = configuration.heartbeatPath.map { path in
+      heartbeat = new.heartbeatPath.map { path in
         Heartbeat(path: path, every: Agent.heartbeatInterval, clock: clock) { [logger] problem in
           logger.warning("heartbeat not written", with: [.path: path, .reason: problem])
         }
       }
     }
-    commandSlots.limit = configuration.commandLimit
-    if current?.reloadsOnChange != configuration.reloadsOnChange
-      || current?.serviceDirectories != configuration.serviceDirectories
-    {
-      watchFiles(configuration)
+    if plan.watchesOtherFiles {
+      files?.cancel()
+      let paths = new.reloadsOnChange ? [options.configuration] + new.serviceDirectories : []
+      files = ConfigurationWatch(paths: paths, logger: logger, clock: clock) { [weak self] in self?.reloadAsService() }
     }
-    if let plan = services?.apply(configuration) {
-      telemetry.applied(configuration, from: options.configuration, plan: plan)
-    }
-    current = configuration
+    if let services = host?.apply(new) { telemetry.applied(new, from: options.configuration, plan: services) }
+    configuration = new
   }
 
-  // MARK: Stop
+  // MARK: End
 
   /// Withdraws every registration and ends.
   func stop() async {
-    logger.notice("stopping", with: [.count: services?.running.count ?? 0])
-    heartbeat?.stop()
-    status?.close()
-    for watch in watches { watch.cancel() }
-    await services?.stop(within: Agent.stopLimit)
-    await publisher?.close()
-    spoolObservation?.cancel()
-    hacheck?.stop()
+    logger.notice("stopping", with: [.count: host?.services.running.count ?? 0])
+    await end { await $0.stop() }
     telemetry.statsD.stopped()
     logger.notice("stopped", with: [:])
+  }
+
+  /// Leaves every registration where it is, for a successor that resumes the sessions.
+  func abandon() async { await end { await $0.leave() } }
+
+  private func end(_ leave: (ServiceHost) async -> Void) async {
+    heartbeat?.stop()
+    status?.close()
+    files?.cancel()
+    if let host {
+      await leave(host)
+      host.stopHacheck()
+    }
     lock = nil
   }
 
-  /// Leaves every registration where it is, for a successor that carries the sessions on.
-  func abandon() async {
-    heartbeat?.stop()
-    status?.close()
-    for watch in watches { watch.cancel() }
-    services?.leave()
-    await publisher?.abandon()
-    spoolObservation?.cancel()
-    hacheck?.stop()
-    lock = nil
+  /// Stops what cannot continue in an in-place upgrade (SIGUSR2). Process id, ZooKeeper sessions, registrations, the
+  /// checks' histories and hacheck's sockets stay.
+  /// - Returns: what the next program needs; nil when a stop was requested meanwhile.
+  private func handOver() async -> InPlaceUpgradeState? {
+    await host?.retireHacheck()
+    guard process?.isStopping != true, let host else { return nil }
+    let upgrade = host.upgradeState
+    await host.leave()
+    var state = upgrade.state
+    lock?.handOver(to: &state)
+    return state
   }
 }
 
-// MARK: - What there is to see
+// MARK: - What tests look at
 
 extension Agent {
-  /// One service, as it runs.
-  func runner(_ name: String) -> ServiceRunner? { services?.runners[name] }
-  /// Whether hacheck's port is ours; nil where it is switched off.
-  var isHacheckListening: Bool? { hacheck?.isListening }
+  /// The runner of one service.
+  func runner(_ name: String) -> ServiceRunner? { host?.services.runners[name] }
+  /// Whether nerve's hacheck holds its port; nil where it is switched off.
+  var isHacheckListening: Bool? { host?.hacheck?.isListening }
   /// Whether every registry answers.
-  var isConnected: Bool { publisher?.isConnected ?? false }
+  var isConnected: Bool { host?.publisher.isConnected ?? false }
   /// The session with the only ensemble.
-  var session: SavedSession? { publisher?.sessions.values.first }
+  var session: SavedSession? { host?.publisher.sessions.values.first }
 }

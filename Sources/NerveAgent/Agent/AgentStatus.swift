@@ -32,10 +32,10 @@ extension Agent {
   /// What there is to tell now.
   func statusReport() -> JSONValue {
     var sessions = JSONObject()
-    for (ensemble, session) in publisher?.sessions ?? [:] {
+    for (ensemble, session) in host?.publisher.sessions ?? [:] {
       sessions[ensemble] = .string("0x" + String(session.id, radix: 16))
     }
-    let runners = (services?.runners ?? [:]).sorted { $0.key < $1.key }
+    let runners = (host?.services.runners ?? [:]).sorted { $0.key < $1.key }
     return [
       "agent": "nerve", "version": .string(Release.version), "pid": .int(getpid()),
       "configuration": .string(options.configuration), "connected": .bool(isConnected), "sessions": .object(sessions),

@@ -17,7 +17,7 @@ extension Agent {
       1
     metrics.onRender { [weak self] metrics in
       var counts: [ServiceCondition: Int] = [:]
-      for runner in self?.services?.runners.map(\.value) ?? [] {
+      for runner in self?.host?.services.runners.map(\.value) ?? [] {
         counts[Agent.condition(of: runner), default: 0] += 1
       }
       for condition in ServiceCondition.allCases {

@@ -13,14 +13,14 @@ public struct StatusReport: Sendable {
 
   /// For people: one line per service, problems first.
   /// - Parameter now: seconds since 1970.
-  public func table(now: Double) -> String { StatusTable.text(status, now: now) }
+  public func table(now: Double) -> String { StatusReport.table(of: status, now: now) }
 }
 
 /// The table that `nerve status` prints.
-enum StatusTable {
+extension StatusReport {
   /// One line per service, problems first.
   /// - Parameter now: seconds since 1970.
-  static func text(_ status: JSONValue, now: Double) -> String {
+  static func table(of status: JSONValue, now: Double) -> String {
     let services = status["services"]?.array ?? []
     let up = services.count { $0["state"]?.string == "up" }
     var text = "nerve \(status["version"]?.string ?? "?"), pid \(status["pid"]?.int ?? 0): "

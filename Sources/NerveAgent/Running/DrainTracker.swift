@@ -6,11 +6,8 @@ internal import Reactor
 /// A service is covered through its checks: one that asks this host's hacheck about `web.main` on port 31000 is
 /// down during a downtime of `all`, `web.main` or `web.main:31000`.
 @LoopActor final class DrainTracker {
-  private struct Entry {
-    let runner: ServiceRunner
-    /// The checks that ask hacheck, with their places in the configuration.
-    let checks: [(index: Int, probe: EmbeddedHacheckProbe)]
-  }
+  /// A runner, and its checks that ask hacheck, with their places in the configuration.
+  private typealias Entry = (runner: ServiceRunner, checks: [(index: Int, probe: EmbeddedHacheckProbe)])
 
   private var entries: [ObjectIdentifier: Entry] = [:]
   private var byService: [String: Set<ObjectIdentifier>] = [:]
@@ -19,7 +16,7 @@ internal import Reactor
   func follow(_ runner: ServiceRunner, probes: [any Probe]) {
     let own = probes.enumerated().compactMap { index, probe in (probe as? EmbeddedHacheckProbe).map { (index, $0) } }
     guard !own.isEmpty else { return }
-    let entry = Entry(runner: runner, checks: own)
+    let entry = Entry(runner, own)
     let id = ObjectIdentifier(runner)
     entries[id] = entry
     for (_, probe) in own { byService[probe.service, default: []].insert(id) }

@@ -138,7 +138,7 @@ internal import SmartStack
     checks[index].isRunning = false
     checks[index].lastResult = result
     let changed = verdict.record(check: index, passed: result.passed)
-    telemetry.checked(configuration, by: configuration.checks[index].name, result, changed: changed)
+    telemetry.checked(configuration, by: configuration.checks[index].name, result: result, changed: changed)
     report(because: result.detail)
   }
 

@@ -5,12 +5,6 @@ internal import SmartStack
 
 /// All services of the agent: started, reloaded by difference, and stopped.
 @LoopActor final class ServiceSet {
-  /// Makes what a service needs; replaced in tests.
-  struct Factory {
-    var probes: @LoopActor (ServiceConfiguration) -> [any Probe]
-    var registrar: @LoopActor (ServiceConfiguration) -> Registrar
-  }
-
   /// What the checks of a service have seen already when it starts with the agent; nil: nothing.
   var remembered: @LoopActor (ServiceConfiguration) -> [CheckHistory.Memory]? = { _ in nil }
   /// Called once, when every service of the first configuration knows its verdict.
@@ -19,7 +13,8 @@ internal import SmartStack
   private let telemetry: NerveTelemetry
   private let schedule: CheckSchedule
   private let clock: LoopClock
-  private let factory: Factory
+  private let makeProbes: @LoopActor (ServiceConfiguration) -> [any Probe]
+  private let makeRegistrar: @LoopActor (ServiceConfiguration) -> Registrar
   private let drains: DrainTracker
   /// The runners, by name.
   private(set) var runners: [String: ServiceRunner] = [:]
@@ -28,11 +23,16 @@ internal import SmartStack
   private var unreported: Set<String> = []
   private var isFirst = true
 
-  init(factory: Factory, drains: DrainTracker, telemetry: NerveTelemetry, clock: LoopClock) {
+  init(
+    probes: @escaping @LoopActor (ServiceConfiguration) -> [any Probe],
+    registrar: @escaping @LoopActor (ServiceConfiguration) -> Registrar, drains: DrainTracker,
+    telemetry: NerveTelemetry, clock: LoopClock
+  ) {
+    makeProbes = probes
+    makeRegistrar = registrar
     self.telemetry = telemetry
     self.clock = clock
     schedule = CheckSchedule(clock: clock)
-    self.factory = factory
     self.drains = drains
   }
 
@@ -51,7 +51,7 @@ internal import SmartStack
     for change in plan.changed { replace(change) }
     for (index, service) in plan.added.enumerated() {
       telemetry.launched(service, isNew: true)
-      start(service, registrar: factory.registrar(service), after: CheckSchedule.startDelay(index: index))
+      start(service, registrar: makeRegistrar(service), after: CheckSchedule.startDelay(index: index))
     }
     if isFirst {
       isFirst = false
@@ -62,7 +62,7 @@ internal import SmartStack
   }
 
   private func start(_ service: ServiceConfiguration, registrar: Registrar, after delay: Duration) {
-    let probes = factory.probes(service)
+    let probes = makeProbes(service)
     let runner = ServiceRunner(
       service, probes: probes, registrar: registrar, schedule: schedule, telemetry: telemetry, clock: clock)
     if isFirst {
@@ -86,7 +86,7 @@ internal import SmartStack
     } else {
       old.registrar.onChange = nil
       leaving[name, default: []].append(old.registrar)
-      let registrar = factory.registrar(change.service)
+      let registrar = makeRegistrar(change.service)
       start(change.service, registrar: registrar, after: .zero)
       // Its first check may have answered on the spot.
       if registrar.state.isSettled { closeLeaving(name) }

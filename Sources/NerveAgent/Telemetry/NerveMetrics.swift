@@ -9,7 +9,7 @@ internal import SmartStack
   let registrations: Counter
   let deregistrations: Counter
   let reportFailures: Counter
-  let leftOut: Gauge
+  let skipped: Gauge
   private let reloads: Counter
   private let refusedReloads: Counter
   private let isLastReloadGood: Gauge
@@ -20,20 +20,20 @@ internal import SmartStack
   init(_ metrics: Metrics) {
     lateness = metrics.histogram(
       "nerve_check_lateness_seconds", help: "How long after its time a service's checks were started.")
-    transitions = metrics.counter("nerve_transitions_total", help: "Verdicts given to a reporter.")
+    transitions = metrics.counter("nerve_transitions_total", help: "Verdicts reported to a registry.")
     throttled = metrics.counter(
       "nerve_throttled_total", help: "Verdicts that the rate limit held back, or would have in shadow mode.")
     registrations = metrics.counter("nerve_registrations_total", help: "Registrations that the registry confirmed.")
     deregistrations = metrics.counter(
-      "nerve_deregistrations_total", help: "Registrations that were withdrawn and are gone.")
+      "nerve_deregistrations_total", help: "Registrations that were withdrawn and removed.")
     reportFailures = metrics.counter("nerve_report_failures_total", help: "Reports that the registry refused.")
-    reloads = metrics.counter("nerve_reloads_total", help: "Configurations that were put in force.")
+    reloads = metrics.counter("nerve_reloads_total", help: "Configurations that were applied.")
     refusedReloads = metrics.counter(
-      "nerve_refused_reloads_total", help: "Configurations that were refused; the one before stayed in force.")
+      "nerve_refused_reloads_total", help: "Configurations that were rejected; the previous one stayed active.")
     isLastReloadGood = metrics.gauge(
-      "nerve_last_reload_successful", help: "0 while the configuration's file is refused and an older one is in force.")
+      "nerve_last_reload_successful", help: "0 while the configuration's file is rejected and an older one is active.")
     isLastReloadGood.value = 1
-    leftOut = metrics.gauge("nerve_services_skipped", help: "Services whose configuration cannot be run.")
+    skipped = metrics.gauge("nerve_services_skipped", help: "Services whose configuration cannot be run.")
     let help = "Results of single checks."
     passed = metrics.counter("nerve_checks_total", labels: ["result": "passed"], help: help)
     failed = metrics.counter("nerve_checks_total", labels: ["result": "failed"], help: help)

@@ -1,3 +1,4 @@
+internal import AgentKit
 internal import Logging
 internal import Reactor
 internal import Registry
@@ -5,7 +6,7 @@ internal import SmartStack
 
 /// The agent's log lines, metrics and upstream's datagrams: each thing that happens is reported once, here.
 @LoopActor final class NerveTelemetry {
-  let logger: Logger
+  private let logger: Logger
   let metrics: NerveMetrics
   /// Upstream's metrics; changes with the configuration.
   var statsD = UpstreamStatsD()
@@ -48,7 +49,7 @@ internal import SmartStack
   func pinged(_ service: ServiceConfiguration, isReachable: Bool) { statsD.pinged(service.name, success: isReachable) }
 
   /// - Parameter changed: the check's own verdict, if this result changed it.
-  func checked(_ service: ServiceConfiguration, by check: String, _ result: CheckResult, changed: Verdict?) {
+  func checked(_ service: ServiceConfiguration, by check: String, result: CheckResult, changed: Verdict?) {
     metrics.count(result)
     statsD.checked(service.name, by: check, passed: result.passed)
     guard let changed else { return }
@@ -119,8 +120,18 @@ internal import SmartStack
 
   // MARK: Configurations
 
-  func applied(_ configuration: NerveConfiguration, from path: String, plan: ReloadPlan) {
+  func loaded(_ configuration: NerveConfiguration, from path: String, plan: AgentReloadPlan) {
+    for warning in configuration.warnings { logger.warning("configuration", with: [.reason: warning]) }
+    for problem in configuration.problems { logger.error("service skipped", with: [.reason: problem]) }
+    metrics.skipped.value = Double(configuration.problems.count)
+    if plan.waitsForRestart {
+      logger.warning("hacheck, state_dir and zk_auth change with the next start", with: [.path: path])
+    }
+    statsD.receiver = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
     statsD.configurationLoaded()
+  }
+
+  func applied(_ configuration: NerveConfiguration, from path: String, plan: ReloadPlan) {
     logger.notice("configuration applied", with: [.path: path, .count: configuration.services.count])
     let counts = "\(plan.added.count) new, \(plan.changed.count) changed, \(plan.removed.count) removed"
     logger.debug("services", with: [.reason: counts])

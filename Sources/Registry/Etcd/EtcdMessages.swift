@@ -71,7 +71,7 @@ enum EtcdV2 {
     "value=\(escape(String(decoding: value, as: UTF8.self)))&ttl=\(lifetime)"
   }
 
-  /// A longer life for a key that is there; its value stays, and nobody who watches it is woken.
+  /// A longer life for a key that is there; its value stays, and its watchers are not woken.
   static func refresh(lifetime: Int) -> String { "ttl=\(lifetime)&refresh=true&prevExist=true" }
 
   private static let digits = Array("0123456789ABCDEF".utf8)

@@ -5,7 +5,7 @@ internal import SmartStack
 /// One etcd and this agent's keys in it, which live as long as the agent says that it lives.
 ///
 /// With v3 all keys hang on one lease that is kept alive; with v2 each key has a time to live that is renewed. When
-/// the etcd has let go of them (nobody could reach it for too long, or it has lost its data), all are written again.
+/// the etcd has let go of them (it was out of reach for too long, or it has lost its data), all are written again.
 @LoopActor final class EtcdRegistry {
   /// Requests under way at one time.
   private static let width = 8
@@ -44,10 +44,8 @@ internal import SmartStack
   func join(_ key: String) -> RecordReconciler {
     records.join(key) {
       RecordReconciler(
-        place: key, clock: clock,
-        operations: RecordReconciler.Operations(
-          put: { [weak self] in try await self?.put($0, under: key) },
-          delete: { [weak self] in try await self?.delete(key) }, isReachable: { [client] in client.isReachable }))
+        place: key, clock: clock, put: { [weak self] in try await self?.put($0, under: key) },
+        delete: { [weak self] in try await self?.delete(key) }, reachable: { [client] in client.isReachable })
     }
   }
 
@@ -198,7 +196,7 @@ internal import SmartStack
 
   // MARK: Talking
 
-  /// Which interface to speak: the original's wherever the server has it, since that is what its readers know.
+  /// Chooses the interface: upstream's wherever the server has it, since that is what its readers know.
   private func interface() async throws -> EtcdSettings.API {
     // After the goodbye nothing must be written any more: nobody would keep it alive, or take it back.
     guard !isEnded else { throw CancellationError() }

@@ -21,16 +21,15 @@ internal import SmartStack
     records.join(target.path) {
       RecordReconciler(
         place: target.path, clock: clock,
-        operations: RecordReconciler.Operations(
-          put: { data in try await BlockingWork.run { try FileRegistry.write(data, to: target) } },
-          delete: { _ = try await BlockingWork.run { try Files.remove(target.path) } }))
+        put: { data in try await BlockingWork.run { try FileRegistry.write(data, to: target) } },
+        delete: { _ = try await BlockingWork.run { try Files.remove(target.path) } })
     }
   }
 
   /// One user of the file less.
   func leave(_ target: FileTarget) { _ = records.leave(target.path) }
 
-  /// Removes from `directories` the files of `instance` that nobody wants: an earlier run's.
+  /// Removes from `directories` the unclaimed files of `instance`: an earlier run's.
   func dropLeftovers(of instance: String, in directories: Set<String>) async {
     for directory in directories.sorted() {
       do {

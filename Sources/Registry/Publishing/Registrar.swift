@@ -69,7 +69,12 @@ public import SmartStack
   /// Sets what the registry should say from now on. Returns at once; repeating a verdict does nothing.
   public func report(_ verdict: Verdict) {
     switch (verdict, claim) {
-    case (.up, nil): register()
+    case (.up, nil):
+      state = .pending(.up)
+      claimed = clock.now
+      let claim = RecordClaim(data: target.data) { [weak self] in self?.recordChanged($0) }
+      self.claim = claim
+      record.add(claim)
     case (.down, let leaving?):
       state = .pending(.down)
       Task.immediate { @LoopActor in await deregister(leaving) }
@@ -92,14 +97,6 @@ public import SmartStack
   }
 
   // MARK: Up
-
-  private func register() {
-    state = .pending(.up)
-    claimed = clock.now
-    let claim = RecordClaim(data: target.data) { [weak self] in self?.recordChanged($0) }
-    self.claim = claim
-    record.add(claim)
-  }
 
   private func recordChanged(_ record: RecordState) {
     switch record {

@@ -5,24 +5,9 @@ public import ZooKeeper
 
 /// The registries that services are published in: a session per ensemble, a lease per etcd, and files.
 @LoopActor public final class RegistrationPublisher {
-  /// What a publisher is to this host's registries.
-  public struct Identity: Sendable {
-    /// The name this host registers under.
-    public var instance: String
-    /// The timeout that new ZooKeeper sessions ask for.
-    public var sessionTimeout: Duration
-    /// The user that every ZooKeeper session authenticates as.
-    public var credentials: ZooKeeperCredentials?
-
-    /// An identity of `instance`.
-    public init(instance: String, sessionTimeout: Duration, credentials: ZooKeeperCredentials? = nil) {
-      self.instance = instance
-      self.sessionTimeout = sessionTimeout
-      self.credentials = credentials
-    }
-  }
-
-  private let identity: Identity
+  private let instance: String
+  private let sessionTimeout: Duration
+  private let credentials: ZooKeeperCredentials?
   private let store: SessionStore?
   private let clock: LoopClock
   private let logger: Logger
@@ -31,9 +16,18 @@ public import ZooKeeper
   private var etcds = UseCount<EtcdSettings, EtcdRegistry>()
   private let files: FileRegistry
 
-  /// - Parameter store: keeps the sessions for the next run.
-  public init(identity: Identity, store: SessionStore?, clock: LoopClock, logger: Logger, metrics: Metrics) {
-    self.identity = identity
+  /// - Parameters:
+  ///   - instance: the name this host registers under.
+  ///   - sessionTimeout: asked for when a ZooKeeper session is opened.
+  ///   - credentials: the user that every ZooKeeper session authenticates as.
+  ///   - store: keeps the sessions for the next run.
+  public init(
+    instance: String, sessionTimeout: Duration, credentials: ZooKeeperCredentials?, store: SessionStore?,
+    clock: LoopClock, logger: Logger, metrics: Metrics
+  ) {
+    self.instance = instance
+    self.sessionTimeout = sessionTimeout
+    self.credentials = credentials
     self.store = store
     self.clock = clock
     self.logger = logger
@@ -66,8 +60,8 @@ public import ZooKeeper
 
   private func open(_ ensemble: String) -> ZooKeeperRegistry {
     let client = ZooKeeperClient(
-      connection: ensemble, sessionTimeout: identity.sessionTimeout, clock: clock, logger: logger, metrics: metrics,
-      savedSession: store?.load(ensemble), credentials: identity.credentials)
+      connection: ensemble, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
+      savedSession: store?.load(ensemble), credentials: credentials)
     client.onState { [weak client, store] state in
       if case .connected = state, let session = client?.savedSession { store?.save(session, of: ensemble) }
     }
@@ -114,8 +108,8 @@ public import ZooKeeper
     }
     for (ensemble, registry) in ensembles.values { registry.dropLeftovers(in: directories[ensemble] ?? []) }
     guard !fileDirectories.isEmpty else { return }
-    Task.immediate { @LoopActor [files, identity, fileDirectories] in
-      await files.dropLeftovers(of: identity.instance, in: fileDirectories)
+    Task.immediate { @LoopActor [files, instance, fileDirectories] in
+      await files.dropLeftovers(of: instance, in: fileDirectories)
     }
   }
 

@@ -6,14 +6,6 @@ internal import SmartStack
 /// A loop compares what the claims want with what the registry is known to hold, sends one request, and compares again.
 /// What the registry refuses is tried again, with growing delays, for as long as it is wanted.
 @LoopActor final class RecordReconciler: RegistryRecord {
-  /// Requests of the registry for this record. Both may be sent when the registry is in that state already.
-  struct Operations {
-    var put: @LoopActor ([UInt8]) async throws -> Void
-    var delete: @LoopActor () async throws -> Void
-    /// Whether the registry answers; nil: whether it carried the last request out.
-    var isReachable: (@LoopActor () -> Bool)?
-  }
-
   private enum Known: Equatable {
     case unknown
     case absent
@@ -21,7 +13,9 @@ internal import SmartStack
   }
 
   let place: String
-  private let operations: Operations
+  private let put: @LoopActor ([UInt8]) async throws -> Void
+  private let delete: @LoopActor () async throws -> Void
+  private let reachable: (@LoopActor () -> Bool)?
   private let clock: LoopClock
   private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
   private var claims: [RecordClaim] = []
@@ -35,10 +29,19 @@ internal import SmartStack
   private var removal: OneShotEvent<Bool>?
   private var isAbandoned = false
 
-  init(place: String, clock: LoopClock, operations: Operations) {
+  /// - Parameters:
+  ///   - put: writes the record; also called when the registry has it already.
+  ///   - delete: deletes the record; also called when there is none.
+  ///   - reachable: whether the registry answers; nil: whether it carried the last request out.
+  init(
+    place: String, clock: LoopClock, put: @escaping @LoopActor ([UInt8]) async throws -> Void,
+    delete: @escaping @LoopActor () async throws -> Void, reachable: (@LoopActor () -> Bool)? = nil
+  ) {
     self.place = place
     self.clock = clock
-    self.operations = operations
+    self.put = put
+    self.delete = delete
+    self.reachable = reachable
   }
 
   isolated deinit { retry?.cancel() }
@@ -47,7 +50,7 @@ internal import SmartStack
   var isClaimed: Bool { !claims.isEmpty }
   /// Whether the registry is known to have the record.
   var isPresent: Bool { if case .present = known { true } else { false } }
-  var isReachable: Bool { operations.isReachable?() ?? (attempt == 0) }
+  var isReachable: Bool { reachable?() ?? (attempt == 0) }
 
   // MARK: Claims
 
@@ -107,7 +110,7 @@ internal import SmartStack
     while !isInSync {
       let (wanted, losses) = (claims.last?.data, losses)
       do {
-        if let wanted { try await operations.put(wanted) } else { try await operations.delete() }
+        if let wanted { try await put(wanted) } else { try await delete() }
       } catch {
         isWorking = false
         return failed(error)

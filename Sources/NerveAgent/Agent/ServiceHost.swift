@@ -1,0 +1,97 @@
+internal import AgentKit
+internal import Hacheck
+internal import Reactor
+internal import Registry
+internal import SmartStack
+internal import ZooKeeper
+
+/// Everything that serves the services of a running agent: hacheck, the registries, and the services with their checks.
+@LoopActor final class ServiceHost {
+  /// How long a stop waits for registrations that outlive a session.
+  private static let stopLimit = Duration.seconds(2)
+  /// How long requests to hacheck that are under way may take in an in-place upgrade.
+  private static let retireLimit = Duration.seconds(1)
+  /// How long after the first reports memory is given back that only the start needed.
+  private static let trimDelay = Duration.seconds(5)
+
+  /// This program's environment, without what its service manager addresses to it alone.
+  private static let commandEnvironment = ProcessEnvironment.current.filter {
+    !["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].contains($0.key)
+  }
+
+  let hacheck: EmbeddedHacheck?
+  let publisher: RegistrationPublisher
+  let services: ServiceSet
+  private let clock: LoopClock
+  private let telemetry: NerveTelemetry
+  private let commandSlots: AsyncSemaphore
+  private var spoolObservation: SpoolObservation?
+
+  /// - Parameter remembered: results that the checks of a service had seen in the program before this one.
+  init(
+    hacheck: EmbeddedHacheck?, drains: DrainTracker, publisher: RegistrationPublisher, telemetry: NerveTelemetry,
+    clock: LoopClock, remembered: @escaping @LoopActor (ServiceConfiguration) -> [CheckHistory.Memory]?
+  ) {
+    self.hacheck = hacheck
+    self.publisher = publisher
+    self.telemetry = telemetry
+    self.clock = clock
+    let slots = AsyncSemaphore(limit: NerveConfiguration.defaultCommandLimit)
+    commandSlots = slots
+    let context = ProbeContext(clock: clock, commands: slots, environment: ServiceHost.commandEnvironment)
+    services = ServiceSet(
+      probes: { service in
+        service.checks.map { hacheck?.probe(for: $0.settings) ?? $0.settings.probe(in: context) }
+      },
+      registrar: { service in
+        publisher.publish(service.registry) { telemetry.registrationChanged($0, of: service) }
+      },
+      drains: drains, telemetry: telemetry, clock: clock)
+    services.remembered = remembered
+    services.onAllReported = { [weak self] in self?.allReported() }
+    spoolObservation = hacheck?.service.onSpoolChange { scopes in drains.spoolChanged(scopes) }
+    hacheck?.start()
+  }
+
+  private func allReported() {
+    publisher.dropLeftovers(of: services.running.values.map(\.registry))
+    clock.schedule(after: ServiceHost.trimDelay) { ThisProcess.trimHeap() }
+  }
+
+  /// Makes the services those of `configuration`.
+  /// - Returns: what was done.
+  func apply(_ configuration: NerveConfiguration) -> ReloadPlan {
+    commandSlots.limit = configuration.commandLimit
+    return services.apply(configuration)
+  }
+
+  // MARK: End
+
+  /// Withdraws every registration.
+  func stop() async {
+    await services.stop(within: ServiceHost.stopLimit)
+    await publisher.close()
+  }
+
+  /// Leaves every registration where it is.
+  func leave() async {
+    services.leave()
+    await publisher.abandon()
+  }
+
+  func stopHacheck() {
+    spoolObservation?.cancel()
+    hacheck?.stop()
+  }
+
+  /// Answers no new requests to hacheck; returns when those under way are answered.
+  func retireHacheck() async { await hacheck?.service.retire(within: ServiceHost.retireLimit) }
+
+  /// What the next program in this process needs.
+  var upgradeState: NerveUpgradeState {
+    var upgrade = NerveUpgradeState(sessions: publisher.sessions.mapValues(\.text))
+    for runner in services.runners.values { upgrade.remember(runner) }
+    if let hacheck, hacheck.isListening { upgrade.listeners = hacheck.listeners }
+    return upgrade
+  }
+}
