@@ -1,6 +1,6 @@
 /// Command line and environment of one nerve.
 public struct AgentOptions: Sendable {
-  /// The configuration file.
+  /// The path of the configuration file.
   public var configuration: String
   /// Registers under this name instead of the file's `instance_id`.
   public var instanceID: String?

@@ -13,7 +13,7 @@ struct ReloadPlan: Equatable, Sendable {
 
   var added: [ServiceConfiguration] = []
   var changed: [Change] = []
-  /// Names.
+  /// The names of removed services.
   var removed: [String] = []
   /// Names; they keep their history and their registration.
   var unchanged: [String] = []

@@ -2,7 +2,7 @@
 public struct UseCount<Key: Hashable, Value> {
   private var entries: [Key: (value: Value, users: Int)] = [:]
 
-  /// Counts nothing yet.
+  /// Creates a table without users.
   public init() {}
 
   /// Every shared value, by its key.

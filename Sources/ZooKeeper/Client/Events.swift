@@ -4,7 +4,7 @@ public import Reactor
 public enum ConnectionState: Hashable, Sendable {
   /// No session yet, or the last one has expired: nothing of ours is registered.
   case connecting
-  /// Requests are answered.
+  /// The session is connected and answers requests.
   case connected(sessionID: Int64)
   /// The connection is lost, the session (and every ephemeral node) may still live.
   case suspended
@@ -24,7 +24,7 @@ public enum DirectoryEvent: Hashable, Sendable {
 
 /// What a data watch reports.
 public enum DataEvent: Hashable, Sendable {
-  /// The node's bytes.
+  /// The bytes of the node.
   case data([UInt8])
   /// The node does not exist; the watch waits for it.
   case missing

@@ -2,7 +2,7 @@ internal import Reactor
 
 /// A node as it was at one moment.
 public struct InspectedNode: Hashable, Sendable {
-  /// Its bytes.
+  /// The bytes of the node.
   public let data: [UInt8]
   /// Whether it goes with a session.
   public let isEphemeral: Bool

@@ -88,7 +88,7 @@ enum Mailbox {
   /// Receivers of deliveries, by the generation in the deliveries' tokens.
   @LoopActor static var receivers: [UInt64: @LoopActor (Delivery) -> Void] = [:]
 
-  /// From any thread.
+  /// Posts a delivery; callable from any thread.
   static func post(_ content: Delivery.Content, to token: Token, code: Int32) {
     let mustWake = state.withLock { state in
       if case .log = content {
@@ -198,7 +198,7 @@ extension ZooKeeperError.Code {
 }
 
 extension NodeMode {
-  /// libzookeeper's flags.
+  /// The flags that libzookeeper expects.
   var flags: Int32 {
     switch self {
     case .ephemeral: ZOO_EPHEMERAL

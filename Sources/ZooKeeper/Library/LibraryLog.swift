@@ -9,7 +9,7 @@ struct ZooKeeperLogLine: Hashable, Sendable {
   var level: String
   /// The C function that speaks.
   var function: String
-  /// What it says.
+  /// The text of the message.
   var text: String
 
   /// Reads `2026-11-21 02:11:00,123:77(0x7f…):ZOO_WARN@zookeeper_interest@2545: Delaying …`.

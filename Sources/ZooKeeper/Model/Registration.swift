@@ -35,10 +35,10 @@ public struct Registration: Hashable, Sendable {
   public var name: String
   /// The node's data, at most one megabyte less a few bytes.
   public var data: [UInt8]
-  /// Its kind.
+  /// The kind of the node.
   public var mode: NodeMode
 
-  /// See the properties.
+  /// Creates a registration of one node.
   public init(directory: String, name: String, data: [UInt8], mode: NodeMode = .ephemeralSequential) {
     self.directory = directory
     self.name = name
@@ -101,13 +101,13 @@ public struct SavedSession: Hashable, Sendable {
 public struct ZooKeeperCredentials: Hashable, Sendable {
   /// The scheme, for example `digest`.
   public var scheme: String
-  /// For `digest`: `user:password`.
+  /// The secret; for `digest` it is `user:password`.
   public var secret: String
   /// Whether nodes made by this client may be changed by this identity only (everybody may still read
   /// them); otherwise anybody may do anything, as upstream's agents have it.
   public var protectsNodes: Bool
 
-  /// See the properties.
+  /// Creates the credentials of one user.
   public init(scheme: String = "digest", secret: String, protectsNodes: Bool = false) {
     self.scheme = scheme
     self.secret = secret

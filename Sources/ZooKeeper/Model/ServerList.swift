@@ -13,7 +13,7 @@ struct ServerList: Hashable, Sendable {
   }
 
   var servers: [Server]
-  /// `/path` or nothing.
+  /// The chroot, `/path` or nothing.
   var chroot: String
 
   /// Reads `host:port,host:port/chroot`; the default port is 2181, an IPv6 address may stand in

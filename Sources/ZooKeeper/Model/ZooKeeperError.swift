@@ -30,7 +30,7 @@ public struct ZooKeeperError: Error, Hashable, Sendable, CustomStringConvertible
     case other(Int32)
   }
 
-  /// What went wrong.
+  /// The code of the failure.
   public var code: Code
   /// The verb: `create`, `delete`, `read`, `list`, `connect` …
   public var operation: String

@@ -14,7 +14,7 @@ internal import SmartStack
 @LoopActor public final class WantedNode {
   /// State of the registration.
   public private(set) var state: NodeState = .pending
-  /// What is wanted.
+  /// The registration that must exist.
   public private(set) var registration: Registration
 
   /// Work that the loop has besides creating or deleting the node.

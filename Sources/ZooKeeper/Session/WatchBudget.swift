@@ -31,7 +31,7 @@ struct WatchBudget: Sendable {
 
   /// Bytes, without the packet's own few and a margin.
   let limit: Int
-  /// Bytes in use.
+  /// The number of reserved bytes.
   private(set) var used = 0
 
   /// Three quarters of the server's limit.
@@ -55,6 +55,6 @@ struct WatchBudget: Sendable {
     return true
   }
 
-  /// Gives `bytes` back.
+  /// Returns reserved bytes to the budget.
   mutating func release(_ bytes: Int) { used = max(0, used - bytes) }
 }
