@@ -67,7 +67,7 @@ internal import ZooKeeper
 
   // MARK: End
 
-  /// Withdraws every registration.
+  /// Withdraws every registration of the host.
   func stop() async {
     await services.stop(within: ServiceHost.stopLimit)
     await publisher.close()

@@ -11,7 +11,7 @@ struct ServiceVerdict: Sendable {
   enum Decision: Equatable, Sendable {
     /// The verdict was reported before, or is not known yet.
     case nothing
-    /// Report it.
+    /// The verdict is reported to the registry.
     case report(Verdict, isFirst: Bool)
     /// It is over the rate limit. In shadow mode it is reported all the same; otherwise it waits for the next look.
     case overLimit(Verdict, isFirst: Bool, isShadow: Bool, isRepeated: Bool)

@@ -2,11 +2,11 @@ public import Reactor
 
 /// One key of an etcd.
 public struct EtcdTarget: Hashable, Sendable {
-  /// The etcd.
+  /// The servers of the etcd.
   public var cluster: EtcdSettings
   /// `etcd_path/INSTANCE/SERVICE`, with a slash at its beginning.
   public var key: String
-  /// The key's value.
+  /// The value of the key.
   public var data: [UInt8]
 
   /// A key with that value.
@@ -33,7 +33,7 @@ public struct EtcdSettings: Hashable, Sendable {
     self.lifetime = lifetime
   }
 
-  /// `etcd_api`.
+  /// The interface of etcd: `etcd_api`.
   public enum API: String, Hashable, Sendable, CaseIterable {
     /// v2 where the server has it, else v3.
     case auto

@@ -2,9 +2,9 @@
 public struct FileTarget: Hashable, Sendable {
   /// `file_path`, without a trailing slash.
   public var directory: String
-  /// `SERVICE@INSTANCE.json`.
+  /// The file's name, `SERVICE@INSTANCE.json`.
   public var name: String
-  /// The file's content.
+  /// The content of the file.
   public var data: [UInt8]
   /// `ttl_seconds`: how often the file is written again.
   public var renewal: Duration?
@@ -17,6 +17,6 @@ public struct FileTarget: Hashable, Sendable {
     self.renewal = renewal
   }
 
-  /// The file's path.
+  /// The path of the file.
   public var path: String { "\(directory)/\(name)" }
 }

@@ -3,7 +3,7 @@
 /// Bytes that are no letters, digits, `.`, `-` or `_` are written as `%` and two hexadecimal digits, and so is a dot
 /// at the beginning. So no two services share a file, and the files of one instance can be told from all others.
 public struct RegistrationFileName: Equatable, Sendable {
-  /// Both parts escaped.
+  /// The name with both parts escaped.
   public let text: String
 
   /// The name of `service`'s file, as `instance` writes it.

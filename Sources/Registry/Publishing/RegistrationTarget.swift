@@ -3,11 +3,11 @@ internal import ZooKeeper
 
 /// Place and content of one service's registration, of whichever kind.
 public enum RegistrationTarget: Hashable, Sendable {
-  /// A znode.
+  /// A registration in ZooKeeper, a znode.
   case zooKeeper(ZooKeeperTarget)
   /// A key of an etcd.
   case etcd(EtcdTarget)
-  /// A JSON file.
+  /// A registration as a JSON file.
   case file(FileTarget)
 
   /// Whether the registration is removed for certain when the registry is told that this agent ends. A znode of a fixed

@@ -31,7 +31,7 @@ public struct RegistrationPayload: Equatable, Sendable {
     self.labels = labels
   }
 
-  /// The znode's data.
+  /// The data of the znode.
   public var json: String {
     let (host, name) = (JSONText.quoted(host), JSONText.quoted(name))
     var text = "{\"host\":\(host),\"port\":\(port),\"name\":\(name)"

@@ -15,6 +15,6 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   /// at one moment does not come back at one moment. Adds to the time without registrations.
   public var newSessionDelay: Duration = .milliseconds(500)
 
-  /// Creates the defaults.
+  /// Creates limits with their defaults.
   public init() {}
 }

@@ -23,7 +23,7 @@ internal import SmartStack
     budget = WatchBudget(limit: limit)
   }
 
-  /// Number of watches.
+  /// The number of set watches.
   var count: Int { costs.count }
 
   /// Sets the listener of `key` until ``ignore(_:)``; called after each change while the watch is armed.
