@@ -81,7 +81,8 @@ NO_READERS = ("Sources/NerveAgent/Agent/", "Sources/SynapseAgent/Agent/", "Sourc
 NO_KEYS = {
     "figures of a run": "duration_seconds last_run_timestamp_seconds skipped local_services success warnings",
     "arguments of the command line": "bind-address config-file n num-procs p spool-root v verbose configuration",
-    "values": "connected nerve-redis-service-check ephemeral_sequential guest us-east-1 stdout stderr infrastructure superregion",
+    "values": "connected nerve-redis-service-check ephemeral_sequential guest us-east-1 stdout stderr infrastructure "
+              "superregion",
     "ends of names of metrics": "fetch_failure switch",
     "units of a time": "h m ms s us d",
     "words of HAProxy, and of nginx's section": "path_beg unix reuseport listen_options server timestamp",
