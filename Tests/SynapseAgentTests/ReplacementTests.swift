@@ -89,7 +89,7 @@ import Testing
       let status = try await run("status", "-c", configuration)
       #expect(status.status == .exited(0))
       #expect(status.text.contains("web: 1 servers") && status.text.contains("one_127.0.0.1"), "\(status.text)")
-      #expect(status.text.contains("/svc/web") && status.text.contains("as wanted"), "\(status.text)")
+      #expect(status.text.contains("/svc/web") && status.text.contains("in sync"), "\(status.text)")
       let json = try await run("status", "--json", "-c", configuration)
       #expect(JSONValue(Array(json.text.utf8))?["services"]?["web"]?["servers"]?.array?.count == 1)
       let valid = try await run("validate", configuration)
