@@ -54,7 +54,7 @@ public struct LocationHierarchy: Sendable {
   }
 
   /// Less than zero when `one` is the more general type, 0 when the two are the same.
-  public func compare(_ one: String, _ other: String) throws(LocationError) -> Int {
+  public func compare(_ one: String, with other: String) throws(LocationError) -> Int {
     try rank(of: one) - rank(of: other)
   }
 
@@ -64,7 +64,7 @@ public struct LocationHierarchy: Sendable {
   public func convert(
     _ location: String, from source: String, to target: String
   ) throws(LocationError) -> [String] {
-    let isUpwards = try compare(target, source) < 0
+    let isUpwards = try compare(target, with: source) < 0
     let start = "\(location)_\(source)"
     guard children[start] != nil || parents[start] != nil else {
       throw .unknownLocation(location, type: source)

@@ -51,7 +51,8 @@ public import Reactor
         return paths
       }
       let outcome = try await configurator.run(
-        .write, on: answers, host: reader.host, early, isStale: feeds.contains { $0.problem != nil }, since: start)
+        .write, on: answers, host: reader.host, early: early, isStale: feeds.contains { $0.problem != nil },
+        since: start)
       tell(outcome.problems)
       if !outcome.output.isEmpty { say(outcome.output.filter { !$0.isNewline }) }
     } catch {

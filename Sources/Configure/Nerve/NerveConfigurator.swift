@@ -45,7 +45,7 @@ internal import YAMLConfig
       let (reader, early) = try await reader()
       var answers: [SourceAnswer] = []
       for source in options.sources { answers.append(try await reader.ask(source)) }
-      return try await run(mode, on: answers, host: reader.host, early, since: start)
+      return try await run(mode, on: answers, host: reader.host, early: early, since: start)
     } catch {
       let problems = mode.isDry ? [] : writeFigures(nil, isSuccess: false, since: start)
       return Outcome(problems: ["\(error)"] + problems, status: mode.failure)
@@ -62,11 +62,11 @@ internal import YAMLConfig
   /// Makes the configuration of what the sources answered, and does with it what the mode says.
   /// - Parameter isStale: whether a source did not answer this time, so that its last answer stands for it.
   func run(
-    _ mode: ConfigureMode, on answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>,
+    _ mode: ConfigureMode, on answers: [SourceAnswer], host: HostIdentity, early: Set<String>,
     isStale: Bool = false, since start: LoopClock.Instant
   ) async throws -> Outcome {
     let candidate = try await candidate(of: answers, host: host, early)
-    var outcome = try await finish(candidate, mode)
+    var outcome = try await finish(candidate, as: mode)
     if !mode.isDry {
       outcome.problems += writeFigures(candidate, isSuccess: outcome.status == 0 && !isStale, since: start)
     }
@@ -131,7 +131,7 @@ internal import YAMLConfig
   // MARK: Acting
 
   /// Does with the configuration what the mode says.
-  private func finish(_ made: GeneratedNerveConfiguration, _ mode: ConfigureMode) async throws -> Outcome {
+  private func finish(_ made: GeneratedNerveConfiguration, as mode: ConfigureMode) async throws -> Outcome {
     var outcome = Outcome(problems: made.lines)
     let bytes = made.bytes
     let file = GeneratedFile(path: options.configuration)
@@ -147,7 +147,7 @@ internal import YAMLConfig
       outcome.output = "\(summary(made, isChanged: isChanged, verb: "would change")); \(step)\n"
     case .write:
       do {
-        try await put(bytes, in: file, standing)
+        try await put(bytes, in: file, standing: standing)
         try await reloader.run(step)
         if file.isPending { try file.settle() }
       } catch {
@@ -172,11 +172,13 @@ internal import YAMLConfig
 
   /// Puts the file in place, after the program that was asked for had a look at it. What is there already is only
   /// touched: monitoring goes by the file's age.
-  private func put(_ bytes: [UInt8], in file: GeneratedFile, _ standing: GeneratedFile.Standing) async throws {
+  private func put(_ bytes: [UInt8], in file: GeneratedFile, standing: GeneratedFile.Standing) async throws {
     let (path, touches) = (options.configuration, options.touchesUnchanged)
     if standing == .same, !touches { return }
     guard let executable = options.nerveExecutable else {
-      return try await BlockingWork.run { try file.update(bytes, standing, touches: touches, sync: false) }
+      return try await BlockingWork.run {
+        try file.update(with: bytes, standing: standing, touches: touches, sync: false)
+      }
     }
     let candidate = path + ".tmp"
     try await BlockingWork.run { try AtomicFile.write(bytes, to: candidate, mode: 0o644, sync: false) }
@@ -206,9 +208,9 @@ internal import YAMLConfig
     guard let path = options.metricsFile else { return [] }
     let figures = ConfigureFigures("configure_nerve", isSuccess: isSuccess, since: start, clock: clock)
     if let made {
-      figures.set("local_services", Double(made.serviceCount), "Services that the sources listed.")
-      figures.set("registrations", Double(made.registrationCount), "Entries of nerve's configuration.")
-      figures.set("skipped", Double(made.failureCount), "Services skipped or kept as they were.")
+      figures.set("local_services", to: Double(made.serviceCount), help: "Services that the sources listed.")
+      figures.set("registrations", to: Double(made.registrationCount), help: "Entries of nerve's configuration.")
+      figures.set("skipped", to: Double(made.failureCount), help: "Services skipped or kept as they were.")
     }
     do throws(FileError) { try figures.write(to: path) } catch { return ["warning: \(error)"] }
     return []

@@ -105,7 +105,7 @@ struct RegistrationMaker {
       let destination = pair.destination
       do throws(LocationError) {
         // Never more general than what was asked for: more hosts would see the service than its owner wants.
-        for type in namespace.advertise where try locations.hierarchy.compare(destination.type, type) <= 0 {
+        for type in namespace.advertise where try locations.hierarchy.compare(destination.type, with: type) <= 0 {
           for name in try locations.hierarchy.convert(destination.name, from: destination.type, to: type) {
             try add(SmartStackNamespace.Location(type: type, name: name))
           }

@@ -36,16 +36,17 @@ enum SourceAnswer: Equatable, Sendable {
       } catch {
         throw SourceFailure(source: source, problem: "\(error); nothing is changed")
       }
-    case .command(let words): return .list(try await output(of: words, source))
+    case .command(let words): return .list(try await output(of: words, source: source))
     case .mesos(let url):
       guard let cluster = paasta.clusterOfTasks else { return .nothing }
-      return .tasks(try await state(url ?? "http://\(host.name):5051", source, memory), cluster: cluster)
+      return .tasks(
+        try await state(of: url ?? "http://\(host.name):5051", source: source, memory: memory), cluster: cluster)
     }
   }
 
   // MARK: Programs
 
-  private func output(of words: [String], _ source: ServicesSource) async throws -> [UInt8] {
+  private func output(of words: [String], source: ServicesSource) async throws -> [UInt8] {
     let result: ChildResult
     do {
       result = try await ChildProcess.run(
@@ -65,27 +66,29 @@ enum SourceAnswer: Equatable, Sendable {
   // MARK: Mesos
 
   private func state(
-    _ url: String, _ source: ServicesSource, _ memory: AgentMemory?
+    of url: String, source: ServicesSource, memory: AgentMemory?
   ) async throws -> MesosState {
     guard let address = AgentAddress(url) else {
       throw SourceFailure(source: source, problem: "'\(url)' is no http:// address of a Mesos agent")
     }
-    var answer = try await ask(address, address.target, source)
+    var answer = try await ask(address, target: address.target, source: source)
     // Before 0.24 there was only this name.
-    if answer.status == 404, address.target == "/state" { answer = try await ask(address, "/state.json", source) }
+    if answer.status == 404, address.target == "/state" {
+      answer = try await ask(address, target: "/state.json", source: source)
+    }
     guard (200...299).contains(answer.status) else {
-      throw failure(address, "answers with status \(answer.status)", source)
+      throw failure(of: address, problem: "answers with status \(answer.status)", source: source)
     }
     if let memory, let state = memory.state, memory.body == answer.body { return state }
     guard !answer.isTruncated, let state = MesosState(answer.body) else {
-      throw failure(address, "answers, but not with an agent's state", source)
+      throw failure(of: address, problem: "answers, but not with an agent's state", source: source)
     }
     memory?.body = answer.body
     memory?.state = state
     return state
   }
 
-  private func ask(_ address: AgentAddress, _ target: String, _ source: ServicesSource) async throws -> HTTPResponse {
+  private func ask(_ address: AgentAddress, target: String, source: ServicesSource) async throws -> HTTPResponse {
     var request = HTTPRequest(endpoint: address.endpoint, target: target)
     request.headers = [
       HTTPHeader(name: "User-Agent", value: "configure_nerve \(Release.version)"),
@@ -103,11 +106,11 @@ enum SourceAnswer: Equatable, Sendable {
     } catch is CancellationError {
       throw CancellationError()
     } catch {
-      throw failure(address, "\(error)", source)
+      throw failure(of: address, problem: "\(error)", source: source)
     }
   }
 
-  private func failure(_ address: AgentAddress, _ problem: String, _ source: ServicesSource) -> SourceFailure {
+  private func failure(of address: AgentAddress, problem: String, source: ServicesSource) -> SourceFailure {
     SourceFailure(
       source: source,
       problem: "the Mesos agent at \(address.endpoint): \(problem); nothing is changed until it answers")

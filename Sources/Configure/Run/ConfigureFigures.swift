@@ -12,13 +12,13 @@ internal import SmartStack
   ///   - start: when the run began.
   public init(_ tool: String, isSuccess: Bool, since start: LoopClock.Instant, clock: LoopClock = .system) {
     self.tool = tool
-    set("success", isSuccess ? 1 : 0, "Whether the last run left nothing out.")
-    set("last_run_timestamp_seconds", clock.unixTime.rounded(), "When the last run ended.")
-    set("duration_seconds", (clock.now - start) / .seconds(1), "How long the last run took.")
+    set("success", to: isSuccess ? 1 : 0, help: "Whether the last run left nothing out.")
+    set("last_run_timestamp_seconds", to: clock.unixTime.rounded(), help: "When the last run ended.")
+    set("duration_seconds", to: (clock.now - start) / .seconds(1), help: "How long the last run took.")
   }
 
   /// Adds one figure of the run.
-  public func set(_ name: String, _ value: Double, _ help: String) {
+  public func set(_ name: String, to value: Double, help: String) {
     metrics.gauge("\(tool)_\(name)", help: help).value = value
   }
 

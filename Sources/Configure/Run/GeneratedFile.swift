@@ -37,7 +37,7 @@ public struct GeneratedFile: Sendable {
   ///   - touches: whether the same bytes get a new date, which monitoring looks at.
   ///   - sync: whether the change survives a power failure; takes as long as the disk does.
   public func update(
-    _ bytes: [UInt8], _ standing: Standing, touches: Bool = true, sync: Bool = true
+    with bytes: [UInt8], standing: Standing, touches: Bool = true, sync: Bool = true
   ) throws(FileError) {
     if standing == .same {
       if touches { try Files.touch(path, mode: 0o644) }

@@ -50,12 +50,13 @@ extension ServiceDirectory {
     let value = { (key: String) in own[key] ?? defaults?[key] }
     let group = try value("deploy_group").flatMap { node throws(ConfigError) in node.isNull ? nil : try node.string() }
     return ServiceInstance(
-      registrations: try registrations(value("registrations"), value("nerve_ns"), service: service, instance: name),
+      registrations: try registrations(
+        value("registrations"), nerveNamespace: value("nerve_ns"), service: service, instance: name),
       deployGroup: ServiceDirectory.expand(group ?? "{cluster}.{instance}", cluster: cluster, instance: name))
   }
 
   private func registrations(
-    _ given: YAMLNode?, _ nerveNamespace: YAMLNode?, service: String, instance: String
+    _ given: YAMLNode?, nerveNamespace: YAMLNode?, service: String, instance: String
   ) throws(ConfigError) -> [ServiceInstance.Registration] {
     var registrations: [ServiceInstance.Registration] = []
     if let given, !given.isNull {

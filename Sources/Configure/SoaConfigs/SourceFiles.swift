@@ -41,16 +41,16 @@ public final class SourceFiles {
     do throws(FileError) {
       let (bytes, stamp) = try Files.readWithStamp(path, limit: SourceFiles.limits.bytes)
       let settled = stamp.flatMap { $0.isSettled(for: settling) ? $0 : nil }
-      note(settled.map(FileState.file), path)
+      note(settled.map(FileState.file), of: path)
       return (bytes, settled)
     } catch {
-      note(error.isMissing ? .missing : nil, path)
+      note(error.isMissing ? .missing : nil, of: path)
       if error.isMissing { return (nil, nil) }
       throw ConfigError(file: path, problem: "\(error.operation): \(error.reason)")
     }
   }
 
-  private func note(_ state: FileState?, _ path: String) {
+  private func note(_ state: FileState?, of path: String) {
     if let state { states?[path] = state } else { states = nil }
   }
 
@@ -66,7 +66,7 @@ public final class SourceFiles {
   private func readDocument(_ path: String) throws(ConfigError) -> YAMLNode? {
     if let before = known.documents[path], FileStamp(path: path) == before.stamp {
       paths.insert(path)
-      note(.file(before.stamp), path)
+      note(.file(before.stamp), of: path)
       kept[path] = before
       return before.root
     }

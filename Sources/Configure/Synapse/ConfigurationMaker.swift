@@ -55,9 +55,9 @@ struct ConfigurationMaker {
       canRouteByPath: canRouteByPath(options))
     var globals = ProxyGlobals(options, hostName: HostInfo.name ?? "")
     var configuration = GeneratedConfiguration()
-    add(context, to: &configuration, &globals)
+    add(context, to: &configuration, globals: &globals)
     if let problem = lookup.hostProblem { throw problem }
-    takeOverRest(names, options, into: &configuration, &globals)
+    takeOverRest(of: names, options: options, into: &configuration, globals: &globals)
     configuration.sections["haproxy"] = globals.haproxy
     configuration.sections["nginx"] = globals.nginx
     if migration.writesFiles {
@@ -153,7 +153,7 @@ struct ConfigurationMaker {
   }
 
   private mutating func add(
-    _ context: WatcherContext, to configuration: inout GeneratedConfiguration, _ globals: inout ProxyGlobals
+    _ context: WatcherContext, to configuration: inout GeneratedConfiguration, globals: inout ProxyGlobals
   ) {
     let isAsBefore = memory.map { $0.facts == context.facts } ?? false
     for place in readings.indices {
@@ -162,7 +162,7 @@ struct ConfigurationMaker {
         let known = isAsBefore ? readings[place].reading.made[index] : nil
         guard let made = made(settings, context: context, known: known) else { continue }
         if memory != nil { readings[place].reading.made[index] = made }
-        for service in made.services { configuration.add(service.name, service.bytes) }
+        for service in made.services { configuration.add(service.name, bytes: service.bytes) }
         globals.add(global: made.global, defaults: made.defaults)
       }
     }
@@ -205,8 +205,8 @@ struct ConfigurationMaker {
   /// A service that cannot be read today keeps what it had: half a file must not take a service off the host. What
   /// half a file does not mention is kept with it.
   private mutating func takeOverRest(
-    _ names: [String], _ options: ToolOptions, into configuration: inout GeneratedConfiguration,
-    _ globals: inout ProxyGlobals
+    of names: [String], options: ToolOptions, into configuration: inout GeneratedConfiguration,
+    globals: inout ProxyGlobals
   ) {
     guard problems.contains(where: { $0.consequence == .skipped }),
       let bytes = try? Files.read(options.output, limit: SourceFiles.limits.bytes * 8),
@@ -218,7 +218,7 @@ struct ConfigurationMaker {
       let rest = before.services(of: problems[index].directory ?? own, among: names).filter {
         !written.contains($0.name)
       }
-      for (name, service) in rest { configuration.add(name, GeneratedConfiguration.bytes(service)) }
+      for (name, service) in rest { configuration.add(name, bytes: GeneratedConfiguration.bytes(service)) }
       guard rest.contains(where: { $0.name == own || $0.name.hasPrefix(own + ".") }) else { continue }
       globals.add(global: before.pluginGlobals, defaults: before.pluginDefaults)
       problems[index].consequence = .kept

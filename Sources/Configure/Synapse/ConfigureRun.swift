@@ -56,7 +56,7 @@ public struct ConfigureSynapseOptions: Sendable {
   /// - Parameter memory: of the run before; nil when there is no next one.
   func perform(_ memory: ConfigureMemory? = nil) async -> Outcome {
     let start = LoopClock.system.now
-    let (result, paths, memory) = await ConfigureRun.make(inputs, memory)
+    let (result, paths, memory) = await ConfigureRun.make(of: inputs, memory: memory)
     var outcome = Outcome(status: 0, paths: paths, memory: memory)
     switch result {
     case .failure(let error):
@@ -74,12 +74,12 @@ public struct ConfigureSynapseOptions: Sendable {
         outcome.status = options.mode.failure
       }
     }
-    writeFigures(try? result.get(), outcome, since: start)
+    writeFigures(try? result.get(), outcome: outcome, since: start)
     return outcome
   }
 
   private nonisolated static func make(
-    _ inputs: ConfigureInputs, _ memory: ConfigureMemory?
+    of inputs: ConfigureInputs, memory: ConfigureMemory?
   ) async -> (Result<ConfigurationMaker.Result, ConfigError>, Set<String>, ConfigureMemory?) {
     do {
       return try await BlockingWork.run {
@@ -112,7 +112,7 @@ public struct ConfigureSynapseOptions: Sendable {
     if options.mode.isDry { return try await compare(made, with: file) }
     let standing = try await BlockingWork.run {
       let standing = try file.standing(bytes)
-      try file.update(bytes, standing)
+      try file.update(with: bytes, standing: standing)
       return standing
     }
     switch standing {
@@ -165,16 +165,16 @@ public struct ConfigureSynapseOptions: Sendable {
 
   /// Written after a run that failed, too: a host that cannot be configured must show.
   private func writeFigures(
-    _ made: ConfigurationMaker.Result?, _ outcome: Outcome, since start: LoopClock.Instant
+    _ made: ConfigurationMaker.Result?, outcome: Outcome, since start: LoopClock.Instant
   ) {
     guard let path = options.metricsFile, !options.mode.isDry else { return }
     let figures = ConfigureFigures("configure_synapse", isSuccess: outcome.status == 0, since: start)
     if let made {
       let leftOut = made.problems.count(where: \.isFailure)
-      figures.set("namespaces", Double(made.namespaceCount), "Namespaces that were written.")
-      figures.set("skipped", Double(leftOut), "Services skipped or kept as they were.")
+      figures.set("namespaces", to: Double(made.namespaceCount), help: "Namespaces that were written.")
+      figures.set("skipped", to: Double(leftOut), help: "Services skipped or kept as they were.")
       figures.set(
-        "warnings", Double(made.warnings.count + made.problems.count - leftOut), "Warnings of the last run.")
+        "warnings", to: Double(made.warnings.count + made.problems.count - leftOut), help: "Warnings of the last run.")
     }
     do throws(FileError) { try figures.write(to: path) } catch { say("warning: \(error)") }
   }

@@ -24,7 +24,7 @@ struct GeneratedConfiguration {
   }
 
   /// Of a name given twice the last counts.
-  mutating func add(_ name: String, _ bytes: [UInt8]) {
+  mutating func add(_ name: String, bytes: [UInt8]) {
     if let place = places[name] {
       services[place].bytes = bytes
     } else {

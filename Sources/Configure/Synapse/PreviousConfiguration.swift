@@ -12,12 +12,12 @@ struct PreviousConfiguration {
   init?(_ bytes: [UInt8]) {
     guard let root = JSONValue(bytes), let services = root["services"]?.object else { return nil }
     self.services = services
-    func lines(_ section: String, _ prefixes: [String]) -> [String] {
+    func lines(of section: String, prefixes: [String]) -> [String] {
       let all = root["haproxy"]?[section]?.array?.compactMap(\.string) ?? []
       return all.filter { line in prefixes.contains { line.hasPrefix($0) } }
     }
-    pluginGlobals = lines("global", ["lua-load ", "setenv sample_rate "])
-    pluginDefaults = lines("defaults", ["timeout tarpit "])
+    pluginGlobals = lines(of: "global", prefixes: ["lua-load ", "setenv sample_rate "])
+    pluginDefaults = lines(of: "defaults", prefixes: ["timeout tarpit "])
   }
 
   /// The entries of a service's namespaces.

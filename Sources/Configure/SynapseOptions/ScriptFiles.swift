@@ -17,7 +17,7 @@ enum ScriptFiles {
   }
 
   /// The line that loads a script.
-  static func load(_ name: String, _ options: ToolOptions) -> String {
+  static func load(_ name: String, options: ToolOptions) -> String {
     "lua-load \(ProxyText.word(path(in: options.luaDirectory, name)))"
   }
 

@@ -48,7 +48,7 @@ struct PluginLines {
   /// The service's own settings count, or the tool's.
   private mutating func addLogging(_ settings: SmartStackNamespace, options: ToolOptions) {
     guard settings.plugins.logs || options.logging.isEnabled else { return }
-    global.append(ScriptFiles.load("log_requests.lua", options))
+    global.append(ScriptFiles.load("log_requests.lua", options: options))
     if let rate = settings.plugins.logs ? settings.plugins.sampleRate : options.logging.sampleRate {
       global.append("setenv sample_rate \(rate)")
     }
@@ -56,14 +56,14 @@ struct PluginLines {
   }
 
   private mutating func addPathRouting(_ options: ToolOptions) {
-    global.append(ScriptFiles.load("path_based_routing.lua", options))
+    global.append(ScriptFiles.load("path_based_routing.lua", options: options))
     frontend += [
       "http-request set-var(txn.backend_name) lua.get_backend", "use_backend %[var(txn.backend_name)]",
     ]
   }
 
   private mutating func addSource(_ options: ToolOptions) {
-    global.append(ScriptFiles.load("add_source_header.lua", options))
+    global.append(ScriptFiles.load("add_source_header.lua", options: options))
     backendFirst.append("http-request lua.add_source_header")
   }
 }

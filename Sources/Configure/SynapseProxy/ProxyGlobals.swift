@@ -35,7 +35,7 @@ struct ProxyGlobals {
     ]
     if let path = options.stateFilePath { lines.append("server-state-file \(ProxyText.word(path))") }
     // The map is shown by the script that also fills in the source header.
-    if options.mapDebugPort != nil { lines.append(ScriptFiles.load("add_source_header.lua", options)) }
+    if options.mapDebugPort != nil { lines.append(ScriptFiles.load("add_source_header.lua", options: options)) }
     return lines
   }
 

@@ -65,7 +65,7 @@ struct NamespaceLevels {
       }
       let scope = within ?? (types.contains("superregion") ? "superregion" : types[0])
       // One location is all there is of a level that is not below the scope.
-      guard try locations.hierarchy.compare(scope, level) < 0 else { return [.string(level), "GROUP_BY", "1"] }
+      guard try locations.hierarchy.compare(scope, with: level) < 0 else { return [.string(level), "GROUP_BY", "1"] }
       let count = try locations.convertCurrent(scope, to: level).count
       guard count > 0 else {
         throw ReplicationFailure("location_mapping.json has no \(level) within this host's \(scope)")

@@ -14,7 +14,7 @@ import YAMLConfig
       ("file:/f", "file:/f"), ("command:/bin/x  -y z", "command:/bin/x -y z"), ("command: ", nil), ("static:", nil),
       ("zookeeper:x", nil), ("", nil), ("mesos:", nil),
     ])
-  func sources(_ text: String, _ expected: String?) { #expect(ServicesSource(text)?.description == expected) }
+  func sourcesAreReadAsOnTheCommandLine(_ text: String, _ expected: String?) { #expect(ServicesSource(text)?.description == expected) }
 
   @Test(
     "agents' addresses",
@@ -23,7 +23,7 @@ import YAMLConfig
       ("http://h/slave(1)/state", "h:5051 /slave(1)/state"), ("https://h", nil), ("http://:1", nil),
       ("http://h:x", nil),
     ])
-  func addresses(_ url: String, _ expected: String?) {
+  func agentURLsBecomeAddresses(_ url: String, _ expected: String?) {
     #expect(AgentAddress(url).map { "\($0.endpoint) \($0.target)" } == expected)
   }
 
@@ -33,7 +33,7 @@ import YAMLConfig
       ("service--three.canary.git1.config2.uuid", "service_three canary"), ("my-svc.main.uuid", "my-svc main"),
       ("nodots", nil), ("a.uuid", nil), ("a.b.c.uuid", nil), ("a----b.c.u", "a__b c"), (".b.u", nil),
     ])
-  func executors(_ id: String, _ expected: String?) {
+  func executorNamesGiveServiceAndInstance(_ id: String, _ expected: String?) {
     #expect(MarathonServices.job(id).map { "\($0.service) \($0.instance)" } == expected)
   }
 

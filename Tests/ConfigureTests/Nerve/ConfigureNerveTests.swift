@@ -152,7 +152,7 @@ import Testing
       ("zookeeper/infrastructure/s.yaml", "[[10.9.9.9, ", "1 registrations of the file in force are in this ensemble"),
       ("zookeeper/infrastructure/s.yaml", "", "zookeeper/infrastructure/s.yaml:1:1: expected a list, found null"),
     ])
-  @LoopActor func badHostData(_ name: String, _ text: String, _ words: String) async throws {
+  @LoopActor func wrongHostDataChangesNothingAndIsNamed(_ name: String, _ text: String, _ words: String) async throws {
     let host = try NerveHost()
     _ = await host.run()
     let before = host.configuration

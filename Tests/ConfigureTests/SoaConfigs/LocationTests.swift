@@ -30,7 +30,7 @@ import YAMLConfig
         switch example["function"]?.string {
         case "convert_location_type":
           .array(try hierarchy.convert(arguments[0], from: arguments[1], to: arguments[2]).map(JSONValue.string))
-        case "compare_types": .int(try hierarchy.compare(arguments[0], arguments[1]))
+        case "compare_types": .int(try hierarchy.compare(arguments[0], with: arguments[1]))
         case "get_current_location": .string(try locations.current(arguments[0]))
         default: .array(hierarchy.types.map(JSONValue.string))
         }

@@ -27,7 +27,7 @@ import Testing
   }
 
   /// On a host without the package's address, and after the command that the sentence names.
-  @Test @LoopActor func theAddressOfThePackage() async throws {
+  @Test @LoopActor func theCommandForThePackagedAddressHelps() async throws {
     let host = try ConfigureSynapseBadInputTests.host()
     try host.putOptions(["bind_addr": "169.254.255.254"])
     let script = """

@@ -87,7 +87,7 @@ import YAMLConfig
   ]
 
   @Test("one mistake costs one service and is named", arguments: mistakes)
-  func refuses(_ mistake: Mistake) throws {
+  func oneMistakeCostsOneServiceAndIsNamed(_ mistake: Mistake) throws {
     let world = try HostFiles([
       "bad/smartstack.yaml": "main:\n  \(mistake.yaml)\n", "good/smartstack.yaml": "main: {proxy_port: 20001}\n",
     ])
@@ -133,7 +133,7 @@ import YAMLConfig
   ]
 
   @Test("the host's own mistakes stop the run", arguments: hostMistakes)
-  func stops(_ mistake: HostMistake) throws {
+  func aMistakeOfTheHostStopsTheRun(_ mistake: HostMistake) throws {
     let world = try HostFiles(["web/smartstack.yaml": "main: {proxy_port: 20001}\n"])
     if let text = mistake.text {
       try world.put(mistake.file, text)
@@ -160,7 +160,7 @@ import YAMLConfig
   ]
 
   @Test("options are checked and named", arguments: optionMistakes)
-  func checks(_ key: String, _ value: JSONValue, _ sentence: String) throws {
+  func optionsAreCheckedAndNamed(_ key: String, _ value: JSONValue, _ sentence: String) throws {
     let world = try HostFiles(options: [key: value])
     let error = try #require(throws: ConfigError.self) { _ = try world.make() }
     #expect(error.problem == sentence)
@@ -174,7 +174,7 @@ import YAMLConfig
     #expect(made.options.reloadCommand == "x ::1")
   }
 
-  @Test func nginxIsForTheOriginalSynapse() throws {
+  @Test func nginxIsForUpstreamsSynapse() throws {
     let world = try HostFiles(options: ["listen_with_nginx": true])
     #expect(
       try world.make().warnings.map { "\($0.path): \($0.problem)" } == [
@@ -184,13 +184,13 @@ import YAMLConfig
     #expect(try HostFiles(options: ["listen_with_nginx": false]).make().warnings.isEmpty)
   }
 
-  @Test func textsThatHAProxyWouldReadOtherwise() {
+  @Test func valuesWithAMeaningForHAProxyAreQuoted() {
     #expect(ProxyText.quotedFormat(#"50% "a\b" $c"#) == #""50%% \"a\\b\" \$c""#)
     #expect(ProxyText.word("/a b") == "\"/a b\"")
     #expect(ProxyText.word("/a/b") == "/a/b")
   }
 
-  @Test func seedOfTheOriginals() {
+  @Test func theSeedIsUpstreams() {
     #expect(md5Number("itesthost.itestdomain".utf8) == 135_184_279_079_909_606_119_241_261_820_643_097_662)
     #expect(md5Number("".utf8) == 0xd41d_8cd9_8f00_b204_e980_0998_ecf8_427e)
   }
@@ -244,7 +244,7 @@ import YAMLConfig
     }
   }
 
-  @Test func thePackagedOptions() throws {
+  @Test func thePackagedOptionsAreReadWithoutWarnings() throws {
     let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
     let path = "/\(root)/packaging/etc/synapse/synapse-tools.conf.json"
     let node = try YAMLDocument.parse(Files.read(path, limit: 1 << 16), file: path)
