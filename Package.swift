@@ -74,18 +74,18 @@ let package = Package(
       "OperatorTools",
       [
         "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "HAProxyRuntime",
-        "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging,
+        "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging, arguments,
       ]),
 
     .executableTarget(
       name: "nerve",
       dependencies: [
-        "OperatorTools", "Configure", "NerveAgent", "AgentKit", "Reactor", "SmartStack", logging, arguments,
+        "OperatorTools", "Configure", "NerveAgent", "AgentKit", "Reactor", "SmartStack", arguments,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "synapse",
-      dependencies: ["OperatorTools", "Configure", "SynapseAgent", "AgentKit", "Reactor", logging, arguments],
+      dependencies: ["OperatorTools", "Configure", "SynapseAgent", arguments],
       swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.

@@ -37,19 +37,18 @@ def read_dump(text):
 
 
 def read_help(text):
-    """Upstream's form: `Usage: …`, then options, each with its words on the next line."""
+    """The same form as text: `OVERVIEW: …`, `USAGE: …`, then options, each with its words after two blanks or below."""
     arguments = []
-    for label, words in re.findall(r"^  (-.*)\n {20,}(.*)$", text, flags=re.M):
-        names, value = [], None
-        for part in label.split(", "):
-            name, _, given = part.partition("=")
-            names.append(name)
-            value = given or value
-        arguments.append(Argument(names, value, words))
-    operand = re.search(r"^Usage: \S+ \[options\] (\S+)", text)
-    if operand:
-        arguments.append(Argument([], operand[1].removesuffix("(s)"), "", is_operand=True))
-    return "", "", arguments
+    for label, words in re.findall(r"^  (-.*?)(?:  +|\n {20,})(\S.*)$", text, flags=re.M):
+        value = re.search(r" <(.*)>$", label)
+        default = re.search(r" \(default: (.*)\)$", words)
+        names = re.sub(r" <.*>$", "", label).split(", ")
+        arguments.append(Argument(names, value and value[1], words[:default.start()] if default else words,
+                                  default and default[1]))
+    if operand := re.search(r"^USAGE: \S+ \[<options>\] <(.*?)>", text, flags=re.M):
+        arguments.append(Argument([], operand[1], "", is_operand=True))
+    overview = re.search(r"^OVERVIEW: (.*)$", text, flags=re.M)
+    return overview[1] if overview else "", "", arguments
 
 
 class Command:

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// One mapping of a configuration, read key by key; knows in the end which keys nobody asked for.
 ///
 /// A key that is absent and one that is null are the same to every reader here but ``has(_:)``. Readers
@@ -218,33 +220,9 @@ public final class ConfigSection {
   public func unknownKeys() -> [ConfigError] {
     var warnings = remarks
     for entry in entries where !known.contains(entry.name) {
-      let hint = nearest(entry.name).map { "; is it '\($0)'?" } ?? ""
+      let hint = entry.name.nearest(in: known.filter { !has($0) }).map { "; is it '\($0)'?" } ?? ""
       warnings.append(entry.value.error("unknown key, ignored\(hint)").at(entry.key))
     }
     return warnings + inner.flatMap { $0.unknownKeys() }
   }
-
-  /// A known key, not given here, that is one or two slips away.
-  private func nearest(_ name: String) -> String? {
-    let length = name.utf8.count
-    let limit = length < 4 ? 0 : length < 6 ? 1 : 2
-    return known.filter { !has($0) && editDistance(from: $0, to: name) <= limit }.min {
-      (editDistance(from: $0, to: name), $0) < (editDistance(from: $1, to: name), $1)
-    }
-  }
-}
-
-private func editDistance(from first: String, to second: String) -> Int {
-  let (first, second) = (Array(first.utf8.prefix(64)), Array(second.utf8.prefix(64)))
-  var row = Array(0...second.count)
-  for (i, a) in first.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, b) in second.enumerated() {
-      let next = min(row[j] + 1, row[j + 1] + 1, diagonal + (a == b ? 0 : 1))
-      diagonal = row[j + 1]
-      row[j + 1] = next
-    }
-  }
-  return row[second.count]
 }

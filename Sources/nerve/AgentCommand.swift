@@ -1,9 +1,7 @@
 internal import AgentKit
 internal import ArgumentParser
-internal import Glibc
-internal import Logging
 internal import NerveAgent
-internal import Reactor
+internal import OperatorTools
 internal import SmartStack
 
 /// `nerve -c nerve.conf.json`: the agent.
@@ -11,11 +9,9 @@ struct AgentCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "nerve", abstract: "Check the services of this host and register the healthy ones.",
     discussion: """
-      SIGHUP reloads the configuration; SIGTERM takes every registration back and ends. Called as hacheck, haup, \
-      hadown, hastatus, halist, hashowdowned, configure_nerve, updown_service or clean_nerve, or with that word \
-      first, it is that program. \
-      `nerve status` and `nerve validate` tell about a running agent and about configurations; SIGUSR2 replaces the \
-      running program by the installed one.
+      SIGHUP reloads the configuration; SIGTERM removes every registration and exits; SIGUSR2 replaces the running \
+      program by the installed one, in place. Called by the name of one of its commands, or with that name as the first \
+      word, it is that program.
       """,
     version: "nerve \(Release.version)")
 
@@ -23,40 +19,28 @@ struct AgentCommand: AsyncParsableCommand {
   var config: String?
   @Option(
     name: [.customShort("i"), .customLong("instance_id"), .customLong("instance-id")],
-    help: ArgumentHelp("Register under this name, not the file's; or NERVE_INSTANCE_ID.", valueName: "name"))
+    help: ArgumentHelp(
+      "The name to register under; or NERVE_INSTANCE_ID. (default: instance_id of the file)", valueName: "name"))
   var instanceID: String?
-  @Flag(name: [.customShort("k"), .long], help: "Only check the configuration; or NERVE_CHECK_CONFIG.")
+  @Flag(
+    name: [.customShort("k"), .long],
+    help: "Check the configuration and exit; or NERVE_CHECK_CONFIG, set to anything.")
   var checkConfig = false
-  @Option(help: ArgumentHelp("Log as text or json.", valueName: "format")) var logFormat = "text"
-  @Option(help: ArgumentHelp("The lowest level logged: debug, info, notice, warning, error.", valueName: "level"))
-  var logLevel = "info"
+  @OptionGroup var log: LogOptions
 
   mutating func validate() throws {
-    config = config ?? environment("NERVE_CONFIG")
-    instanceID = instanceID ?? environment("NERVE_INSTANCE_ID")
-    checkConfig = checkConfig || environment("NERVE_CHECK_CONFIG") != nil
-    if LogFormat(rawValue: logFormat) == nil { throw ValidationError("--log-format takes text or json.") }
-    if Logger.Level(rawValue: logLevel) == nil { throw ValidationError("--log-level: no level '\(logLevel)'.") }
-    if config == nil { throw ValidationError("Which configuration? Give -c FILE, or set NERVE_CONFIG.") }
+    config = config ?? ProcessEnvironment["NERVE_CONFIG"]
+    instanceID = instanceID ?? ProcessEnvironment["NERVE_INSTANCE_ID"]
+    checkConfig = checkConfig || ProcessEnvironment["NERVE_CHECK_CONFIG"] != nil
+    if config == nil { throw ValidationError("No configuration: give -c FILE, or set NERVE_CONFIG.") }
   }
 
   func run() async throws {
     let options = AgentOptions(configuration: config ?? "", instanceID: instanceID)
-    if checkConfig { return try check(options) }
-    AgentLog.bootstrap(
-      agent: "nerve", format: LogFormat(rawValue: logFormat) ?? .text, level: Logger.Level(rawValue: logLevel) ?? .info)
-    try await Agent(options: options, logger: Logger(label: "nerve")).run()
+    if checkConfig {
+      if !NerveValidate.isGood(options) { throw ExitCode(1) }
+    } else {
+      try await Agent(options: options, logger: log.startLog(of: "nerve")).run()
+    }
   }
-
-  private func check(_ options: AgentOptions) throws {
-    let (problems, warnings) = Agent.check(options)
-    for warning in warnings { StandardOutput.write("warning: \(warning)\n", to: STDERR_FILENO) }
-    for problem in problems { StandardOutput.write("\(problem)\n", to: STDERR_FILENO) }
-    if !problems.isEmpty { throw ExitCode(1) }
-    print("\(options.configuration) is valid")
-  }
-}
-
-func environment(_ name: String) -> String? {
-  getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
 }

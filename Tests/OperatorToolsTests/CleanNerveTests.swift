@@ -36,7 +36,7 @@ import ZooKeeper
     try outcome.get()
   }
 
-  @Test @LoopActor func onlyOrphansGo() async throws {
+  @Test @LoopActor func onlyOrphansAreRemoved() async throws {
     try await withRegistry { client, directory in
       let root = "/smartstack/global/web.main"
       let encoded =
@@ -109,7 +109,7 @@ import ZooKeeper
       let (status, lines) = try await clean([], in: directory)
       #expect(status == 1)
       #expect(lines.contains("ERROR bad: \(directory.path)/infrastructure/bad.yaml:1:14: "), "\(lines)")
-      let sentence = "WARNING Could not connect to zookeeper cluster for gone: nobody answers at 127.0.0.1:\(port)\n"
+      let sentence = "WARNING Could not connect to zookeeper cluster for gone: no server answers at 127.0.0.1:\(port)\n"
       #expect(lines.contains(sentence), "\(lines)")
       #expect(lines.hasSuffix("INFO Removed 1 nodes\n"), "\(lines)")
     }
@@ -140,7 +140,7 @@ import ZooKeeper
     }
   }
 
-  @Test @LoopActor func withoutTopologyFiles() async throws {
+  @Test @LoopActor func withoutTopologyFilesItFails() async throws {
     let directory = TemporaryDirectory()
     let missing = try await clean(["-t", "other"], in: directory)
     #expect(missing == (1, "ERROR cannot list \(directory.path)/other: No such file or directory\n"))
@@ -150,10 +150,9 @@ import ZooKeeper
     #expect(line.hasPrefix("ERROR \(directory.path)/other: there is no topology file"), "\(line)")
   }
 
-  @Test func commandLines() throws {
+  @Test func readsItsCommandLine() throws {
     #expect(
-      throws: ToolUsage.wrong(
-        "usage: clean_nerve [-h] [-s] [-t CLUSTER_TYPE]\nclean_nerve: error: unrecognized arguments: x\n")
+      throws: CommandUsage.wrong("unrecognized arguments: x")
     ) {
       try CleanArguments(["x"])
     }

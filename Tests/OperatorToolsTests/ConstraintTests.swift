@@ -57,7 +57,7 @@ import Testing
     ),
   ])
   func wrongOnes(_ name: String, within: String?, sentence: String) {
-    do throws(ReplicationFailure) {
+    do throws(CommandFailure) {
       Issue.record("\(try levels().constraint(name, within: within).text())")
     } catch {
       #expect("\(error)".replacing(directory.path, with: "DIR") == sentence)
@@ -68,12 +68,12 @@ import Testing
     #expect(try levels().own("region") == "w1")
     #expect(levels().types.count == 4)
     try directory.write("", to: "nail/region")
-    #expect(throws: ReplicationFailure.self) { try levels().own("region") }
+    #expect(throws: CommandFailure.self) { try levels().own("region") }
     let elsewhere = TemporaryDirectory()
     var options = options
     options.locationsDirectory = elsewhere.path
     let other = NamespaceLevels(options, files: SourceFiles())
-    do throws(ReplicationFailure) { Issue.record("\(try other.own("region"))") } catch {
+    do throws(CommandFailure) { Issue.record("\(try other.own("region"))") } catch {
       #expect(
         "\(error)"
           == "where this host is cannot be told: \(elsewhere.path)/services/location_types.json: there is no such file")
@@ -92,11 +92,11 @@ import Testing
     #expect(try levels().expected("web.main", cluster: "west") == 8)
     #expect(try levels().expected("web.canary", cluster: "west") == 1)
     #expect(try levels().expected("web.ghost", cluster: "west") == 0)
-    do throws(ReplicationFailure) { Issue.record("\(try levels().expected("web.main", cluster: "east"))") } catch {
+    do throws(CommandFailure) { Issue.record("\(try levels().expected("web.main", cluster: "east"))") } catch {
       #expect("\(error)".hasSuffix("soa/web/marathon-east.yaml: there is no such file"))
     }
     try directory.write("main: {instances: many}\n", to: "soa/web/marathon-bad.yaml")
-    do throws(ReplicationFailure) { Issue.record("\(try levels().expected("web.main", cluster: "bad"))") } catch {
+    do throws(CommandFailure) { Issue.record("\(try levels().expected("web.main", cluster: "bad"))") } catch {
       #expect("\(error)".contains("marathon-bad.yaml:1:19: main.instances: expected an integer"))
     }
   }
@@ -104,6 +104,6 @@ import Testing
   @Test func theDiscoverLevel() throws {
     #expect(try levels().discover("web.main") == "habitat")
     #expect(try levels().discover("web.usual") == "region")
-    #expect(throws: ReplicationFailure.self) { try levels().discover("web.odd") }
+    #expect(throws: CommandFailure.self) { try levels().discover("web.odd") }
   }
 }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import OperatorTools
 
-@Suite struct ToolsTests {
+@Suite struct DowntimeCommandTests {
   /// The file `name` of the spool, before and after a command.
   struct Case: Sendable, CustomTestStringConvertible {
     let line: String
@@ -26,7 +26,7 @@ import Testing
   static let over = #"{"reason": "x", "expiration": 1.0, "creation": 1000.5}"#
 
   static func usage(_ name: String, _ problem: String) -> String {
-    "Usage: \(name) [options] service_name(s)\n\n\(name): error: \(problem)\n"
+    CommandUsage.complaint(problem, of: name)
   }
 
   static let cases = [
@@ -57,9 +57,10 @@ import Testing
     Case(line: "hadown svc.main -r", code: 2, error: usage("hadown", "-r option requires 1 argument")),
     Case(
       line: "hadown -r x ../evil", code: 2,
-      error: usage("hadown", "`../evil` cannot be marked: it would be no file of the spool")),
+      error: usage("hadown", "`../evil` cannot have a downtime: it is not a file name of the spool")),
     Case(
-      line: "hadown -r x ..", code: 2, error: usage("hadown", "`..` cannot be marked: it would be no file of the spool")
+      line: "hadown -r x ..", code: 2,
+      error: usage("hadown", "`..` cannot have a downtime: it is not a file name of the spool")
     ),
     Case(line: "haup svc.main", before: ["svc.main": x, "svc.main:8080": x], after: ["svc.main:8080"]),
     Case(line: "haup -P 8080 svc.main", before: ["svc.main": x, "svc.main:8080": x], after: ["svc.main"]),
@@ -121,14 +122,14 @@ import Testing
 
         """#),
     Case(line: "hadown --json x", code: 2, error: usage("hadown", "--json: action down prints nothing")),
-    Case(line: "halist -p none", code: 2, error: usage("halist", "option -p: none is no port")),
+    Case(line: "halist -p none", code: 2, error: usage("halist", "option -p: none is not a port")),
   ]
 
-  @Test(arguments: cases) func behavesAsTheOriginals(_ c: Case) async {
+  @Test(arguments: cases) func behavesAsUpstream(_ c: Case) async {
     let directory = TemporaryDirectory()
     for (name, text) in c.before { write(text, to: "\(directory.path)/\(name)") }
     let words = c.line.split(separator: " ").map(String.init)
-    let outcome = await HacheckTools.run(
+    let outcome = await DowntimeCommand.run(
       name: words[0], arguments: ["--spool-root", directory.path] + words.dropFirst(), environment: c.environment)
     #expect(outcome.exitCode == c.code)
     #expect(outcome.output == c.output)
@@ -136,13 +137,13 @@ import Testing
     #expect(names(directory.path) == (c.after ?? c.before.keys.sorted()))
   }
 
-  @Test func whoMarksIsKnownFromTheEnvironment() async throws {
+  @Test func theReasonNamesTheUserOfTheEnvironment() async throws {
     for (environment, who) in [
       (["SUDO_USER": "alice", "SSH_USER": "bob"], "alice"), (["SSH_USER": "bob"], "bob"),
-      ([:], ToolCommand.person([:])),
+      ([:], DowntimeCommand.person([:])),
     ] {
       let directory = TemporaryDirectory()
-      let outcome = await HacheckTools.run(
+      let outcome = await DowntimeCommand.run(
         name: "hadown", arguments: ["--spool-root", directory.path, "-r", "", "svc"], environment: environment)
       #expect(outcome.exitCode == 0)
       let file = try #require(try SpoolDirectory(root: directory.path).read("svc"))
@@ -153,11 +154,11 @@ import Testing
 
   @Test func aMissingSpoolIsMadeButNotItsParent() async {
     let directory = TemporaryDirectory()
-    let made = await HacheckTools.run(
+    let made = await DowntimeCommand.run(
       name: "hadown", arguments: ["--spool-root", directory.path + "/spool", "-r", "x", "svc"], environment: [:])
-    #expect(made == HacheckTools.Outcome())
+    #expect(made == DowntimeCommand.Outcome())
     #expect(names(directory.path + "/spool") == ["svc"])
-    let failed = await HacheckTools.run(
+    let failed = await DowntimeCommand.run(
       name: "hadown", arguments: ["--spool-root", directory.path + "/a/b", "-r", "x", "svc"], environment: [:])
     #expect(failed.exitCode == 1)
     #expect(failed.errorOutput == "hadown: cannot create \(directory.path)/a/b: No such file or directory\n")
@@ -176,28 +177,28 @@ import Testing
       let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/spool/\(name)/1/s")
       _ = try await HTTPClient.send(request, deadline: .seconds(300))
     }
-    let outcome = await HacheckTools.run(name: "halist", arguments: ["-p", "\(port)"], environment: [:])
+    let outcome = await DowntimeCommand.run(name: "halist", arguments: ["-p", "\(port)"], environment: [:])
     #expect(outcome.exitCode == 0)
     let lines = outcome.output.split(separator: "\n")
     #expect(lines.count == 2)
     #expect(lines[0].hasPrefix(#"a.main last_response={"code": 200, "remote_ip": "127.0.0.1", "ts": "#))
     #expect(lines[1].hasPrefix("b.main "))
-    let json = await HacheckTools.run(name: "halist", arguments: ["--json", "-p", "\(port)"], environment: [:])
+    let json = await DowntimeCommand.run(name: "halist", arguments: ["--json", "-p", "\(port)"], environment: [:])
     let items = try #require(JSONValue(Array(json.output.utf8)))
     guard case .array(let objects) = items else { return #expect(Bool(false), "\(json.output)") }
     #expect(objects.map { $0["service"] } == [.string("a.main"), .string("b.main")])
     #expect(objects.first?["last_response"]?["code"]?.double == 200)
-    let nobody = await HacheckTools.run(
+    let nobody = await DowntimeCommand.run(
       name: "halist", arguments: ["-p", "\(try freePort())"], environment: [:])
     #expect(nobody.exitCode == 1)
     #expect(nobody.output.isEmpty && nobody.errorOutput.hasPrefix("halist: cannot connect"))
   }
 
   @Test func helpIsNoError() async {
-    for name in HacheckTools.names {
-      let outcome = await HacheckTools.run(name: name, arguments: ["-h"], environment: [:])
+    for name in DowntimeCommand.Action.allCases.map(\.command) {
+      let outcome = await DowntimeCommand.run(name: name, arguments: ["-h"], environment: [:])
       #expect(outcome.exitCode == 0)
-      #expect(outcome.output.hasPrefix("Usage: \(name) [options] service_name(s)\n\nOptions:\n  -h, --help"))
+      #expect(outcome.output.hasPrefix("OVERVIEW: ") && outcome.output.contains("\n\nUSAGE: \(name) [<options>]"))
     }
   }
 
@@ -210,7 +211,7 @@ import Testing
   private func names(_ path: String) -> [String] { (try? SpoolDirectory(root: path).names()) ?? [] }
 }
 
-@Suite struct ProgramTests {
+@Suite struct HacheckProgramTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let line: String
     let shown: String
@@ -228,7 +229,7 @@ import Testing
     Case("-p6666 -B 127.0.0.1 --spool-root=/tmp/x -n 2 -v foo bar", "[6666] 127.0.0.1 /tmp/x"),
     Case("--bind ::1", "[3333] ::1 /var/spool/hacheck"),
     Case("-p abc", "option -p: invalid integer value: 'abc'"),
-    Case("-p 70000", "70000 is no port"),
+    Case("-p 70000", "70000 is not a port"),
     Case("-n many", "option -n: invalid integer value: 'many'"),
     Case("--verbose=1", "--verbose option does not take a value"),
     Case("-x", "no such option: -x"),
@@ -238,10 +239,10 @@ import Testing
   @Test(arguments: cases) func readsItsCommandLine(_ c: Case) {
     let shown: String
     do {
-      let options = try CommandLineOptions(c.line.split(separator: " ").map(String.init), HacheckProgram.options)
+      let options = try HacheckProgram.syntax.parse(c.line.split(separator: " ").map(String.init))
       let configuration = try HacheckProgram.configuration(options).configuration
       shown = "\(configuration.ports) \(configuration.bindAddress) \(configuration.spoolRoot)"
-    } catch CommandLineOptions.Problem.wrong(let sentence) {
+    } catch CommandUsage.wrong(let sentence) {
       shown = sentence
     } catch {
       shown = "\(error)"

@@ -15,42 +15,42 @@ import YAMLConfig
     var line: String
     var servers: [String]
     var drained: Set<Int> = []
-    var sight: UpdownService.Sight
+    var state: UpdownService.HAProxyState
     var description: String { name }
   }
 
   static let cases = [
     Case(
       name: "all of the host are down", line: "web.main down", servers: ["a_10.0.0.1:1 DOWN", "b_10.0.0.2:1 UP"],
-      sight: .reached),
+      state: .reached),
     Case(
       name: "one of the host's is still up", line: "web.main down", servers: ["a_10.0.0.1:1 DOWN", "a_10.0.0.1:2 UP"],
-      sight: .notYet("HAProxy has a_10.0.0.1:2 UP")),
+      state: .notYet("HAProxy has a_10.0.0.1:2 UP")),
     Case(
       name: "the one that is meant is down", line: "web.main:1 down",
-      servers: ["a_10.0.0.1:1 DOWN", "a_10.0.0.1:2 UP"], sight: .reached),
-    Case(name: "a server that is gone is down", line: "web.main down", servers: [], sight: .reached),
+      servers: ["a_10.0.0.1:1 DOWN", "a_10.0.0.1:2 UP"], state: .reached),
+    Case(name: "a server that is gone is down", line: "web.main down", servers: [], state: .reached),
     Case(
       name: "all of the host are up", line: "web.main up", servers: ["a_10.0.0.1:1 UP", "a_10.0.0.1:2 UP 1/2"],
-      sight: .reached),
+      state: .reached),
     Case(
       name: "one of the host's is not up yet", line: "web.main up", servers: ["a_10.0.0.1:1 UP", "a_10.0.0.1:2 MAINT"],
-      sight: .notYet("HAProxy has a_10.0.0.1:2 MAINT")),
+      state: .notYet("HAProxy has a_10.0.0.1:2 MAINT")),
     Case(
       name: "one that is drained by itself does not count", line: "web.main up",
-      servers: ["a_10.0.0.1:1 UP", "a_10.0.0.1:2 MAINT"], drained: [2], sight: .reached),
+      servers: ["a_10.0.0.1:1 UP", "a_10.0.0.1:2 MAINT"], drained: [2], state: .reached),
     Case(
       name: "all are drained one by one", line: "web.main up", servers: ["a_10.0.0.1:1 MAINT", "a_10.0.0.1:2 MAINT"],
-      drained: [2, 1], sight: .notYet("this host's instances are marked down one by one (port 1, 2)")),
+      drained: [2, 1], state: .notYet("this host's instances are drained one by one (port 1, 2)")),
     Case(
       name: "a server that is gone is not up", line: "web.main:3 up", servers: ["a_10.0.0.1:1 UP"],
-      sight: .notYet("HAProxy has no server of this host on port 3")),
-    Case(name: "without a check it serves", line: "web.main up", servers: ["a_10.0.0.1:1 no check"], sight: .reached),
+      state: .notYet("HAProxy has no server of this host on port 3")),
+    Case(name: "without a check it serves", line: "web.main up", servers: ["a_10.0.0.1:1 no check"], state: .reached),
     Case(
       name: "without a check it is not down", line: "web.main down", servers: ["a_10.0.0.1:1 no check"],
-      sight: .notYet("HAProxy has a_10.0.0.1:1 no check")),
-    Case(name: "IPv6", line: "web.main up", servers: ["a_fd00::1:80 UP"], sight: .reached),
-    Case(name: "another backend", line: "geo.main up", servers: ["a_10.0.0.1:1 UP"], sight: .noSuchBackend),
+      state: .notYet("HAProxy has a_10.0.0.1:1 no check")),
+    Case(name: "IPv6", line: "web.main up", servers: ["a_fd00::1:80 UP"], state: .reached),
+    Case(name: "another backend", line: "geo.main up", servers: ["a_10.0.0.1:1 UP"], state: .noSuchBackend),
   ]
 
   @Test(arguments: cases) func whatHAProxySays(_ one: Case) throws {
@@ -58,9 +58,9 @@ import YAMLConfig
     let lines = ["# pxname,svname,status,", "web.main,FRONTEND,OPEN,"] + rows.map { "web.main,\($0[0]),\($0[1])," }
     let page = try #require(StatsPage(Array(lines.joined(separator: "\n").utf8)))
     let arguments = try UpdownArguments(one.line.split(separator: " ").map(String.init))
-    let sight = UpdownService.sight(
+    let state = UpdownService.state(
       of: arguments, on: page, addresses: ["10.0.0.1", "fd00::1"], drained: one.drained)
-    #expect(sight == one.sight)
+    #expect(state == one.state)
   }
 
   @Test(arguments: [
@@ -78,18 +78,13 @@ import YAMLConfig
     (["web.main"], "the following arguments are required: state"),
     (["web.main", "up", "x"], "unrecognized arguments: x"),
     (["-t", "x", "web.main", "up"], "option -t: invalid integer value: 'x'"),
-    (["-w", "-1", "web.main", "up"], "argument -w/--wait-time: -1 seconds have passed already"),
+    (["-w", "-1", "web.main", "up"], "argument -w/--wait-time: -1 seconds are negative"),
     (["../etc.main", "up"], "argument service: Namespace missing from service name"),
-    (["web.main:0", "up"], "argument service: Port is not a number"), (["web.main:", "up"], "Port is not a number"),
+    (["web.main:0", "up"], "argument service: Port is not a number"),
+    (["web.main:", "up"], "argument service: Port is not a number"),
   ])
   func wrongCommandLines(_ words: [String], _ sentence: String) {
-    do throws(ToolUsage) {
-      _ = try UpdownArguments(words)
-      Issue.record("it is taken")
-    } catch {
-      let text = if case .wrong(let text) = error { text } else { "help" }
-      #expect(text.hasPrefix("usage: updown_service [-h]") && text.hasSuffix("\(sentence)\n"), "\(text)")
-    }
+    #expect(throws: CommandUsage.wrong(sentence)) { try UpdownArguments(words) }
   }
 
   @Test func aConfigurationThatIsWrongIsNamed() throws {
@@ -114,14 +109,14 @@ import YAMLConfig
     let facts = try UpdownFacts(arguments, in: ServiceDirectory(path: directory.path, files: SourceFiles()))
     let clock = LoopClock.manual()
     var questions = 0
-    let surroundings = UpdownSurroundings(
-      addresses: [], hacheck: { _, _ in (0, "") }, isMarked: { _ in false },
+    let environment = UpdownEnvironment(
+      addresses: [], hacheck: { _, _ in (0, "") }, isDrained: { _ in false },
       page: {
         questions += 1
         clock.advance(by: .seconds(1))
         throw ServerTrouble(description: "too slow")
       }, askService: { _ in nil }, clock: clock, sleep: { clock.advance(by: $0) }, output: { _, _ in })
-    let status = await UpdownService(arguments: arguments, facts: facts, surroundings: surroundings).run()
+    let status = await UpdownService(arguments: arguments, facts: facts, environment: environment).run()
     #expect(status == 1)
     #expect(questions == 3)
   }

@@ -278,7 +278,7 @@ struct OperatorToolsEndToEndTests {
       let silent = try await host.status("-t", "1", "--check", "--source", "registry", "web.main")
       #expect(silent.status == 3)
       #expect(
-        silent.output.hasPrefix("UNKNOWN: the registry (\(host.world.zookeeper.connection)) said nothing of web.main"),
+        silent.output.hasPrefix("UNKNOWN: the registry (\(host.world.zookeeper.connection)) has no answer for web.main"),
         "\(silent)")
     }
   }

@@ -8,25 +8,21 @@ internal import ZooKeeper
 
 /// What `nerve status` tells.
 extension Agent {
-  /// The socket of an instance's agent in its state directory; nil when nothing can be kept there.
+  /// The socket of an instance's agent in its state directory; nil when the directory cannot be used.
   nonisolated static func socketPath(_ configuration: NerveConfiguration, in state: StateDirectory) -> String? {
     state.path(for: "status-\(configuration.instanceID)")
   }
 
-  /// Asks the running agent of a configuration.
-  /// - Throws: ``AgentError`` or `StatusError`.
-  public static func askStatus(_ options: AgentOptions) async throws -> StatusReport {
+  /// The status socket of the running agent of a configuration.
+  /// - Throws: ``AgentError``.
+  public nonisolated static func statusSocketPath(_ options: AgentOptions) throws -> String {
     let configuration: NerveConfiguration
-    do {
-      configuration = try loader(options).load()
-    } catch {
-      throw AgentError.configuration(error.description)
-    }
+    do { configuration = try loader(options).load() } catch { throw AgentError.configuration(error.description) }
     let state = StateDirectory(existing: configuration.stateDirectory, agent: "nerve")
     guard let path = socketPath(configuration, in: state) else {
-      throw AgentError.configuration("nothing can be kept in \(state.path): \(state.problem?.description ?? "")")
+      throw AgentError.configuration("\(state.path) cannot be used: \(state.problem?.description ?? "")")
     }
-    return StatusReport(try await StatusServer.report(path: path))
+    return path
   }
 
   /// What there is to tell now.

@@ -1,3 +1,4 @@
+internal import AgentKit
 internal import Configure
 internal import Glibc
 internal import Logging
@@ -11,18 +12,19 @@ struct CleanArguments: Equatable {
   var simulates = false
   var clusterType = "infrastructure"
 
-  static let line = ToolLine(
-    name: "clean_nerve", usage: "[-h] [-s] [-t CLUSTER_TYPE]",
+  static let syntax = CommandSyntax(
+    name: "clean_nerve", abstract: "Remove orphaned nodes of services from every ZooKeeper ensemble.",
     options: [
-      CommandLineOptions.Option("s", "simulate", .flag, "Only say what would be removed"),
-      CommandLineOptions.Option(
-        "t", "cluster-type", .text, "Which kind of ZooKeeper ensemble; default: infrastructure"),
+      .init(long: "simulate", short: "s", help: "Print what would be removed; remove nothing."),
+      .init(
+        long: "cluster-type", short: "t", value: .text,
+        help: "The kind of ZooKeeper ensemble. (default: infrastructure)"),
     ])
 
-  init(_ words: [String]) throws(ToolUsage) {
-    let options = try CleanArguments.line.read(words)
+  init(_ words: [String]) throws(CommandUsage) {
+    let options = try CleanArguments.syntax.parse(words)
     if !options.arguments.isEmpty {
-      throw CleanArguments.line.wrong("unrecognized arguments: \(options.arguments.joined(separator: " "))")
+      throw .wrong("unrecognized arguments: \(options.arguments.joined(separator: " "))")
     }
     simulates = options["simulate"] != nil
     clusterType = options["cluster-type"] ?? clusterType
@@ -40,9 +42,15 @@ struct CleanArguments: Equatable {
   var connectLimit = Duration.seconds(15)
   private let arguments: CleanArguments
   private let directory: String
-  private let output: ToolOutput
+  private let output: CommandOutput
 
-  init(_ arguments: CleanArguments, environment: [String: String], output: @escaping ToolOutput) {
+  nonisolated static let command = Command(CleanArguments.syntax.name, summary: CleanArguments.syntax.abstract) {
+    words in
+    let arguments = try CleanArguments(words)
+    return await CleanNerve(arguments, environment: ProcessEnvironment.current, output: StandardOutput.write).run()
+  }
+
+  init(_ arguments: CleanArguments, environment: [String: String], output: @escaping CommandOutput) {
     self.arguments = arguments
     self.output = output
     directory = (environment["ZK_TOPOLOGY_DIR"] ?? "/nail/etc/zookeeper_discovery") + "/" + arguments.clusterType
@@ -50,21 +58,21 @@ struct CleanArguments: Equatable {
 
   /// - Returns: the exit status: 0 when every ensemble was gone through, else 1.
   func run() async -> Int32 {
-    if arguments.simulates { say("INFO", "Running in simulation mode") }
+    if arguments.simulates { say("INFO", sentence: "Running in simulation mode") }
     let ensembles: [String]
     do {
       ensembles = try locations()
     } catch {
-      say("ERROR", "\(error)")
+      say("ERROR", sentence: "\(error)")
       return 1
     }
     var status: Int32 = 0
     for location in ensembles {
-      say("INFO", "Processing \(location)")
+      say("INFO", sentence: "Processing \(location)")
       do {
         if try await !clean(location) { status = 1 }
       } catch {
-        say("ERROR", "\(location): \(error)")
+        say("ERROR", sentence: "\(location): \(error)")
         status = 1
       }
     }
@@ -94,7 +102,8 @@ struct CleanArguments: Equatable {
     guard await client.connects(within: connectLimit) else {
       await client.close()
       say(
-        "WARNING", "Could not connect to zookeeper cluster for \(location): nobody answers at \(client.connection)")
+        "WARNING",
+        sentence: "Could not connect to zookeeper cluster for \(location): no server answers at \(client.connection)")
       return false
     }
     let outcome: Result<Bool, any Error>
@@ -110,29 +119,29 @@ struct CleanArguments: Equatable {
       let path = "\(CleanNerve.root)/\(service)"
       for name in try await client.children(path)?.sorted() ?? [] where !CleanNerve.carriesData(name) {
         guard let node = try await client.inspect("\(path)/\(name)"), CleanNerve.isOrphan(node) else { continue }
-        switch try await remove("\(path)/\(name)", node, client) {
+        switch try await remove("\(path)/\(name)", if: node, with: client) {
         case true?: removed += 1
         case false?: break
         case nil: isComplete = false
         }
       }
     }
-    say("INFO", arguments.simulates ? "Would have removed \(removed) nodes" : "Removed \(removed) nodes")
+    say("INFO", sentence: arguments.simulates ? "Would have removed \(removed) nodes" : "Removed \(removed) nodes")
     return isComplete
   }
 
   /// - Returns: whether it is gone by us, or would be; nil when it cannot be removed.
-  private func remove(_ path: String, _ node: InspectedNode, _ client: ZooKeeperClient) async throws -> Bool? {
+  private func remove(_ path: String, if node: InspectedNode, with client: ZooKeeperClient) async throws -> Bool? {
     if arguments.simulates {
-      say("INFO", "Would remove \(path)")
+      say("INFO", sentence: "Would remove \(path)")
       return true
     }
     do {
       guard try await client.delete(path, ifStill: node) else { return false }
-      say("INFO", "Removing \(path)")
+      say("INFO", sentence: "Removing \(path)")
       return true
     } catch let error as ZooKeeperError where error.code == .noAuth {
-      say("ERROR", "\(error)")
+      say("ERROR", sentence: "\(error)")
       return nil
     }
   }
@@ -151,5 +160,5 @@ struct CleanArguments: Equatable {
     }
   }
 
-  private func say(_ level: String, _ sentence: String) { output("\(level) \(sentence)\n", STDERR_FILENO) }
+  private func say(_ level: String, sentence: String) { output("\(level) \(sentence)\n", STDERR_FILENO) }
 }

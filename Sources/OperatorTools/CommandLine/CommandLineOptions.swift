@@ -1,10 +1,56 @@
 internal import Hacheck
+internal import SmartStack
+
+/// Syntax of a command whose command line upstream reads with Python's optparse or argparse.
+struct CommandSyntax: Sendable {
+  let name: String
+  let abstract: String
+  /// The operands, for example `<service> ...`; empty: there are none.
+  var operands = ""
+  let options: [CommandLineOptions.Option]
+
+  func parse(_ words: [String]) throws(CommandUsage) -> CommandLineOptions {
+    if words.first == "--experimental-dump-help" { throw .wrong("no such option: \(words[0])") }
+    return try CommandLineOptions(words, of: self)
+  }
+
+  /// The text that `--help` prints.
+  var help: String {
+    let usage = (["USAGE: \(name) [<options>]"] + (operands.isEmpty ? [] : [operands])).joined(separator: " ")
+    let lines =
+      options.map { CommandSyntax.line($0.label, $0.help) } + [
+        CommandSyntax.line("--version", "Show the version."),
+        CommandSyntax.line("-h, --help", "Show help information."),
+      ]
+    return "OVERVIEW: \(abstract)\n\n\(usage)\n\nOPTIONS:\n\(lines.joined(separator: "\n"))\n"
+  }
+
+  /// One line of a list of options or commands.
+  static func line(_ label: String, _ text: String) -> String {
+    let column = 26
+    let start = "  " + label
+    let gap =
+      start.count < column
+      ? String(repeating: " ", count: column - start.count)
+      : "\n"
+        + String(
+          repeating: " ", count: column)
+    return start + gap + text
+  }
+}
+
+extension CommandLineOptions.Option {
+  /// The names and the value, for example `-r, --reason <reason>`.
+  fileprivate var label: String {
+    (short.map { "-\($0), " } ?? "") + "--\(long)" + (value == .flag ? "" : " <\(long)>")
+  }
+}
 
 /// Command lines as Python's `optparse` reads them: options and arguments in any order, `-rX`, `-r X`,
 /// `--reason=X`, `--reason X`, unambiguous beginnings of long names, `--` ends the options.
-package struct CommandLineOptions {
-  /// What an option takes.
-  package enum Kind: Equatable {
+struct CommandLineOptions {
+  /// Kinds of values.
+  enum Kind: Equatable, Sendable {
     case flag
     case text
     case integer
@@ -12,34 +58,21 @@ package struct CommandLineOptions {
     case choice([String])
   }
 
-  /// One option; its long name, without the dashes, is how it is asked for.
-  package struct Option: Equatable {
-    let short: Character?
+  /// One option; its long name, without the dashes, is its key.
+  struct Option: Sendable {
     let long: String
-    let kind: Kind
+    var short: Character?
+    var value = Kind.flag
     let help: String
-
-    package init(_ short: Character?, _ long: String, _ kind: Kind, _ help: String) {
-      self.short = short
-      self.long = long
-      self.kind = kind
-      self.help = help
-    }
-  }
-
-  /// Why a command line is not understood.
-  package enum Problem: Error, Equatable {
-    /// The sentence after `PROGRAM: error: `.
-    case wrong(String)
-    case helpWanted
-    case versionWanted
   }
 
   private var values: [String: [String]] = [:]
-  /// What is no option, in order.
-  package private(set) var arguments: [String] = []
+  /// The operands, in order.
+  private(set) var arguments: [String] = []
 
-  package init(_ words: [String], _ options: [Option]) throws(Problem) {
+  /// Reads a command line.
+  /// - Throws: ``CommandUsage``.
+  init(_ words: [String], of syntax: CommandSyntax) throws(CommandUsage) {
     var rest = words[...]
     while let word = rest.popFirst() {
       if word == "--" {
@@ -47,9 +80,9 @@ package struct CommandLineOptions {
         return
       }
       if word.hasPrefix("--") {
-        try readLong(word, &rest, options)
+        try readLong(word, rest: &rest, of: syntax)
       } else if word.hasPrefix("-"), word.count > 1 {
-        try readShort(word.dropFirst(), &rest, options)
+        try readShort(word.dropFirst(), rest: &rest, of: syntax)
       } else {
         arguments.append(word)
       }
@@ -57,77 +90,63 @@ package struct CommandLineOptions {
   }
 
   /// The last value given.
-  package subscript(_ long: String) -> String? { values[long]?.last }
+  subscript(_ long: String) -> String? { values[long]?.last }
 
   /// All values given, in order.
   func all(_ long: String) -> [String] { values[long] ?? [] }
 
   /// The last value given, as an integer.
-  package func integer(_ long: String) -> Int? { self[long].flatMap { Int($0) } }
+  func integer(_ long: String) -> Int? { self[long].flatMap { Int($0) } }
 
   private mutating func readLong(
-    _ word: String, _ rest: inout ArraySlice<String>, _ options: [Option]
-  ) throws(Problem) {
-    let (name, value) = word.dropFirst(2).cut(at: "=")
-    if name == "help" { throw .helpWanted }
-    if name == "version" { throw .versionWanted }
-    let fitting = options.filter { $0.long == name }
-    let candidates = fitting.isEmpty ? options.filter { $0.long.hasPrefix(name) } : fitting
+    _ word: String, rest: inout ArraySlice<String>, of syntax: CommandSyntax
+  ) throws(CommandUsage) {
+    let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    let (name, value) = (String(parts[0]), parts.count == 2 ? String(parts[1]) : nil)
+    if name == "help" { throw .text(syntax.help) }
+    if name == "version" { throw .text("\(syntax.name) \(Release.version)\n") }
+    let fitting = syntax.options.filter { $0.long == name }
+    let candidates = fitting.isEmpty ? syntax.options.filter { $0.long.hasPrefix(name) } : fitting
     guard let option = candidates.first else { throw .wrong("no such option: --\(name)") }
     guard candidates.count == 1 else {
       let names = candidates.map { "--\($0.long)" }.sorted().joined(separator: ", ")
       throw .wrong("ambiguous option: --\(name) (\(names)?)")
     }
-    if option.kind == .flag, value != nil { throw .wrong("--\(option.long) option does not take a value") }
-    try take(option, value.map(String.init), &rest, shown: "--\(option.long)")
+    if option.value == .flag, value != nil { throw .wrong("--\(option.long) option does not take a value") }
+    try record(option, attached: value, rest: &rest, shown: "--\(option.long)")
   }
 
   private mutating func readShort(
-    _ letters: Substring, _ rest: inout ArraySlice<String>, _ options: [Option]
-  ) throws(Problem) {
+    _ letters: Substring, rest: inout ArraySlice<String>, of syntax: CommandSyntax
+  ) throws(CommandUsage) {
     var letters = letters
     while let letter = letters.popFirst() {
-      if letter == "h" { throw .helpWanted }
-      guard let option = options.first(where: { $0.short == letter }) else {
+      if letter == "h" { throw .text(syntax.help) }
+      guard let option = syntax.options.first(where: { $0.short == letter }) else {
         throw .wrong("no such option: -\(letter)")
       }
-      let attached = option.kind == .flag || letters.isEmpty ? nil : String(letters)
-      try take(option, attached, &rest, shown: "-\(letter)")
+      let attached = option.value == .flag || letters.isEmpty ? nil : String(letters)
+      try record(option, attached: attached, rest: &rest, shown: "-\(letter)")
       if attached != nil { return }
     }
   }
 
-  private mutating func take(
-    _ option: Option, _ attached: String?, _ rest: inout ArraySlice<String>, shown: String
-  ) throws(Problem) {
-    if option.kind == .flag {
+  private mutating func record(
+    _ option: Option, attached: String?, rest: inout ArraySlice<String>, shown: String
+  ) throws(CommandUsage) {
+    if option.value == .flag {
       values[option.long, default: []].append("")
       return
     }
     guard let value = attached ?? rest.popFirst() else { throw .wrong("\(shown) option requires 1 argument") }
-    switch option.kind {
+    switch option.value {
     case .integer where Int(value) == nil: throw .wrong("option \(shown): invalid integer value: '\(value)'")
     case .number where Double(decimal: value) == nil:
       throw .wrong("option \(shown): invalid floating-point value: '\(value)'")
     case .choice(let words) where !words.contains(value):
       let list = words.map { "'\($0)'" }.joined(separator: ", ")
       throw .wrong("option \(shown): invalid choice: '\(value)' (choose from \(list))")
-    default: values[option.long, default: []].append(value)
+    case .flag, .text, .integer, .number, .choice: values[option.long, default: []].append(value)
     }
-  }
-
-  /// What `-h` prints.
-  package static func help(usage: String, _ options: [Option]) -> String {
-    let all =
-      [
-        Option("h", "help", .flag, "show this help message and exit"),
-        Option(nil, "version", .flag, "show program's version number and exit"),
-      ] + options
-    let lines = all.map { option in
-      let value = option.kind == .flag ? "" : "=" + option.long.uppercased().replacing("-", with: "_")
-      let names = (option.short.map { "-\($0), " } ?? "") + "--\(option.long)\(value)"
-      return "  \(names)\n                        \(option.help)"
-    }
-    return "Usage: \(usage)\n\nOptions:\n\(lines.joined(separator: "\n"))\n"
   }
 }

@@ -1,60 +1,49 @@
+internal import AgentKit
 internal import Glibc
 internal import Hacheck
-public import Logging
+internal import Logging
 internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
 
-/// `hacheck` as a program of its own, with the original's arguments.
-public enum HacheckProgram {
-  static let options = [
-    CommandLineOptions.Option("c", "config-file", .text, "Path to a YAML config file"),
-    CommandLineOptions.Option(
-      "p", "port", .integer, "Port to listen on. May be repeated. If not passed, defaults to :3333."),
-    CommandLineOptions.Option("n", "num-procs", .integer, "Accepted for the original's sake; one process serves all"),
-    CommandLineOptions.Option("B", "bind-address", .text, "Address to listen on. Defaults to 0.0.0.0"),
-    CommandLineOptions.Option(
-      nil, "spool-root", .text, "Root for spool for service states (default /var/spool/hacheck)"),
-    CommandLineOptions.Option("v", "verbose", .flag, "Log everything"),
-  ]
+/// `hacheck` as a program of its own, with upstream's arguments.
+enum HacheckProgram {
+  static let syntax = CommandSyntax(
+    name: "hacheck", abstract: "Answer health checks over HTTP, and keep the operators' downtimes.",
+    options: [
+      .init(long: "config-file", short: "c", value: .text, help: "A YAML file of settings. (default: none)"),
+      .init(
+        long: "port", short: "p", value: .integer, help: "A port to listen at. Repeatable. (default: 3333)"),
+      .init(
+        long: "num-procs", short: "n", value: .integer, help: "Has no effect: one process serves all. Upstream's."),
+      .init(long: "bind-address", short: "B", value: .text, help: "The address to listen at. (default: 0.0.0.0)"),
+      .init(long: "spool-root", value: .text, help: "The spool of downtimes. (default: /var/spool/hacheck)"),
+      .init(long: "verbose", short: "v", help: "Log everything."),
+    ])
+
+  /// `hacheck`, for the table of commands.
+  static let command = Command(syntax.name, summary: syntax.abstract) { arguments in
+    await run(try syntax.parse(arguments)) { AgentLog.bootstrap(agent: "hacheck", format: .text, level: $0) }
+  }
 
   /// Serves until SIGTERM, SIGINT or SIGQUIT.
-  ///
   /// - Parameters:
-  ///   - arguments: without the program's name; what is no option is ignored, as in the original.
-  ///   - startLog: makes `Logger(label:)` write to the standard error, from this level on. `log_path` leads
-  ///     the standard error elsewhere before; SIGHUP opens that file anew.
-  /// - Returns: 0 after a signal; 1 when it cannot serve, with the reason on the standard error; 2 for a
-  ///   wrong command line.
-  public static func run(arguments: [String], startLog: (Logger.Level) -> Void) async -> Int32 {
-    let options: CommandLineOptions
-    do {
-      options = try CommandLineOptions(arguments, HacheckProgram.options)
-    } catch {
-      switch error {
-      case .helpWanted:
-        StandardOutput.write(
-          CommandLineOptions.help(usage: "hacheck [options]", HacheckProgram.options), to: STDOUT_FILENO)
-        return 0
-      case .versionWanted:
-        StandardOutput.write("hacheck \(Release.version)\n", to: STDOUT_FILENO)
-        return 0
-      case .wrong(let sentence):
-        StandardOutput.write("Usage: hacheck [options]\n\nhacheck: error: \(sentence)\n", to: STDERR_FILENO)
-        return 2
-      }
-    }
+  ///   - options: operands are ignored, as upstream does.
+  ///   - startLog: makes `Logger(label:)` write to the standard error, from this level on. `log_path` redirects
+  ///     the standard error before; SIGHUP opens that file again.
+  /// - Returns: 0 after a signal; 1 when it cannot serve, with the reason on the standard error.
+  private static func run(_ options: CommandLineOptions, startLog: (Logger.Level) -> Void) async -> Int32 {
     do {
       var (configuration, warnings) = try configuration(options)
       let privileges = try Privileges(user: configuration.user, group: configuration.group)
       try setDescriptorLimit(configuration.descriptorLimit)
-      try leadStandardError(to: configuration.logPath)
-      try handOver(configuration, to: privileges)
+      try redirectStandardError(to: configuration.logPath)
+      try prepareSpool(of: configuration, for: privileges)
       startLog(options["verbose"] == nil ? .warning : .debug)
       let logger = Logger(label: "hacheck")
       for warning in warnings { logger.warning("configuration", with: [.reason: warning]) }
       configuration.hostAddress = await HacheckService.resolveHostAddress()
-      try await serve(configuration, privileges, logger)
+      try await serve(configuration, as: privileges, logger: logger)
       return 0
     } catch {
       StandardOutput.write("hacheck: \(error)\n", to: STDERR_FILENO)
@@ -62,7 +51,7 @@ public enum HacheckProgram {
     }
   }
 
-  /// The settings of a command line and of the file it names, and what is odd about them.
+  /// Settings of a command line and of the file it names, with warnings.
   static func configuration(
     _ options: CommandLineOptions
   ) throws -> (configuration: HacheckConfiguration, warnings: [String]) {
@@ -72,7 +61,7 @@ public enum HacheckProgram {
     let ports = options.all("port").compactMap { Int($0) }
     if !ports.isEmpty { configuration.ports = ports }
     for port in configuration.ports where !(0...65535).contains(port) {
-      throw ProgramFailure(description: "\(port) is no port")
+      throw CommandFailure("\(port) is not a port")
     }
     if let address = options["bind-address"] { configuration.bindAddress = address }
     if let root = options["spool-root"] { configuration.spoolRoot = root }
@@ -80,41 +69,41 @@ public enum HacheckProgram {
   }
 
   @LoopActor private static func serve(
-    _ configuration: HacheckConfiguration, _ privileges: Privileges?, _ logger: Logger
+    _ configuration: HacheckConfiguration, as privileges: Privileges?, logger: Logger
   ) async throws {
     let service = HacheckService(configuration: configuration, logger: logger, metrics: Metrics())
-    // Ports below 1024 are root's to open; the spool is read as whoever goes on, so that a folder that the account
+    // Ports below 1024 are root's to open; the spool is read as the account, so that a folder that it
     // may not read is noticed now. No request is answered before both are done: the loop runs this first.
     try service.listen()
     defer { service.stop() }
     if let path = configuration.unixSocket { try privileges?.own(path) }
-    try privileges?.take()
+    try privileges?.assume()
     try service.open()
     var reopening: SignalSource?
     if configuration.logPath != "stderr", configuration.logPath != "stdout" {
       reopening = SignalSource(SIGHUP) {
         do {
-          try leadStandardError(to: configuration.logPath)
+          try redirectStandardError(to: configuration.logPath)
         } catch {
           logger.error("log cannot be opened anew, the old file goes on", with: [.reason: "\(error)"])
         }
       }
     }
     defer { reopening?.cancel() }
-    await firstSignal([SIGTERM, SIGINT, SIGQUIT])
+    await firstSignal(of: [SIGTERM, SIGINT, SIGQUIT])
   }
 
-  @LoopActor private static func firstSignal(_ numbers: [Int32]) async {
-    let signalled = OneShotEvent<Void>()
-    let sources = numbers.map { SignalSource($0) { signalled.happen() } }
-    await signalled.outcome()
+  @LoopActor private static func firstSignal(of numbers: [Int32]) async {
+    let stopped = OneShotEvent<Void>()
+    let sources = numbers.map { SignalSource($0) { stopped.happen() } }
+    await stopped.outcome()
     for source in sources { source.cancel() }
   }
 
   // MARK: The process
 
-  /// Makes the spool while root still can, and gives it and the log to the account.
-  private static func handOver(_ configuration: HacheckConfiguration, to privileges: Privileges?) throws {
+  /// Makes the spool while this is root, and gives it and the log to the account.
+  private static func prepareSpool(of configuration: HacheckConfiguration, for privileges: Privileges?) throws {
     guard let privileges else { return }
     try SpoolDirectory(root: configuration.spoolRoot).prepare(forWriting: false)
     try privileges.own(configuration.spoolRoot)
@@ -129,31 +118,26 @@ public enum HacheckProgram {
     case .maximum: limit.rlim_cur = limit.rlim_max
     case .count(let count):
       guard count <= limit.rlim_max else {
-        throw ProgramFailure(description: "rlimit_nofile is \(count), but the hard limit is \(limit.rlim_max)")
+        throw CommandFailure("rlimit_nofile is \(count), but the hard limit is \(limit.rlim_max)")
       }
       limit.rlim_cur = rlim_t(count)
     }
     if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 {
-      throw ProgramFailure(description: "rlimit_nofile: \(String(cString: strerror(errno)))")
+      throw CommandFailure("rlimit_nofile: \(String(cString: strerror(errno)))")
     }
   }
 
-  private static func leadStandardError(to path: String) throws {
+  private static func redirectStandardError(to path: String) throws {
     switch path {
     case "stderr": return
     case "stdout": dup2(STDOUT_FILENO, STDERR_FILENO)
     default:
       let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else {
-        throw ProgramFailure(description: "cannot open the log \(path): \(String(cString: strerror(errno)))")
+        throw CommandFailure("cannot open the log \(path): \(String(cString: strerror(errno)))")
       }
       dup2(descriptor, STDERR_FILENO)
       close(descriptor)
     }
   }
-}
-
-/// A sentence for the standard error.
-private struct ProgramFailure: Error, CustomStringConvertible {
-  let description: String
 }

@@ -1,51 +1,46 @@
 internal import Glibc
 
-/// The account that a program started by root goes on as.
+/// The account that a program started by root becomes.
 struct Privileges: Equatable {
   let user: uid_t
   let group: gid_t
   /// For the user's further groups.
   let userName: String
 
-  /// Why the account cannot be taken on.
-  struct Failure: Error, Equatable, CustomStringConvertible {
-    let description: String
-  }
-
   /// Looks the account up.
   /// - Returns: nil when neither is given.
-  init?(user: String?, group: String?) throws(Failure) {
+  init?(user: String?, group: String?) throws(CommandFailure) {
     guard user != nil || group != nil else { return nil }
-    guard let user else { throw Failure(description: "`group` is set, but `user` is not") }
-    guard let account = getpwnam(user) else { throw Failure(description: "user: there is no account `\(user)`") }
+    guard let user else { throw CommandFailure("`group` is set, but `user` is not") }
+    guard let account = getpwnam(user) else { throw CommandFailure("user: there is no account `\(user)`") }
     self.user = account.pointee.pw_uid
     userName = user
     guard let group else {
       self.group = account.pointee.pw_gid
       return
     }
-    guard let entry = getgrnam(group) else { throw Failure(description: "group: there is no group `\(group)`") }
+    guard let entry = getgrnam(group) else { throw CommandFailure("group: there is no group `\(group)`") }
     self.group = entry.pointee.gr_gid
   }
 
-  /// Takes the account on, for good and for every thread of the process.
-  func take() throws(Failure) {
+  /// Becomes the account, for good and for every thread of the process.
+  func assume() throws(CommandFailure) {
     if geteuid() == user, getegid() == group { return }
     guard geteuid() == 0 else {
-      throw Failure(description: "user: only root can become `\(userName)`; start hacheck as that account instead")
+      throw CommandFailure("user: only root can become `\(userName)`; start hacheck as that account instead")
     }
     guard initgroups(userName, group) == 0, setgid(group) == 0, setuid(user) == 0
-    else { throw Failure(description: "user: cannot become `\(userName)`: \(String(cString: strerror(errno)))") }
+    else { throw CommandFailure("user: cannot become `\(userName)`: \(String(cString: strerror(errno)))") }
     // What root gave up it must not be able to take back.
-    if user != 0, setuid(0) == 0 { throw Failure(description: "user: root's rights did not go") }
+    if user != 0, setuid(0) == 0 { throw CommandFailure("user: root's rights remain") }
   }
 
   /// Hands a file or folder over to the account; what belongs to it already stays as it is.
-  func own(_ path: String) throws(Failure) {
+  func own(_ path: String) throws(CommandFailure) {
     var status = stat()
     guard geteuid() == 0, stat(path, &status) == 0, status.st_uid != user else { return }
     guard chown(path, user, group) == 0 else {
-      throw Failure(description: "user: cannot hand \(path) over: \(String(cString: strerror(errno)))")
+      throw CommandFailure("user: cannot hand \(path) over: \(String(cString: strerror(errno)))")
     }
   }
 }

@@ -1,50 +1,58 @@
+public import ArgumentParser
 internal import Glibc
 internal import HAProxyRuntime
 internal import Reactor
+internal import SmartStack
 
-/// What `haproxy_synapse_reaper` is told on its command line.
-public struct ReaperOptions: Sendable {
-  /// `--state-dir`: one file per old process, made when it is first seen.
-  public var stateDirectory = "/var/run/synapse_alumni"
-  /// `--reap-age`, seconds since then.
-  public var age = 3600
-  /// `--max-procs`: more than so many old processes are ended, the oldest first.
-  public var count = 10
-  /// `--username`: whom HAProxy runs as.
-  public var user = "nobody"
-  /// `--process-name`: what HAProxy was started as.
-  public var name = "haproxy-synapse"
-  /// `--pid-file`: which processes are no old ones.
-  public var pidFile = "/var/run/synapse/haproxy.pid"
+/// `haproxy_synapse_reaper`: kills the processes that reloads of HAProxy have left behind, when they are too many or too
+/// old; for a timer, where synapse itself does not.
+public struct Reaper: AsyncParsableCommand {
+  /// The command line: upstream's, and two options more.
+  public static let configuration = CommandConfiguration(
+    commandName: "haproxy_synapse_reaper",
+    abstract: "Kill HAProxy processes that reloads have left behind, when they are too many or too old.",
+    discussion: """
+      For a timer. A synapse that reloads HAProxy does it itself (max_old_workers, max_old_worker_age). The processes \
+      that the pid file names, their parents, and a master's youngest worker are never killed.
+      """,
+    version: "haproxy_synapse_reaper \(Release.version)")
 
-  /// The original's.
+  @Option(
+    name: [.customShort("d"), .long],
+    help: ArgumentHelp("Directory that records when each old process was first seen.", valueName: "dir"))
+  private var stateDir = "/var/run/synapse_alumni"
+  @Option(
+    name: [.customShort("r"), .long],
+    help: ArgumentHelp("Kill a process this many seconds after it was first seen.", valueName: "s"))
+  private var reapAge = 3600
+  @Option(
+    name: [.customShort("p"), .long],
+    help: ArgumentHelp("Kill the oldest processes beyond this number.", valueName: "n"))
+  private var maxProcs = 10
+  @Option(name: [.customShort("u"), .long], help: ArgumentHelp("User that HAProxy runs as.", valueName: "user"))
+  private var username = "nobody"
+  @Option(
+    help: ArgumentHelp("Name of HAProxy's executable as it was started, at most 15 bytes.", valueName: "name"))
+  private var processName = "haproxy-synapse"
+  @Option(help: ArgumentHelp("File with the process ids of the HAProxy that serves.", valueName: "file"))
+  private var pidFile = "/var/run/synapse/haproxy.pid"
+
+  /// Creates the command with upstream's defaults.
   public init() {}
-}
 
-/// `haproxy_synapse_reaper`: ends the processes that reloads of HAProxy have left behind, when they are too many or too
-/// old; for a timer, where synapse itself does not see to it.
-public struct Reaper {
-  /// What the command line may be called by.
-  public static let names = ["haproxy_synapse_reaper"]
-
-  private let options: ReaperOptions
-  private let say: (String) -> Void
-
-  /// - Parameter say: takes a line for the operator, as `INFO words`.
-  public init(_ options: ReaperOptions, say: @escaping (String) -> Void) {
-    self.options = options
-    self.say = say
+  /// Runs once and exits with 0, or 1 when something could not be done.
+  public func run() async throws {
+    let status = reap()
+    if status != 0 { throw ExitCode(status) }
   }
 
-  /// Looks once.
-  /// - Returns: the exit status: 0, or 1 when something could not be done.
-  public func run() -> Int32 {
+  private func reap() -> Int32 {
     do {
-      try Files.makeDirectory(options.stateDirectory, mode: 0o755)
+      try Files.makeDirectory(stateDir, mode: 0o755)
       let old = try replaced()
-      let (ended, isGood) = try reap(old)
+      let (killed, isGood) = try kill(old)
       try forgetOthers(than: old)
-      say("INFO Reaped \(ended) processes")
+      say("INFO Reaped \(killed) processes")
       return isGood ? 0 : 1
     } catch {
       say("ERROR \(error)")
@@ -58,7 +66,7 @@ public struct Reaper {
   private func replaced() throws -> [ProcessRecord] {
     let user = try userID()
     let serving = try servingProcesses()
-    let all = ProcessRecord.all().filter { $0.name == options.name }
+    let all = ProcessRecord.all().filter { $0.name == processName }
     return Reaper.replaced(among: all, serving: serving).filter { $0.user == user }
   }
 
@@ -76,50 +84,52 @@ public struct Reaper {
   }
 
   private func servingProcesses() throws -> [ProcessRecord] {
-    let text = String(decoding: try Files.read(options.pidFile, limit: 1 << 16), as: UTF8.self)
+    let text = String(decoding: try Files.read(pidFile, limit: 1 << 16), as: UTF8.self)
     let pids = text.split(whereSeparator: \.isWhitespace).map(String.init)
-    guard !pids.isEmpty else { throw ReaperError("\(options.pidFile) holds no process id; nothing is ended") }
+    guard !pids.isEmpty else { throw CommandFailure("\(pidFile) holds no process id; nothing is killed") }
     return try pids.map { word in
-      guard let pid = Int32(word), let process = ProcessRecord.read(pid), process.name == options.name else {
-        // Somebody's process now serves, and nobody knows which: it might be ended as an old one.
-        throw ReaperError(
-          "\(options.pidFile) names \(word), which is no process called \(options.name); nothing is ended")
+      guard let pid = Int32(word), let process = ProcessRecord.read(pid), process.name == processName else {
+        // An unknown process serves: it might be killed as an old one.
+        throw CommandFailure(
+          "\(pidFile) names \(word), which is not a process called \(processName); nothing is killed")
       }
       return process
     }
   }
 
+  private func say(_ line: String) { StandardOutput.say(line + "\n") }
+
   private func userID() throws -> UInt32 {
-    if let entry = getpwnam(options.user) { return entry.pointee.pw_uid }
-    guard let number = UInt32(options.user) else { throw ReaperError("there is no user \(options.user)") }
+    if let entry = getpwnam(username) { return entry.pointee.pw_uid }
+    guard let number = UInt32(username) else { throw CommandFailure("there is no user \(username)") }
     return number
   }
 
-  // MARK: Ending
+  // MARK: Killing
 
-  private func reap(_ old: [ProcessRecord]) throws -> (ended: Int, isGood: Bool) {
-    let limits = WorkerLimits(count: options.count, age: .seconds(options.age))
-    var (ended, isGood) = (0, true)
+  private func kill(_ old: [ProcessRecord]) throws -> (killed: Int, isGood: Bool) {
+    let limits = WorkerLimits(count: maxProcs, age: .seconds(reapAge))
+    var (killed, isGood) = (0, true)
     for (index, process) in old.enumerated() {
       let age = try Int(age(of: process))
       guard limits.excess(index: index, age: .seconds(age)) != nil else { continue }
       say("INFO Reaping process \(process.pid) with age \(age)s and index \(index)")
       let code = process.signal(SIGKILL)
       if code == 0 {
-        ended += 1
+        killed += 1
       } else {
-        say("ERROR Process \(process.pid) cannot be ended: \(String(cString: strerror(code)))")
+        say("ERROR Process \(process.pid) cannot be killed: \(String(cString: strerror(code)))")
         isGood = false
       }
     }
-    return (ended, isGood)
+    return (killed, isGood)
   }
 
-  /// Since its file was made; a file of another process that had this pid is made anew.
+  /// Seconds since its file was made; the file of another process that had this pid is replaced.
   private func age(of process: ProcessRecord) throws -> Double {
-    let (path, mark) = ("\(options.stateDirectory)/\(process.pid)", "\(process.startTicks)\n")
+    let (path, mark) = ("\(stateDir)/\(process.pid)", "\(process.startTicks)\n")
     let text = (try? Files.read(path, limit: 64)).map { String(decoding: $0, as: UTF8.self) }
-    // The original's files are empty.
+    // Upstream's files are empty.
     if text != mark, text != "" {
       say("INFO Creating pidfile for new alumnus: \(process.pid)")
       try AtomicFile.write(Array(mark.utf8), to: path, mode: 0o644, sync: false)
@@ -131,19 +141,13 @@ public struct Reaper {
 
   private func forgetOthers(than old: [ProcessRecord]) throws {
     let pids = Set(old.map { String($0.pid) })
-    for name in try Files.list(options.stateDirectory).sorted() where !pids.contains(name) {
+    for name in try Files.list(stateDir).sorted() where !pids.contains(name) {
       guard Int32(name) != nil else {
         say("WARNING Ignoring invalid filename: \(name)")
         continue
       }
       say("INFO Removing stale pidfile for \(name)")
-      _ = try Files.remove("\(options.stateDirectory)/\(name)")
+      _ = try Files.remove("\(stateDir)/\(name)")
     }
   }
-}
-
-private struct ReaperError: Error, CustomStringConvertible {
-  let description: String
-
-  init(_ description: String) { self.description = description }
 }

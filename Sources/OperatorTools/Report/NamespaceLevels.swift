@@ -28,39 +28,39 @@ struct NamespaceLevels {
   var types: [String] { (try? locations.get().hierarchy.types) ?? [] }
 
   /// The type by which clients discover it.
-  func discover(_ name: String) throws(ReplicationFailure) -> String {
+  func discover(_ name: String) throws(CommandFailure) -> String {
     try namespace(name, with: .discover).discover
   }
 
   /// Its instances in a cluster.
-  func expected(_ name: String, cluster: String) throws(ReplicationFailure) -> Int {
+  func expected(_ name: String, cluster: String) throws(CommandFailure) -> Int {
     do throws(ConfigError) {
       return try services.expectedInstances(name, cluster: cluster)
     } catch {
-      throw ReplicationFailure("\(error)")
+      throw CommandFailure("\(error)")
     }
   }
 
   /// This host's location of a type.
-  func own(_ type: String) throws(ReplicationFailure) -> String {
+  func own(_ type: String) throws(CommandFailure) -> String {
     do {
       let location = try locations.get().current(type)
-      if location.isEmpty { throw ReplicationFailure("the file of this host's \(type) is empty") }
+      if location.isEmpty { throw CommandFailure("the file of this host's \(type) is empty") }
       return location
     } catch {
-      throw ReplicationFailure("where this host is cannot be told: \(error)")
+      throw CommandFailure("where this host is cannot be told: \(error)")
     }
   }
 
   /// What a scheduler is told so that tasks are spread over all places in which they are advertised separately: the
   /// smallest level and how many locations of it there are within the host's own location of type `within`.
-  func constraint(_ name: String, within: String?) throws(ReplicationFailure) -> JSONValue {
+  func constraint(_ name: String, within: String?) throws(CommandFailure) -> JSONValue {
     do {
       let locations = try locations.get()
       let types = locations.hierarchy.types
       let advertised = try namespace(name, with: .advertise).advertise
       guard let level = types.last(where: { advertised.contains($0) }) else {
-        throw ReplicationFailure(
+        throw CommandFailure(
           "\(name) is advertised by \(advertised.joined(separator: ", ")); \(typesPath) has none of them")
       }
       let scope = within ?? (types.contains("superregion") ? "superregion" : types[0])
@@ -68,20 +68,20 @@ struct NamespaceLevels {
       guard try locations.hierarchy.compare(scope, with: level) < 0 else { return [.string(level), "GROUP_BY", "1"] }
       let count = try locations.convertCurrent(scope, to: level).count
       guard count > 0 else {
-        throw ReplicationFailure("location_mapping.json has no \(level) within this host's \(scope)")
+        throw CommandFailure("location_mapping.json has no \(level) within this host's \(scope)")
       }
       return [.string(level), "GROUP_BY", .string(String(count))]
-    } catch let failure as ReplicationFailure {
+    } catch let failure as CommandFailure {
       throw failure
     } catch {
-      throw ReplicationFailure("\(error)")
+      throw CommandFailure("\(error)")
     }
   }
 
-  private func namespace(_ name: String, with key: SmartStackKey) throws(ReplicationFailure) -> SmartStackNamespace {
+  private func namespace(_ name: String, with key: SmartStackKey) throws(CommandFailure) -> SmartStackNamespace {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 2, !parts.contains(where: { $0.isEmpty || $0.contains("/") }) else {
-      throw ReplicationFailure("'\(name)' is no service.namespace")
+      throw CommandFailure("'\(name)' is no service.namespace")
     }
     do throws(ConfigError) {
       let known = try services.document("smartstack.yaml", of: parts[0])?[parts[1]]
@@ -93,7 +93,7 @@ struct NamespaceLevels {
       try namespace.check(key)
       return namespace
     } catch {
-      throw ReplicationFailure("\(error)")
+      throw CommandFailure("\(error)")
     }
   }
 }

@@ -16,14 +16,14 @@ struct Replication: Hashable, Sendable {
 }
 
 /// From which percentage on there are too few servers.
-public struct ReplicationThresholds: Hashable, Sendable {
+struct ReplicationThresholds: Hashable, Sendable {
   /// Below it: critical. PaaSTA's `replication_threshold`.
-  public var critical: Int
+  var critical: Int
   /// Below it: a warning; nil: there are none.
-  public var warning: Int?
+  var warning: Int?
 
   /// 50 % without warnings, as PaaSTA has it.
-  public init(critical: Int = 50, warning: Int? = nil) {
+  init(critical: Int = 50, warning: Int? = nil) {
     self.critical = critical
     self.warning = warning
   }

@@ -19,24 +19,24 @@ internal import SmartStack
   }
 
   /// A report per service, as far as one can be made, in the order asked for, and what cannot be told.
-  func reports() async -> (reports: [NamespaceReport], failures: [ReplicationFailure]) {
+  func reports() async -> (reports: [NamespaceReport], failures: [CommandFailure]) {
     var registered: [String: [Backend]]?
     if options.source != .haproxy {
-      do throws(ReplicationFailure) {
-        registered = try await RegistryLook(options: options, files: files).read(options.services)
+      do throws(CommandFailure) {
+        registered = try await RegistrySnapshot(options: options, files: files).read(options.services)
       } catch {
         return ([], [error])
       }
     }
     var pages: [Endpoint: ReplicationFindings.Page] = [:]
-    var failures: [ReplicationFailure] = []
+    var failures: [CommandFailure] = []
     for endpoint in proxies.map(\.endpoint) where pages[endpoint] == nil {
-      do throws(ReplicationFailure) { pages[endpoint] = try await page(endpoint) } catch { failures.append(error) }
+      do throws(CommandFailure) { pages[endpoint] = try await page(endpoint) } catch { failures.append(error) }
     }
     let allAnswered = failures.isEmpty
     var reports: [NamespaceReport] = []
     for name in options.services {
-      do throws(ReplicationFailure) {
+      do throws(CommandFailure) {
         let report = try report(name, registered, pages)
         // A HAProxy that does not answer hides nothing else; a service that is nowhere for that reason is not nowhere.
         if allAnswered || !report.locations.isEmpty || registered?[name]?.isEmpty == true { reports.append(report) }
@@ -52,7 +52,7 @@ internal import SmartStack
     return options.proxies.isEmpty ? [ReplicationOptions.Proxy("127.0.0.1")].compactMap(\.self) : options.proxies
   }
 
-  private func page(_ endpoint: Endpoint) async throws(ReplicationFailure) -> ReplicationFindings.Page {
+  private func page(_ endpoint: Endpoint) async throws(CommandFailure) -> ReplicationFindings.Page {
     let scope = options.services.count == 1 ? options.services[0] : nil
     var reason = ""
     for _ in 0..<ReplicationRun.pageAttempts {
@@ -63,12 +63,12 @@ internal import SmartStack
         reason = "\(error)"
       }
     }
-    throw ReplicationFailure(reason)
+    throw CommandFailure(reason)
   }
 
   private func report(
     _ name: String, _ registered: [String: [Backend]]?, _ pages: [Endpoint: ReplicationFindings.Page]
-  ) throws(ReplicationFailure) -> NamespaceReport {
+  ) throws(CommandFailure) -> NamespaceReport {
     let level: String
     if let given = options.level { level = given } else { level = try levels.discover(name) }
     var findings = ReplicationFindings(name: name, backend: name, level: level, types: levels.types)
@@ -89,7 +89,7 @@ internal import SmartStack
     if registered == nil,
       let blind = options.locations.first(where: { $0 != findings.own && findings.remote[$0] == nil })
     {
-      throw ReplicationFailure("nobody is asked about \(blind): --haproxy \(blind)=HOST says who is")
+      throw CommandFailure("no HAProxy is queried for \(blind); give --haproxy \(blind)=HOST")
     }
     return findings.report()
   }

@@ -1,18 +1,18 @@
 internal import AgentKit
 internal import Configure
 internal import Glibc
-public import Reactor
+internal import Reactor
 internal import SmartStack
 
 /// `smartstack-status`: what PaaSTA reports of services' replication, without PaaSTA.
-@LoopActor public enum SmartstackStatus {
+@LoopActor enum SmartstackStatus {
   /// The command's names.
-  public nonisolated static let names = ["smartstack-status"]
+  nonisolated static let names = ["smartstack-status"]
   /// The exit status for what cannot be told; of a check also for a wrong command line.
-  public nonisolated static let unknown: Int32 = 3
+  nonisolated static let unknown: Int32 = 3
 
   /// How the answer is given.
-  public enum Form: Sendable {
+  enum Form: Sendable {
     /// PaaSTA's lines, for people.
     case text(isVerbose: Bool, inColor: Bool)
     /// For programs.
@@ -23,7 +23,7 @@ internal import SmartStack
 
   /// Reports on all services.
   /// - Returns: 0 all is well; 1 it is not; ``unknown``. Of a check 0, 1 (a warning), 2 (critical) or 3.
-  public static func run(_ options: ReplicationOptions, as form: Form) async -> Int32 {
+  static func run(_ options: ReplicationOptions, as form: Form) async -> Int32 {
     let (reports, failures) = await ReplicationRun(options).reports()
     if case .check = form {
       // Monitoring shows the first line.
@@ -41,11 +41,11 @@ internal import SmartStack
 
   /// Prints the constraints for a scheduler that follow from the services' levels, one line each, or one JSON object.
   /// - Returns: 0, or ``unknown``.
-  public static func constraints(_ options: ReplicationOptions, within: String?, asJSON: Bool) -> Int32 {
+  static func constraints(_ options: ReplicationOptions, within: String?, asJSON: Bool) -> Int32 {
     let levels = NamespaceLevels(options, files: SourceFiles())
     var object = JSONObject()
     for name in options.services {
-      do throws(ReplicationFailure) {
+      do throws(CommandFailure) {
         object[name] = try levels.constraint(name, within: within)
       } catch {
         return complain("\(error)")

@@ -13,12 +13,19 @@ internal import YAMLConfig
 @LoopActor struct UpdownRun {
   let arguments: UpdownArguments
   let environment: [String: String]
-  let output: ToolOutput
+  let output: CommandOutput
+
+  /// `updown_service`, for the table of commands.
+  nonisolated static let command = Command(UpdownArguments.syntax.name, summary: UpdownArguments.syntax.abstract) {
+    words in
+    let arguments = try UpdownArguments(words)
+    return await UpdownRun(arguments, environment: ProcessEnvironment.current, output: StandardOutput.write).run()
+  }
 
   private static let pageDeadline = Duration.seconds(1)
   private static let serviceDeadline = Duration.seconds(10)
 
-  init(_ arguments: UpdownArguments, environment: [String: String], output: @escaping ToolOutput) {
+  init(_ arguments: UpdownArguments, environment: [String: String], output: @escaping CommandOutput) {
     self.arguments = arguments
     self.environment = environment
     self.output = output
@@ -35,11 +42,12 @@ internal import YAMLConfig
       return 1
     }
     guard let endpoint else {
-      output("updown_service: HAPROXY_STATS_ADDRESS is to be HOST:PORT\n", STDERR_FILENO)
+      output(
+        CommandUsage.complaint("HAPROXY_STATS_ADDRESS: expected HOST:PORT", of: "updown_service"), STDERR_FILENO)
       return 2
     }
     return await UpdownService(
-      arguments: arguments, facts: facts, surroundings: surroundings(endpoint)
+      arguments: arguments, facts: facts, environment: serviceEnvironment(endpoint)
     ).run()
   }
 
@@ -49,17 +57,17 @@ internal import YAMLConfig
     return ServerPlace(text).map { .tcp(host: $0.host, port: $0.port) }
   }
 
-  private func surroundings(_ endpoint: Endpoint) -> UpdownSurroundings {
+  private func serviceEnvironment(_ endpoint: Endpoint) -> UpdownEnvironment {
     var addresses = Set((HostInfo.addresses ?? []).map(\.description))
     if let own = HostIdentity.look().address { addresses.insert(own) }
     let service = arguments.name
-    return UpdownSurroundings(
+    return UpdownEnvironment(
       addresses: addresses,
       hacheck: { name, arguments in
-        let outcome = await hacheck(name, arguments)
+        let outcome = await hacheck(name, arguments: arguments)
         return (outcome.exitCode, String(outcome.errorOutput.split(separator: "\n").last ?? ""))
       },
-      isMarked: { await isMarked(port: $0) },
+      isDrained: { await isDrained(port: $0) },
       page: { try await StatsPage.ask(endpoint, scope: service, deadline: UpdownRun.pageDeadline) },
       askService: { await UpdownRun.ask($0) },
       clock: .system,
@@ -67,14 +75,14 @@ internal import YAMLConfig
       output: output)
   }
 
-  private func hacheck(_ name: String, _ arguments: [String]) async -> HacheckTools.Outcome {
+  private func hacheck(_ name: String, arguments: [String]) async -> DowntimeCommand.Outcome {
     let root = environment["HACHECK_SPOOL_ROOT"].map { ["--spool-root", $0] } ?? []
-    return await HacheckTools.run(name: name, arguments: arguments + root, environment: environment)
+    return await DowntimeCommand.run(name: name, arguments: arguments + root, environment: environment)
   }
 
-  /// The mark in force is the instance's own if it names a port.
-  private func isMarked(port: Int) async -> Bool {
-    let outcome = await hacheck("hastatus", [arguments.name, "-P", String(port), "--json"])
+  /// Whether the active downtime is the instance's own: it names a port.
+  private func isDrained(port: Int) async -> Bool {
+    let outcome = await hacheck("hastatus", arguments: [arguments.name, "-P", String(port), "--json"])
     return JSONValue(outcome.output.utf8)?.array?.first?["mark"]?["port"]?.int == port
   }
 

@@ -3,37 +3,38 @@ internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 
-/// What `updown_service` needs of the world.
-@LoopActor struct UpdownSurroundings {
+/// Everything outside the process that `updown_service` uses.
+@LoopActor struct UpdownEnvironment {
   /// This machine's addresses, as servers' names in HAProxy have them.
   var addresses: Set<String>
-  /// Runs one of hacheck's commands: exit status, and what it complained of.
+  /// Runs one of hacheck's commands: exit status and complaint.
   var hacheck: @LoopActor (_ name: String, _ arguments: [String]) async -> (status: Int32, complaint: String)
-  /// Whether the service's instance on a port is marked down by itself, not with its service or with everything.
-  var isMarked: @LoopActor (_ port: Int) async -> Bool
-  /// What the host's HAProxy says.
+  /// Whether the instance on a port has a downtime of its own, not its service's or everything's.
+  var isDrained: @LoopActor (_ port: Int) async -> Bool
+  /// Reads the statistics page of the host's HAProxy.
   var page: @LoopActor () async throws -> StatsPage
-  /// Asks the service itself for its health; what is wrong with the answer, nil: nothing.
+  /// Queries the service itself for its health: the problem; nil when there is none.
   var askService: @LoopActor (UpdownFacts.HealthCheck) async -> String?
   var clock: LoopClock
   var sleep: @LoopActor (Duration) async -> Void
-  var output: ToolOutput
+  var output: CommandOutput
 }
 
 /// Brings this host's tasks of a service up or down, and waits until the host's HAProxy has noticed.
 @LoopActor struct UpdownService {
   let arguments: UpdownArguments
   let facts: UpdownFacts
-  let surroundings: UpdownSurroundings
+  let environment: UpdownEnvironment
 
   private static let pollInterval = Duration.seconds(1)
 
-  /// What one look at HAProxy says.
-  enum Sight: Equatable {
+  /// State of this host's servers in HAProxy.
+  enum HAProxyState: Equatable {
+    /// The requested state.
     case reached
-    /// With what HAProxy says instead.
+    /// Another state, in words.
     case notYet(String)
-    /// HAProxy does not know the service: waiting would be in vain.
+    /// None: HAProxy does not have the service, so waiting is pointless.
     case noSuchBackend
   }
 
@@ -43,24 +44,24 @@ internal import SmartStack
       say("\(arguments.name) is not available in synapse, doing nothing\n")
       return 0
     }
-    if !arguments.isWaitOnly { await mark() }
+    if !arguments.isWaitOnly { await changeDowntime() }
     return await wait(seconds: arguments.timeout ?? facts.timeout)
   }
 
-  private func mark() async {
+  private func changeDowntime() async {
     let command = arguments.state == .down ? "hadown" : "haup"
     var words = [arguments.name]
     if let port = arguments.port { words += ["-P", String(port)] }
-    let (status, complaint) = await surroundings.hacheck(command, words)
-    // The state may come about all the same; whether it does is looked at now.
+    let (status, complaint) = await environment.hacheck(command, words)
+    // The state may be reached all the same.
     if status != 0 { complain("Error running \(command): \(complaint.isEmpty ? "status \(status)" : complaint)") }
   }
 
   private func wait(seconds: Int) async -> Int32 {
-    let start = surroundings.clock.now
+    let start = environment.clock.now
     var dots = 0
     var last = ""
-    for turn in 0..<max(1, seconds) where turn == 0 || surroundings.clock.now - start < .seconds(seconds) {
+    for turn in 0..<max(1, seconds) where turn == 0 || environment.clock.now - start < .seconds(seconds) {
       if arguments.state == .up, await isHealthyOnDownedHost() { return 0 }
       switch await look() {
       case .reached: return await reached(after: dots)
@@ -73,7 +74,7 @@ internal import SmartStack
       if seconds == 0 { break }
       say(".")
       dots += 1
-      await surroundings.sleep(UpdownService.pollInterval)
+      await environment.sleep(UpdownService.pollInterval)
     }
     endDots(dots)
     say("Service failed to enter state '\(arguments.state.rawValue)'\n")
@@ -86,27 +87,27 @@ internal import SmartStack
   private func reached(after dots: Int) async -> Int32 {
     endDots(dots)
     say("Service entered state '\(arguments.state.rawValue)'\nSleeping for an additional \(arguments.waitTime)s\n")
-    await surroundings.sleep(.seconds(arguments.waitTime))
+    await environment.sleep(.seconds(arguments.waitTime))
     return 0
   }
 
-  /// While everything on this host is marked down no server comes up in HAProxy: there the service's own word counts.
+  /// While everything on this host is drained no server is up in HAProxy: there the service's own answer counts.
   private func isHealthyOnDownedHost() async -> Bool {
-    guard await surroundings.hacheck("hastatus", ["all"]).status != 0, let check = facts.healthCheck else {
+    guard await environment.hacheck("hastatus", ["all"]).status != 0, let check = facts.healthCheck else {
       return false
     }
-    guard let reason = await surroundings.askService(check) else { return true }
+    guard let reason = await environment.askService(check) else { return true }
     complain("Calling http://127.0.0.1:\(check.port)\(check.target), got - \(reason)")
     return false
   }
 
-  private func look() async -> Sight {
+  private func look() async -> HAProxyState {
     do {
-      let page = try await surroundings.page()
+      let page = try await environment.page()
       var drained: Set<Int> = []
-      for port in UpdownService.ports(of: arguments, on: page, addresses: surroundings.addresses)
-      where await surroundings.isMarked(port) { drained.insert(port) }
-      return UpdownService.sight(of: arguments, on: page, addresses: surroundings.addresses, drained: drained)
+      for port in UpdownService.ports(of: arguments, on: page, addresses: environment.addresses)
+      where await environment.isDrained(port) { drained.insert(port) }
+      return UpdownService.state(of: arguments, on: page, addresses: environment.addresses, drained: drained)
     } catch {
       return .notYet("\(error)")
     }
@@ -117,11 +118,11 @@ internal import SmartStack
     of arguments: UpdownArguments, on page: StatsPage, addresses: Set<String>
   ) -> [Int] {
     guard arguments.state == .up, arguments.port == nil else { return [] }
-    return own(arguments, page, addresses).filter { !$0.takesRequests }.compactMap { $0.place?.port }
+    return own(arguments, on: page, addresses: addresses).filter { !$0.takesRequests }.compactMap { $0.place?.port }
   }
 
   private nonisolated static func own(
-    _ arguments: UpdownArguments, _ page: StatsPage, _ addresses: Set<String>
+    _ arguments: UpdownArguments, on page: StatsPage, addresses: Set<String>
   ) -> [StatsPage.Server] {
     page.servers(of: arguments.name).filter { server in
       guard let place = server.place, addresses.contains(place.host) else { return false }
@@ -131,11 +132,11 @@ internal import SmartStack
 
   /// Looks for this host's servers on the page: down means that none of them is up, up that there are some and all are.
   /// - Parameter drained: ports whose servers do not count.
-  nonisolated static func sight(
+  nonisolated static func state(
     of arguments: UpdownArguments, on page: StatsPage, addresses: Set<String>, drained: Set<Int> = []
-  ) -> Sight {
+  ) -> HAProxyState {
     guard page.proxies.contains(arguments.name) else { return .noSuchBackend }
-    let own = own(arguments, page, addresses).filter { !drained.contains($0.place?.port ?? 0) }
+    let own = own(arguments, on: page, addresses: addresses).filter { !drained.contains($0.place?.port ?? 0) }
     let inTheWay = own.filter { $0.takesRequests != (arguments.state == .up) }
     if inTheWay.isEmpty, arguments.state == .down || !own.isEmpty { return .reached }
     if !own.isEmpty {
@@ -144,14 +145,14 @@ internal import SmartStack
     }
     if !drained.isEmpty {
       let ports = drained.sorted().map(String.init).joined(separator: ", ")
-      return .notYet("this host's instances are marked down one by one (port \(ports))")
+      return .notYet("this host's instances are drained one by one (port \(ports))")
     }
     return .notYet("HAProxy has no server of this host\(arguments.port.map { " on port \($0)" } ?? "")")
   }
 
-  private func say(_ text: String) { surroundings.output(text, STDOUT_FILENO) }
+  private func say(_ text: String) { environment.output(text, STDOUT_FILENO) }
 
-  private func complain(_ sentence: String) { surroundings.output(sentence + "\n", STDERR_FILENO) }
+  private func complain(_ sentence: String) { environment.output(sentence + "\n", STDERR_FILENO) }
 }
 
 extension StatsPage.Server {

@@ -13,46 +13,21 @@ public enum SynapseProgram {
   /// What `synapse --version` prints.
   public static let version = "synapse \(release)"
 
-  /// The log's forms: `text`, `json`.
-  public static var logFormats: [String] { LogFormat.allCases.map(\.rawValue) }
-
   /// The name of the lock that a synapse holds in its state directory while it writes a HAProxy file.
   public static func lockName(forHAProxyFile path: String) -> String { "synapse-\(StableHash(path).hexadecimal).lock" }
 
-  /// Reads a configuration and says what is wrong with it, on standard error.
-  /// - Returns: 0 if all of it can be run.
-  public static func check(_ path: String) -> Int32 {
-    let configuration: SynapseConfiguration
-    do throws(ConfigError) {
-      configuration = try ConfigurationLoader(environment: ProcessEnvironment.current).load(path)
-    } catch {
-      say(error.description)
-      return 1
-    }
-    for warning in configuration.warnings { say("warning: \(warning)") }
-    for leftOut in configuration.leftOut { say(leftOut.description) }
-    var isGood = configuration.leftOut.isEmpty
-    for problem in configuration.generatorProblems {
-      say(problem.severity == .badService ? problem.description : "warning: \(problem)")
-      if problem.severity == .badService { isGood = false }
-    }
-    if isGood { say("\(path) is good: \(configuration.services.count) services") }
-    return isGood ? 0 : 1
-  }
-
   /// Runs the agent until it is told to stop.
-  @LoopActor public static func run(_ path: String, logFormat: String, logLevel: Logger.Level) async -> Int32 {
-    // Early: an upgrade may move the file away under us.
+  @LoopActor public static func run(_ path: String, logger: Logger) async -> Int32 {
+    // Early: a package upgrade may move the file away.
     _ = ThisProcess.path
     let configuration: SynapseConfiguration
     do {
       configuration = try await load(path)
     } catch {
-      say("\(error)")
+      StandardOutput.say("synapse: \(error)\n")
       return 1
     }
-    AgentLog.bootstrap(agent: "synapse", format: LogFormat(rawValue: logFormat) ?? .text, level: logLevel)
-    let process = SynapseProcess(configuration, path: path, logger: Logger(label: "synapse"))
+    let process = SynapseProcess(configuration, path: path, logger: logger)
     // Its signal handlers know it weakly, and the optimizer would let go of it while it runs.
     defer { withExtendedLifetime(process) {} }
     return await process.run()
@@ -62,11 +37,6 @@ public enum SynapseProgram {
   public static func load(_ path: String) async throws -> SynapseConfiguration {
     let environment = ProcessEnvironment.current
     return try await BlockingWork.run { try ConfigurationLoader(environment: environment).load(path) }
-  }
-
-  private static func say(_ line: String) {
-    let bytes = Array("synapse: \(line)\n".utf8)
-    _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }
 

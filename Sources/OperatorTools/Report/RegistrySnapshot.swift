@@ -4,19 +4,19 @@ internal import SmartStack
 internal import SynapseAgent
 internal import YAMLConfig
 
-/// Everything that is registered for services, whatever their place.
-@LoopActor struct RegistryLook {
+/// Everything that is registered for services, at all locations.
+@LoopActor struct RegistrySnapshot {
   let options: ReplicationOptions
   let files: SourceFiles
 
   /// - Returns: the registrations by service.
-  /// - Throws: ``ReplicationFailure`` when the registry, or what says where it is, cannot be read.
-  func read(_ services: [String]) async throws(ReplicationFailure) -> [String: [Backend]] {
+  /// - Throws: ``CommandFailure`` when the registry, or what says where it is, cannot be read.
+  func read(_ services: [String]) async throws(CommandFailure) -> [String: [Backend]] {
     var configuration = SynapseConfiguration(file: options.configuration ?? "")
     configuration.firstDataDeadline = options.registryDeadline
     let place: String
     if let path = options.configuration {
-      configuration.services = try await configured(services, path)
+      configuration.services = try await configured(services, in: path)
       place = path
     } else {
       let hosts = try hosts()
@@ -29,31 +29,30 @@ internal import YAMLConfig
     let (servers, silent) = await LiveServices.read(configuration)
     guard silent.isEmpty else {
       let names = silent.sorted().prefix(5).joined(separator: ", ")
-      throw ReplicationFailure(
-        "the registry (\(place)) said nothing of \(names) within \(options.registryDeadline); does it run?")
+      throw CommandFailure(
+        "the registry (\(place)) has no answer for \(names) within \(options.registryDeadline); does it run?")
     }
     return servers
   }
 
-  private func hosts() throws(ReplicationFailure) -> [String] {
+  private func hosts() throws(CommandFailure) -> [String] {
     if !options.zooKeepers.isEmpty { return options.zooKeepers }
     do throws(ConfigError) {
       return try ZooKeeperTopology.servers(options.topologyPath, files: files)
     } catch {
-      throw ReplicationFailure("\(error); name the registry with --zookeeper HOST:PORT or --synapse-config FILE")
+      throw CommandFailure("\(error); name the registry with --zookeeper HOST:PORT or --synapse-config FILE")
     }
   }
 
   /// The services as synapse finds them, but for the filters by which it takes only this host's neighbours.
-  private func configured(_ names: [String], _ path: String) async throws(ReplicationFailure) -> [ServiceConfiguration]
-  {
+  private func configured(_ names: [String], in path: String) async throws(CommandFailure) -> [ServiceConfiguration] {
     let configuration: SynapseConfiguration
-    do { configuration = try await SynapseProgram.load(path) } catch { throw ReplicationFailure("\(error)") }
+    do { configuration = try await SynapseProgram.load(path) } catch { throw CommandFailure("\(error)") }
     var services: [ServiceConfiguration] = []
     for name in names {
       guard let service = configuration.services.first(where: { $0.name == name }) else {
         let reason = configuration.leftOut.first { $0.name == name }?.description
-        throw ReplicationFailure(reason ?? "\(path) has no service '\(name)'")
+        throw CommandFailure(reason ?? "\(path) has no service '\(name)'")
       }
       var plain = ServiceConfiguration(name: name, discovery: service.discovery.unfiltered)
       plain.rules.portOverride = service.rules.portOverride
@@ -64,7 +63,7 @@ internal import YAMLConfig
 }
 
 extension DiscoveryConfiguration {
-  /// The same without label filters, also in its parts.
+  /// This discovery without label filters, also in its parts.
   var unfiltered: DiscoveryConfiguration {
     guard case .multi(let parts, let resolver) = method else { return DiscoveryConfiguration(method) }
     let plain = parts.map { NamedDiscovery(name: $0.name, discovery: $0.discovery.unfiltered) }

@@ -2,7 +2,7 @@ internal import Hacheck
 internal import SmartStack
 
 /// What the operators' commands print with `--json`: one list, one object per line.
-enum ToolJSON {
+enum DowntimeJSON {
   static func list(_ objects: [String]) -> String {
     objects.isEmpty ? "[]\n" : "[\n" + objects.joined(separator: ",\n") + "\n]\n"
   }

@@ -1,4 +1,5 @@
 internal import AgentKit
+internal import Configure
 internal import Glibc
 internal import HAProxyConfigGen
 public import Reactor
@@ -6,13 +7,12 @@ internal import SmartStack
 internal import SynapseAgent
 internal import YAMLConfig
 
-/// What the commands beside the agent do. Each function returns the exit status: 0 good, 1 not, 2 for wrong usage.
-@LoopActor public enum SynapseTools {
-  /// Asks the running agent of a configuration and prints its answer.
-  /// - Parameters:
-  ///   - path: the configuration that the agent was started with; it says where the agent listens.
-  ///   - asJSON: prints the answer as it is.
-  public static func status(_ path: String, asJSON: Bool) async -> Int32 {
+/// Reports on a running synapse and on configurations: `synapse status`, `validate`, `render`. Each function returns the
+/// exit status.
+@LoopActor public enum SynapseInspection {
+  /// Requests the report of the running agent and prints it.
+  /// - Parameter path: the configuration that the agent was started with; it tells where the agent listens.
+  static func status(_ path: String, asJSON: Bool) async -> Int32 {
     guard let configuration = await load(path) else { return 1 }
     let state =
       configuration.stateDirectory ?? getenv("RUNTIME_DIRECTORY").map { String(cString: $0) } ?? "/run/synapse"
@@ -27,23 +27,44 @@ internal import YAMLConfig
     }
   }
 
-  /// Says what is wrong with configurations, with HAProxy's own word on the file that would come of each.
-  public static func validate(_ paths: [String]) async -> Int32 {
+  /// Reads a configuration and prints its problems to the standard error.
+  /// - Returns: 0 if all of it can be run.
+  nonisolated public static func check(_ path: String) -> Int32 {
+    let configuration: SynapseConfiguration
+    do throws(ConfigError) {
+      configuration = try ConfigurationLoader(environment: ProcessEnvironment.current).load(path)
+    } catch {
+      note(error.description)
+      return 1
+    }
+    for warning in configuration.warnings { note("warning: \(warning)") }
+    for leftOut in configuration.leftOut { note(leftOut.description) }
+    var isGood = configuration.leftOut.isEmpty
+    for problem in configuration.generatorProblems {
+      note(problem.severity == .badService ? problem.description : "warning: \(problem)")
+      if problem.severity == .badService { isGood = false }
+    }
+    if isGood { note("\(path) is valid: \(configuration.services.count) services") }
+    return isGood ? 0 : 1
+  }
+
+  /// Prints the problems of configurations, with HAProxy's own words on the file made from each.
+  static func validate(_ paths: [String]) async -> Int32 {
     var status: Int32 = 0
     for path in paths {
-      status = max(status, SynapseProgram.check(path))
+      status = max(status, check(path))
       guard let configuration = try? await SynapseProgram.load(path), let rendering = Rendering(configuration) else {
         continue
       }
       let samples = configuration.services.filter { $0.rules.defaultServers.isEmpty }
       let sample = Backend(name: "sample", host: "192.0.2.1", port: 1)
       let servers = Dictionary(samples.map { ($0.name, [sample]) }, uniquingKeysWith: { first, _ in first })
-      let outcome = await rendered(rendering, servers)
+      let outcome = await rendered(rendering, with: servers)
       let known = Set(configuration.generatorProblems.map(\.description))
       for problem in outcome.problems where !known.contains(problem) {
         status = max(status, complain("\(path): \(problem)"))
       }
-      if outcome.isAccepted == nil { complain("\(path): HAProxy was not asked") }
+      if outcome.isAccepted == nil { complain("\(path): HAProxy could not check the file") }
     }
     return status
   }
@@ -51,24 +72,24 @@ internal import YAMLConfig
   /// Prints HAProxy's file as the agent would write it.
   /// - Parameters:
   ///   - snapshot: a JSON file, service → list of servers with `host`, `port` and so on; nil: the registry, now.
-  ///   - isDifference: prints only what differs from the file that HAProxy has, as `diff -u` does.
+  ///   - isDifference: prints only the differences from the file that HAProxy has, as `diff -u` does.
   /// - Returns: with `isDifference`, 1 if there is a difference, as `diff` does.
-  public static func render(_ path: String, snapshot: String?, isDifference: Bool) async -> Int32 {
+  static func render(_ path: String, snapshot: String?, isDifference: Bool) async -> Int32 {
     guard let configuration = await load(path) else { return 1 }
     guard let rendering = Rendering(configuration) else { return complain("\(path) has no section 'haproxy'") }
     let servers: [String: [Backend]]
     if let snapshot {
-      guard let read = self.snapshot(snapshot, configuration) else { return 1 }
+      guard let read = self.snapshot(snapshot, of: configuration) else { return 1 }
       servers = read
     } else {
       let (live, silent) = await LiveServices.read(configuration)
       if !silent.isEmpty {
         let names = silent.sorted().prefix(10).joined(separator: ", ")
-        return complain("not heard of within \(configuration.firstDataDeadline): \(names); is the registry there?")
+        return complain("no data within \(configuration.firstDataDeadline): \(names); does the registry run?")
       }
       servers = live
     }
-    let outcome = await rendered(rendering, servers)
+    let outcome = await rendered(rendering, with: servers)
     for problem in outcome.problems { complain(problem) }
     guard isDifference else {
       say(outcome.text, newline: false)
@@ -86,11 +107,11 @@ internal import YAMLConfig
     }
   }
 
-  private static func snapshot(_ path: String, _ configuration: SynapseConfiguration) -> [String: [Backend]]? {
+  private static func snapshot(_ path: String, of configuration: SynapseConfiguration) -> [String: [Backend]]? {
     let top: JSONObject
     do throws(FileError) {
       guard let value = JSONValue(try Files.read(path, limit: 1 << 28))?.object else {
-        complain("\(path) is no JSON object of services")
+        complain("\(path) is not a JSON object of services")
         return nil
       }
       top = value
@@ -118,7 +139,7 @@ internal import YAMLConfig
     return result
   }
 
-  private static func rendered(_ rendering: Rendering, _ servers: [String: [Backend]]) async -> Rendering.Outcome {
+  private static func rendered(_ rendering: Rendering, with servers: [String: [Backend]]) async -> Rendering.Outcome {
     let candidate = temporaryPath("candidate")
     let outcome = await rendering.file(of: servers, candidate: candidate)
     _ = try? Files.remove(candidate)
@@ -127,7 +148,7 @@ internal import YAMLConfig
 
   private static func difference(from path: String, to text: String) -> Int32 {
     let old = (try? Files.read(path, limit: 1 << 30)).map { String(decoding: $0, as: UTF8.self) }
-    let difference = TextDiff.unified(old, text, names: (path, "as it would be"))
+    let difference = TextDiff.unified(old, text, names: (path, "new"))
     say(difference, newline: false)
     return difference.isEmpty ? 0 : 1
   }
@@ -138,9 +159,11 @@ internal import YAMLConfig
     StandardOutput.write(text + (newline ? "\n" : ""), to: STDOUT_FILENO)
   }
 
+  private nonisolated static func note(_ line: String) { StandardOutput.say("synapse: \(line)\n") }
+
   @discardableResult
   private static func complain(_ line: String) -> Int32 {
-    StandardOutput.write("synapse: \(line)\n", to: STDERR_FILENO)
+    note(line)
     return 1
   }
 }

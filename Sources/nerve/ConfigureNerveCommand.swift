@@ -6,27 +6,27 @@ internal import Reactor
 internal import SmartStack
 
 /// `configure_nerve`: writes nerve's configuration.
-struct ConfigureCommand: AsyncParsableCommand {
+struct ConfigureNerveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "configure_nerve",
-    abstract: "Write nerve.conf.json for what runs on this host, and make nerve take it.",
+    abstract: "Write nerve.conf.json for the tasks on this host, and have nerve reload it.",
     discussion: """
-      Exit status: 0 all is well; 1 nothing was changed; 3 written, but something was left out. With --diff and \
-      --dry-run: 0 nothing would change, 1 something would, 2 it cannot be said. Usage errors exit with 2.
+      Exit status: 0 all services are written; 1 nothing was changed; 3 written, but services were skipped. With --diff \
+      and --dry-run: 0 nothing would change, 1 something would, 2 unknown. Usage errors exit with 2.
       """,
     version: "configure_nerve \(Release.version)")
 
-  @OptionGroup(title: "What is read") var inputs: ConfigureInputs
-  @OptionGroup(title: "What is written, and nerve") var outputs: ConfigureOutputs
+  @OptionGroup(title: "Input") var inputs: ConfigureNerveInputs
+  @OptionGroup(title: "Output") var outputs: ConfigureNerveOutputs
 
   @Flag(help: "Print the list of local services as JSON, and nothing else.") var dumpLocalServices = false
-  @Flag(help: "Print what would change in the file, line by line; change nothing.") var diff = false
-  @Flag(help: "Say what would be done; change nothing.") var dryRun = false
+  @Flag(help: "Print the lines of the file that would change; change nothing.") var diff = false
+  @Flag(help: "Print what would be done; change nothing.") var dryRun = false
 
-  @Flag(help: "Stay, and act when a file, the tasks of Mesos or a program's list change.") var watch = false
-  @Flag(help: "With --watch: touch the file once a minute while all is well, for monitoring that goes by its age.")
+  @Flag(help: "Keep running: repeat when a file, the tasks of Mesos or a program's list change.") var watch = false
+  @Flag(help: "With --watch: refresh the file's timestamp every minute while all is well, even when nothing changes.")
   var touch = false
-  @Option(help: ArgumentHelp("With --watch: between two questions to Mesos and to programs.", valueName: "s"))
+  @Option(help: ArgumentHelp("With --watch: seconds between two queries of Mesos and of programs.", valueName: "s"))
   var pollInterval = 1.0
 
   mutating func validate() throws {
@@ -34,7 +34,7 @@ struct ConfigureCommand: AsyncParsableCommand {
       throw ValidationError("Give one of --dump-local-services, --diff, --dry-run and --watch.")
     }
     guard (0.05...86_400).contains(pollInterval) else {
-      throw ValidationError("--poll-interval takes seconds, at least 0.05.")
+      throw ValidationError("--poll-interval: expected seconds, at least 0.05.")
     }
   }
 
@@ -73,34 +73,37 @@ struct ConfigureCommand: AsyncParsableCommand {
   }
 }
 
-/// The inputs of configure_nerve.
-struct ConfigureInputs: ParsableArguments {
+/// What configure_nerve reads.
+struct ConfigureNerveInputs: ParsableArguments {
   @Option(
     name: .customLong("services-source"), parsing: .singleValue,
     help: ArgumentHelp(
-      "Where local services are listed: mesos, mesos:URL, static:DIR, command:PROGRAM ARG…, file:PATH. Repeatable; by "
-        + "default mesos and static:/etc/nerve/puppet_services.d.", valueName: "source"),
+      "Source of local services: mesos, mesos:URL, static:DIR, command:PROGRAM ARG…, file:PATH. Repeatable. (default: "
+        + "mesos and static:/etc/nerve/puppet_services.d)", valueName: "source"),
     transform: ServicesSource.parse)
   var sources: [ServicesSource] = []
-  @Option(help: ArgumentHelp("soa-configs.", valueName: "dir")) var soaDir = "/nail/etc/services"
-  @Option(help: ArgumentHelp("One file per type of location.", valueName: "dir")) var locationDir = "/nail/etc"
-  @Option(help: ArgumentHelp("PaaSTA's own configuration.", valueName: "dir")) var paastaDir = "/etc/paasta"
-  @Option(help: ArgumentHelp("Holds CLUSTER_TYPE/LOCATION.yaml.", valueName: "dir"))
+  @Option(help: ArgumentHelp("Directory of soa-configs.", valueName: "dir")) var soaDir = "/nail/etc/services"
+  @Option(help: ArgumentHelp("Directory with one file for each type of location.", valueName: "dir")) var locationDir =
+    "/nail/etc"
+  @Option(help: ArgumentHelp("Directory of PaaSTA's own configuration.", valueName: "dir")) var paastaDir =
+    "/etc/paasta"
+  @Option(help: ArgumentHelp("Directory of the ZooKeeper servers: CLUSTER_TYPE/LOCATION.yaml.", valueName: "dir"))
   var zkTopologyDir = "/nail/etc/zookeeper_discovery"
-  @Option(help: "The type of location that has ZooKeepers of its own.") var zkLocationType = "superregion"
-  @Option(help: "Which kind of ZooKeeper ensemble.") var zkClusterType = "infrastructure"
-  @Option(help: ArgumentHelp("Labels of single services.", valueName: "dir")) var labelsDir = "/etc/nerve/labels.d"
+  @Option(help: "Type of location that has a ZooKeeper ensemble of its own.") var zkLocationType = "superregion"
+  @Option(help: "Kind of ZooKeeper ensemble.") var zkClusterType = "infrastructure"
+  @Option(help: ArgumentHelp("Directory of labels of single services.", valueName: "dir")) var labelsDir =
+    "/etc/nerve/labels.d"
   @Option(
-    help: ArgumentHelp("The address registered; by default the one this host's name stands for.", valueName: "ip"))
+    help: ArgumentHelp("Address to register. (default: the address of this host's name)", valueName: "ip"))
   var hostAddress: String?
   @Option(help: ArgumentHelp("Envoy's admin port.", valueName: "port")) var envoyAdminPort = 9901
   @Option(help: ArgumentHelp("hacheck's port.", valueName: "port")) var hacheckPort = 6666
-  @Option(help: ArgumentHelp("Of static services without one of their own; by default 10.", valueName: "n"))
+  @Option(help: ArgumentHelp("Weight of static services without a weight of their own. (default: 10)", valueName: "n"))
   var weight: Int?
 
   mutating func validate() throws {
     for (name, port) in [("--envoy-admin-port", envoyAdminPort), ("--hacheck-port", hacheckPort)] {
-      guard (1...65_535).contains(port) else { throw ValidationError("\(name) takes a port, not \(port).") }
+      guard (1...65_535).contains(port) else { throw ValidationError("\(name): \(port) is not a port.") }
     }
   }
 
@@ -121,38 +124,48 @@ struct ConfigureInputs: ParsableArguments {
 }
 
 /// What configure_nerve writes, and how it tells nerve.
-struct ConfigureOutputs: ParsableArguments {
-  @Option(help: ArgumentHelp("The file that is written.", valueName: "file"))
+struct ConfigureNerveOutputs: ParsableArguments {
+  @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var nerveConfigPath = "/etc/nerve/nerve.conf.json"
-  @Option(name: [.customShort("f"), .long], help: ArgumentHelp("nerve touches it.", valueName: "file"))
+  @Option(
+    name: [.customShort("f"), .long],
+    help: ArgumentHelp("The file that nerve touches every 10 seconds.", valueName: "file"))
   var heartbeatPath = "/var/run/nerve/heartbeat"
   @Option(
-    name: [.customShort("s"), .long], help: ArgumentHelp("Untouched this long, nerve is restarted.", valueName: "s"))
+    name: [.customShort("s"), .long],
+    help: ArgumentHelp("Restart nerve if the heartbeat file is older than this many seconds.", valueName: "s"))
   var heartbeatThreshold = 60
-  @Flag(help: "SIGHUP to the process of --nerve-pid-path.") var reloadWithSighup = false
+  @Flag(help: "Send SIGHUP to the process of --nerve-pid-path; as --reload sighup.") var reloadWithSighup = false
   @Option(
     help: ArgumentHelp(
-      "How nerve takes a change: auto (SIGHUP to the nerve that runs, else restart), sighup, restart, none.",
+      "How nerve is told of a change: auto (SIGHUP to the running nerve, else restart), sighup, restart, none. (default: auto)",
       valueName: "how"), transform: ConfigureNerveOptions.Reload.parse)
   var reload: ConfigureNerveOptions.Reload?
-  @Option(help: ArgumentHelp("Read with --reload-with-sighup.", valueName: "file")) var nervePidPath =
+  @Option(help: ArgumentHelp("File with nerve's process id, for --reload sighup.", valueName: "file"))
+  var nervePidPath =
     "/var/run/nerve.pid"
-  @Option(help: ArgumentHelp("Where the nerve that runs keeps its lock.", valueName: "dir"))
+  @Option(help: ArgumentHelp("State directory of the running nerve, with its lock.", valueName: "dir"))
   var nerveStateDir = "/run/nerve"
-  @Option(help: ArgumentHelp("Checks the candidate with -c FILE -k; by default it is checked here.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A nerve that checks the new file with -c FILE -k. (default: configure_nerve checks it itself)", valueName: "file"
+    ))
   var nerveExecutablePath: String?
-  @Option(help: ArgumentHelp(#"A JSON list; by default ["service", "nerve"]."#, valueName: "json"))
+  @Option(help: ArgumentHelp("Command that restarts nerve, as a JSON list of its words.", valueName: "json"))
   var nerveCommand = CommandWords(words: ["service", "nerve"])
-  @Option(help: ArgumentHelp(#"A JSON list; by default ["service", "nerve-backup"]."#, valueName: "json"))
+  @Option(
+    help: ArgumentHelp(
+      "Command of the nerve that serves during a restart, as a JSON list of its words.", valueName: "json"))
   var nerveBackupCommand = CommandWords(words: ["service", "nerve-backup"])
-  @Option(help: ArgumentHelp("How long a started nerve gets to register.", valueName: "s"))
+  @Option(help: ArgumentHelp("Seconds that a started nerve gets to register.", valueName: "s"))
   var nerveRegistrationDelayS = 30
-  @Option(help: ArgumentHelp("Figures for node_exporter's textfile collector.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("File of metrics for node_exporter's textfile collector. (default: none)", valueName: "file"))
   var metricsFile: String?
 
   mutating func validate() throws {
     guard heartbeatThreshold >= 0, (0...86_400).contains(nerveRegistrationDelayS) else {
-      throw ValidationError("Seconds are not negative, and a registration takes less than a day.")
+      throw ValidationError("--heartbeat-threshold and --nerve-registration-delay-s: expected seconds, at most a day.")
     }
   }
 
@@ -174,14 +187,14 @@ struct ConfigureOutputs: ParsableArguments {
 extension ServicesSource {
   static func parse(_ text: String) throws -> ServicesSource {
     if let source = ServicesSource(text) { return source }
-    throw ValidationError("'\(text)' is none of mesos, mesos:URL, static:DIR, command:PROGRAM ARG…, file:PATH.")
+    throw ValidationError("'\(text)' is not one of mesos, mesos:URL, static:DIR, command:PROGRAM ARG…, file:PATH.")
   }
 }
 
 extension ConfigureNerveOptions.Reload {
   static func parse(_ text: String) throws -> ConfigureNerveOptions.Reload {
     if let reload = ConfigureNerveOptions.Reload(rawValue: text) { return reload }
-    throw ValidationError("'\(text)' is none of \(allCases.map(\.rawValue).joined(separator: ", ")).")
+    throw ValidationError("'\(text)' is not one of \(allCases.map(\.rawValue).joined(separator: ", ")).")
   }
 }
 
@@ -195,4 +208,6 @@ struct CommandWords: ExpressibleByArgument {
     guard let words = JSONValue(argument.utf8)?.strings, !words.isEmpty else { return nil }
     self.words = words
   }
+
+  var defaultValueDescription: String { JSONValue.array(words.map { .string($0) }).text() }
 }

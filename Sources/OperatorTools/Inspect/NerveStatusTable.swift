@@ -1,26 +1,10 @@
 internal import SmartStack
 
-/// What a running nerve told about itself.
-public struct StatusReport: Sendable {
-  private let status: JSONValue
-
-  init(_ status: JSONValue) { self.status = status }
-
-  /// Whether every service is registered.
-  public var isFine: Bool { (status["services"]?.array ?? []).allSatisfy { $0["place"] != nil } }
-  /// All of it, for programs.
-  public var json: String { status.text(JSONStyle(indent: 2)) + "\n" }
-
-  /// For people: one line per service, problems first.
-  /// - Parameter now: seconds since 1970.
-  public func table(now: Double) -> String { StatusReport.table(of: status, now: now) }
-}
-
 /// The table that `nerve status` prints.
-extension StatusReport {
+enum NerveStatusTable {
   /// One line per service, problems first.
   /// - Parameter now: seconds since 1970.
-  static func table(of status: JSONValue, now: Double) -> String {
+  static func text(_ status: JSONValue, now: Double) -> String {
     let services = status["services"]?.array ?? []
     let up = services.count { $0["state"]?.string == "up" }
     var text = "nerve \(status["version"]?.string ?? "?"), pid \(status["pid"]?.int ?? 0): "

@@ -1,0 +1,293 @@
+internal import AgentKit
+internal import Glibc
+internal import Hacheck
+internal import Reactor
+internal import SmartStack
+
+/// One of the operators' five commands, with upstream's arguments, output and exit statuses: `haup`, `hadown`,
+/// `hastatus`, `halist`, `hashowdowned`.
+struct DowntimeCommand {
+  /// The output and the exit status of a command.
+  struct Outcome: Equatable, Sendable {
+    /// 0; 1 for something down or a failure; 2 for a wrong command line.
+    var exitCode: Int32 = 0
+    /// For the standard output.
+    var output = ""
+    /// For the standard error.
+    var errorOutput = ""
+  }
+
+  enum Action: String, CaseIterable {
+    case up, down, status
+    case statusDowned = "status_downed"
+    case list
+
+    /// The name of the command whose action it is.
+    var command: String {
+      switch self {
+      case .up: "haup"
+      case .down: "hadown"
+      case .status: "hastatus"
+      case .statusDowned: "hashowdowned"
+      case .list: "halist"
+      }
+    }
+
+    var summary: String {
+      switch self {
+      case .up: "End a downtime: the service is registered again."
+      case .down: "Start a downtime: the service is withdrawn from the registry at once."
+      case .status: "Show whether services are drained; exit with 1 if one is."
+      case .statusDowned: "List the active downtimes."
+      case .list: "List the services that hacheck has checked lately."
+      }
+    }
+  }
+
+  /// The five, for the table of commands.
+  static let commands = Action.allCases.map { action in
+    Command(action.command, summary: action.summary) { arguments in
+      let command = try DowntimeCommand(action.command, arguments: arguments)
+      let outcome = await command.run(
+        environment: ProcessEnvironment.current, isTerminal: isatty(STDOUT_FILENO) == 1)
+      StandardOutput.show(outcome.output)
+      StandardOutput.say(outcome.errorOutput)
+      return outcome.exitCode
+    }
+  }
+
+  /// Runs a command as a part of another one.
+  static func run(name: String, arguments: [String], environment: [String: String]) async -> Outcome {
+    do {
+      return try await DowntimeCommand(name, arguments: arguments).run(environment: environment, isTerminal: false)
+    } catch {
+      return switch error {
+      case .text(let text): Outcome(output: text)
+      case .wrong(let problem): Outcome(exitCode: 2, errorOutput: CommandUsage.complaint(problem, of: name))
+      }
+    }
+  }
+
+  /// Runs the command. Reads and writes the spool; `halist` asks the hacheck on this machine.
+  /// - Parameters:
+  ///   - environment: `SUDO_USER` and `SSH_USER` tell who starts a downtime.
+  ///   - isTerminal: whether a person reads the output: `hashowdowned` then prints times in words.
+  @LoopActor func run(environment: [String: String], isTerminal: Bool) async -> Outcome {
+    let now = LoopClock.system.unixTime
+    do {
+      switch action {
+      case .up: return try up()
+      case .down: return try down(by: DowntimeCommand.person(environment), now: now)
+      case .status: return try status(now: now)
+      case .statusDowned: return try showDowned(now: now, inWords: isTerminal)
+      case .list: return try await list()
+      }
+    } catch {
+      return Outcome(exitCode: 1, errorOutput: "\(name): \(error)\n")
+    }
+  }
+
+  private let name: String
+  private let action: Action
+  private let directory: SpoolDirectory
+  private let services: [String]
+  private let host: String?
+  private let port: Int?
+  private let reason: String
+  private let expiration: Double?
+  private let agentPort: Int
+  private let wantsJSON: Bool
+
+  /// Who must say why, in person: a file of account names with comments.
+  private static let nonhumansPath = "/etc/nonhumans"
+  private static let listDeadline = Duration.seconds(3)
+
+  private static func syntax(of action: Action) -> CommandSyntax {
+    let takesServices = action != .statusDowned && action != .list
+    return CommandSyntax(
+      name: action.command, abstract: action.summary, operands: takesServices ? "<service> ..." : "",
+      options: [
+        .init(long: "spool-root", value: .text, help: "The spool of downtimes. (default: /var/spool/hacheck)"),
+        .init(
+          long: "action", short: "a", value: .choice(Action.allCases.map(\.rawValue)),
+          help: "The action. (default: \(action.rawValue))"),
+        .init(long: "reason", short: "r", value: .text, help: "The reason of the downtime. (default: the user)"),
+        .init(
+          long: "expiration", short: "e", value: .number,
+          help: "The end of the downtime, in seconds since 1970. (default: none)"),
+        .init(
+          long: "service-port", short: "P", value: .integer, help: "The port of the instance. (default: all ports)"),
+        .init(long: "service-host", short: "H", value: .text, help: "The address of the instance; needs -P."),
+        .init(long: "port", short: "p", value: .text, help: "The port of hacheck. (default: 3333)"),
+        .init(long: "json", help: "Print JSON; for hastatus, hashowdowned and halist."),
+      ])
+  }
+
+  init(_ name: String, arguments: [String]) throws(CommandUsage) {
+    let usual = Action.allCases.first { $0.command == name } ?? .list
+    let options = try DowntimeCommand.syntax(of: usual).parse(arguments)
+    self.name = name
+    action = options["action"].flatMap(Action.init) ?? usual
+    directory = SpoolDirectory(root: options["spool-root"] ?? "/var/spool/hacheck")
+    services = options.arguments
+    host = options["service-host"].flatMap { $0.isEmpty ? nil : $0 }
+    port = options.integer("service-port")
+    reason = options["reason"] ?? ""
+    wantsJSON = options["json"] != nil
+    expiration = options["expiration"].flatMap { Double(decimal: $0) }
+    guard let agentPort = Int(options["port"] ?? "3333"), (1...65535).contains(agentPort) else {
+      throw .wrong("option -p: \(options["port"] ?? "") is not a port")
+    }
+    self.agentPort = agentPort
+    try validate()
+  }
+
+  private func validate() throws(CommandUsage) {
+    if wantsJSON, action == .up || action == .down {
+      throw .wrong("--json: action \(action.rawValue) prints nothing")
+    }
+    let takesServices = action == .up || action == .down || action == .status
+    guard takesServices else {
+      if services.isEmpty { return }
+      let list = services.map { "'\($0)'" }.joined(separator: ", ")
+      throw .wrong("Unexpected args for action \(action.rawValue): [\(list)]")
+    }
+    if services.isEmpty { throw .wrong("Expected args for action \(action.rawValue)") }
+    if host != nil, port ?? 0 == 0 {
+      throw .wrong("Service port required if service host specified for action \(action.rawValue)")
+    }
+    if let port, !(0...65535).contains(port) { throw .wrong("option -P: \(port) is not a port") }
+    if let name = services.map({ scope($0).description }).first(where: { !SpoolDirectory.isName($0) }) {
+      throw .wrong("\(name.quoted) cannot have a downtime: it is not a file name of the spool")
+    }
+  }
+
+  private func scope(_ service: String) -> SpoolScope { SpoolScope(service: service, port: port, host: host) }
+
+  // MARK: haup, hadown
+
+  func up() throws -> Outcome {
+    try directory.prepare(forWriting: true)
+    for service in services {
+      try change(scope(service).description) { name throws(FileError) in try directory.up(name) }
+    }
+    return Outcome()
+  }
+
+  func down(by person: String, now: Double) throws -> Outcome {
+    let reason = reason.isEmpty ? person : reason
+    if self.reason.isEmpty, DowntimeCommand.nonhumans().contains(person) {
+      return Outcome(exitCode: 1, output: "please use --reason option to tell us who you REALLY are\n")
+    }
+    try directory.prepare(forWriting: true)
+    for service in services {
+      try change(scope(service).description) { name throws(FileError) in
+        try directory.down(name, reason: reason, expiration: expiration, creation: nil, now: now)
+      }
+    }
+    return Outcome()
+  }
+
+  private func change(_ name: String, _ body: (String) throws(FileError) -> Void) throws(FileError) {
+    try body(name)
+    try directory.sync(name)
+  }
+
+  /// The person at the keyboard, as far as the environment tells.
+  static func person(_ environment: [String: String]) -> String {
+    if let name = environment["SUDO_USER"] ?? environment["SSH_USER"] { return name }
+    guard let entry = getpwuid(geteuid()), let name = entry.pointee.pw_name else { return "\(geteuid())" }
+    return String(cString: name)
+  }
+
+  private static func nonhumans() -> Set<String> {
+    let bytes = (try? Files.read(nonhumansPath, limit: 1 << 20)) ?? []
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+    let names = lines.map { line in line.prefix { $0 != "#" }.split { $0 == " " || $0 == "\t" }.joined(separator: " ") }
+    return Set(names.filter { !$0.isEmpty })
+  }
+
+  // MARK: hastatus, hashowdowned
+
+  func status(now: Double) throws -> Outcome {
+    try directory.prepare(forWriting: false)
+    let found = try services.map { ($0, try markInForce($0, now: now)) }
+    let exitCode: Int32 = found.contains { $0.1 != nil } ? 1 : 0
+    let output =
+      wantsJSON
+      ? DowntimeJSON.list(found.map { DowntimeJSON.status($0.0, $0.1?.mark) })
+      : found.map { service, found in
+        guard let (mark, hint) = found else { return "UP\t\(service)\n" }
+        return DowntimeCommand.line(mark, shown: DowntimeCommand.shown(scope(service)), hint: hint)
+      }.joined()
+    return Outcome(exitCode: exitCode, output: output)
+  }
+
+  /// The instance's own mark, else the service's, else the one on everything, with the words that tell.
+  private func markInForce(_ service: String, now: Double) throws(FileError) -> (mark: Downtime, hint: String)? {
+    let scopes = [scope(service), SpoolScope(service: service, port: nil), .everything]
+    for scope in scopes {
+      guard let mark = try mark(scope.description, now: now) else { continue }
+      if scope == scopes[0] { return (mark, "") }
+      return (mark, scope == .everything ? " (all services are down)" : " (all of \(service) is down)")
+    }
+    return nil
+  }
+
+  func showDowned(now: Double, inWords: Bool) throws -> Outcome {
+    try directory.prepare(forWriting: false)
+    let marks = try directory.names().compactMap { try mark($0, now: now) }
+    if wantsJSON { return Outcome(output: DowntimeJSON.list(marks.map(DowntimeJSON.mark))) }
+    let lines = marks.map { mark in
+      let end = inWords ? DowntimeCommand.endInWords(mark, now: now) : DowntimeCommand.end(mark)
+      return "DOWN\t\(end)\t\(DowntimeCommand.shown(mark.scope))\t\(mark.reason)\n"
+    }
+    return Outcome(output: lines.joined())
+  }
+
+  private func mark(_ name: String, now: Double) throws(FileError) -> Downtime? {
+    guard let mark = try directory.read(name)?.downtime(of: SpoolScope(fileName: name)) else { return nil }
+    guard mark.hasExpired(at: now) else { return mark }
+    try directory.removeExpired(name, now: now)
+    return nil
+  }
+
+  private static func shown(_ scope: SpoolScope) -> String {
+    guard case .instance(let service, let host, let port) = scope else { return scope.description }
+    return "\(service):\(host ?? ""):\(port)"
+  }
+
+  private static func line(_ mark: Downtime, shown: String, hint: String) -> String {
+    "DOWN\t\(end(mark))\t\(shown)\t\(mark.reason)\(hint)\n"
+  }
+
+  private static func end(_ mark: Downtime) -> String { mark.expiration?.sixDecimals ?? "inf" }
+
+  private static func endInWords(_ mark: Downtime, now: Double) -> String {
+    mark.expiration.map { "\(TimeWords.length(seconds: $0 - now)) left" } ?? "no end"
+  }
+
+  // MARK: halist
+
+  func list() async throws -> Outcome {
+    let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: agentPort), target: "/recent")
+    let limits = HTTPClientLimits(maxBodyBytes: 64 << 20)
+    let response = try await HTTPClient.send(request, deadline: DowntimeCommand.listDeadline, limits: limits)
+    guard response.status == 200, let answer = JSONValue(response.body, dialect: .python),
+      case .array(let items) = answer["seen_services"]
+    else { throw CommandFailure("port \(agentPort) answers, but not as hacheck does") }
+    let listed = items.compactMap(DowntimeCommand.listed).sorted { $0.name < $1.name }
+    if wantsJSON { return Outcome(output: DowntimeJSON.list(listed.map { DowntimeJSON.seen($0.name, $0.last) })) }
+    let lines = listed.map { name, last in last.map { "\(name) last_response=\($0)\n" } ?? "\(name)\n" }
+    return Outcome(output: lines.joined())
+  }
+
+  private static func listed(_ item: JSONValue) -> (name: String, last: JSONValue?)? {
+    switch item {
+    case .string(let name): (name, nil)
+    case .array(let pair):
+      if pair.count == 2, case .string(let name) = pair[0] { (name, pair[1]) } else { nil }
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,80 @@
+internal import AgentKit
+public import ArgumentParser
+internal import SynapseAgent
+
+/// `-c FILE`, as the agent has it.
+public struct SynapseConfigurationOption: ParsableArguments {
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("The agent's configuration; or SYNAPSE_CONFIG.", valueName: "file"))
+  private var config: String?
+
+  /// Creates the option without a value.
+  public init() {}
+
+  /// The file; empty only before validation.
+  public var path: String { config ?? ProcessEnvironment["SYNAPSE_CONFIG"] ?? "" }
+
+  /// Refuses a command line without a configuration.
+  public mutating func validate() throws {
+    if path.isEmpty { throw ValidationError("No configuration: give -c FILE, or set SYNAPSE_CONFIG.") }
+  }
+}
+
+/// `synapse status`: the report of the running agent.
+public struct SynapseStatus: AsyncParsableCommand {
+  /// The command line.
+  public static let configuration = CommandConfiguration(
+    commandName: "synapse status",
+    abstract: "Show the running synapse's services, servers, where each came from, and the last reloads.",
+    version: SynapseProgram.version)
+
+  @OptionGroup private var options: SynapseConfigurationOption
+  @Flag(help: "Print JSON.") private var json = false
+
+  /// Creates the command with its defaults.
+  public init() {}
+
+  /// Prints the report and exits.
+  public func run() async throws { throw ExitCode(await SynapseInspection.status(options.path, asJSON: json)) }
+}
+
+/// `synapse validate`: the problems of configurations.
+public struct SynapseValidate: AsyncParsableCommand {
+  /// The command line.
+  public static let configuration = CommandConfiguration(
+    commandName: "synapse validate", abstract: "Check configurations, and with HAProxy the file made from each.",
+    discussion: "Exit status: 0 synapse would run all services, 1 it would skip one or refuse the file.",
+    version: SynapseProgram.version)
+
+  @Argument(help: "Configuration files.") private var files: [String]
+
+  /// Creates the command with its defaults.
+  public init() {}
+
+  /// Prints the problems and exits.
+  public func run() async throws { throw ExitCode(await SynapseInspection.validate(files)) }
+}
+
+/// `synapse render`: HAProxy's file.
+public struct SynapseRender: AsyncParsableCommand {
+  /// The command line.
+  public static let configuration = CommandConfiguration(
+    commandName: "synapse render", abstract: "Print HAProxy's file as the agent would write it now; change nothing.",
+    discussion: "Exit status with --diff, as diff has it: 0 HAProxy's file is the same, 1 it is not.",
+    version: SynapseProgram.version)
+
+  @OptionGroup private var options: SynapseConfigurationOption
+  @Option(
+    help: ArgumentHelp(
+      "A JSON file, service → list of servers, in place of the registry. (default: the registry)", valueName: "file"))
+  private var snapshot: String?
+  @Flag(help: "Print only the differences from the file that HAProxy has.") private var diff = false
+
+  /// Creates the command with its defaults.
+  public init() {}
+
+  /// Prints the file and exits.
+  public func run() async throws {
+    throw ExitCode(await SynapseInspection.render(options.path, snapshot: snapshot, isDifference: diff))
+  }
+}
