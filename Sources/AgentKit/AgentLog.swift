@@ -51,10 +51,10 @@ struct LineLogHandler: LogHandler {
 
   func log(event: LogEvent) {
     let values = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-    output(line(event.level, "\(event.message)", values.map { ($0.key, "\($0.value)") }))
+    output(line(event.level, message: "\(event.message)", values: values.map { ($0.key, "\($0.value)") }))
   }
 
-  private func line(_ level: Logger.Level, _ message: String, _ values: [(key: String, value: String)]) -> [UInt8] {
+  private func line(_ level: Logger.Level, message: String, values: [(key: String, value: String)]) -> [UInt8] {
     let time = LineLogHandler.iso8601(now())
     var line: String
     switch format {
@@ -73,7 +73,8 @@ struct LineLogHandler: LogHandler {
   /// The line that says how many were lost before it.
   static func dropped(_ count: Int, agent: String, format: LogFormat) -> [UInt8] {
     let handler = LineLogHandler(agent: agent, format: format, level: .warning) { _ in }
-    return handler.line(.warning, "log lines were dropped: the reader did not keep up", [("count", "\(count)")])
+    return handler.line(
+      .warning, message: "log lines were dropped: the reader did not keep up", values: [("count", "\(count)")])
   }
 
   private static func iso8601(_ time: timespec) -> String {

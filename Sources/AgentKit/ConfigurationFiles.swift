@@ -45,14 +45,15 @@ public enum ConfigurationFiles {
       for name in names where name.hasSuffix(suffix) && !name.hasPrefix(".") {
         let service = String(name.dropLast(suffix.count))
         files.removeAll { $0.service == service }
-        files.append(ServiceFile(service: service, document: readResult("\(directory)/\(name)", environment)))
+        files.append(
+          ServiceFile(service: service, document: result(of: "\(directory)/\(name)", environment: environment)))
       }
     }
     return files
   }
 
-  private static func readResult(
-    _ path: String, _ environment: [String: String]?
+  private static func result(
+    of path: String, environment: [String: String]?
   ) -> Result<YAMLDocument, ConfigError> {
     Result { () throws(ConfigError) in try read(path, environment: environment) }
   }

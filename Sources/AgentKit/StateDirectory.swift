@@ -1,18 +1,18 @@
 internal import Glibc
 public import Reactor
 
-/// Where an agent keeps what a successor needs: saved sessions, the instance lock.
+/// Directory of the state that the next run needs: saved sessions, the instance lock.
 ///
 /// `state_dir` of the configuration, else systemd's RUNTIME_DIRECTORY, else `/run/<agent>`.
 public struct StateDirectory: Sendable {
   /// Absolute or relative path of the directory.
   public let path: String
-  /// Why nothing can be kept there; nil if it can.
+  /// Reason why the directory cannot be used; nil when it can.
   public let problem: FileError?
 
   /// Makes the directory (0750) if need be and tries whether it can be written.
   public init(configured: String?, agent: String, environment: [String: String] = ProcessEnvironment.current) {
-    path = StateDirectory.path(configured, agent, environment)
+    path = StateDirectory.path(configured, agent: agent, environment: environment)
     do throws(FileError) {
       try Files.makeDirectory(path, mode: 0o750)
       guard access(path, W_OK | X_OK) == 0 else { throw FileError("write to", path: path, code: errno) }
@@ -24,18 +24,20 @@ public struct StateDirectory: Sendable {
 
   /// The directory of an agent that runs already, to look for things in it.
   public init(existing configured: String?, agent: String, environment: [String: String] = ProcessEnvironment.current) {
-    path = StateDirectory.path(configured, agent, environment)
+    path = StateDirectory.path(configured, agent: agent, environment: environment)
     problem = nil
   }
 
-  private static func path(_ configured: String?, _ agent: String, _ environment: [String: String]) -> String {
+  private static func path(
+    _ configured: String?, agent: String, environment: [String: String]
+  ) -> String {
     // RUNTIME_DIRECTORY may list several, separated by colons; the first is ours.
     let given = environment["RUNTIME_DIRECTORY"]?.split(separator: ":").first.map(String.init)
     return configured ?? given ?? "/run/\(agent)"
   }
 
-  /// The path of a file called `name` in it; bytes that have a meaning in paths are replaced. nil if nothing
-  /// can be kept.
+  /// The path of a file called `name` in it; bytes that have a meaning in paths are replaced. nil if the
+  /// directory cannot be used.
   public func path(for name: String) -> String? {
     problem == nil ? StateDirectory.fileName(name, in: path) : nil
   }

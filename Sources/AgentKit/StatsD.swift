@@ -1,7 +1,7 @@
 internal import Glibc
 public import Reactor
 
-/// Sends the original agents' metrics as StatsD datagrams with tags (`name:1|c|#tag:value`).
+/// Sends upstream's metrics as StatsD datagrams with tags (`name:1|c|#tag:value`).
 ///
 /// Nothing waits for it: the host is resolved off the loop, and what cannot be sent at once is dropped and
 /// counted.
@@ -38,23 +38,23 @@ public import Reactor
   }
 
   /// Adds one to a counter.
-  public func increment(_ name: String, tags: [String] = []) { send(name, "1|c", tags) }
+  public func increment(_ name: String, tags: [String] = []) { send(name, value: "1|c", tags: tags) }
 
   /// A duration, in milliseconds.
-  public func timing(_ name: String, _ elapsed: Duration, tags: [String] = []) {
-    send(name, "\(StatsD.shown((elapsed / .milliseconds(1)).rounded()))|ms", tags)
+  public func timing(_ name: String, elapsed: Duration, tags: [String] = []) {
+    send(name, value: "\(StatsD.shown((elapsed / .milliseconds(1)).rounded()))|ms", tags: tags)
   }
 
   /// A value of this moment.
-  public func gauge(_ name: String, _ value: Double, tags: [String] = []) {
-    send(name, "\(StatsD.shown(value))|g", tags)
+  public func gauge(_ name: String, value: Double, tags: [String] = []) {
+    send(name, value: "\(StatsD.shown(value))|g", tags: tags)
   }
 
   private static func shown(_ value: Double) -> String {
     Int(exactly: value).map(String.init) ?? String(value)
   }
 
-  private func send(_ name: String, _ value: String, _ tags: [String]) {
+  private func send(_ name: String, value: String, tags: [String]) {
     let rate = sampleRates[name] ?? 1
     // A sample that is left out on purpose is not a dropped one: the server multiplies by the rate.
     guard rate >= 1 || Double.random(in: 0..<1) < rate else { return }
@@ -64,7 +64,7 @@ public import Reactor
     if !tags.isEmpty { text += "|#" + shown.joined(separator: ",") }
     let datagram = Array(text.utf8)
     switch state {
-    case .open(let descriptor): transmit(datagram, descriptor)
+    case .open(let descriptor): transmit(datagram, to: descriptor)
     case .resolving(var early) where early.count < StatsD.earlyLimit:
       early.append(datagram)
       state = .resolving(early: early)
@@ -72,7 +72,7 @@ public import Reactor
     }
   }
 
-  private func transmit(_ datagram: [UInt8], _ descriptor: Int32) {
+  private func transmit(_ datagram: [UInt8], to descriptor: Int32) {
     let flags = Int32(MSG_DONTWAIT | MSG_NOSIGNAL)
     if Glibc.send(descriptor, datagram, datagram.count, flags) < 0 { dropped += 1 }
   }
@@ -81,7 +81,7 @@ public import Reactor
     guard case .resolving(let early) = state else { return }
     state = descriptor >= 0 ? .open(descriptor) : .failed
     if descriptor < 0 { dropped += early.count }
-    for datagram in early where descriptor >= 0 { transmit(datagram, descriptor) }
+    for datagram in early where descriptor >= 0 { transmit(datagram, to: descriptor) }
   }
 
   /// A connected UDP socket, or -1.

@@ -28,22 +28,25 @@ public enum TextDiff {
   ///   - names: how the two are called at the top.
   ///   - inColor: red, green and cyan, for a terminal.
   public static func unified(
-    _ old: String?, _ new: String, names: (old: String, new: String), inColor: Bool = false
+    from old: String?, to new: String, names: (old: String, new: String), inColor: Bool = false
   ) -> String {
-    let lines = compare(TextDiff.lines(old ?? ""), TextDiff.lines(new))
+    let lines = compare(old: TextDiff.lines(old ?? ""), new: TextDiff.lines(new))
     guard lines.contains(where: { !$0.isSame }) else { return "" }
-    var out = paint("--- \(old == nil ? "/dev/null" : names.old)\n+++ \(names.new)\n", 1, inColor)
+    var out = paint("--- \(old == nil ? "/dev/null" : names.old)\n+++ \(names.new)\n", code: 1, inColor: inColor)
     for hunk in hunks(lines) {
       let before = lines[..<hunk.lowerBound]
       let inside = lines[hunk]
       let starts = (before.count(where: \.isInOld), before.count(where: \.isInNew))
       let counts = (inside.count(where: \.isInOld), inside.count(where: \.isInNew))
-      out += paint("@@ -\(range(starts.0, counts.0)) +\(range(starts.1, counts.1)) @@", 36, inColor) + "\n"
+      out +=
+        paint(
+          "@@ -\(range(after: starts.0, count: counts.0)) +\(range(after: starts.1, count: counts.1)) @@", code: 36,
+          inColor: inColor) + "\n"
       for line in inside {
         switch line {
         case .same: out += line.text + "\n"
-        case .removed: out += paint(line.text, 31, inColor) + "\n"
-        case .added: out += paint(line.text, 32, inColor) + "\n"
+        case .removed: out += paint(line.text, code: 31, inColor: inColor) + "\n"
+        case .added: out += paint(line.text, code: 32, inColor: inColor) + "\n"
         }
       }
     }
@@ -56,12 +59,12 @@ public enum TextDiff {
     return lines
   }
 
-  private static func range(_ before: Int, _ count: Int) -> String {
+  private static func range(after before: Int, count: Int) -> String {
     let start = count == 0 ? before : before + 1
     return count == 1 ? "\(start)" : "\(start),\(count)"
   }
 
-  private static func compare(_ old: [Substring], _ new: [Substring]) -> [Line] {
+  private static func compare(old: [Substring], new: [Substring]) -> [Line] {
     let head = zip(old, new).prefix { $0 == $1 }.count
     let tail = zip(old[head...].reversed(), new[head...].reversed()).prefix { $0 == $1 }.count
     let (oldMiddle, newMiddle) = (old[head..<(old.count - tail)], new[head..<(new.count - tail)])
@@ -69,12 +72,12 @@ public enum TextDiff {
     if oldMiddle.count + newMiddle.count > mostLines {
       lines += oldMiddle.map(Line.removed) + newMiddle.map(Line.added)
     } else {
-      lines += merge(Array(oldMiddle), Array(newMiddle))
+      lines += merge(old: Array(oldMiddle), new: Array(newMiddle))
     }
     return lines + old[(old.count - tail)...].map(Line.same)
   }
 
-  private static func merge(_ old: [Substring], _ new: [Substring]) -> [Line] {
+  private static func merge(old: [Substring], new: [Substring]) -> [Line] {
     var removed: Set<Int> = []
     var added: Set<Int> = []
     for change in new.difference(from: old) {
@@ -115,7 +118,7 @@ public enum TextDiff {
     return hunks
   }
 
-  private static func paint(_ text: String, _ code: Int, _ inColor: Bool) -> String {
+  private static func paint(_ text: String, code: Int, inColor: Bool) -> String {
     inColor ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
   }
 }

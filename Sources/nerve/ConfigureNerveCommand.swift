@@ -73,7 +73,7 @@ struct ConfigureNerveCommand: AsyncParsableCommand {
   }
 }
 
-/// What configure_nerve reads.
+/// Options of what configure_nerve reads.
 struct ConfigureNerveInputs: ParsableArguments {
   @Option(
     name: .customLong("services-source"), parsing: .singleValue,
@@ -123,7 +123,7 @@ struct ConfigureNerveInputs: ParsableArguments {
   }
 }
 
-/// What configure_nerve writes, and how it tells nerve.
+/// Options of what configure_nerve writes, and how it notifies nerve.
 struct ConfigureNerveOutputs: ParsableArguments {
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var nerveConfigPath = "/etc/nerve/nerve.conf.json"
@@ -138,7 +138,7 @@ struct ConfigureNerveOutputs: ParsableArguments {
   @Flag(help: "Send SIGHUP to the process of --nerve-pid-path; as --reload sighup.") var reloadWithSighup = false
   @Option(
     help: ArgumentHelp(
-      "How nerve is told of a change: auto (SIGHUP to the running nerve, else restart), sighup, restart, none. (default: auto)",
+      "How nerve is notified of a change: auto (SIGHUP to the running nerve, else restart), sighup, restart, none. (default: auto)",
       valueName: "how"), transform: ConfigureNerveOptions.Reload.parse)
   var reload: ConfigureNerveOptions.Reload?
   @Option(help: ArgumentHelp("File with nerve's process id, for --reload sighup.", valueName: "file"))

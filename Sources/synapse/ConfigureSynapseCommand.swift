@@ -3,7 +3,7 @@ internal import Configure
 internal import Glibc
 internal import SynapseAgent
 
-/// `configure_synapse`; the original takes no arguments at all.
+/// `configure_synapse`; upstream's takes no arguments.
 struct ConfigureSynapseCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "configure_synapse",
@@ -16,8 +16,8 @@ struct ConfigureSynapseCommand: AsyncParsableCommand {
       """,
     version: SynapseProgram.version)
 
-  @Flag(help: "Write nothing; say which parts of the file would change.") var dryRun = false
-  @Flag(help: "Write nothing; show the lines that would change.") var diff = false
+  @Flag(help: "Print which parts of the file would change; change nothing.") var dryRun = false
+  @Flag(help: "Print the lines of the file that would change; change nothing.") var diff = false
   @Flag(help: "Keep running: repeat whenever a file that was read changes.") var watch = false
   @Option(
     help: ArgumentHelp(
@@ -29,7 +29,7 @@ struct ConfigureSynapseCommand: AsyncParsableCommand {
   var metricsFile: String?
   @Option(
     help: ArgumentHelp(
-      "How synapse is told of a change: auto (synapse_command or synapse_restart_command if set, SIGHUP to the running "
+      "How synapse is notified of a change: auto (synapse_command or synapse_restart_command if set, SIGHUP to the running "
         + "synapse, else restart), restart, none.", valueName: "how"), transform: reloadMode)
   var reload = ConfigureSynapseOptions.Reload.auto
   @Option(

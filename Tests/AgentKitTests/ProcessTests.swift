@@ -98,7 +98,7 @@ import Testing
     let receiver = UDPReceiver()
     let statsd = StatsD(host: "127.0.0.1", port: receiver.port)
     statsd.increment("nerve.watcher.up", tags: ["service_name:web", "odd:a,b|c#d"])
-    statsd.timing("nerve.check", .milliseconds(12))
+    statsd.timing("nerve.check", elapsed: .milliseconds(12))
     var seen: [String] = []
     try await eventually("both datagrams arrive") {
       if let text = receiver.receive() { seen.append(text) }
@@ -112,9 +112,9 @@ import Testing
     let statsd = StatsD(host: "127.0.0.1", port: receiver.port, sampleRates: ["rare": 0, "half": 0.5])
     for _ in 0..<100 {
       statsd.increment("rare")
-      statsd.gauge("half", 2.5, tags: ["a:b"])
+      statsd.gauge("half", value: 2.5, tags: ["a:b"])
     }
-    statsd.gauge("last", 3)
+    statsd.gauge("last", value: 3)
     var seen: [String] = []
     try await eventually("the last datagram arrives") {
       while let text = receiver.receive() { seen.append(text) }

@@ -15,11 +15,11 @@ import Testing
       ),
     ])
   func unified(_ old: String, _ new: String, _ expected: String) {
-    #expect(TextDiff.unified(old, new, names: ("old", "new")) == expected)
+    #expect(TextDiff.unified(from: old, to: new, names: ("old", "new")) == expected)
   }
 
   @Test func colorsAndMissingFiles() {
-    let text = TextDiff.unified(nil, "a\n", names: ("old", "new"), inColor: true)
+    let text = TextDiff.unified(from: nil, to: "a\n", names: ("old", "new"), inColor: true)
     #expect(text.contains("--- /dev/null") && text.contains("\u{1B}[32m+a\u{1B}[0m\n"))
   }
 
@@ -33,11 +33,11 @@ import Testing
         }.joined()
       }
       let (old, new) = (text(), text())
-      #expect(apply(TextDiff.unified(old, new, names: ("old", "new")), to: old) == new)
+      #expect(apply(TextDiff.unified(from: old, to: new, names: ("old", "new")), to: old) == new)
     }
     let long = (0..<6_000).map { "\($0)\n" }.joined()
     let other = (0..<6_000).map { "x\($0)\n" }.joined()
-    #expect(apply(TextDiff.unified(long, other, names: ("a", "b")), to: long) == other)
+    #expect(apply(TextDiff.unified(from: long, to: other, names: ("a", "b")), to: long) == other)
   }
 
   private func apply(_ difference: String, to old: String) -> String {

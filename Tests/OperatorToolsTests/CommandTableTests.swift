@@ -54,7 +54,8 @@ import Testing
 
   @Test(arguments: commands) func everyHelpHasOneFormAndNoSwiftSyntax(_ program: String, command: String) async throws {
     let words = (command.isEmpty ? [] : [command])
-    let help = try await ChildProcess.run(BuiltProgram.path(program), words + ["--help"], deadline: .seconds(60))
+    let help = try await ChildProcess.run(
+      BuiltProgram.path(program), arguments: words + ["--help"], deadline: .seconds(60))
     #expect(help.status == .exited(0))
     let text = String(decoding: help.output, as: UTF8.self)
     #expect(text.hasPrefix("OVERVIEW: ") && text.contains("\n\nUSAGE: ") && text.contains("\n  -h, --help"), "\(text)")
@@ -65,7 +66,8 @@ import Testing
 
   @Test(arguments: commands) func everyUsageErrorExitsWithTwo(_ program: String, command: String) async throws {
     let words = (command.isEmpty ? [] : [command])
-    let wrong = try await ChildProcess.run(BuiltProgram.path(program), words + ["--nonsense"], deadline: .seconds(60))
+    let wrong = try await ChildProcess.run(
+      BuiltProgram.path(program), arguments: words + ["--nonsense"], deadline: .seconds(60))
     #expect(wrong.status == .exited(2))
     let title = command.isEmpty || ["status", "validate", "render"].contains(command) ? program : command
     let text = String(decoding: wrong.errorOutput, as: UTF8.self)

@@ -50,7 +50,7 @@ import Testing
     ("web.wrong", nil, "DIR/soa/web/smartstack.yaml:5:35: wrong.advertise: expected a list, found the text \"region\""),
     ("web.ghost", nil, "DIR/soa/web/smartstack.yaml: ghost: there is no such namespace"),
     ("ghost.main", nil, "DIR/soa/ghost/smartstack.yaml: main: there is no such namespace"),
-    ("web", nil, "'web' is no service.namespace"), ("../x.main", nil, "'../x.main' is no service.namespace"),
+    ("web", nil, "'web' is not service.namespace"), ("../x.main", nil, "'../x.main' is not service.namespace"),
     (
       "web.main", "galaxy",
       "'galaxy' is not a location type (ecosystem, superregion, region, habitat)"

@@ -60,7 +60,9 @@ import Testing
     defer { proxy.stop() }
     try await proxy.start()
     let pid = try #require(proxy.pid)
-    for (text, words) in [("", "holds no process id"), ("\(getpid())\n", "which is not a process called \(proxy.name)")] {
+    for (text, words) in [
+      ("", "holds no process id"), ("\(getpid())\n", "which is not a process called \(proxy.name)"),
+    ] {
       try AtomicFile.write(Array(text.utf8), to: proxy.pidFile, mode: 0o644, sync: false)
       let said = try await proxy.reap("-p", "0", "-r", "0")
       #expect(said.hasPrefix("1 ERROR \(proxy.pidFile) ") && said.contains(words))

@@ -244,7 +244,7 @@ import Testing
     let notes = Self.report { $0.registered? += Self.servers("x", 1, ["region:r": ""]) + Self.servers("y", 1, nil) }
     #expect(
       notes.last
-        == "    note: 2 registered without a habitat, so that nobody discovers them: x0_10.0.0.0:80, y0_10.0.0.0:80")
+        == "    note: 2 registered without a habitat, so that no client discovers them: x0_10.0.0.0:80, y0_10.0.0.0:80")
     #expect(Self.report { $0.registered? += Self.servers("x", 1, ["habitat:z": "no"]) }.count == 3)
   }
 

@@ -57,7 +57,7 @@ public struct GeneratedFile: Sendable {
   public func diff(_ bytes: [UInt8], inColor: Bool) -> String {
     let before = current
     return TextDiff.unified(
-      before.map { String(decoding: $0, as: UTF8.self) }, String(decoding: bytes, as: UTF8.self),
+      from: before.map { String(decoding: $0, as: UTF8.self) }, to: String(decoding: bytes, as: UTF8.self),
       names: (path, path + " (new)"), inColor: inColor)
   }
 

@@ -72,12 +72,12 @@ internal import SmartStack
 
   func created(_ target: ZooKeeperTarget, elapsed: Duration) {
     receiver?.timing(
-      "nerve.reporter.zk.create.elapsed_time", elapsed,
+      "nerve.reporter.zk.create.elapsed_time", elapsed: elapsed,
       tags: ["zk_cluster:\(target.cluster)", "zk_path:\(target.directory)"])
   }
 
   func deleted(_ target: ZooKeeperTarget, elapsed: Duration) {
-    receiver?.timing("nerve.reporter.zk.delete.elapsed_time", elapsed, tags: ["zk_cluster:\(target.cluster)"])
+    receiver?.timing("nerve.reporter.zk.delete.elapsed_time", elapsed: elapsed, tags: ["zk_cluster:\(target.cluster)"])
   }
 
   func renewed(_ target: ZooKeeperTarget, success: Bool) {
@@ -88,7 +88,7 @@ internal import SmartStack
   /// The length of a payload that is to become part of the node's name.
   func encoded(_ target: ZooKeeperTarget, bytes: Int) {
     receiver?.gauge(
-      "nerve.reporter.zk.child.bytes", Double(bytes),
+      "nerve.reporter.zk.child.bytes", value: Double(bytes),
       tags: ["zk_cluster:\(target.cluster)", "zk_path:\(target.directory)"])
   }
 }

@@ -103,7 +103,7 @@ public struct Command: Sendable {
 
   /// The commands, for the agent's help.
   private var list: String {
-    let lines = commands.map { CommandSyntax.line($0.names.joined(separator: ", "), $0.summary) }
+    let lines = commands.map { CommandSyntax.line($0.names.joined(separator: ", "), text: $0.summary) }
     return
       "\nCOMMANDS:\n\(lines.joined(separator: "\n"))\n\nRun '\(agent.title) COMMAND --help' for the usage of one.\n"
   }

@@ -18,15 +18,15 @@ struct CommandSyntax: Sendable {
   var help: String {
     let usage = (["USAGE: \(name) [<options>]"] + (operands.isEmpty ? [] : [operands])).joined(separator: " ")
     let lines =
-      options.map { CommandSyntax.line($0.label, $0.help) } + [
-        CommandSyntax.line("--version", "Show the version."),
-        CommandSyntax.line("-h, --help", "Show help information."),
+      options.map { CommandSyntax.line($0.label, text: $0.help) } + [
+        CommandSyntax.line("--version", text: "Show the version."),
+        CommandSyntax.line("-h, --help", text: "Show help information."),
       ]
     return "OVERVIEW: \(abstract)\n\n\(usage)\n\nOPTIONS:\n\(lines.joined(separator: "\n"))\n"
   }
 
   /// One line of a list of options or commands.
-  static func line(_ label: String, _ text: String) -> String {
+  static func line(_ label: String, text: String) -> String {
     let column = 26
     let start = "  " + label
     let gap =
@@ -49,7 +49,7 @@ extension CommandLineOptions.Option {
 /// Command lines as Python's `optparse` reads them: options and arguments in any order, `-rX`, `-r X`,
 /// `--reason=X`, `--reason X`, unambiguous beginnings of long names, `--` ends the options.
 struct CommandLineOptions {
-  /// Kinds of values.
+  /// Kinds of values of an option.
   enum Kind: Equatable, Sendable {
     case flag
     case text

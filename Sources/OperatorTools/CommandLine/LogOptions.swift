@@ -13,7 +13,7 @@ public struct LogOptions: ParsableArguments {
   /// Creates the options with their defaults.
   public init() {}
 
-  /// Refuses unknown words.
+  /// Refuses unknown formats and levels.
   public mutating func validate() throws {
     if LogFormat(rawValue: logFormat) == nil { throw ValidationError("--log-format: expected text or json.") }
     if Logger.Level(rawValue: logLevel) == nil { throw ValidationError("--log-level: no level '\(logLevel)'.") }

@@ -169,7 +169,9 @@ struct DowntimeCommand {
   func up() throws -> Outcome {
     try directory.prepare(forWriting: true)
     for service in services {
-      try change(scope(service).description) { name throws(FileError) in try directory.up(name) }
+      let name = scope(service).description
+      try directory.up(name)
+      try directory.sync(name)
     }
     return Outcome()
   }
@@ -181,16 +183,11 @@ struct DowntimeCommand {
     }
     try directory.prepare(forWriting: true)
     for service in services {
-      try change(scope(service).description) { name throws(FileError) in
-        try directory.down(name, reason: reason, expiration: expiration, creation: nil, now: now)
-      }
+      let name = scope(service).description
+      try directory.down(name, reason: reason, expiration: expiration, creation: nil, now: now)
+      try directory.sync(name)
     }
     return Outcome()
-  }
-
-  private func change(_ name: String, _ body: (String) throws(FileError) -> Void) throws(FileError) {
-    try body(name)
-    try directory.sync(name)
   }
 
   /// The person at the keyboard, as far as the environment tells.
@@ -215,7 +212,7 @@ struct DowntimeCommand {
     let exitCode: Int32 = found.contains { $0.1 != nil } ? 1 : 0
     let output =
       wantsJSON
-      ? DowntimeJSON.list(found.map { DowntimeJSON.status($0.0, $0.1?.mark) })
+      ? DowntimeJSON.list(found.map { DowntimeJSON.status(of: $0.0, downtime: $0.1?.mark) })
       : found.map { service, found in
         guard let (mark, hint) = found else { return "UP\t\(service)\n" }
         return DowntimeCommand.line(mark, shown: DowntimeCommand.shown(scope(service)), hint: hint)
@@ -277,7 +274,7 @@ struct DowntimeCommand {
       case .array(let items) = answer["seen_services"]
     else { throw CommandFailure("port \(agentPort) answers, but not as hacheck does") }
     let listed = items.compactMap(DowntimeCommand.listed).sorted { $0.name < $1.name }
-    if wantsJSON { return Outcome(output: DowntimeJSON.list(listed.map { DowntimeJSON.seen($0.name, $0.last) })) }
+    if wantsJSON { return Outcome(output: DowntimeJSON.list(listed.map { DowntimeJSON.seen($0.name, last: $0.last) })) }
     let lines = listed.map { name, last in last.map { "\(name) last_response=\($0)\n" } ?? "\(name)\n" }
     return Outcome(output: lines.joined())
   }

@@ -8,7 +8,7 @@ enum DowntimeJSON {
   }
 
   /// `hastatus`: the service as it was asked for, and the mark that keeps it down.
-  static func status(_ service: String, _ found: Downtime?) -> String {
+  static func status(of service: String, downtime found: Downtime?) -> String {
     let state = found == nil ? "up" : "down"
     return object([
       ("service", JSONText.quoted(service)), ("state", JSONText.quoted(state)), ("mark", found.map(mark) ?? "null"),
@@ -32,7 +32,7 @@ enum DowntimeJSON {
   }
 
   /// `halist`: a service that was asked for, and what hacheck remembers of the last answer.
-  static func seen(_ service: String, _ last: JSONValue?) -> String {
+  static func seen(_ service: String, last: JSONValue?) -> String {
     object([("service", JSONText.quoted(service)), ("last_response", last?.description ?? "null")])
   }
 

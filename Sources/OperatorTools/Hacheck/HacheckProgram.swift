@@ -85,7 +85,7 @@ enum HacheckProgram {
         do {
           try redirectStandardError(to: configuration.logPath)
         } catch {
-          logger.error("log cannot be opened anew, the old file goes on", with: [.reason: "\(error)"])
+          logger.error("log file not reopened", with: [.reason: "\(error)"])
         }
       }
     }

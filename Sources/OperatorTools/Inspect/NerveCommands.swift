@@ -7,7 +7,7 @@ internal import SmartStack
 
 /// `nerve status`: the services of the running agent.
 public struct NerveStatus: AsyncParsableCommand {
-  /// The command line.
+  /// Name and help of the command.
   public static let configuration = CommandConfiguration(
     commandName: "nerve status", abstract: "Show the services of the running nerve, one by one.",
     discussion: "Exit status: 0 every service is registered, 1 one is not, 2 no nerve answers.",
@@ -45,7 +45,7 @@ public struct NerveStatus: AsyncParsableCommand {
 
 /// `nerve validate`: the problems of configurations.
 public struct NerveValidate: AsyncParsableCommand {
-  /// The command line.
+  /// Name and help of the command.
   public static let configuration = CommandConfiguration(
     commandName: "nerve validate", abstract: "Check configurations without running them.",
     discussion: "Exit status: 0 nerve would run all services, 1 it would skip one or refuse the file.",

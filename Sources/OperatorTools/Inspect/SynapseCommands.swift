@@ -22,7 +22,7 @@ public struct SynapseConfigurationOption: ParsableArguments {
 
 /// `synapse status`: the report of the running agent.
 public struct SynapseStatus: AsyncParsableCommand {
-  /// The command line.
+  /// Name and help of the command.
   public static let configuration = CommandConfiguration(
     commandName: "synapse status",
     abstract: "Show the running synapse's services, servers, where each came from, and the last reloads.",
@@ -40,7 +40,7 @@ public struct SynapseStatus: AsyncParsableCommand {
 
 /// `synapse validate`: the problems of configurations.
 public struct SynapseValidate: AsyncParsableCommand {
-  /// The command line.
+  /// Name and help of the command.
   public static let configuration = CommandConfiguration(
     commandName: "synapse validate", abstract: "Check configurations, and with HAProxy the file made from each.",
     discussion: "Exit status: 0 synapse would run all services, 1 it would skip one or refuse the file.",
@@ -57,7 +57,7 @@ public struct SynapseValidate: AsyncParsableCommand {
 
 /// `synapse render`: HAProxy's file.
 public struct SynapseRender: AsyncParsableCommand {
-  /// The command line.
+  /// Name and help of the command.
   public static let configuration = CommandConfiguration(
     commandName: "synapse render", abstract: "Print HAProxy's file as the agent would write it now; change nothing.",
     discussion: "Exit status with --diff, as diff has it: 0 HAProxy's file is the same, 1 it is not.",

@@ -148,7 +148,7 @@ internal import YAMLConfig
 
   private static func difference(from path: String, to text: String) -> Int32 {
     let old = (try? Files.read(path, limit: 1 << 30)).map { String(decoding: $0, as: UTF8.self) }
-    let difference = TextDiff.unified(old, text, names: (path, "new"))
+    let difference = TextDiff.unified(from: old, to: text, names: (path, "new"))
     say(difference, newline: false)
     return difference.isEmpty ? 0 : 1
   }

@@ -81,7 +81,7 @@ struct NamespaceLevels {
   private func namespace(_ name: String, with key: SmartStackKey) throws(CommandFailure) -> SmartStackNamespace {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 2, !parts.contains(where: { $0.isEmpty || $0.contains("/") }) else {
-      throw CommandFailure("'\(name)' is no service.namespace")
+      throw CommandFailure("'\(name)' is not service.namespace")
     }
     do throws(ConfigError) {
       let known = try services.document("smartstack.yaml", of: parts[0])?[parts[1]]

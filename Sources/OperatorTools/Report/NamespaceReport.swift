@@ -3,11 +3,11 @@ internal import SmartStack
 
 /// How a service's namespace is at each location of its discover level.
 struct NamespaceReport: Hashable, Sendable {
-  /// `service.namespace`
+  /// The name, as `service.namespace`.
   var name: String
   /// The type of location by which clients find it.
   var level: String
-  /// By name.
+  /// Its locations, sorted by name.
   var locations: [LocationReport] = []
   /// What an operator should know besides.
   var notes: [String] = []
@@ -34,7 +34,7 @@ struct LocationReport: Hashable, Sendable {
   var verdict: ReplicationVerdict
   /// Registrations that say they are here; nil: the registry was not asked.
   var registered: Int?
-  /// What HAProxy lists.
+  /// Servers that HAProxy lists.
   var servers: [StatsPage.Server] = []
   /// Registered, but not among HAProxy's servers.
   var missing: [String] = []
@@ -57,7 +57,7 @@ struct LocationReport: Hashable, Sendable {
 
 /// Reports as text, JSON and a monitoring check.
 enum ReplicationText {
-  /// For people.
+  /// Lines for people to read.
   static func lines(_ report: NamespaceReport, isVerbose: Bool, inColor: Bool) -> [String] {
     var lines = ["\(report.name), by \(report.level):"]
     if report.locations.isEmpty { lines.append("    nowhere: no \(report.level) has it registered") }

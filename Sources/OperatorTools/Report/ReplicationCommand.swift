@@ -4,7 +4,7 @@ internal import Glibc
 internal import Reactor
 internal import SmartStack
 
-/// The command `smartstack-status`.
+/// `smartstack-status`: the replication of services, location by location.
 struct ReplicationCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "smartstack-status",

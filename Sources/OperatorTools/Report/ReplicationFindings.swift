@@ -1,7 +1,7 @@
 internal import HAProxyRuntime
 internal import SmartStack
 
-/// What was found out about one service, and what is to be made of it.
+/// Findings about one service, and the judgement of them.
 struct ReplicationFindings: Sendable {
   /// A HAProxy's page, and where it came from.
   struct Page: Sendable {
@@ -9,7 +9,7 @@ struct ReplicationFindings: Sendable {
     var page: StatsPage
   }
 
-  /// `service.namespace`
+  /// The name, as `service.namespace`.
   var name: String
   /// HAProxy's backend for the clients at one location of the level.
   var backend: String
@@ -43,13 +43,13 @@ struct ReplicationFindings: Sendable {
     let share = names.isEmpty ? nil : expected.map { $0 / names.union(silent).count }
     names.subtract(silent)
     if isLocalSilent { names.formIntersection(remote.keys) }
-    let locations = names.sorted().map { report($0, groups[$0] ?? [], share: share) }
+    let locations = names.sorted().map { report(of: $0, registered: groups[$0] ?? [], share: share) }
     return NamespaceReport(name: name, level: level, locations: locations, notes: notes)
   }
 
-  private func report(_ location: String, _ registered: [Backend], share: Int?) -> LocationReport {
+  private func report(of location: String, registered: [Backend], share: Int?) -> LocationReport {
     let known = self.registered == nil ? nil : registered.count
-    let seen = seen(location, registered)
+    let seen = seen(at: location, registered: registered)
     let available = seen.map { $0.servers.count(where: \.isUp) } ?? registered.count
     let replication = Replication(
       available: available, expected: share ?? max(known ?? seen?.servers.count ?? 0, wanted.contains(location) ? 1 : 0)
@@ -66,7 +66,7 @@ struct ReplicationFindings: Sendable {
   }
 
   /// The servers that a HAProxy lists for a location; nil: none was asked that would.
-  private func seen(_ location: String, _ registered: [Backend]) -> (place: String, servers: [StatsPage.Server])? {
+  private func seen(at location: String, registered: [Backend]) -> (place: String, servers: [StatsPage.Server])? {
     if let remote = remote[location] { return (remote.place, remote.page.servers(of: backend)) }
     guard let local else { return nil }
     if location == own { return (local.place, local.page.servers(of: backend)) }
@@ -101,6 +101,6 @@ struct ReplicationFindings: Sendable {
     let lost = (registered ?? []).filter { places($0).isEmpty }
     if lost.isEmpty { return [] }
     let names = lost.map(\.serverName).sorted().prefix(5).joined(separator: ", ")
-    return ["\(lost.count) registered without a \(level), so that nobody discovers them: \(names)"]
+    return ["\(lost.count) registered without a \(level), so that no client discovers them: \(names)"]
   }
 }

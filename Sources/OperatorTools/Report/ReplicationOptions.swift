@@ -2,9 +2,9 @@ internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 
-/// What `smartstack-status` is asked, and where it looks.
+/// Options of the command `smartstack-status`.
 struct ReplicationOptions: Sendable {
-  /// Who is believed.
+  /// Source of the numbers.
   enum Source: String, CaseIterable, Sendable {
     /// The registry says what there is and where, HAProxy what of it is up.
     case both
@@ -38,7 +38,7 @@ struct ReplicationOptions: Sendable {
     }
   }
 
-  /// `service.namespace` each.
+  /// Names of the services, as `service.namespace`.
   var services: [String]
   /// synapse's configuration, which says in which registry each service is; nil: nerve's usual place in ZooKeeper.
   var configuration: String?
@@ -46,7 +46,7 @@ struct ReplicationOptions: Sendable {
   var zooKeepers: [String] = []
   /// A list of `[host, port]`.
   var topologyPath = "/nail/etc/zookeeper_discovery/infrastructure/local.yaml"
-  /// soa-configs.
+  /// Directory of the soa-configs.
   var servicesDirectory = "/nail/etc/services"
   /// One file per type of location, and `services/location_types.json`.
   var locationsDirectory = "/nail/etc"
@@ -60,13 +60,13 @@ struct ReplicationOptions: Sendable {
   var cluster: String?
   /// HAProxys; empty: the one on this host.
   var proxies: [Proxy] = []
-  /// Who is believed.
+  /// Source of the numbers.
   var source = Source.both
   /// From when on there are too few.
   var thresholds = ReplicationThresholds()
   /// How long the registry may take.
   var registryDeadline = Duration.seconds(10)
 
-  /// The usual places.
+  /// Creates options with the usual places.
   init(services: [String]) { self.services = services }
 }

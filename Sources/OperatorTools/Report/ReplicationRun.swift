@@ -10,7 +10,7 @@ internal import SmartStack
   private let files = SourceFiles()
   private let levels: NamespaceLevels
 
-  /// PaaSTA's.
+  /// Limits that PaaSTA has.
   private static let (pageDeadline, pageAttempts) = (Duration.seconds(1), 3)
 
   init(_ options: ReplicationOptions) {
@@ -37,7 +37,7 @@ internal import SmartStack
     var reports: [NamespaceReport] = []
     for name in options.services {
       do throws(CommandFailure) {
-        let report = try report(name, registered, pages)
+        let report = try report(on: name, registered: registered, pages: pages)
         // A HAProxy that does not answer hides nothing else; a service that is nowhere for that reason is not nowhere.
         if allAnswered || !report.locations.isEmpty || registered?[name]?.isEmpty == true { reports.append(report) }
       } catch {
@@ -67,7 +67,7 @@ internal import SmartStack
   }
 
   private func report(
-    _ name: String, _ registered: [String: [Backend]]?, _ pages: [Endpoint: ReplicationFindings.Page]
+    on name: String, registered: [String: [Backend]]?, pages: [Endpoint: ReplicationFindings.Page]
   ) throws(CommandFailure) -> NamespaceReport {
     let level: String
     if let given = options.level { level = given } else { level = try levels.discover(name) }

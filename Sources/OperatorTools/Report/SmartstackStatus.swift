@@ -6,8 +6,6 @@ internal import SmartStack
 
 /// `smartstack-status`: what PaaSTA reports of services' replication, without PaaSTA.
 @LoopActor enum SmartstackStatus {
-  /// The command's names.
-  nonisolated static let names = ["smartstack-status"]
   /// The exit status for what cannot be told; of a check also for a wrong command line.
   nonisolated static let unknown: Int32 = 3
 
@@ -15,7 +13,7 @@ internal import SmartStack
   enum Form: Sendable {
     /// PaaSTA's lines, for people.
     case text(isVerbose: Bool, inColor: Bool)
-    /// For programs.
+    /// One JSON object, for programs.
     case json
     /// For Nagios and Sensu.
     case check
@@ -31,7 +29,7 @@ internal import SmartStack
     } else {
       for failure in failures { complain(failure.description) }
     }
-    if !reports.isEmpty || failures.isEmpty { print(reports, form) }
+    if !reports.isEmpty || failures.isEmpty { print(reports, as: form) }
     let worst = reports.map(\.verdict).max() ?? .healthy
     guard case .check = form else { return failures.isEmpty ? (worst == .healthy ? 0 : 1) : unknown }
     // What is known to be bad is worse than what is not known.
@@ -56,7 +54,7 @@ internal import SmartStack
     return 0
   }
 
-  private static func print(_ reports: [NamespaceReport], _ form: Form) {
+  private static func print(_ reports: [NamespaceReport], as form: Form) {
     let text =
       switch form {
       case .text(let isVerbose, let inColor):

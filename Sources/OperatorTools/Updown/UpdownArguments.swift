@@ -14,7 +14,7 @@ struct UpdownArguments: Equatable {
   /// Whether it only waits.
   var isWaitOnly = false
 
-  /// `service.namespace`
+  /// The name, as `service.namespace`.
   var name: String { "\(service).\(namespace)" }
 
   static let syntax = CommandSyntax(

@@ -6,7 +6,7 @@ internal import YAMLConfig
 struct UpdownFacts: Equatable {
   /// Whether HAProxy has it at all, and nobody has forbidden it.
   var isManaged: Bool
-  /// Seconds: `updown_timeout_s`.
+  /// Seconds to wait: `updown_timeout_s`.
   var timeout: Int
   /// Where the service itself answers for its health: `http://127.0.0.1:PORT/URI`. Nil for what is not checked by
   /// HTTP, or has no known port.
@@ -27,7 +27,7 @@ struct UpdownFacts: Equatable {
     try namespace.check(.mode, .updownTimeout)
     isManaged = UpdownFacts.hasProxy(namespace) && !UpdownFacts.isTrue(blocked)
     timeout = namespace.updownTimeout ?? UpdownFacts.defaultTimeout
-    healthCheck = try UpdownFacts.healthCheck(of: namespace, arguments, in: directory)
+    healthCheck = try UpdownFacts.healthCheck(of: namespace, arguments: arguments, in: directory)
   }
 
   /// With `proxy_port: null` a service is only discovered; it is managed all the same, as upstream has it.
@@ -45,7 +45,7 @@ struct UpdownFacts: Equatable {
   }
 
   private static func healthCheck(
-    of namespace: SmartStackNamespace, _ arguments: UpdownArguments, in directory: ServiceDirectory
+    of namespace: SmartStackNamespace, arguments: UpdownArguments, in directory: ServiceDirectory
   ) throws(ConfigError) -> HealthCheck? {
     // A namespace without a port for clients has no mode of its own.
     var mode = namespace.health.mode ?? namespace.mode

@@ -30,7 +30,7 @@ internal import SmartStack
 
   /// State of this host's servers in HAProxy.
   enum HAProxyState: Equatable {
-    /// The requested state.
+    /// The state that was requested.
     case reached
     /// Another state, in words.
     case notYet(String)

@@ -277,7 +277,7 @@ internal import ZooKeeper
     let silentOnes = remembered.keys.sorted().filter { snapshots[$0] == nil }
     let news = known + silentOnes.map { ServiceSnapshot(service: $0, backends: remembered[$0] ?? []) }
     for output in outputs { output.apply(news) }
-    if let startedAt { context.statsd?.timing("synapse.watchers.start.time", clock.now - startedAt) }
+    if let startedAt { context.statsd?.timing("synapse.watchers.start.time", elapsed: clock.now - startedAt) }
     startedAt = nil
     onReady?()
     onReady = nil
