@@ -112,7 +112,7 @@ import YAMLConfig
     ("a: 1\nhealthcheck_timeout: 0", "hacheck.yaml:2:22: healthcheck_timeout: 0"),
     ("allow_remote_spool_changes: \"false\"", "hacheck.yaml:1:29: allow_remote_spool_changes: expected true or false"),
     ("- a", "hacheck.yaml:1:1: expected a mapping, found a list"),
-    ("check_networks: [10.0.0.0/40]", "hacheck.yaml:1:18: check_networks[0]: `10.0.0.0/40` is no network"),
+    ("check_networks: [10.0.0.0/40]", "hacheck.yaml:1:18: check_networks[0]: `10.0.0.0/40` is not a network"),
     ("http_headers_to_copy: [\"X Foo\"]", "hacheck.yaml:1:23: http_headers_to_copy: `X Foo` cannot be the name"),
     ("http_headers_to_copy: Host", "hacheck.yaml:1:23: http_headers_to_copy: expected a list"),
     ("rlimit_nofile: many", "hacheck.yaml:1:16: rlimit_nofile: expected an integer"),
@@ -121,8 +121,8 @@ import YAMLConfig
       "hacheck.yaml:1:25: spool_change_networks[0]: `here` is not a network; write 10.0.0.0/8, fd00::/8, a single address, "
         + "or this-machine"
     ),
-    ("unix_socket_mode: \"0999\"", "hacheck.yaml:1:19: unix_socket_mode: `0999` is no mode"),
-    ("unix_socket_mode: \"7777\"", "hacheck.yaml:1:19: unix_socket_mode: `7777` is no mode"),
+    ("unix_socket_mode: \"0999\"", "hacheck.yaml:1:19: unix_socket_mode: `0999` is not a mode"),
+    ("unix_socket_mode: \"7777\"", "hacheck.yaml:1:19: unix_socket_mode: `7777` is not a mode"),
     ("max_connections: 0", "hacheck.yaml:1:18: max_connections: 0 is outside"),
     ("request_timeout: 0", "hacheck.yaml:1:18: request_timeout: 0"),
     ("page_hosts: name", "hacheck.yaml:1:13: page_hosts: expected a list"),

@@ -100,8 +100,8 @@ import Testing
     ("", "which service?"), ("mark=web", "status must be"), ("mark=web&status=down", "a reason is needed"),
     ("mark=web&status=down&reason=", "a reason is needed"), ("mark=..&status=down&reason=x", "cannot have a downtime"),
     ("mark=a/b&status=up", "cannot have a downtime"), ("mark=a+b&status=down&reason=x", "not a service name"),
-    ("mark=web:99999&status=down&reason=x", "is no mark"), ("mark=web:x:80&status=down&reason=x", "is no mark"),
-    ("mark=web:0&status=down&reason=x", "is no mark"), ("mark=web&status=down&reason=x&duration=-1", "`duration` is"),
+    ("mark=web:99999&status=down&reason=x", "is not a downtime"), ("mark=web:x:80&status=down&reason=x", "is not a downtime"),
+    ("mark=web:0&status=down&reason=x", "is not a downtime"), ("mark=web&status=down&reason=x&duration=-1", "`duration` is"),
     ("mark=web&status=down&reason=x&duration=1e99", "`duration` is"), ("mark=%ff&status=up", "is not UTF-8"),
   ]) @LoopActor func badFormsAreRefusedWithASentence(_ form: String, _ sentence: String) async throws {
     let hacheck = try PageTests.open()
