@@ -59,12 +59,12 @@ struct LineLogHandler: LogHandler {
     var line: String
     switch format {
     case .text:
-      line = "\(time) \(level) \(agent): \(LogText.oneLine(message))"
-      for (key, value) in values { line += " \(key)=\(LogText.value(value))" }
+      line = "\(time) \(level) \(agent): \(message.asLogMessage)"
+      for (key, value) in values { line += " \(key)=\(value.asLogValue)" }
     case .json:
-      line = "{\"time\":\"\(time)\",\"level\":\"\(level)\",\"agent\":\(LogText.json(agent))"
-      line += ",\"message\":\(LogText.json(message))"
-      for (key, value) in values { line += ",\(LogText.json(key)):\(LogText.json(value))" }
+      line = "{\"time\":\"\(time)\",\"level\":\"\(level)\",\"agent\":\(agent.asLogJSON)"
+      line += ",\"message\":\(message.asLogJSON)"
+      for (key, value) in values { line += ",\(key.asLogJSON):\(value.asLogJSON)" }
       line += "}"
     }
     return Array((line + "\n").utf8)
@@ -92,36 +92,31 @@ struct LineLogHandler: LogHandler {
 }
 
 /// Keeps what strangers wrote (znodes, headers, files) from forging or breaking a line.
-enum LogText {
+extension String {
   /// The text as a value behind `key=`: bare if it is one plain word, else quoted.
-  static func value(_ text: String) -> String {
-    let isPlain = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F }
-    return isPlain && !text.unicodeScalars.contains(where: \.breaksLine) ? text : json(text)
+  fileprivate var asLogValue: String {
+    let isPlain = !isEmpty && utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F }
+    return isPlain && !unicodeScalars.contains(where: \.breaksLine) ? self : asLogJSON
   }
 
   /// The text with control characters made visible.
-  static func oneLine(_ text: String) -> String {
-    text.unicodeScalars.contains(where: \.breaksLine) ? String(json(text).dropFirst().dropLast()) : text
+  fileprivate var asLogMessage: String {
+    unicodeScalars.contains(where: \.breaksLine) ? String(asLogJSON.dropFirst().dropLast()) : self
   }
 
-  /// Returns the text as a JSON string.
-  static func json(_ text: String) -> String {
+  /// The text as a JSON string in which every character that breaks a line is escaped.
+  fileprivate var asLogJSON: String {
     var out = "\""
-    for scalar in text.unicodeScalars {
+    for scalar in unicodeScalars {
       switch scalar {
       case "\"": out += "\\\""
       case "\\": out += "\\\\"
       case "\n": out += "\\n"
       case "\t": out += "\\t"
-      case _ where scalar.breaksLine: out += escape(scalar)
+      case _ where scalar.breaksLine: out += "\\u\(String(scalar.value + 0x10000, radix: 16).dropFirst())"
       default: out.unicodeScalars.append(scalar)
       }
     }
     return out + "\""
-  }
-
-  private static func escape(_ scalar: Unicode.Scalar) -> String {
-    let digits = String(scalar.value, radix: 16)
-    return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
   }
 }

@@ -3,13 +3,9 @@ public import YAMLConfig
 
 /// The files an agent's configuration is made of.
 public enum ConfigurationFiles {
-  /// One file of `service_conf_dir`.
-  public struct ServiceFile {
-    /// The file's name without its suffix: the service's key.
-    public let service: String
-    /// What it holds, or why it cannot be read: one bad file is no reason to ignore the others.
-    public let document: Result<YAMLDocument, ConfigError>
-  }
+  /// One file of `service_conf_dir`: its name without the suffix, which is the service's key, and what it holds or why
+  /// it cannot be read. One bad file is no reason to ignore the others.
+  public typealias ServiceFile = (service: String, document: Result<YAMLDocument, ConfigError>)
 
   /// Reads one file.
   /// - Parameter environment: puts variables in for `<%= ENV['NAME'] %>` and refuses other ERB; nil reads the
@@ -45,8 +41,7 @@ public enum ConfigurationFiles {
       for name in names where name.hasSuffix(suffix) && !name.hasPrefix(".") {
         let service = String(name.dropLast(suffix.count))
         files.removeAll { $0.service == service }
-        files.append(
-          ServiceFile(service: service, document: result(of: "\(directory)/\(name)", environment: environment)))
+        files.append((service, result(of: "\(directory)/\(name)", environment: environment)))
       }
     }
     return files

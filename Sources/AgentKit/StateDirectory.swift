@@ -1,5 +1,6 @@
 internal import Glibc
 public import Reactor
+internal import SmartStack
 
 /// Directory of the state that the next run needs: saved sessions, the instance lock.
 ///
@@ -43,14 +44,5 @@ public struct StateDirectory: Sendable {
   }
 
   /// Returns the name of a file in another agent's directory.
-  public static func fileName(_ name: String, in directory: String) -> String {
-    var safe = ""
-    for byte in name.utf8 {
-      let isPlain =
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF) || byte == 0x2D || byte == 0x5F
-        || byte == 0x2E && !safe.isEmpty
-      safe += isPlain ? String(UnicodeScalar(byte)) : "%" + String(byte, radix: 16)
-    }
-    return directory + "/" + safe
-  }
+  public static func fileName(_ name: String, in directory: String) -> String { directory + "/" + name.escapedFileName }
 }

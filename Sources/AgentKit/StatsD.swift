@@ -6,16 +6,12 @@ public import Reactor
 /// Nothing waits for it: the host is resolved off the loop, and what cannot be sent at once is dropped and
 /// counted.
 @LoopActor public final class StatsD {
-  private enum State {
-    case resolving(early: [[UInt8]])
-    case open(Int32)
-    case failed
-  }
-
   /// Datagrams kept while the host is being resolved.
   private static let earlyLimit = 256
 
-  private var state = State.resolving(early: [])
+  /// The socket, or -1 when there is none; nil while the host is being resolved.
+  private var descriptor: Int32?
+  private var early: [[UInt8]] = []
   private let sampleRates: [String: Double]
 
   /// Datagrams that were not sent.
@@ -34,7 +30,7 @@ public import Reactor
   }
 
   isolated deinit {
-    if case .open(let descriptor) = state { close(descriptor) }
+    if let descriptor, descriptor >= 0 { close(descriptor) }
   }
 
   /// Adds one to a counter.
@@ -56,32 +52,31 @@ public import Reactor
 
   private func send(_ name: String, value: String, tags: [String]) {
     let rate = sampleRates[name] ?? 1
-    // A sample that is left out on purpose is not a dropped one: the server multiplies by the rate.
+    // A sample that is skipped on purpose is not a dropped one: the server multiplies by the rate.
     guard rate >= 1 || Double.random(in: 0..<1) < rate else { return }
     var text = "\(name):\(value)" + (rate < 1 ? "|@\(rate)" : "")
     // The separators of the format cannot be quoted, so they are replaced in tags.
     let shown = tags.map { String($0.map { ",|#\n".contains($0) ? "_" : $0 }) }
     if !tags.isEmpty { text += "|#" + shown.joined(separator: ",") }
     let datagram = Array(text.utf8)
-    switch state {
-    case .open(let descriptor): transmit(datagram, to: descriptor)
-    case .resolving(var early) where early.count < StatsD.earlyLimit:
+    if let descriptor {
+      transmit(datagram, to: descriptor)
+    } else if early.count < StatsD.earlyLimit {
       early.append(datagram)
-      state = .resolving(early: early)
-    case .resolving, .failed: dropped += 1
+    } else {
+      dropped += 1
     }
   }
 
   private func transmit(_ datagram: [UInt8], to descriptor: Int32) {
     let flags = Int32(MSG_DONTWAIT | MSG_NOSIGNAL)
-    if Glibc.send(descriptor, datagram, datagram.count, flags) < 0 { dropped += 1 }
+    if descriptor < 0 || Glibc.send(descriptor, datagram, datagram.count, flags) < 0 { dropped += 1 }
   }
 
   private func resolved(_ descriptor: Int32) {
-    guard case .resolving(let early) = state else { return }
-    state = descriptor >= 0 ? .open(descriptor) : .failed
-    if descriptor < 0 { dropped += early.count }
-    for datagram in early where descriptor >= 0 { transmit(datagram, to: descriptor) }
+    self.descriptor = descriptor
+    for datagram in early { transmit(datagram, to: descriptor) }
+    early = []
   }
 
   /// A connected UDP socket, or -1.

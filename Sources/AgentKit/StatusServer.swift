@@ -3,15 +3,6 @@ public import Logging
 public import Reactor
 public import SmartStack
 
-/// One answer of a ``StatusServer``.
-public struct StatusPage: Sendable {
-  let type: String
-  let text: String
-
-  /// Creates a page of a media type.
-  public init(type: String, text: String) { (self.type, self.text) = (type, text) }
-}
-
 /// Serves what a running agent reports, over HTTP: at a Unix socket for its own `status` command, and at a local port
 /// if one is configured. `/status` is the report as JSON. Nothing can be changed through it.
 @LoopActor public final class StatusServer {
@@ -29,10 +20,10 @@ public struct StatusPage: Sendable {
   /// - Parameters:
   ///   - logger: receives what cannot be listened on.
   ///   - report: makes the report for each request.
-  ///   - pages: further pages by path, each made for each request.
+  ///   - pages: further pages by path, with their media type; each is made for each request.
   public init(
     logger: Logger, report: @escaping @LoopActor () -> JSONValue,
-    pages: [String: @LoopActor () -> StatusPage] = [:]
+    pages: [String: @LoopActor () -> (type: String, text: String)] = [:]
   ) {
     self.logger = logger
     listener = HTTPListener { exchange in
@@ -40,9 +31,9 @@ public struct StatusPage: Sendable {
         return exchange.respond(status: 405, headers: [("Allow", "GET, HEAD")], text: "Only GET is answered here.\n")
       }
       let path = exchange.target.split(separator: "?").first.map(String.init) ?? "/"
-      let page: StatusPage
+      let page: (type: String, text: String)
       if path == "/status" {
-        page = StatusPage(type: "application/json", text: report().text(JSONStyle(indent: 2)) + "\n")
+        page = ("application/json", report().text(JSONStyle(indent: 2)) + "\n")
       } else if let make = pages[path] {
         page = make()
       } else {
@@ -95,32 +86,24 @@ public struct StatusPage: Sendable {
   public func close() { listener.close() }
 
   /// Requests the report of the agent that listens at `path`.
-  /// - Throws: ``StatusError``.
-  public static func report(path: String) async throws(StatusError) -> JSONValue {
+  /// - Throws: an `OperatorError`: no agent answers.
+  public static func report(path: String) async throws(OperatorError) -> JSONValue {
     let response: HTTPResponse
     do {
       response = try await HTTPClient.send(
         HTTPRequest(endpoint: .unix(path: path), target: "/status"), deadline: deadline,
         limits: HTTPClientLimits(maxBodyBytes: answerLimit))
     } catch {
-      throw StatusError(path: path, reason: "\(error)")
+      throw noAnswer(at: path, reason: "\(error)")
     }
     guard response.status == 200, let value = JSONValue(response.body) else {
-      throw StatusError(path: path, reason: "the answer, HTTP \(response.status), is not JSON")
+      throw noAnswer(at: path, reason: "the answer, HTTP \(response.status), is not JSON")
     }
     return value
   }
-}
 
-/// Reason why an agent could not be asked for its status.
-public struct StatusError: Error, Sendable, CustomStringConvertible {
-  /// The path of the socket file.
-  public let path: String
-  /// The failure that was reported.
-  public let reason: String
-
-  /// The failure, and what to look at.
-  public var description: String {
-    "no agent answers at \(path) (\(reason)); does it run, with this state directory, and may you read it?"
+  private static func noAnswer(at path: String, reason: String) -> OperatorError {
+    OperatorError(
+      "no agent answers at \(path) (\(reason)); does it run, with this state directory, and may you read it?")
   }
 }

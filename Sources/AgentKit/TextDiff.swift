@@ -4,23 +4,8 @@ public enum TextDiff {
   /// find the shortest difference takes time in proportion to the product of the two.
   static let mostLines = 4_000
 
-  private enum Line {
-    case same(Substring)
-    case removed(Substring)
-    case added(Substring)
-
-    var text: String {
-      switch self {
-      case .same(let text): " \(text)"
-      case .removed(let text): "-\(text)"
-      case .added(let text): "+\(text)"
-      }
-    }
-
-    var isSame: Bool { if case .same = self { true } else { false } }
-    var isInOld: Bool { if case .added = self { false } else { true } }
-    var isInNew: Bool { if case .removed = self { false } else { true } }
-  }
+  /// A line, with a minus if only the old text has it, a plus if only the new one has it, and a blank otherwise.
+  private typealias Line = (sign: Character, text: Substring)
 
   /// In the unified format, with three lines around each change; empty when the texts have the same lines.
   /// - Parameters:
@@ -31,23 +16,20 @@ public enum TextDiff {
     from old: String?, to new: String, names: (old: String, new: String), inColor: Bool = false
   ) -> String {
     let lines = compare(old: TextDiff.lines(old ?? ""), new: TextDiff.lines(new))
-    guard lines.contains(where: { !$0.isSame }) else { return "" }
+    guard lines.contains(where: { $0.sign != " " }) else { return "" }
     var out = paint("--- \(old == nil ? "/dev/null" : names.old)\n+++ \(names.new)\n", code: 1, inColor: inColor)
     for hunk in hunks(lines) {
       let before = lines[..<hunk.lowerBound]
       let inside = lines[hunk]
-      let starts = (before.count(where: \.isInOld), before.count(where: \.isInNew))
-      let counts = (inside.count(where: \.isInOld), inside.count(where: \.isInNew))
+      let starts = (before.count { $0.sign != "+" }, before.count { $0.sign != "-" })
+      let counts = (inside.count { $0.sign != "+" }, inside.count { $0.sign != "-" })
       out +=
         paint(
           "@@ -\(range(after: starts.0, count: counts.0)) +\(range(after: starts.1, count: counts.1)) @@", code: 36,
           inColor: inColor) + "\n"
-      for line in inside {
-        switch line {
-        case .same: out += line.text + "\n"
-        case .removed: out += paint(line.text, code: 31, inColor: inColor) + "\n"
-        case .added: out += paint(line.text, code: 32, inColor: inColor) + "\n"
-        }
+      for (sign, text) in inside {
+        let line = "\(sign)\(text)"
+        out += (sign == " " ? line : paint(line, code: sign == "-" ? 31 : 32, inColor: inColor)) + "\n"
       }
     }
     return out
@@ -68,13 +50,13 @@ public enum TextDiff {
     let head = zip(old, new).prefix { $0 == $1 }.count
     let tail = zip(old[head...].reversed(), new[head...].reversed()).prefix { $0 == $1 }.count
     let (oldMiddle, newMiddle) = (old[head..<(old.count - tail)], new[head..<(new.count - tail)])
-    var lines = old[..<head].map(Line.same)
+    var lines = old[..<head].map { Line(" ", $0) }
     if oldMiddle.count + newMiddle.count > mostLines {
-      lines += oldMiddle.map(Line.removed) + newMiddle.map(Line.added)
+      lines += oldMiddle.map { ("-", $0) } + newMiddle.map { ("+", $0) }
     } else {
       lines += merge(old: Array(oldMiddle), new: Array(newMiddle))
     }
-    return lines + old[(old.count - tail)...].map(Line.same)
+    return lines + old[(old.count - tail)...].map { (" ", $0) }
   }
 
   private static func merge(old: [Substring], new: [Substring]) -> [Line] {
@@ -90,13 +72,13 @@ public enum TextDiff {
     var (i, j) = (0, 0)
     while i < old.count || j < new.count {
       if i < old.count, removed.contains(i) {
-        lines.append(.removed(old[i]))
+        lines.append(("-", old[i]))
         i += 1
       } else if j < new.count, added.contains(j) {
-        lines.append(.added(new[j]))
+        lines.append(("+", new[j]))
         j += 1
       } else {
-        lines.append(.same(old[i]))
+        lines.append((" ", old[i]))
         i += 1
         j += 1
       }
@@ -107,7 +89,7 @@ public enum TextDiff {
   /// The parts to be shown: three lines around each change, overlapping ones as one.
   private static func hunks(_ lines: [Line]) -> [Range<Int>] {
     var hunks: [Range<Int>] = []
-    for index in lines.indices where !lines[index].isSame {
+    for index in lines.indices where lines[index].sign != " " {
       let around = max(0, index - 3)..<min(lines.count, index + 4)
       if let last = hunks.last, last.upperBound >= around.lowerBound {
         hunks[hunks.count - 1] = last.lowerBound..<around.upperBound

@@ -18,7 +18,7 @@ internal import YAMLConfig
       configuration.stateDirectory ?? getenv("RUNTIME_DIRECTORY").map { String(cString: $0) } ?? "/run/synapse"
     let directory = state.split(separator: ":").first.map(String.init) ?? state
     let socket = "\(directory)/synapse-\(configuration.instance(path)).sock"
-    do throws(StatusError) {
+    do throws(OperatorError) {
       let report = try await StatusServer.report(path: socket)
       say(asJSON ? report.text(JSONStyle(indent: 2)) : StatusText.lines(report).joined(separator: "\n"))
       return 0

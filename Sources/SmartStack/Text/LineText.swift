@@ -24,6 +24,19 @@ extension String {
   /// The text on one line in backquotes, cut after 120 characters: a bad value, shown.
   public var quoted: String { "`\(oneLine(limit: 120))`" }
 
+  /// The text as the name of a file: bytes that are no letters, digits, `.`, `-` or `_` are written as `%` and two
+  /// hexadecimal digits, and so is a dot at the beginning.
+  public var escapedFileName: String {
+    var name = ""
+    for byte in utf8 {
+      let isPlain =
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF) || byte == 0x2D || byte == 0x5F
+        || byte == 0x2E && !name.isEmpty
+      name += isPlain ? String(UnicodeScalar(byte)) : (byte < 16 ? "%0" : "%") + String(byte, radix: 16)
+    }
+    return name
+  }
+
   /// The first line with a visible character, without blanks at both ends, as ``oneLine(limit:)``; nil if there is none.
   public func firstLine(limit: Int = 200) -> String? {
     split(whereSeparator: \.isNewline)

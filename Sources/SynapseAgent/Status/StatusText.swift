@@ -20,8 +20,8 @@ public enum StatusText {
     StatusServer(
       logger: logger, report: report,
       pages: [
-        "/metrics": { StatusPage(type: "text/plain; version=0.0.4; charset=utf-8", text: metrics.render()) },
-        "/": { StatusPage(type: "text/html; charset=utf-8", text: page(lines(report()))) },
+        "/metrics": { ("text/plain; version=0.0.4; charset=utf-8", metrics.render()) },
+        "/": { ("text/html; charset=utf-8", page(lines(report()))) },
       ])
   }
 
