@@ -40,7 +40,7 @@ import ZooKeeper
       switch event {
       case .children(let found): names = found.sorted()
       case .missing: names = []
-      case .failed: return
+      case .data, .failed: return
       }
       if history.last != names { history.append(names) }
     }

@@ -206,7 +206,7 @@ import Testing
       let path = try await registered(inside.want(Self.web))
       #expect(path == Self.web.directory + "/host1_0000000000")
       #expect(try await outside.exists("/team/a" + path))
-      var lists: [DirectoryEvent] = []
+      var lists: [WatchEvent] = []
       let token = inside.watchDirectory(Self.web.directory) { lists.append($0) }
       try await eventually("seen") { lists.last == .children(["host1_0000000000"]) }
       token.cancel()

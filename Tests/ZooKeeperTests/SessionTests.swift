@@ -32,7 +32,7 @@ import Testing
       let metrics = Metrics()
       let client = try await world.client(metrics: metrics)
       var states: [NodeState] = []
-      var lists: [DirectoryEvent] = []
+      var lists: [WatchEvent] = []
       let node = client.want(Self.web, onChange: { states.append($0) })
       let path = try await registered(node)
       let token = client.watchDirectory(Self.directory) { lists.append($0) }
@@ -62,7 +62,7 @@ import Testing
       }
       var before: [String] = []
       for node in nodes { before.append(try await registered(node)) }
-      var lists: [DirectoryEvent] = []
+      var lists: [WatchEvent] = []
       let token = client.watchDirectory("/x/ephemeral") { lists.append($0) }
       try await eventually("listed") { lists.last == .children(["n"]) }
       var states: [ConnectionState] = []

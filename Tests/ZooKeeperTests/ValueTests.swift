@@ -40,11 +40,10 @@ import Testing
   @Test func watchesOfLesserImportanceStopEarlier() {
     var budget = WatchBudget(limit: 800)
     var answers: [Bool] = []
-    for (bytes, purpose) in [
-      (600, WatchBudget.Purpose.data), (1, .data), (100, .registration), (1, .registration), (100, .directory),
-      (1, .directory),
+    for (bytes, kind) in [
+      (600, WatchKey.Kind.data), (1, .nodeCreation), (100, .own), (1, .own), (100, .children), (1, .directoryCreation),
     ] {
-      answers.append(budget.admit(bytes, for: purpose))
+      answers.append(budget.admit(bytes, for: kind))
     }
     #expect(answers == [true, false, true, false, true, false])
     budget.release(800)
@@ -108,17 +107,17 @@ import Testing
   }
 
   @Test func theLibrarysLogLinesAreTakenApart() {
-    let line = ZooKeeperLogLine(
+    let line = LibraryLog.parse(
       "2026-11-21 02:11:00,123:77(0x7f12):ZOO_WARN@zookeeper_interest@2545: Delaying connection: [a@b]\n")
     #expect(line?.level == "ZOO_WARN")
     #expect(line?.function == "zookeeper_interest")
     #expect(line?.text == "Delaying connection: [a@b]")
-    #expect(ZooKeeperLogLine("nonsense") == nil)
+    #expect(LibraryLog.parse("nonsense") == nil)
   }
 
   @Test @LoopActor func theLibraryRepeatsItselfQuietly() throws {
-    let error = try #require(ZooKeeperLogLine("t:ZOO_ERROR@f@1: refused"))
-    let warning = try #require(ZooKeeperLogLine("t:ZOO_WARN@f@1: slow"))
+    let error = try #require(LibraryLog.parse("t:ZOO_ERROR@f@1: refused"))
+    let warning = try #require(LibraryLog.parse("t:ZOO_WARN@f@1: slow"))
     #expect(LibraryLog.level(of: error, isRepeated: false) == .warning)
     #expect(LibraryLog.level(of: error, isRepeated: true) == .debug)
     #expect(LibraryLog.level(of: warning, isRepeated: false) == .info)

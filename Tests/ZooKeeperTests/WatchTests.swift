@@ -10,7 +10,7 @@ import Testing
     try await withServer { world, _ in
       let client = try await world.client()
       let other = try await world.client()
-      var events: [DirectoryEvent] = []
+      var events: [WatchEvent] = []
       let token = client.watchDirectory("/a/b") { events.append($0) }
       try await eventually("missing") { events == [.missing] }
       try await other.create("/a/b")
@@ -35,7 +35,7 @@ import Testing
     try await withServer { world, _ in
       let client = try await world.client()
       let other = try await world.client()
-      var events: [DataEvent] = []
+      var events: [WatchEvent] = []
       let token = client.watchData("/n") { events.append($0) }
       try await eventually("missing") { events == [.missing] }
       try await other.create("/n", data: "1".bytes)
@@ -57,7 +57,7 @@ import Testing
       let client = try await world.client(clock: clock)
       let writer = try await world.client()
       try await writer.create("/d/one", data: "1".bytes)
-      var data: [DataEvent] = []
+      var data: [WatchEvent] = []
       var isListed = false
       let child = client.watchData("/d/one") { data.append($0) }
       let directory = client.watchDirectory("/d") { event in
@@ -87,7 +87,7 @@ import Testing
       let client = try await world.client()
       let writer = try await world.client()
       try await writer.create("/fixed", data: "1".bytes)
-      var data: [DataEvent] = []
+      var data: [WatchEvent] = []
       let token = client.watchData("/fixed") { data.append($0) }
       try await eventually("known") { data.count == 1 }
       try await writer.delete("/fixed")
@@ -102,8 +102,8 @@ import Testing
     try await withServer { world, server in
       let client = try await world.client()
       try await client.create("/d/one")
-      var first: [DirectoryEvent] = []
-      var second: [DirectoryEvent] = []
+      var first: [WatchEvent] = []
+      var second: [WatchEvent] = []
       let one = client.watchDirectory("/d") { first.append($0) }
       try await eventually("first") { first == [.children(["one"])] }
       let two = client.watchDirectory("/d") { second.append($0) }
@@ -169,8 +169,8 @@ import Testing
       try await writer.create("/d/one")
       try await writer.create("/n", data: "1".bytes)
       let client = try await world.client(to: proxy.connection)
-      var lists: [DirectoryEvent] = []
-      var data: [DataEvent] = []
+      var lists: [WatchEvent] = []
+      var data: [WatchEvent] = []
       let tokens = [client.watchDirectory("/d") { lists.append($0) }, client.watchData("/n") { data.append($0) }]
       try await eventually("watching") { lists.count == 1 && data.count == 1 }
       proxy.refuse(true)
@@ -193,7 +193,7 @@ import Testing
       let client = try await world.client(limits: limits)
       let writer = try await world.client()
       try await writer.create("/d")
-      var lists: [DirectoryEvent] = []
+      var lists: [WatchEvent] = []
       let token = client.watchDirectory("/d") { lists.append($0) }
       let node = client.want(Registration(directory: "/own", name: "n", data: []))
       let path = try await registered(node)
@@ -222,7 +222,7 @@ import Testing
       let client = try await world.client(limits: limits)
       let writer = try await world.client()
       for index in 0..<10 { try await writer.create("/data/\(index)", data: "1".bytes) }
-      var seen = Array(repeating: DataEvent.missing, count: 10)
+      var seen = Array(repeating: WatchEvent.missing, count: 10)
       let tokens = (0..<10).map { index in client.watchData("/data/\(index)") { seen[index] = $0 } }
       let directory = client.watchDirectory("/data") { _ in }
       try await eventually("read") { seen.allSatisfy { $0 == .data("1".bytes) } }
@@ -261,7 +261,7 @@ import Testing
   @Test @LoopActor func aDirectoryWithoutPermissionIsReportedOnce() async throws {
     try await withServer { world, _ in
       let client = try await world.client()
-      var events: [DirectoryEvent] = []
+      var events: [WatchEvent] = []
       let token = client.watchDirectory("no/slash") { events.append($0) }
       try await eventually("refused") { !events.isEmpty }
       guard case .failed(let error)? = events.first else { throw ServerTrouble(description: "\(events)") }

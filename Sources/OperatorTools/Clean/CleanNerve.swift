@@ -118,8 +118,10 @@ struct CleanArguments: Equatable {
     for service in try await client.children(CleanNerve.root)?.sorted() ?? [] {
       let path = "\(CleanNerve.root)/\(service)"
       for name in try await client.children(path)?.sorted() ?? [] where !CleanNerve.carriesData(name) {
-        guard let node = try await client.inspect("\(path)/\(name)"), CleanNerve.isOrphan(node) else { continue }
-        switch try await remove("\(path)/\(name)", if: node, with: client) {
+        guard let (data, stat) = try await client.inspect("\(path)/\(name)") else { continue }
+        // A node without an owner, data and children.
+        guard data.isEmpty, !stat.isEphemeral, stat.children == 0 else { continue }
+        switch try await remove("\(path)/\(name)", ifStill: stat, with: client) {
         case true?: removed += 1
         case false?: break
         case nil: isComplete = false
@@ -131,23 +133,19 @@ struct CleanArguments: Equatable {
   }
 
   /// - Returns: whether it is gone by us, or would be; nil when it cannot be removed.
-  private func remove(_ path: String, if node: InspectedNode, with client: ZooKeeperClient) async throws -> Bool? {
+  private func remove(_ path: String, ifStill stat: NodeStat, with client: ZooKeeperClient) async throws -> Bool? {
     if arguments.simulates {
       say("INFO", sentence: "Would remove \(path)")
       return true
     }
     do {
-      guard try await client.delete(path, ifStill: node) else { return false }
+      guard try await client.delete(path, ifStill: stat) else { return false }
       say("INFO", sentence: "Removing \(path)")
       return true
     } catch let error as ZooKeeperError where error.code == .noAuth {
       say("ERROR", sentence: "\(error)")
       return nil
     }
-  }
-
-  private static func isOrphan(_ node: InspectedNode) -> Bool {
-    node.data.isEmpty && !node.isEphemeral && node.children == 0
   }
 
   /// A name that is a registration by itself (`use_path_encoding`); such nodes are empty, and persistent ones belong to

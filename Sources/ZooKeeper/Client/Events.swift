@@ -12,26 +12,6 @@ public enum ConnectionState: Hashable, Sendable {
   case closed
 }
 
-/// What a directory watch reports.
-public enum DirectoryEvent: Hashable, Sendable {
-  /// The complete list of child names, in the server's order.
-  case children([String])
-  /// The directory does not exist; the watch waits for it.
-  case missing
-  /// It cannot be read (no permission, bad path); asked again at the reconcile interval.
-  case failed(ZooKeeperError)
-}
-
-/// What a data watch reports.
-public enum DataEvent: Hashable, Sendable {
-  /// The bytes of the node.
-  case data([UInt8])
-  /// The node does not exist; the watch waits for it.
-  case missing
-  /// It cannot be read (no permission, bad path); asked again at the reconcile interval.
-  case failed(ZooKeeperError)
-}
-
 /// Ends a watch or an observation. Letting go of the token does not.
 @LoopActor public final class WatchToken {
   private var onCancel: (@LoopActor () -> Void)?

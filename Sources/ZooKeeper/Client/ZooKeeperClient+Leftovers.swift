@@ -12,11 +12,10 @@ extension ZooKeeperClient {
     var dropped: [String] = []
     for directory in Set(directories).sorted() {
       do throws(ZooKeeperError) {
-        let names = try await SessionNodeLookup.children(of: directory, in: session)
+        let names = try await session.currentChildren(of: directory)
         let paths = names.map { directory == "/" ? "/" + $0 : directory + "/" + $0 }
           .filter { !claims.contains($0) }
-        for read in try await SessionNodeLookup.readAll(paths, in: session) where read.stat.ephemeralOwner == session.id
-        {
+        for read in try await session.readAll(paths) where read.stat.ephemeralOwner == session.id {
           guard !claims.contains(read.path), !claims.mayTake(read.path) else { continue }
           try await session.deleteIfThere(read.path)
           dropped.append(read.path)

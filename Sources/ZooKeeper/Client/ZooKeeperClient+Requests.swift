@@ -1,36 +1,16 @@
 internal import Reactor
 
-/// A node as it was at one moment.
-public struct InspectedNode: Hashable, Sendable {
-  /// The bytes of the node.
-  public let data: [UInt8]
-  /// Whether it goes with a session.
-  public let isEphemeral: Bool
-  /// How many nodes there are below it.
-  public let children: Int
-  /// Counts the writes of its data; see ``ZooKeeperClient/delete(_:ifStill:)``.
-  public let version: Int32
-}
-
 /// Single requests, pipelined with everything else. None is retried: with
 /// ``ZooKeeperError/Code/connectionLoss`` it is unknown whether the server carried it out.
 extension ZooKeeperClient {
   /// The node's bytes; nil when it does not exist.
   /// - Throws: ``ZooKeeperError``; without a connection at once, with ``ZooKeeperError/Code/connectionLoss``.
-  public func read(_ path: String) async throws -> [UInt8]? {
-    let session = try session(to: "read", path)
-    do throws(ZooKeeperError) {
-      return try await session.read(path).0
-    } catch {
-      if error.code == .noNode { return nil }
-      throw error
-    }
-  }
+  public func read(_ path: String) async throws -> [UInt8]? { try await inspect(path)?.data }
 
   /// The names below `path`, in the server's order; nil when it does not exist.
   /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
   public func children(_ path: String) async throws -> [String]? {
-    let session = try session(to: "list", path)
+    let session = try session(to: "list", path: path)
     do throws(ZooKeeperError) {
       return try await session.children(path)
     } catch {
@@ -42,7 +22,7 @@ extension ZooKeeperClient {
   /// Whether the node exists.
   /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
   public func exists(_ path: String) async throws -> Bool {
-    try await session(to: "exists", path).stat(path) != nil
+    try await session(to: "exists", path: path).stat(path) != nil
   }
 
   /// Makes a node, with its parents when they are missing. What is made here has no owner: a node
@@ -51,7 +31,7 @@ extension ZooKeeperClient {
   /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/nodeExists``.
   @discardableResult
   public func create(_ path: String, data: [UInt8] = [], mode: NodeMode = .persistent) async throws -> String {
-    let session = try session(to: "create", path)
+    let session = try session(to: "create", path: path)
     let isProtected = context.protectsNodes
     do throws(ZooKeeperError) {
       return try await session.create(path, data: data, mode: mode, isProtected: isProtected)
@@ -65,23 +45,21 @@ extension ZooKeeperClient {
   /// Replaces the node's bytes.
   /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/noNode``.
   public func set(_ path: String, to data: [UInt8]) async throws {
-    try await session(to: "set", path).set(path, to: data)
+    try await session(to: "set", path: path).set(path, to: data)
   }
 
   /// Deletes the node; one that does not exist is fine.
   /// - Throws: ``ZooKeeperError``, also ``ZooKeeperError/Code/notEmpty``.
   public func delete(_ path: String) async throws {
-    try await session(to: "delete", path).deleteIfThere(path)
+    try await session(to: "delete", path: path).deleteIfThere(path)
   }
 
-  /// The node's bytes and what it is like; nil when it does not exist.
+  /// The node's bytes and properties; nil when it does not exist.
   /// - Throws: ``ZooKeeperError``, as ``read(_:)``.
-  public func inspect(_ path: String) async throws -> InspectedNode? {
-    let session = try session(to: "read", path)
+  public func inspect(_ path: String) async throws -> (data: [UInt8], stat: NodeStat)? {
+    let session = try session(to: "read", path: path)
     do throws(ZooKeeperError) {
-      let (data, stat) = try await session.read(path)
-      return InspectedNode(
-        data: data, isEphemeral: stat.ephemeralOwner != 0, children: Int(stat.children), version: stat.version)
+      return try await session.read(path)
     } catch {
       if error.code == .noNode { return nil }
       throw error
@@ -91,10 +69,10 @@ extension ZooKeeperClient {
   /// Deletes the node if it was not written since it was inspected, and nothing was put below it.
   /// - Returns: whether it was deleted by this call.
   /// - Throws: ``ZooKeeperError``.
-  public func delete(_ path: String, ifStill node: InspectedNode) async throws -> Bool {
-    let session = try session(to: "delete", path)
+  public func delete(_ path: String, ifStill stat: NodeStat) async throws -> Bool {
+    let session = try session(to: "delete", path: path)
     do throws(ZooKeeperError) {
-      try await session.delete(path, version: node.version)
+      try await session.delete(path, version: stat.version)
       return true
     } catch {
       if [.noNode, .badVersion, .notEmpty].contains(error.code) { return false }
@@ -113,7 +91,7 @@ extension ZooKeeperClient {
     return context.connected != nil
   }
 
-  private func session(to operation: String, _ path: String) throws(ZooKeeperError) -> ZooKeeperSession {
+  private func session(to operation: String, path: String) throws(ZooKeeperError) -> ZooKeeperSession {
     if let session = context.connected { return session }
     throw ZooKeeperError(code: state == .closed ? .closed : .connectionLoss, operation: operation, path: path)
   }

@@ -118,34 +118,16 @@ public import SmartStack
 
   /// Reports the complete child list of `path`: first as soon as it is known, then after every change and
   /// every reconnect (the same list may come twice). Bursts of changes are read once.
-  public func watchDirectory(
-    _ path: String, onEvent: @escaping @LoopActor (DirectoryEvent) -> Void
-  ) -> WatchToken {
-    watch(WatchKey(kind: .children, path: path)) { snapshot in
-      switch snapshot {
-      case .names(let names): onEvent(.children(names))
-      case .bytes: break
-      case .missing: onEvent(.missing)
-      case .failed(let error): onEvent(.failed(error))
-      }
-    }
+  public func watchDirectory(_ path: String, onEvent: @escaping @LoopActor (WatchEvent) -> Void) -> WatchToken {
+    watch(WatchKey(kind: .children, path: path), onEvent: onEvent)
   }
 
   /// Reports the bytes of `path`: first as soon as they are known, then after every change.
-  public func watchData(_ path: String, onEvent: @escaping @LoopActor (DataEvent) -> Void) -> WatchToken {
-    watch(WatchKey(kind: .data, path: path)) { snapshot in
-      switch snapshot {
-      case .bytes(let bytes): onEvent(.data(bytes))
-      case .names: break
-      case .missing: onEvent(.missing)
-      case .failed(let error): onEvent(.failed(error))
-      }
-    }
+  public func watchData(_ path: String, onEvent: @escaping @LoopActor (WatchEvent) -> Void) -> WatchToken {
+    watch(WatchKey(kind: .data, path: path), onEvent: onEvent)
   }
 
-  private func watch(
-    _ key: WatchKey, onSnapshot: @escaping @LoopActor (PathWatch.Snapshot) -> Void
-  ) -> WatchToken {
+  private func watch(_ key: WatchKey, onEvent: @escaping @LoopActor (WatchEvent) -> Void) -> WatchToken {
     let watch: PathWatch
     if let known = watches[key] {
       watch = known
@@ -154,7 +136,7 @@ public import SmartStack
       watches[key] = watch
       watch.sessionChanged(isNew: true)
     }
-    let number = watch.add(onSnapshot)
+    let number = watch.add(onEvent)
     return WatchToken { [weak self] in
       guard watch.remove(number), self?.watches[key] === watch else { return }
       self?.watches[key] = nil

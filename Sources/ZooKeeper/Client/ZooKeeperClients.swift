@@ -4,26 +4,14 @@ public import SmartStack
 
 /// One started client per ensemble, however many services name it.
 @LoopActor public final class ZooKeeperClients {
-  private let sessionTimeout: Duration
   private let clock: LoopClock
   private let logger: Logger
   private let metrics: Metrics?
-  private let credentials: ZooKeeperCredentials?
-  private let savedSession: @LoopActor (_ key: String) -> SavedSession?
   private var clients: [String: ZooKeeperClient] = [:]
 
-  /// - Parameter savedSession: asked once per ensemble, with ``key(for:)``, for a session to carry on.
-  public init(
-    sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system, logger: Logger, metrics: Metrics? = nil,
-    credentials: ZooKeeperCredentials? = nil,
-    savedSession: @escaping @LoopActor (_ key: String) -> SavedSession? = { _ in nil }
-  ) {
-    self.sessionTimeout = sessionTimeout
-    self.clock = clock
-    self.logger = logger
-    self.metrics = metrics
-    self.credentials = credentials
-    self.savedSession = savedSession
+  /// Creates a table without clients; each logs and counts there.
+  public init(clock: LoopClock = .system, logger: Logger, metrics: Metrics? = nil) {
+    (self.clock, self.logger, self.metrics) = (clock, logger, metrics)
   }
 
   /// What two lists of the same servers have in common: the servers in sorted order, joined with commas.
@@ -33,9 +21,7 @@ public import SmartStack
   public func client(for hosts: [String]) -> ZooKeeperClient {
     let key = Self.key(for: hosts)
     if let known = clients[key] { return known }
-    let made = ZooKeeperClient(
-      connection: key, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
-      savedSession: savedSession(key), credentials: credentials)
+    let made = ZooKeeperClient(connection: key, clock: clock, logger: logger, metrics: metrics)
     clients[key] = made
     made.start()
     return made
@@ -54,15 +40,5 @@ public import SmartStack
     await withDiscardingTaskGroup { group in
       for client in ending { group.addTask { await client.close() } }
     }
-  }
-
-  /// Leaves every session alive for a successor.
-  /// - Returns: the sessions by ``key(for:)``.
-  public func abandonAll() async -> [String: SavedSession] {
-    let leaving = clients
-    clients = [:]
-    var sessions: [String: SavedSession] = [:]
-    for (key, client) in leaving { sessions[key] = await client.abandon() }
-    return sessions
   }
 }

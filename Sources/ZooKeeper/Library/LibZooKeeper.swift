@@ -6,31 +6,6 @@ internal import Reactor
 // given into Swift values, puts them in the mailbox and returns. What libzookeeper keeps for us is an
 // integer, never a pointer: a watch may never fire, and a session event visits every watch.
 
-/// What a node is like, as far as anybody here asks.
-struct NodeStat: Hashable, Sendable {
-  /// Counts the writes of the node's data since it was made.
-  var version: Int32
-  /// Counts the children that came or went.
-  var childVersion: Int32
-  /// The session the node goes with; 0 for a persistent node.
-  var ephemeralOwner: Int64
-  /// How many children there are.
-  var children: Int32
-
-  init(version: Int32, childVersion: Int32, ephemeralOwner: Int64, children: Int32) {
-    self.version = version
-    self.childVersion = childVersion
-    self.ephemeralOwner = ephemeralOwner
-    self.children = children
-  }
-
-  init(copying stat: UnsafePointer<Stat>?) {
-    self.init(
-      version: stat?.pointee.version ?? 0, childVersion: stat?.pointee.cversion ?? 0,
-      ephemeralOwner: stat?.pointee.ephemeralOwner ?? 0, children: stat?.pointee.numChildren ?? 0)
-  }
-}
-
 /// Addresses an answer: the session's generation in the upper 24 bits, the request's or watch's number in
 /// the lower 40; number 0 is the session itself.
 struct Token: Hashable, Sendable {
@@ -55,47 +30,39 @@ struct Token: Hashable, Sendable {
   }
 }
 
-/// One answer, watch or session event on its way from libzookeeper's thread to the loop.
-struct Delivery: Sendable {
-  enum Content: Sendable {
-    case nothing
-    case path(String)
-    case names([String])
-    case stat(NodeStat)
-    case data([UInt8], NodeStat)
-    case watchFired(isDeletion: Bool)
-    case sessionState(Int32)
-    case log(ZooKeeperLogLine)
-  }
-
-  let token: Token
-  let code: Int32
-  let content: Content
+/// Content of an answer, a watch or a session event of libzookeeper.
+enum LibraryMessage: Sendable {
+  case nothing
+  case path(String)
+  case names([String])
+  case stat(NodeStat)
+  case data([UInt8], NodeStat)
+  case watchFired(isDeletion: Bool)
+  case sessionState(Int32)
+  case log(LibraryLog.Line)
 }
 
 /// Carries deliveries to the loop in order, with one wake-up however many are waiting.
 enum Mailbox {
-  private struct State {
-    var waiting: [Delivery] = []
-    var logLines = 0
-    var isScheduled = false
-  }
+  /// One message on its way from libzookeeper's thread to the loop.
+  typealias Delivery = (token: Token, code: Int32, content: LibraryMessage)
+  private typealias State = (waiting: [Delivery], logLines: Int, isScheduled: Bool)
 
   /// More lines than this waiting are too many: libzookeeper can say the same thousands of times a second.
   private static let maximumLogLines = 100
 
-  private static let state = Locked(State())
+  private static let state = Locked<State>(([], 0, false))
   /// Receivers of deliveries, by the generation in the deliveries' tokens.
   @LoopActor static var receivers: [UInt64: @LoopActor (Delivery) -> Void] = [:]
 
   /// Posts a delivery; callable from any thread.
-  static func post(_ content: Delivery.Content, to token: Token, code: Int32) {
+  static func post(_ content: LibraryMessage, to token: Token, code: Int32) {
     let mustWake = state.withLock { state in
       if case .log = content {
         guard state.logLines < maximumLogLines else { return false }
         state.logLines += 1
       }
-      state.waiting.append(Delivery(token: token, code: code, content: content))
+      state.waiting.append((token, code, content))
       defer { state.isScheduled = true }
       return !state.isScheduled
     }
@@ -104,7 +71,7 @@ enum Mailbox {
 
   @LoopActor private static func drain() {
     let batch = state.withLock { state in
-      defer { state = State() }
+      defer { state = ([], 0, false) }
       return state.waiting
     }
     for delivery in batch {
@@ -159,11 +126,21 @@ func onStrings(_ code: Int32, _ strings: UnsafePointer<String_vector>?, _ contex
 }
 
 func onLogLine(_ message: UnsafePointer<CChar>?) {
-  guard let message, let line = ZooKeeperLogLine(String(cString: message)) else { return }
+  guard let message, let line = LibraryLog.parse(String(cString: message)) else { return }
   Mailbox.post(.log(line), to: Token(generation: 0, number: 0), code: 0)
 }
 
-// MARK: Codes
+// MARK: Values
+
+extension NodeStat {
+  /// - Parameter stat: nil is a node of which nothing is known.
+  init(copying stat: UnsafePointer<Stat>?) {
+    version = stat?.pointee.version ?? 0
+    childVersion = stat?.pointee.cversion ?? 0
+    ephemeralOwner = stat?.pointee.ephemeralOwner ?? 0
+    children = stat?.pointee.numChildren ?? 0
+  }
+}
 
 extension ZooKeeperError.Code {
   /// The meaning of one of libzookeeper's codes; not for `ZOK`.

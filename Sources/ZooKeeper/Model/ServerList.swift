@@ -6,13 +6,8 @@ internal import Glibc
 /// that cannot be resolved makes it refuse all servers; it resolves on its I/O thread, at every attempt
 /// to connect; and after a failed attempt it passes over a server, so that from an even number of
 /// addresses it never tries every second one, and tries the others without a pause.
-struct ServerList: Hashable, Sendable {
-  struct Server: Hashable, Sendable {
-    var host: String
-    var port: String
-  }
-
-  var servers: [Server]
+struct ServerList: Sendable {
+  var servers: [(host: String, port: String)]
   /// The chroot, `/path` or nothing.
   var chroot: String
 
@@ -28,7 +23,7 @@ struct ServerList: Hashable, Sendable {
       let host = (colon.map { text[..<$0] } ?? text[...]).filter { $0 != "[" && $0 != "]" }
       let port = colon.map { String(text[text.index(after: $0)...]) } ?? "2181"
       guard !host.isEmpty, let number = UInt16(port), number > 0 else { return nil }
-      servers.append(Server(host: host, port: port))
+      servers.append((host, port))
     }
     if servers.isEmpty { return nil }
   }

@@ -243,7 +243,7 @@ internal import SmartStack
   }
 
   private func lookForOwn(in session: ZooKeeperSession) async throws(ZooKeeperError) {
-    let own = try await SessionNodeLookup.find(registration, isOurs: mayBeOurs, in: session, except: claims)
+    let own = try await session.findNodes(of: registration, isOurs: mayBeOurs, except: claims)
     guard let first = own.first else {
       observed = .nothing
       return
@@ -322,7 +322,7 @@ internal import SmartStack
   private func check(_ path: String, in session: ZooKeeperSession) async throws(ZooKeeperError) {
     duties.remove(.check)
     let key = WatchKey(kind: .own, path: path)
-    let isWatched = session.watches.admit(key, for: .registration)
+    let isWatched = session.watches.admit(key)
     session.watches.listen(to: key) { [weak self] isDeletion in
       guard let self, observed.path == path else { return }
       duties.insert(isDeletion ? .recreate : .check)
@@ -368,7 +368,7 @@ internal import SmartStack
       session.watches.ignore(WatchKey(kind: .own, path: path))
       try await session.deleteIfThere(path)
     case .unknown where registration.mode.isSequential:
-      for own in try await SessionNodeLookup.find(registration, isOurs: mayBeOurs, in: session, except: claims) {
+      for own in try await session.findNodes(of: registration, isOurs: mayBeOurs, except: claims) {
         if claims.contains(own.path) { continue }
         try await session.deleteIfThere(own.path)
         if hasUnsettledTwin { break }

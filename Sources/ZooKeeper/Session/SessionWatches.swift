@@ -34,10 +34,10 @@ internal import SmartStack
   func ignore(_ key: WatchKey) { listeners[key] = nil }
 
   /// Whether a read of `key` may set a watch, as far as the budget goes.
-  func admit(_ key: WatchKey, for purpose: WatchBudget.Purpose) -> Bool {
+  func admit(_ key: WatchKey) -> Bool {
     if costs[key] != nil { return true }
     let bytes = WatchBudget.cost(of: key.path, chroot: chroot)
-    guard budget.admit(bytes, for: purpose) else { return false }
+    guard budget.admit(bytes, for: key.kind) else { return false }
     costs[key] = bytes
     metrics.watches.value = Double(costs.count)
     return true

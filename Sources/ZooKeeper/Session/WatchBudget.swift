@@ -1,12 +1,13 @@
 /// What a session watches: one entry per path and kind, however often it is read.
 struct WatchKey: Hashable, Sendable {
+  /// The kinds of watches, in order of importance.
   enum Kind: UInt8, Sendable {
     /// A directory's list, or its making while it is missing.
     case children, directoryCreation
-    /// A node's bytes, or its making while it is missing.
-    case data, nodeCreation
-    /// A node of our own: its end, and others' writing to it.
+    /// A node of our own: its end, and others' writing to it. It is looked at now and then anyway.
     case own
+    /// A node's bytes, or its making while it is missing. They can be read at intervals instead.
+    case data, nodeCreation
   }
 
   var kind: Kind
@@ -19,36 +20,24 @@ struct WatchKey: Hashable, Sendable {
 /// for a packet above `jute.maxbuffer` (0xfffff bytes), again and again. So the sum is kept below that,
 /// and watches that others can do without stop earlier than those that they cannot.
 struct WatchBudget: Sendable {
-  /// Who asks, in order of importance.
-  enum Purpose: Sendable {
-    /// A directory: may use all of the budget.
-    case directory
-    /// One of our own nodes, which is looked at now and then anyway: up to seven eighths.
-    case registration
-    /// A node's data, which can be read at intervals instead: up to three quarters.
-    case data
-  }
-
   /// Bytes, without the packet's own few and a margin.
   let limit: Int
   /// The number of reserved bytes.
   private(set) var used = 0
 
-  /// Three quarters of the server's limit.
-  static let defaultLimit = 0xc0000
-
-  init(limit: Int = WatchBudget.defaultLimit) { self.limit = limit }
+  init(limit: Int) { self.limit = limit }
 
   /// A path in the packet: its length and its bytes.
   static func cost(of path: String, chroot: String) -> Int { 4 + chroot.utf8.count + path.utf8.count }
 
-  /// Takes `bytes` if the purpose's share allows it.
-  mutating func admit(_ bytes: Int, for purpose: Purpose) -> Bool {
+  /// Reserves `bytes` if the share of the kind allows it: all of the budget for directories, seven eighths for own
+  /// nodes, three quarters for data.
+  mutating func admit(_ bytes: Int, for kind: WatchKey.Kind) -> Bool {
     let share =
-      switch purpose {
-      case .directory: limit
-      case .registration: limit / 8 * 7
-      case .data: limit / 4 * 3
+      switch kind {
+      case .children, .directoryCreation: limit
+      case .own: limit / 8 * 7
+      case .data, .nodeCreation: limit / 4 * 3
       }
     guard used + bytes <= share else { return false }
     used += bytes

@@ -53,7 +53,7 @@ extension ZooKeeperSession {
   }
 
   /// - Parameter watching: tells the listener of that key about the next change.
-  func read(_ path: String, watching: WatchKey? = nil) async throws(ZooKeeperError) -> ([UInt8], NodeStat) {
+  func read(_ path: String, watching: WatchKey? = nil) async throws(ZooKeeperError) -> (data: [UInt8], stat: NodeStat) {
     let content = try await call(.read, at: path) { handle, token in
       guard let watching else { return zoo_aget(handle, path, 0, onData, token) }
       return zoo_awget(handle, path, onWatch, watches.token(of: watching), onData, token)

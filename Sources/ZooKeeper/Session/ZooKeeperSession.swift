@@ -18,7 +18,7 @@ internal import SmartStack
     case ended(ZooKeeperError.Code)
   }
 
-  typealias Answer = Result<Delivery.Content, ZooKeeperError>
+  typealias Answer = Result<LibraryMessage, ZooKeeperError>
 
   /// How often the servers' names are looked up again, on average.
   private static let resolutionInterval: Duration = .seconds(60)
@@ -142,7 +142,7 @@ internal import SmartStack
 
   // MARK: What arrives
 
-  private func receive(_ delivery: Delivery) {
+  private func receive(_ delivery: Mailbox.Delivery) {
     switch delivery.content {
     case .sessionState(let state): handleState(state)
     case .watchFired(let isDeletion): watches.fire(delivery.token.number, isDeletion: isDeletion)
@@ -174,7 +174,7 @@ internal import SmartStack
     onEvent(self, event)
   }
 
-  private func answer(_ delivery: Delivery) {
+  private func answer(_ delivery: Mailbox.Delivery) {
     guard let reply = replies.removeValue(forKey: delivery.token.number) else { return }
     guard delivery.code == 0 else {
       let code = ZooKeeperError.Code(delivery.code)

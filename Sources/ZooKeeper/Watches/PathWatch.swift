@@ -8,50 +8,7 @@ internal import SmartStack
 /// A path that does not exist has a watch on its creation instead; a node's data, though, gets it only
 /// after a while: most nodes that go are registrations, which do not come back under the same name and
 /// whose watchers leave as soon as they see the directory's list.
-@LoopActor final class PathWatch: ReconcileTarget {
-  /// What is known of the path.
-  enum Snapshot: Hashable {
-    case names([String])
-    case bytes([UInt8])
-    case missing
-    case failed(ZooKeeperError)
-  }
-
-  /// What is kept of a snapshot. A registration's bytes live on in what was made of them; here it is enough to see
-  /// whether others have taken their place.
-  private enum Known: Equatable {
-    case names([String])
-    case digest(Int)
-    case missing
-    case failed(ZooKeeperError)
-
-    init(_ snapshot: Snapshot) {
-      self =
-        switch snapshot {
-        case .names(let names): .names(names)
-        case .bytes(let bytes): .digest(bytes.hashValue)
-        case .missing: .missing
-        case .failed(let error): .failed(error)
-        }
-    }
-
-    /// The snapshot for a new subscriber; nil if it has to be read for that.
-    var snapshot: Snapshot? {
-      switch self {
-      case .names(let names): .names(names)
-      case .digest: nil
-      case .missing: .missing
-      case .failed(let error): .failed(error)
-      }
-    }
-
-    /// Whether nothing changed; the order of names, which is the server's own affair, does not count.
-    func isSame(as other: Known?) -> Bool {
-      if case .names(let mine) = self, case .names(let theirs)? = other { return Set(mine) == Set(theirs) }
-      return self == other
-    }
-  }
-
+@LoopActor final class PathWatch {
   /// Why the path is read, from the least to the most urgent.
   private enum Reason: Int, Comparable {
     /// To find a watch that was lost: reported only when something is different.
@@ -72,8 +29,10 @@ internal import SmartStack
   private let key: WatchKey
   private let context: SessionContext
   private let cadence: WatchCadence
-  private var last: Known?
-  private var subscribers: [(number: UInt64, notify: @LoopActor (Snapshot) -> Void)] = []
+  /// What was reported last. Of a node's bytes only a digest is kept: they live on in what was made of them, and here it
+  /// is enough to see whether others have taken their place.
+  private var last: (event: WatchEvent, digest: Int?)?
+  private var subscribers: [(number: UInt64, notify: @LoopActor (WatchEvent) -> Void)] = []
   private var lastSubscriber: UInt64 = 0
   private var wanted: Reason?
   private var isReading = false
@@ -97,17 +56,20 @@ internal import SmartStack
   // MARK: Subscribers
 
   /// The newcomer is told what is known, soon but not before this call returns.
-  func add(_ subscriber: @escaping @LoopActor (Snapshot) -> Void) -> UInt64 {
+  func add(_ subscriber: @escaping @LoopActor (WatchEvent) -> Void) -> UInt64 {
     lastSubscriber += 1
     let number = lastSubscriber
     subscribers.append((number, subscriber))
-    if last?.snapshot != nil {
-      Task { [weak self] in self?.last?.snapshot.map { self?.notify(number, of: $0) } }
+    if knownEvent != nil {
+      Task { [weak self] in self?.knownEvent.map { self?.notify(number, of: $0) } }
     } else if last != nil {
       request(.change, after: .zero)
     }
     return number
   }
+
+  /// What a newcomer can be told; nil if it has to be read for that.
+  private var knownEvent: WatchEvent? { last?.digest == nil ? last?.event : nil }
 
   /// Removes a subscriber.
   /// - Returns: whether it was the last.
@@ -128,14 +90,23 @@ internal import SmartStack
     context.session?.watches.ignore(creation)
   }
 
-  private func report(_ snapshot: Snapshot) {
-    last = Known(snapshot)
-    for (number, _) in subscribers { notify(number, of: snapshot) }
+  private func report(_ event: WatchEvent) {
+    if case .data(let bytes) = event { last = (.data([]), bytes.hashValue) } else { last = (event, nil) }
+    for (number, _) in subscribers { notify(number, of: event) }
+  }
+
+  /// Whether `event` was reported last; the order of names, which is the server's own affair, does not count.
+  private func isKnown(_ event: WatchEvent) -> Bool {
+    switch (event, last?.event) {
+    case (.children(let names), .children(let known)?): Set(names) == Set(known)
+    case (.data(let bytes), .data?): bytes.hashValue == last?.digest
+    default: event == last?.event
+    }
   }
 
   /// One that has left meanwhile hears nothing any more.
-  private func notify(_ number: UInt64, of snapshot: Snapshot) {
-    subscribers.first { $0.number == number }?.notify(snapshot)
+  private func notify(_ number: UInt64, of event: WatchEvent) {
+    subscribers.first { $0.number == number }?.notify(event)
   }
 
   // MARK: When to read
@@ -203,7 +174,7 @@ internal import SmartStack
     finish(result, for: reason, in: session)
   }
 
-  private func read(_ session: ZooKeeperSession) async -> Result<Snapshot, ZooKeeperError> {
+  private func read(_ session: ZooKeeperSession) async -> Result<WatchEvent, ZooKeeperError> {
     do throws(ZooKeeperError) {
       return .success(
         key.kind == .children ? try await readChildren(session) : try await readData(session))
@@ -212,26 +183,26 @@ internal import SmartStack
     }
   }
 
-  private func readChildren(_ session: ZooKeeperSession) async throws(ZooKeeperError) -> Snapshot {
+  private func readChildren(_ session: ZooKeeperSession) async throws(ZooKeeperError) -> WatchEvent {
     while true {
-      hasWatch = session.watches.admit(key, for: .directory)
+      hasWatch = session.watches.admit(key)
       do throws(ZooKeeperError) {
-        return .names(try await session.children(key.path, watching: hasWatch ? key : nil))
+        return .children(try await session.children(key.path, watching: hasWatch ? key : nil))
       } catch {
         if error.code != .connectionLoss { session.watches.release(key) }
         guard error.code == .noNode else { throw error }
       }
-      if try await isMissing(in: session, .directory) { return .missing }
+      if try await isMissing(in: session) { return .missing }
       // It was made between the two requests: read it after all.
     }
   }
 
-  private func readData(_ session: ZooKeeperSession) async throws(ZooKeeperError) -> Snapshot {
+  private func readData(_ session: ZooKeeperSession) async throws(ZooKeeperError) -> WatchEvent {
     isNewlyMissing = false
-    if last == .missing, try await isMissing(in: session, .data) { return .missing }
-    hasWatch = session.watches.admit(key, for: .data)
+    if last?.event == .missing, try await isMissing(in: session) { return .missing }
+    hasWatch = session.watches.admit(key)
     do throws(ZooKeeperError) {
-      return .bytes(try await session.read(key.path, watching: hasWatch ? key : nil).0)
+      return .data(try await session.read(key.path, watching: hasWatch ? key : nil).0)
     } catch {
       if error.code != .connectionLoss { session.watches.release(key) }
       guard error.code == .noNode else { throw error }
@@ -242,24 +213,24 @@ internal import SmartStack
   }
 
   /// Looks for the node and watches its creation.
-  private func isMissing(
-    in session: ZooKeeperSession, _ purpose: WatchBudget.Purpose
-  ) async throws(ZooKeeperError) -> Bool {
+  private func isMissing(in session: ZooKeeperSession) async throws(ZooKeeperError) -> Bool {
     session.watches.listen(to: creation) { [weak self] in self?.fired($0) }
-    hasWatch = session.watches.admit(creation, for: purpose)
+    hasWatch = session.watches.admit(creation)
     return try await session.stat(key.path, watching: hasWatch ? creation : nil) == nil
   }
 
   private func finish(
-    _ result: Result<Snapshot, ZooKeeperError>, for reason: Reason, in session: ZooKeeperSession
+    _ result: Result<WatchEvent, ZooKeeperError>, for reason: Reason, in session: ZooKeeperSession
   ) {
     isReading = false
     guard !isStopped else { return }
     let now = context.clock.now
     switch result {
-    case .success(let snapshot):
-      pacing.didRead(size: snapshot.size, now: now)
-      if reason != .reconcile || !Known(snapshot).isSame(as: last) { report(snapshot) }
+    case .success(let event):
+      // What it cost to read, in names.
+      let size = if case .children(let names) = event { names.count } else { 1 }
+      pacing.didRead(size: size, now: now)
+      if reason != .reconcile || !isKnown(event) { report(event) }
     case .failure(let error) where error.code == .connectionLoss || error.code == .sessionExpired:
       // Asked again as soon as there is a connection.
       wanted = max(wanted ?? reason, reason == .reconcile ? .reconcile : .change)
@@ -269,7 +240,7 @@ internal import SmartStack
     case .failure(let error):
       pacing.didRead(size: 0, now: now)
       hasWatch = false
-      if last != .failed(error) {
+      if last?.event != .failed(error) {
         context.logger.error("watch failed", with: [.path: key.path, .reason: "\(error)"])
         report(.failed(error))
       }
@@ -295,21 +266,14 @@ internal import SmartStack
         * Double.random(in: 0.5...1.5)
     reconcileSlot = nil
     if delay >= ReconcileWheel.leastDelay {
-      reconcileSlot = cadence.wheel.add(self, after: delay)
+      reconcileSlot = cadence.wheel.add(after: delay) { [weak self] in self?.reconcile(slot: $0) }
     } else {
       reconcileTimer = context.clock.schedule(after: delay) { [weak self] in self?.request(.reconcile, after: .zero) }
     }
   }
 
   /// A slot of the wheel has come; only the last one counts.
-  func reconcile(slot: Int) {
+  private func reconcile(slot: Int) {
     if slot == reconcileSlot { request(.reconcile, after: .zero) }
-  }
-}
-
-extension PathWatch.Snapshot {
-  /// What the list costs to read, in names.
-  fileprivate var size: Int {
-    if case .names(let names) = self { names.count } else { 1 }
   }
 }

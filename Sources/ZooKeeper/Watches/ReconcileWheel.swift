@@ -6,13 +6,9 @@ internal import Reactor
   /// For less than this a second is too coarse.
   static let leastDelay: Duration = .seconds(10)
 
-  private struct Entry {
-    weak var watch: (any ReconcileTarget)?
-  }
-
   private let clock: LoopClock
   private let start: LoopClock.Instant
-  private var slots: [Int: [Entry]] = [:]
+  private var slots: [Int: [@LoopActor (_ slot: Int) -> Void]] = [:]
   private var timer: LoopTimer?
   private var next = Int.max
 
@@ -21,10 +17,11 @@ internal import Reactor
     start = clock.now
   }
 
-  /// - Returns: the slot, which the watch is told when it comes.
-  func add(_ watch: any ReconcileTarget, after delay: Duration) -> Int {
+  /// - Parameter remind: called with the slot when it has come; does not keep its watch alive.
+  /// - Returns: the slot.
+  func add(after delay: Duration, remind: @escaping @LoopActor (_ slot: Int) -> Void) -> Int {
     let slot = Int((clock.now + delay - start) / .seconds(1)) + 1
-    slots[slot, default: []].append(Entry(watch: watch))
+    slots[slot, default: []].append(remind)
     if slot < next { arm(slot) }
     return slot
   }
@@ -39,14 +36,8 @@ internal import Reactor
     let now = Int((clock.now - start) / .seconds(1))
     next = Int.max
     for slot in slots.keys.filter({ $0 <= now }).sorted() {
-      for entry in slots.removeValue(forKey: slot) ?? [] { entry.watch?.reconcile(slot: slot) }
+      for remind in slots.removeValue(forKey: slot) ?? [] { remind(slot) }
     }
     if let slot = slots.keys.min(), slot < next { arm(slot) }
   }
-}
-
-/// A watch that the wheel reminds.
-@LoopActor protocol ReconcileTarget: AnyObject {
-  /// Called when a slot has come; only the last one that the watch was given counts.
-  func reconcile(slot: Int)
 }

@@ -73,11 +73,12 @@ internal import ZooKeeper
 
   // MARK: The directory
 
-  private func directory(_ event: DirectoryEvent) {
+  private func directory(_ event: WatchEvent) {
     switch event {
     case .children(let names):
       count("discovery", ["zk_cluster:\(discovery.cluster)", "zk_path:\(discovery.path)", "service_name:\(name)"])
       update(names)
+    case .data: break
     case .missing: update([])
     case .failed(let error):
       // Not knowing is no change: what was published stands.
@@ -122,13 +123,13 @@ internal import ZooKeeper
     }
   }
 
-  private func data(_ event: DataEvent, of child: String) {
+  private func data(_ event: WatchEvent, of child: String) {
     guard let before = children[child] else { return }
     var after: Child
     switch event {
     case .data(let bytes): after = decode(bytes, child, before)
     // It went between the list and the reading; the next list will not have it.
-    case .missing: after = Child()
+    case .children, .missing: after = Child()
     case .failed(let error):
       count("get_child_failed")
       after = refused(error.description, child, before: before.complaint)
@@ -164,13 +165,13 @@ internal import ZooKeeper
 
   // MARK: Generator sections
 
-  private func generatorConfig(_ event: DataEvent, _ path: String) {
+  private func generatorConfig(_ event: WatchEvent, _ path: String) {
     awaitsGeneratorConfig = false
     switch event {
     case .data(let bytes):
       // An emptied node says nothing: what it said last stands, as with the original.
       if !bytes.isEmpty { generatorConfig = String(decoding: bytes, as: UTF8.self) }
-    case .missing: break
+    case .children, .missing: break
     case .failed(let error):
       count("get_config_failed")
       logger.warning("generator sections cannot be read", with: [.service: name, .path: path, .reason: error])
