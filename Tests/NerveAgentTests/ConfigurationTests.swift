@@ -45,7 +45,8 @@ import ZooKeeper
        "max_repeated_report_failures": 10}
       """#)
     #expect(configuration.heartbeatPath == "/tmp/beat")
-    #expect(configuration.statsD == StatsDTarget(host: "127.0.0.1", port: 8125))
+    #expect(configuration.statsD?.host == "127.0.0.1")
+    #expect(configuration.statsD?.port == 8125)
     #expect(configuration.stateDirectory == "/run/x")
     #expect(configuration.hacheck?.ports == [7777])
     #expect(configuration.hacheck?.bindAddress == "127.0.0.1")
@@ -142,7 +143,7 @@ import ZooKeeper
 
   @Test func aFileThatIsNotThere() throws {
     let error = try #require(throws: ConfigError.self) {
-      _ = try NerveConfigurationLoader(path: "/does/not/exist").load()
+      _ = try NerveConfiguration.load(path: "/does/not/exist")
     }
     #expect(error.description == "/does/not/exist: cannot open /does/not/exist: No such file or directory")
   }

@@ -339,7 +339,7 @@ import ZooKeeper
     try await withWorld { world in
       world.configure(world.service("web"))
       _ = try world.agent()
-      let error = try #require(throws: AgentError.self) { _ = try world.agent() }
+      let error = try #require(throws: OperatorError.self) { _ = try world.agent() }
       #expect(error.description.contains("another agent of this instance runs as pid \(getpid())"))
     }
   }

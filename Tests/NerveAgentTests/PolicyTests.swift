@@ -98,8 +98,7 @@ import ZooKeeper
     #expect(plan.added.map(\.name) == ["new"])
     #expect(plan.removed == ["gone"])
     #expect(plan.unchanged == ["same", "broken"])
-    #expect(plan.changed.map(\.service.name) == ["checked", "heavier"])
-    #expect(plan.changed.map(\.keepsRegistration) == [true, false])
+    #expect(plan.changed.map(\.name) == ["checked", "heavier"])
     #expect(!plan.isEmpty)
   }
 

@@ -24,7 +24,7 @@ func load(_ text: String, instanceID: String? = nil, in directory: TemporaryDire
 {
   let path = directory.path + "/nerve.conf.json"
   writeFile(path, text)
-  return try NerveConfigurationLoader(path: path, instanceID: instanceID).load()
+  return try NerveConfiguration.load(path: path, instanceID: instanceID)
 }
 
 /// A configuration with one service `web`, whose section starts with what every service needs.

@@ -246,7 +246,7 @@ extension EtcdServer {
   @Test func requestsAreEncodedAsEtcdReadsThem() {
     #expect(
       EtcdMessage.put(key: "/a", value: [0xfb, 0xff], lease: "7") == #"{"key":"L2E=","value":"+/8=","lease":"7"}"#)
-    #expect(EtcdV2.target("/a b/é") == "/v2/keys/a%20b/%C3%A9")
-    #expect(EtcdV2.put(Array("a&b=".utf8), lifetime: 3) == "value=a%26b%3D&ttl=3")
+    #expect(EtcdMessage.v2Target("/a b/é") == "/v2/keys/a%20b/%C3%A9")
+    #expect(EtcdMessage.v2Put(Array("a&b=".utf8), lifetime: 3) == "value=a%26b%3D&ttl=3")
   }
 }

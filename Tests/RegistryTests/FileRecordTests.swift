@@ -6,7 +6,7 @@ import Testing
 
 @testable import Registry
 
-@Suite struct RegistrationFileNameTests {
+@Suite struct FileNameTests {
   static let cases = [
     ("web.main", "host1", "web.main@host1.json"),
     ("web_0", "i-0a.b", "web_0@i-0a.b.json"),
@@ -19,13 +19,13 @@ import Testing
   @Test("names", arguments: cases) func aFileNameEscapesWhatIsNotALetterOrDigit(
     _ service: String, _ instance: String, _ expected: String
   ) {
-    #expect(RegistrationFileName(service: service, instance: instance).text == expected)
-    #expect(expected.hasSuffix(RegistrationFileName.ending(of: instance)))
+    #expect(FileTarget.name(service: service, instance: instance) == expected)
+    #expect(expected.hasSuffix(FileTarget.nameEnding(of: instance)))
   }
 
   @Test func filesOfOneInstanceAreNotTakenForAnothers() {
-    let file = RegistrationFileName(service: "web", instance: "a@b").text
-    #expect(!file.hasSuffix(RegistrationFileName.ending(of: "b")))
+    let file = FileTarget.name(service: "web", instance: "a@b")
+    #expect(!file.hasSuffix(FileTarget.nameEnding(of: "b")))
   }
 }
 
@@ -38,7 +38,7 @@ import Testing
 
   private func target(_ service: String = "web", data: String = "{}", renewal: Duration? = nil) -> FileTarget {
     FileTarget(
-      directory: root, name: RegistrationFileName(service: service, instance: "host1").text, data: Array(data.utf8),
+      directory: root, name: FileTarget.name(service: service, instance: "host1"), data: Array(data.utf8),
       renewal: renewal)
   }
 

@@ -124,8 +124,7 @@ struct NerveConfigurationMaker: Sendable {
   }
 
   private func read(_ bytes: [UInt8]) throws(ConfigError) -> NerveConfiguration {
-    try NerveConfigurationLoader(path: options.configuration).load(
-      try YAMLDocument(bytes, file: options.configuration))
+    try NerveConfiguration.load(try YAMLDocument(bytes, file: options.configuration))
   }
 
   /// Takes out the entries that nerve's own reader refuses, with its words.

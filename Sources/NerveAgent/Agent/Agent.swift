@@ -40,21 +40,21 @@ internal import ZooKeeper
   /// - Returns: one sentence per problem; none when nerve would run everything it names.
   nonisolated public static func check(_ options: AgentOptions) -> (problems: [String], warnings: [String]) {
     do {
-      let configuration = try loader(options).load()
+      let configuration = try load(options)
       return (configuration.problems.map(\.description), configuration.warnings.map(\.description))
     } catch {
       return ([error.description], [])
     }
   }
 
-  nonisolated static func loader(_ options: AgentOptions) -> NerveConfigurationLoader {
-    NerveConfigurationLoader(path: options.configuration, instanceID: options.instanceID)
+  nonisolated static func load(_ options: AgentOptions) throws(ConfigError) -> NerveConfiguration {
+    try NerveConfiguration.load(path: options.configuration, instanceID: options.instanceID)
   }
 
   // MARK: Start
 
   /// Runs until SIGTERM or SIGINT, and returns when every registration is withdrawn.
-  /// - Throws: ``AgentError`` when it cannot start.
+  /// - Throws: a `ConfigError`, or an `OperatorError`: another nerve of this instance runs.
   public func run() async throws {
     let state = InPlaceUpgradeState.received()
     let process = AgentProcess(
@@ -68,14 +68,9 @@ internal import ZooKeeper
   }
 
   /// Starts everything; returns at once.
-  /// - Throws: ``AgentError``.
+  /// - Throws: as ``run()``.
   func start(inherited upgrade: InPlaceUpgradeState? = nil) throws {
-    let configuration: NerveConfiguration
-    do {
-      configuration = try Agent.loader(options).load()
-    } catch {
-      throw AgentError.configuration(error.description)
-    }
+    let configuration = try Agent.load(options)
     let state = StateDirectory(configured: configuration.stateDirectory, agent: "nerve")
     try acquireLock(configuration, in: state, inherited: upgrade)
     let inherited = upgrade.map(NerveUpgradeState.init)
@@ -111,7 +106,7 @@ internal import ZooKeeper
     do {
       lock = try InstanceLock(path: path, inherited: inherited)
     } catch {
-      throw AgentError.alreadyRunning("nerve for '\(configuration.instanceID)': \(error)")
+      throw OperatorError("nerve for '\(configuration.instanceID)': \(error)")
     }
   }
 
@@ -128,7 +123,7 @@ internal import ZooKeeper
   /// changes nothing; a bad service stays as it was.
   func reload() {
     do {
-      let new = try Agent.loader(options).load()
+      let new = try Agent.load(options)
       let plan = AgentReloadPlan(from: configuration, to: new)
       if let rejection = plan.rejection { throw ConfigError(file: options.configuration, problem: rejection) }
       apply(new, by: plan)

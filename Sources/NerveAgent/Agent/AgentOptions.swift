@@ -15,18 +15,3 @@ public struct AgentOptions: Sendable {
     self.sessionTimeout = sessionTimeout
   }
 }
-
-/// Reason why the agent did not start.
-public enum AgentError: Error, Sendable, CustomStringConvertible {
-  /// The configuration as a whole is not usable.
-  case configuration(String)
-  /// Another nerve of this instance runs.
-  case alreadyRunning(String)
-
-  /// What is wrong and where.
-  public var description: String {
-    switch self {
-    case .configuration(let text), .alreadyRunning(let text): text
-    }
-  }
-}

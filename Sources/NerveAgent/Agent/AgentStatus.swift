@@ -14,13 +14,12 @@ extension Agent {
   }
 
   /// The status socket of the running agent of a configuration.
-  /// - Throws: ``AgentError``.
+  /// - Throws: a `ConfigError`, or an `OperatorError`: the state directory cannot be used.
   public nonisolated static func statusSocketPath(_ options: AgentOptions) throws -> String {
-    let configuration: NerveConfiguration
-    do { configuration = try loader(options).load() } catch { throw AgentError.configuration(error.description) }
+    let configuration = try load(options)
     let state = StateDirectory(existing: configuration.stateDirectory, agent: "nerve")
     guard let path = socketPath(configuration, in: state) else {
-      throw AgentError.configuration("\(state.path) cannot be used: \(state.problem?.description ?? "")")
+      throw OperatorError("\(state.path) cannot be used: \(state.problem?.description ?? "")")
     }
     return path
   }

@@ -5,7 +5,7 @@ internal import SmartStack
 public import YAMLConfig
 internal import ZooKeeper
 
-/// Everything `nerve.conf.json` says, checked. One bad service does not spoil the others: it is left out
+/// Everything `nerve.conf.json` says, checked. One bad service does not spoil the others: it is skipped
 /// and named in ``problems``.
 public struct NerveConfiguration: Sendable {
   static let defaultCommandLimit = 16
@@ -17,7 +17,7 @@ public struct NerveConfiguration: Sendable {
   /// `heartbeat_path`: touched while the agent makes progress.
   var heartbeatPath: String?
   /// `statsd`: destination of the metrics that upstream pushes; nil pushes none.
-  var statsD: StatsDTarget?
+  var statsD: (host: String, port: Int)?
   /// `hacheck`: nil when it is switched off.
   var hacheck: HacheckConfiguration?
   /// The key `state_dir`, as written.
@@ -30,7 +30,7 @@ public struct NerveConfiguration: Sendable {
   var reloadsOnChange = false
   /// `service_conf_dir`, if it is set.
   var serviceDirectories: [String] = []
-  /// What is wrong with services, files and sections that were left out.
+  /// What is wrong with services, files and sections that were skipped.
   public var problems: [ConfigError] = []
   /// The keys of the services in ``problems``: a reload leaves what runs under them alone.
   public var badServices: Set<String> = []
@@ -38,63 +38,52 @@ public struct NerveConfiguration: Sendable {
   var warnings: [ConfigError] = []
 }
 
-/// `statsd`: host and UDP port.
-struct StatsDTarget: Hashable, Sendable {
-  var host: String
-  var port: Int
-}
-
-/// Reads the configuration file and the files beside it.
-public struct NerveConfigurationLoader: Sendable {
-  /// The argument of `-c`.
-  var path: String
-  /// `-i` or NERVE_INSTANCE_ID: replaces the file's `instance_id`.
-  var instanceID: String?
-
-  /// A reader of the file at `path`.
-  /// - Parameter instanceID: replaces the file's `instance_id`; nil keeps it.
-  public init(path: String, instanceID: String? = nil) {
-    self.path = path
-    self.instanceID = instanceID
+extension NerveConfiguration {
+  /// Reads the configuration file and the files beside it.
+  /// - Parameters:
+  ///   - path: the argument of `-c`.
+  ///   - instanceID: `-i` or NERVE_INSTANCE_ID, which replaces the file's `instance_id`; nil keeps it.
+  /// - Throws: ``ConfigError`` when the file as a whole is not usable: unreadable, no mapping, without
+  ///   `instance_id`, with a top-level key of the wrong kind.
+  static func load(path: String, instanceID: String? = nil) throws(ConfigError) -> NerveConfiguration {
+    try load(ConfigurationFiles.read(path), instanceID: instanceID)
   }
 
-  /// Reads all files again.
-  /// - Throws: ``ConfigError`` when the file as a whole is of no use: unreadable, no mapping, without
-  ///   `instance_id`, with a top-level key of the wrong kind.
-  func load() throws(ConfigError) -> NerveConfiguration { try load(ConfigurationFiles.read(path)) }
-
   /// Judges a document that was read already, with the files of its `service_conf_dir`.
-  /// - Throws: ``ConfigError`` as ``load()`` does.
-  public func load(_ document: YAMLDocument) throws(ConfigError) -> NerveConfiguration {
+  /// - Throws: ``ConfigError`` as reading the file does.
+  public static func load(
+    _ document: YAMLDocument, instanceID: String? = nil
+  ) throws(ConfigError) -> NerveConfiguration {
     let section = try ConfigSection(document.root)
-    var configuration = NerveConfiguration(instanceID: try instance(section))
+    var configuration = NerveConfiguration(instanceID: try instance(section, given: instanceID))
     configuration.warnings = document.warnings
     configuration.heartbeatPath = try section.optionalString("heartbeat_path")
     configuration.stateDirectory = try section.optionalString("state_dir")
-    configuration.statsD = try NerveConfigurationLoader.statsD(section)
-    configuration.credentials = try NerveConfigurationLoader.credentials(section)
-    configuration.hacheck = try HacheckSection.read(section, warnings: &configuration.warnings)
+    configuration.statsD = try statsD(section)
+    configuration.credentials = try credentials(section)
+    configuration.hacheck = try HacheckConfiguration.read(section, warnings: &configuration.warnings)
     configuration.commandLimit = try section.int(
       "max_exec_checks", in: 1...10_000, default: NerveConfiguration.defaultCommandLimit)
     // Reporters never give up, so the bound on their failures has nothing to do.
     section.acknowledge("max_repeated_report_failures")
 
-    var sources = try section.entries("services").map { ServiceSource(key: $0.name, node: .success($0.value)) }
+    let written = try section.entries("services")
     configuration.reloadsOnChange = try section.optionalBool("reload_on_change") ?? false
     configuration.serviceDirectories = try section.optionalString("service_conf_dir").map { [$0] } ?? []
     let found = try ConfigurationFiles.services(of: section)
     let overridden = Set(found.map(\.service))
-    sources = sources.filter { !overridden.contains($0.key) }
-    sources += found.map { ServiceSource(key: $0.service, node: $0.document.map(\.root)) }
-    for source in sources { configuration.add(source) }
+    for entry in written where !overridden.contains(entry.name) {
+      configuration.add(.success(entry.value), key: entry.name)
+    }
+    for file in found { configuration.add(file.document.map(\.root), key: file.service) }
     configuration.warnings += section.unknownKeys()
     configuration.services.sort { $0.name < $1.name }
     return configuration
   }
 
-  private func instance(_ section: ConfigSection) throws(ConfigError) -> String {
+  private static func instance(_ section: ConfigSection, given: String?) throws(ConfigError) -> String {
     let written = try section.optionalString("instance_id")
-    guard let name = instanceID.flatMap({ $0.isEmpty ? nil : $0 }) ?? written, !name.isEmpty else {
+    guard let name = given.flatMap({ $0.isEmpty ? nil : $0 }) ?? written, !name.isEmpty else {
       throw section.error(at: "instance_id", "the name this host registers under is missing; set it here or with -i")
     }
     guard !name.contains("/"), !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
@@ -124,31 +113,23 @@ public struct NerveConfigurationLoader: Sendable {
     return ZooKeeperCredentials(secret: secret, protectsNodes: true)
   }
 
-  private static func statsD(_ section: ConfigSection) throws(ConfigError) -> StatsDTarget? {
+  private static func statsD(_ section: ConfigSection) throws(ConfigError) -> (host: String, port: Int)? {
     guard let statsD = try section.optionalSection("statsd") else { return nil }
-    return StatsDTarget(
-      host: try statsD.string("host", default: "localhost"),
-      port: try statsD.int("port", in: 1...65535, default: 8125))
+    return (
+      try statsD.string("host", default: "localhost"), try statsD.int("port", in: 1...65535, default: 8125)
+    )
   }
-}
 
-/// Where one service's settings come from.
-private struct ServiceSource {
-  var key: String
-  var node: Result<YAMLNode, ConfigError>
-}
-
-extension NerveConfiguration {
   /// Adds one service, or records what is wrong with it.
-  fileprivate mutating func add(_ source: ServiceSource) {
+  private mutating func add(_ node: Result<YAMLNode, ConfigError>, key: String) {
     do {
-      let section = try ConfigSection(try source.node.get())
-      let reader = ServiceReader(key: source.key, instanceID: instanceID, section: section)
+      let section = try ConfigSection(try node.get())
+      let reader = ServiceReader(key: key, instanceID: instanceID, section: section)
       services += try reader.read()
       warnings += section.unknownKeys()
     } catch {
-      badServices.insert(source.key)
-      problems.append(error.naming(service: source.key))
+      badServices.insert(key)
+      problems.append(error.naming(service: key))
     }
   }
 }

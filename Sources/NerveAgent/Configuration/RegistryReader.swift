@@ -88,9 +88,9 @@ struct RegistryReader {
 
   // MARK: etcd
 
-  /// The original's default; etcd's own is 2379.
-  private static let originalPort = 4003
-  /// The time in seconds.
+  /// Upstream's default; etcd's own is 2379.
+  private static let upstreamPort = 4003
+  /// Seconds that a registration outlives an agent that is gone.
   private static let lifetime = 30
 
   private func etcd(_ payload: RegistrationPayload, name: String) throws(ConfigError) -> EtcdTarget {
@@ -108,7 +108,7 @@ struct RegistryReader {
 
   /// `etcd_host` and `etcd_port` as upstream has them, or several `etcd_hosts`.
   private func etcdEndpoints() throws(ConfigError) -> [Endpoint] {
-    let port = try section.int("etcd_port", in: 1...65535, default: RegistryReader.originalPort)
+    let port = try section.int("etcd_port", in: 1...65535, default: RegistryReader.upstreamPort)
     let several = try section.strings("etcd_hosts")
     guard !several.isEmpty else { return [.tcp(host: try section.string("etcd_host"), port: port)] }
     section.acknowledge("etcd_host")
@@ -146,7 +146,7 @@ struct RegistryReader {
 
   private func file(_ payload: RegistrationPayload, name: String) throws(ConfigError) -> FileTarget {
     let directory = try path("file_path", of: "a directory")
-    let name = RegistrationFileName(service: name, instance: instanceID).text
+    let name = FileTarget.name(service: name, instance: instanceID)
     guard name.utf8.count <= RegistryReader.longestFileName else {
       throw section.error(
         at: "file_path", "the file's name would have more than \(RegistryReader.longestFileName) bytes")

@@ -1,3 +1,4 @@
+internal import Hacheck
 internal import YAMLConfig
 
 /// Reads one service's section.
@@ -14,7 +15,7 @@ struct ServiceReader {
     let port = try section.int("port", in: 1...65535)
     // configure_nerve writes the ensemble's name for its own use.
     section.acknowledge("zk_cluster_name", "name")
-    // The original copies it from the top level to every service, and people copy it from there.
+    // Upstream copies it from the top level to every service, and people copy it from there.
     section.acknowledge("max_repeated_report_failures")
     let registry = RegistryReader(instanceID: instanceID, section: section)
     let service = ServiceConfiguration(
@@ -48,8 +49,22 @@ struct ServiceReader {
   private func checks(host: String, port: Int) throws(ConfigError) -> [CheckConfiguration] {
     var checks: [CheckConfiguration] = []
     for check in try section.sectionList("checks") {
-      checks.append(try CheckReader(service: key, host: host, port: port, section: check).read())
+      checks.append(try self.check(check, host: host, port: port))
     }
     return checks
+  }
+
+  private func check(_ section: ConfigSection, host: String, port: Int) throws(ConfigError) -> CheckConfiguration {
+    let kind = try section.choice("type", of: ProbeKind.self)
+    let host = try section.string("host", default: host)
+    let port = try section.int("port", in: 1...65535, default: port)
+    let given = try section.optionalString("name")
+    let usual = "\(key) \(kind.rawValue)-\(host):\(port)"
+    let settings = try kind.read(
+      section, target: ProbeTarget(service: key, check: given ?? usual, host: host, port: port))
+    return CheckConfiguration(
+      name: given ?? settings.name ?? usual, settings: settings,
+      rise: try section.int("rise", in: 0...1_000_000, default: 1),
+      fall: try section.int("fall", in: 0...1_000_000, default: 1))
   }
 }

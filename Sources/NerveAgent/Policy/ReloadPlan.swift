@@ -3,16 +3,9 @@
 /// Pure: the agent carries it out. Every list is in the order of names, so that two equal reloads do the
 /// same things in the same order.
 struct ReloadPlan: Equatable, Sendable {
-  /// A service whose configuration changed.
-  struct Change: Equatable, Sendable {
-    var service: ServiceConfiguration
-    /// The registration itself is the same: the new checks take the running one over as it stands.
-    /// Otherwise the old one stays until the new one has reported.
-    var keepsRegistration: Bool
-  }
-
   var added: [ServiceConfiguration] = []
-  var changed: [Change] = []
+  /// The new configurations of services that run with another one.
+  var changed: [ServiceConfiguration] = []
   /// The names of removed services.
   var removed: [String] = []
   /// Names; they keep their history and their registration.
@@ -30,11 +23,7 @@ struct ReloadPlan: Equatable, Sendable {
         added.append(service)
         continue
       }
-      if current == service {
-        unchanged.append(service.name)
-      } else {
-        changed.append(Change(service: service, keepsRegistration: current.registry == service.registry))
-      }
+      if current == service { unchanged.append(service.name) } else { changed.append(service) }
     }
     for (name, service) in running.sorted(by: { $0.key < $1.key }) where !mentioned.contains(name) {
       if bad.contains(service.key) { unchanged.append(name) } else { removed.append(name) }

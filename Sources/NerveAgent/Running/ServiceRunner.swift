@@ -17,13 +17,7 @@ internal import SmartStack
   /// Called once, when the service knows its first verdict, reported or held back.
   var onVerdict: @LoopActor () -> Void = {}
 
-  private struct Probing {
-    let probe: any Probe
-    var isRunning = false
-    var lastResult: CheckResult?
-  }
-
-  private var checks: [Probing]
+  private var checks: [(probe: any Probe, isRunning: Bool, lastResult: CheckResult?)]
   private let clock: LoopClock
   private let schedule: CheckSchedule
   private let telemetry: NerveTelemetry
@@ -47,7 +41,7 @@ internal import SmartStack
     self.schedule = schedule
     self.telemetry = telemetry
     self.clock = clock
-    self.checks = configuration.isMocked ? [] : probes.map { Probing(probe: $0) }
+    self.checks = configuration.isMocked ? [] : probes.map { ($0, false, nil) }
     verdict = ServiceVerdict(
       histories: zip(self.checks, configuration.checks).map { CheckHistory(rise: $1.rise, fall: $1.fall) },
       limit: configuration.rateLimit, now: clock.now)

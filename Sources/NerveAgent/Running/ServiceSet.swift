@@ -48,7 +48,7 @@ internal import SmartStack
     let plan = ReloadPlan(running: running, wanted: configuration.services, bad: configuration.badServices)
     schedule.serviceCount = configuration.services.count
     for name in plan.removed { remove(name) }
-    for change in plan.changed { replace(change) }
+    for service in plan.changed { replace(by: service) }
     for (index, service) in plan.added.enumerated() {
       telemetry.launched(service, isNew: true)
       start(service, registrar: makeRegistrar(service), after: CheckSchedule.startDelay(index: index))
@@ -76,18 +76,20 @@ internal import SmartStack
     runner.start(after: delay)
   }
 
-  private func replace(_ change: ReloadPlan.Change) {
-    let name = change.service.name
+  /// Replaces a service's checks. The new ones take over the running registration if it is the same; otherwise the old
+  /// one stays until the new one has reported.
+  private func replace(by service: ServiceConfiguration) {
+    let name = service.name
     guard let old = runners[name] else { return }
     stop(old)
-    telemetry.launched(change.service, isNew: false)
-    if change.keepsRegistration {
-      start(change.service, registrar: old.registrar, after: .zero)
+    telemetry.launched(service, isNew: false)
+    if old.configuration.registry == service.registry {
+      start(service, registrar: old.registrar, after: .zero)
     } else {
       old.registrar.onChange = nil
       leaving[name, default: []].append(old.registrar)
-      let registrar = makeRegistrar(change.service)
-      start(change.service, registrar: registrar, after: .zero)
+      let registrar = makeRegistrar(service)
+      start(service, registrar: registrar, after: .zero)
       // Its first check may have answered on the spot.
       if registrar.state.isSettled { closeLeaving(name) }
     }

@@ -33,14 +33,15 @@ enum EtcdError: Error, Equatable, CustomStringConvertible {
   /// The first answer of an endpoint that is in working order.
   /// - Throws: ``EtcdError/unreachable(_:)``, or `CancellationError`.
   func send(
-    _ method: String, target: String, type: String = "application/json", body: String = "",
-    patience: Duration = EtcdClient.patience
+    _ method: String, target: String, body: String = "", patience: Duration = EtcdClient.patience
   ) async throws -> HTTPResponse {
     var problems: [String] = []
     let first = current
     for step in endpoints.indices {
       let index = (first + step) % endpoints.count
       do {
+        // etcd 2 takes forms with PUT, etcd 3 takes JSON with POST.
+        let type = method == "PUT" ? "application/x-www-form-urlencoded" : "application/json"
         let headers = body.isEmpty ? [] : [HTTPHeader(name: "Content-Type", value: type)]
         let request = HTTPRequest(
           method: method, endpoint: endpoints[index], target: target, headers: headers, body: Array(body.utf8))

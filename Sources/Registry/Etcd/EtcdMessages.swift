@@ -47,7 +47,8 @@ struct EtcdReply: Equatable, Sendable {
   }
 }
 
-/// Requests to etcd's JSON gateway: keys and values are base64 text, 64-bit numbers are texts.
+/// Requests to etcd: to the JSON gateway of etcd 3, where keys and values are base64 text and 64-bit numbers are texts,
+/// and to the HTTP interface of etcd 2.
 enum EtcdMessage {
   static func grant(lifetime: Int) -> String { "{\"TTL\":\"\(lifetime)\"}" }
 
@@ -58,21 +59,18 @@ enum EtcdMessage {
   }
 
   static func delete(key: String) -> String { "{\"key\":\"\(Base64.text(Array(key.utf8)))\"}" }
-}
 
-/// Requests to the HTTP interface of etcd 2.
-enum EtcdV2 {
-  static let formType = "application/x-www-form-urlencoded"
+  // MARK: etcd 2
 
   /// The address of a key, or of the root.
-  static func target(_ key: String) -> String { "/v2/keys" + escape(key, keeping: UInt8(ascii: "/")) }
+  static func v2Target(_ key: String) -> String { "/v2/keys" + escape(key, keeping: UInt8(ascii: "/")) }
 
-  static func put(_ value: [UInt8], lifetime: Int) -> String {
+  static func v2Put(_ value: [UInt8], lifetime: Int) -> String {
     "value=\(escape(String(decoding: value, as: UTF8.self)))&ttl=\(lifetime)"
   }
 
   /// A longer life for a key that is there; its value stays, and its watchers are not woken.
-  static func refresh(lifetime: Int) -> String { "ttl=\(lifetime)&refresh=true&prevExist=true" }
+  static func v2Refresh(lifetime: Int) -> String { "ttl=\(lifetime)&refresh=true&prevExist=true" }
 
   private static let digits = Array("0123456789ABCDEF".utf8)
 

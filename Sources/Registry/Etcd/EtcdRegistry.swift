@@ -61,7 +61,7 @@ internal import SmartStack
     do {
       if spoken == .v2 {
         for key in keys {
-          _ = try await client.send("DELETE", target: EtcdV2.target(key), patience: EtcdRegistry.farewell)
+          _ = try await client.send("DELETE", target: EtcdMessage.v2Target(key), patience: EtcdRegistry.farewell)
         }
       } else if let lease {
         _ = try await call("/v3/lease/revoke", body: EtcdMessage.lease(lease), patience: EtcdRegistry.farewell)
@@ -84,8 +84,8 @@ internal import SmartStack
     try await requests.acquire()
     defer { requests.release() }
     guard try await interface() == .v3 else {
-      let body = EtcdV2.put(data, lifetime: settings.lifetime)
-      let response = try await client.send("PUT", target: EtcdV2.target(key), type: EtcdV2.formType, body: body)
+      let body = EtcdMessage.v2Put(data, lifetime: settings.lifetime)
+      let response = try await client.send("PUT", target: EtcdMessage.v2Target(key), body: body)
       guard [200, 201].contains(response.status) else { throw refusal(of: "PUT \(key)", response) }
       if renewal == nil { keepAlive(after: period) }
       return
@@ -106,7 +106,7 @@ internal import SmartStack
       _ = try await call("/v3/kv/deleterange", body: EtcdMessage.delete(key: key))
       return
     }
-    let response = try await client.send("DELETE", target: EtcdV2.target(key))
+    let response = try await client.send("DELETE", target: EtcdMessage.v2Target(key))
     guard [200, 404].contains(response.status) else { throw refusal(of: "DELETE \(key)", response) }
   }
 
@@ -180,8 +180,8 @@ internal import SmartStack
 
   private func renewKeys() async throws {
     for (key, record) in records.values where record.isPresent {
-      let body = EtcdV2.refresh(lifetime: settings.lifetime)
-      let response = try await client.send("PUT", target: EtcdV2.target(key), type: EtcdV2.formType, body: body)
+      let body = EtcdMessage.v2Refresh(lifetime: settings.lifetime)
+      let response = try await client.send("PUT", target: EtcdMessage.v2Target(key), body: body)
       switch response.status {
       case 200: continue
       case 404:
@@ -201,7 +201,7 @@ internal import SmartStack
     // After the goodbye nothing must be written any more: nobody would keep it alive, or take it back.
     guard !isEnded else { throw CancellationError() }
     if let spoken { return spoken }
-    let response = try await client.send("GET", target: EtcdV2.target("/"))
+    let response = try await client.send("GET", target: EtcdMessage.v2Target("/"))
     switch response.status {
     case 200: spoken = .v2
     case 404: spoken = .v3

@@ -33,7 +33,7 @@ internal import SmartStack
   func dropLeftovers(of instance: String, in directories: Set<String>) async {
     for directory in directories.sorted() {
       do {
-        let ending = RegistrationFileName.ending(of: instance)
+        let ending = FileTarget.nameEnding(of: instance)
         let names = try await BlockingWork.run { () -> [String] in
           do {
             return try Files.list(directory).filter { FileRegistry.isOurs($0, ending: ending) }

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// One JSON file in a directory.
 public struct FileTarget: Hashable, Sendable {
   /// `file_path`, without a trailing slash.
@@ -19,4 +21,13 @@ public struct FileTarget: Hashable, Sendable {
 
   /// The path of the file.
   public var path: String { "\(directory)/\(name)" }
+
+  /// The name of `service`'s file, as `instance` writes it. No two services share a file, and the files of one instance
+  /// can be told from all others.
+  public static func name(service: String, instance: String) -> String {
+    service.escapedFileName + nameEnding(of: instance)
+  }
+
+  /// What the names of all files of `instance` end with.
+  static func nameEnding(of instance: String) -> String { "@" + instance.escapedFileName + ".json" }
 }

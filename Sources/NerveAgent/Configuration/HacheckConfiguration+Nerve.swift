@@ -3,12 +3,12 @@ internal import Reactor
 internal import YAMLConfig
 
 /// The key `hacheck`: settings of the hacheck inside nerve, all of them optional.
-enum HacheckSection {
+extension HacheckConfiguration {
   /// hacheck's port on Yelp's machines and in our package.
-  static let defaultPort = 6666
+  private static let defaultPort = 6666
 
   /// hacheck's own settings are read from this file unless the key `config` names another one.
-  static let defaultFile = "/etc/hacheck.yaml"
+  private static let defaultFile = "/etc/hacheck.yaml"
 
   /// - Returns: nil when hacheck is switched off.
   static func read(
