@@ -87,10 +87,10 @@ import ZooKeeper
   @Test @LoopActor func aNodeThatWasWrittenToMeanwhileStays() async throws {
     try await withRegistry { client, _ in
       try await client.create("/a/n")
-      let seen = try #require(try await client.inspect("/a/n"))
+      let seen = try #require(try await client.inspect("/a/n")).stat
       try await client.set("/a/n", to: Array("{}".utf8))
       #expect(try await client.delete("/a/n", ifStill: seen) == false)
-      let now = try #require(try await client.inspect("/a/n"))
+      let now = try #require(try await client.inspect("/a/n")).stat
       try await client.create("/a/n/below")
       #expect(try await client.delete("/a/n", ifStill: now) == false)
       try await client.delete("/a/n/below")
