@@ -41,15 +41,12 @@ public enum ConfigurationFiles {
       for name in names where name.hasSuffix(suffix) && !name.hasPrefix(".") {
         let service = String(name.dropLast(suffix.count))
         files.removeAll { $0.service == service }
-        files.append((service, result(of: "\(directory)/\(name)", environment: environment)))
+        let document = Result { () throws(ConfigError) in
+          try read("\(directory)/\(name)", environment: environment)
+        }
+        files.append((service, document))
       }
     }
     return files
-  }
-
-  private static func result(
-    of path: String, environment: [String: String]?
-  ) -> Result<YAMLDocument, ConfigError> {
-    Result { () throws(ConfigError) in try read(path, environment: environment) }
   }
 }

@@ -14,7 +14,7 @@ public final class InstanceLock {
     guard opened >= 0 else { throw FileError("open", path: path, code: errno) }
     guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
-      let owner = InstanceLock.owner(opened)
+      let owner = InstanceLock.owner(path: path)
       close(opened)
       guard code == EWOULDBLOCK else { throw FileError("lock", path: path, code: code) }
       throw FileError(
@@ -49,17 +49,13 @@ public final class InstanceLock {
   /// The process that wrote a lock file, if it still runs and is called `program`; nil if not, or if there is no such
   /// file. Does not touch the lock: an agent that starts at the same moment must get it.
   public static func owner(path: String, program: String) -> Int32? {
-    guard let bytes = try? Files.read(path, limit: 64),
-      let pid = Int32(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }), pid > 1,
-      let name = try? Files.read("/proc/\(pid)/comm", limit: 64)
+    guard let pid = owner(path: path), pid > 1, let name = try? Files.read("/proc/\(pid)/comm", limit: 64)
     else { return nil }
     return String(decoding: name, as: UTF8.self).filter { !$0.isNewline } == program ? pid : nil
   }
 
-  private static func owner(_ descriptor: Int32) -> Int? {
-    var buffer = [UInt8](repeating: 0, count: 16)
-    let count = pread(descriptor, &buffer, buffer.count, 0)
-    guard count > 0 else { return nil }
-    return Int(String(decoding: buffer[..<count], as: UTF8.self).filter { $0.isNumber })
+  private static func owner(path: String) -> Int32? {
+    guard let bytes = try? Files.read(path, limit: 64) else { return nil }
+    return Int32(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace })
   }
 }

@@ -91,7 +91,7 @@ internal import ZooKeeper
       remembered: { inherited?.memories(of: $0) })
     apply(configuration, by: AgentReloadPlan(from: nil, to: configuration))
     serveStatus(configuration, in: state)
-    telemetry.statsD.started()
+    telemetry.started()
   }
 
   private func acquireLock(
@@ -164,8 +164,7 @@ internal import ZooKeeper
   func stop() async {
     logger.notice("stopping", with: [.count: host?.services.running.count ?? 0])
     await end { await $0.stop() }
-    telemetry.statsD.stopped()
-    logger.notice("stopped", with: [:])
+    telemetry.stopped()
   }
 
   /// Leaves every registration where it is, for a successor that resumes the sessions.

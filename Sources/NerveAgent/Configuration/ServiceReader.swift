@@ -1,4 +1,5 @@
 internal import Hacheck
+internal import Registry
 internal import YAMLConfig
 
 /// Reads one service's section.
@@ -17,7 +18,7 @@ struct ServiceReader {
     section.acknowledge("zk_cluster_name", "name")
     // Upstream copies it from the top level to every service, and people copy it from there.
     section.acknowledge("max_repeated_report_failures")
-    let registry = RegistryReader(instanceID: instanceID, section: section)
+    let registry = RegistrationReader(instanceID: instanceID, section: section)
     let service = ServiceConfiguration(
       key: key, name: key, host: host, port: port, registry: try registry.read(name: key),
       checks: try checks(host: host, port: port),

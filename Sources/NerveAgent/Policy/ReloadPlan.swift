@@ -1,6 +1,6 @@
 /// What a reload has to do, found by comparing what runs with what is wanted.
 ///
-/// Pure: the agent carries it out. Every list is in the order of names, so that two equal reloads do the
+/// Pure: the agent carries it out. A service that is in no list keeps its history and its registration. Every list is in the order of names, so that two equal reloads do the
 /// same things in the same order.
 struct ReloadPlan: Equatable, Sendable {
   var added: [ServiceConfiguration] = []
@@ -8,8 +8,6 @@ struct ReloadPlan: Equatable, Sendable {
   var changed: [ServiceConfiguration] = []
   /// The names of removed services.
   var removed: [String] = []
-  /// Names; they keep their history and their registration.
-  var unchanged: [String] = []
 
   /// - Parameters:
   ///   - running: by name.
@@ -23,13 +21,8 @@ struct ReloadPlan: Equatable, Sendable {
         added.append(service)
         continue
       }
-      if current == service { unchanged.append(service.name) } else { changed.append(service) }
+      if current != service { changed.append(service) }
     }
-    for (name, service) in running.sorted(by: { $0.key < $1.key }) where !mentioned.contains(name) {
-      if bad.contains(service.key) { unchanged.append(name) } else { removed.append(name) }
-    }
+    removed = running.filter { !mentioned.contains($0.key) && !bad.contains($0.value.key) }.keys.sorted()
   }
-
-  /// Whether there is anything to do.
-  var isEmpty: Bool { added.isEmpty && changed.isEmpty && removed.isEmpty }
 }

@@ -5,34 +5,52 @@ internal import Registry
 internal import SmartStack
 
 /// The agent's log lines, metrics and upstream's datagrams: each thing that happens is reported once, here.
+///
+/// Names and tags of the datagrams are upstream's. Dashboards are built on them: they are a contract. Metrics of
+/// machinery that no longer exists (threads that die, a main loop that takes time) are not sent.
 @LoopActor final class NerveTelemetry {
   private let logger: Logger
   let metrics: NerveMetrics
-  /// Upstream's metrics; changes with the configuration.
-  var statsD = UpstreamStatsD()
+  /// Receives upstream's metrics, if the configuration has `statsd`.
+  private var statsD: StatsD?
 
   init(logger: Logger, metrics: Metrics) {
     self.logger = logger
     self.metrics = NerveMetrics(metrics)
   }
 
+  func started() { statsD?.increment("nerve.start") }
+
+  func stopped() {
+    statsD?.increment("nerve.stop", tags: ["stop_avenue:clean", "stop_location:main_loop"])
+    logger.notice("stopped", with: [:])
+  }
+
   // MARK: Services
 
   func launched(_ service: ServiceConfiguration, isNew: Bool) {
     if !isNew { logger.notice("service changed", with: [.service: service.name]) }
-    statsD.launched(service.name, reason: isNew ? "new" : "update")
+    statsD?.increment(
+      "nerve.watcher.launch", tags: ["launch_reason:\(isNew ? "new" : "update")", "watcher_name:\(service.name)"])
   }
 
   func removed(_ name: String) {
     logger.notice("service removed", with: [.service: name])
-    statsD.reaped(name, reason: "old")
+    statsD?.increment("nerve.watcher.reap", tags: ["reap_reason:old", "watcher_name:\(name)"])
   }
 
-  func replaced(_ name: String) { statsD.reaped(name, reason: "update") }
+  func replaced(_ name: String) {
+    statsD?.increment("nerve.watcher.reap", tags: ["reap_reason:update", "watcher_name:\(name)"])
+  }
 
-  func watching(_ service: ServiceConfiguration) { statsD.watching(service.name) }
+  func watching(_ service: ServiceConfiguration) {
+    statsD?.increment("nerve.watcher.start", tags: ["service_name:\(service.name)"])
+  }
 
-  func stoppedWatching(_ service: ServiceConfiguration) { statsD.stoppedWatching(service.name) }
+  func stoppedWatching(_ service: ServiceConfiguration) {
+    statsD?.increment(
+      "nerve.watcher.stop", tags: ["stop_avenue:clean", "stop_location:main_loop", "service_name:\(service.name)"])
+  }
 
   func drained(_ service: ServiceConfiguration, isDrained: Bool, reason: String) {
     if isDrained {
@@ -46,12 +64,23 @@ internal import SmartStack
 
   func late(by lateness: Duration) { metrics.lateness.observe(lateness) }
 
-  func pinged(_ service: ServiceConfiguration, isReachable: Bool) { statsD.pinged(service.name, success: isReachable) }
+  func pinged(_ service: ServiceConfiguration, isReachable: Bool) {
+    statsD?.increment(
+      "nerve.watcher.status.ping.count",
+      tags: [
+        "ping_result:\(isReachable ? "success" : "fail")", "service_name:\(service.name)",
+        "nerve_version:\(Release.version)",
+      ])
+  }
 
   /// - Parameter changed: the check's own verdict, if this result changed it.
   func checked(_ service: ServiceConfiguration, by check: String, result: CheckResult, changed: Verdict?) {
     metrics.count(result)
-    statsD.checked(service.name, by: check, passed: result.passed)
+    statsD?.increment(
+      "nerve.watcher.status.service_check",
+      tags: [
+        "check_result:\(result.passed ? "up" : "down")", "service_name:\(service.name)", "check_name:\(check)",
+      ])
     guard let changed else { return }
     let values: KeyValuePairs<LogKey, any CustomStringConvertible> = [
       .service: service.name, .check: check, .verdict: changed, .reason: result.detail, .elapsed: result.elapsed,
@@ -64,7 +93,8 @@ internal import SmartStack
     case .nothing: return
     case .report(let verdict, let isFirst): changed(service, to: verdict, isFirst: isFirst, because: reason)
     case .overLimit(let verdict, let isFirst, let isShadow, let isRepeated):
-      statsD.throttled(service.name, isShadow: isShadow)
+      statsD?.increment(
+        "nerve.watcher.throttled", tags: ["service_name:\(service.name)", "shadow_mode:\(isShadow)"])
       metrics.throttled.increment()
       if isShadow {
         logger.warning("report above its rate limit, let through", with: [.service: service.name, .verdict: verdict])
@@ -80,7 +110,8 @@ internal import SmartStack
   ) {
     let words: Logger.Message = verdict == .up ? "service is up" : "service is down"
     logger.log(at: isFirst && verdict == .up ? .info : .notice, words, with: [.service: service.name, .reason: reason])
-    statsD.transition(service.name, to: verdict)
+    statsD?.increment(
+      "nerve.watcher.status.transition", tags: ["new_status:\(verdict)", "service_name:\(service.name)"])
     metrics.transitions.increment()
   }
 
@@ -94,28 +125,49 @@ internal import SmartStack
     switch event {
     case .opened(let isNewConnection):
       guard let znode else { return }
-      statsD.clientTaken(of: znode, isNew: isNewConnection)
-      if let bytes = znode.encodedBytes { statsD.encoded(znode, bytes: bytes) }
+      statsD?.increment(
+        isNewConnection ? "nerve.reporter.zk.client.created" : "nerve.reporter.zk.client.reused",
+        tags: ["zk_cluster:\(znode.cluster)"])
+      // The length of a payload that is to become part of the node's name.
+      if let bytes = znode.encodedBytes {
+        statsD?.gauge("nerve.reporter.zk.child.bytes", value: Double(bytes), tags: NerveTelemetry.place(of: znode))
+      }
     case .registered(let path, let elapsed):
       logger.notice("registered", with: [.service: name, place: path, .elapsed: elapsed])
       metrics.registrations.increment()
-      statsD.reported(name, success: true)
-      if let znode { statsD.created(znode, elapsed: elapsed) }
+      reported(name, result: "success")
+      if let znode {
+        statsD?.timing(
+          "nerve.reporter.zk.create.elapsed_time", elapsed: elapsed, tags: NerveTelemetry.place(of: znode))
+      }
     case .lost(let path): logger.notice("registration lost", with: [.service: name, place: path])
     case .refused(let path, let reason):
       logger.error("registration refused", with: [.service: name, place: path, .reason: reason])
       metrics.reportFailures.increment()
-      statsD.reported(name, success: false)
+      reported(name, result: "fail")
     case .deregistered(let path, let elapsed, let isHandedOver):
       logger.notice(
         isHandedOver ? "registration handed over" : "deregistered",
         with: [.service: name, place: path, .elapsed: elapsed])
       metrics.deregistrations.increment()
-      statsD.reported(name, success: true)
-      if let znode { statsD.deleted(znode, elapsed: elapsed) }
+      reported(name, result: "success")
+      if let znode {
+        statsD?.timing(
+          "nerve.reporter.zk.delete.elapsed_time", elapsed: elapsed, tags: ["zk_cluster:\(znode.cluster)"])
+      }
     case .renewed(let isReachable):
-      if let znode { statsD.renewed(znode, success: isReachable) }
+      guard let znode else { return }
+      let result = isReachable ? ["result:success"] : ["result:fail", "reason:connection_error"]
+      statsD?.increment("nerve.reporter.zk.ttl.renew", tags: ["zk_cluster:\(znode.cluster)"] + result)
     }
+  }
+
+  private func reported(_ name: String, result: String) {
+    statsD?.increment("nerve.watcher.status.report.count", tags: ["report_result:\(result)", "service_name:\(name)"])
+  }
+
+  private static func place(of znode: ZooKeeperTarget) -> [String] {
+    ["zk_cluster:\(znode.cluster)", "zk_path:\(znode.directory)"]
   }
 
   // MARK: Configurations
@@ -127,8 +179,8 @@ internal import SmartStack
     if plan.waitsForRestart {
       logger.warning("hacheck, state_dir and zk_auth change with the next start", with: [.path: path])
     }
-    statsD.receiver = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
-    statsD.configurationLoaded()
+    statsD = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
+    statsD?.increment("nerve.config.update")
   }
 
   func applied(_ configuration: NerveConfiguration, from path: String, plan: ReloadPlan) {

@@ -3,28 +3,20 @@ internal import SmartStack
 /// One JSON file in a directory.
 public struct FileTarget: Hashable, Sendable {
   /// `file_path`, without a trailing slash.
-  public var directory: String
+  var directory: String
   /// The file's name, `SERVICE@INSTANCE.json`.
-  public var name: String
+  var name: String
   /// The content of the file.
-  public var data: [UInt8]
+  var data: [UInt8]
   /// `ttl_seconds`: how often the file is written again.
-  public var renewal: Duration?
-
-  /// A file with that content.
-  public init(directory: String, name: String, data: [UInt8], renewal: Duration? = nil) {
-    self.directory = directory
-    self.name = name
-    self.data = data
-    self.renewal = renewal
-  }
+  var renewal: Duration?
 
   /// The path of the file.
-  public var path: String { "\(directory)/\(name)" }
+  var path: String { "\(directory)/\(name)" }
 
   /// The name of `service`'s file, as `instance` writes it. No two services share a file, and the files of one instance
   /// can be told from all others.
-  public static func name(service: String, instance: String) -> String {
+  static func name(service: String, instance: String) -> String {
     service.escapedFileName + nameEnding(of: instance)
   }
 

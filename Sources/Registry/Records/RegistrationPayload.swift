@@ -4,35 +4,22 @@ internal import SmartStack
 ///
 /// Values that nerve only passes on (`labels`, `haproxy_server_options`, a port written as text) stay
 /// as the configuration has them, in its order: readers compare and hash the text.
-public struct RegistrationPayload: Equatable, Sendable {
+struct RegistrationPayload: Equatable, Sendable {
   /// The service's address or name.
-  public var host: String
+  var host: String
   /// JSON: `31000`, or `"31000"` if the configuration has a text.
-  public var port: String
+  var port: String
   /// The host's own name, `instance_id`.
-  public var name: String
+  var name: String
   /// The weight that HAProxy gives the server, if the key is there.
-  public var weight: Int?
+  var weight: Int?
   /// JSON, if the key is there.
-  public var haproxyServerOptions: String?
+  var haproxyServerOptions: String?
   /// JSON, if the key is there; `null` is published as such.
-  public var labels: String?
-
-  /// A registration of `host` and `port`.
-  public init(
-    host: String, port: String, name: String, weight: Int? = nil, haproxyServerOptions: String? = nil,
-    labels: String? = nil
-  ) {
-    self.host = host
-    self.port = port
-    self.name = name
-    self.weight = weight
-    self.haproxyServerOptions = haproxyServerOptions
-    self.labels = labels
-  }
+  var labels: String?
 
   /// The data of the znode.
-  public var json: String {
+  var json: String {
     let (host, name) = (JSONText.quoted(host), JSONText.quoted(name))
     var text = "{\"host\":\(host),\"port\":\(port),\"name\":\(name)"
     if let weight { text += ",\"weight\":\(weight)" }
@@ -46,7 +33,7 @@ public struct RegistrationPayload: Equatable, Sendable {
   private static let longestEncodedName = 65_536
 
   /// The znode's name without its sequence number; a payload too long for a name stays in the data alone.
-  public func nodeName(pathEncoded: Bool) -> String {
+  func nodeName(pathEncoded: Bool) -> String {
     guard pathEncoded else { return name + "_" }
     let encoded = RegistrationCodec.pathEncodedName(payload: Array(json.utf8))
     return encoded.utf8.count <= RegistrationPayload.longestEncodedName ? encoded : name + "_"

@@ -1,24 +1,16 @@
 internal import Reactor
-public import ZooKeeper
+internal import ZooKeeper
 
 /// Place and content of one service's registration in ZooKeeper.
 public struct ZooKeeperTarget: Hashable, Sendable {
   /// `host:port,host:port[/chroot]`, hosts sorted: one session per distinct text.
-  public var ensemble: String
+  var ensemble: String
   /// The node: its directory, name, data and mode.
-  public var registration: Registration
+  var registration: Registration
   /// `ttl_seconds`: how often a persistent node is written again, so that its mtime shows that the agent lives.
-  public var renewal: Duration?
+  var renewal: Duration?
   /// `use_path_encoding`: length of the encoded payload, also of one that is too long for a name.
-  public var encodedBytes: Int?
-
-  /// A node at an ensemble.
-  public init(ensemble: String, registration: Registration, renewal: Duration? = nil, encodedBytes: Int? = nil) {
-    self.ensemble = ensemble
-    self.registration = registration
-    self.renewal = renewal
-    self.encodedBytes = encodedBytes
-  }
+  public internal(set) var encodedBytes: Int?
 
   /// The directory that holds the service's registrations.
   public var directory: String { registration.directory }

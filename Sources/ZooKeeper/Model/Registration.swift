@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// How long a node lives and who chooses its name.
 public enum NodeMode: String, Hashable, Sendable, CaseIterable {
   /// Goes with the session that made it.
@@ -92,8 +94,7 @@ public struct SavedSession: Hashable, Sendable {
 
   /// One line to keep in a file: `<id>:<password>`, both hexadecimal.
   public var text: String {
-    let digits = password.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    return String(UInt64(bitPattern: id), radix: 16) + ":" + digits
+    String(UInt64(bitPattern: id), radix: 16) + ":" + password.hexadecimal
   }
 }
 

@@ -1,16 +1,18 @@
 internal import Reactor
-internal import Registry
 internal import SmartStack
-internal import YAMLConfig
+public import YAMLConfig
 internal import ZooKeeper
 
 /// Reads from a service's section where and as what it is registered.
-struct RegistryReader {
-  let instanceID: String
-  let section: ConfigSection
+public struct RegistrationReader {
+  private let instanceID: String
+  private let section: ConfigSection
+
+  /// Prepares to read `section`, for a host that registers as `instanceID`.
+  public init(instanceID: String, section: ConfigSection) { (self.instanceID, self.section) = (instanceID, section) }
 
   /// - Parameter name: the service's, or the copy's with `load_test_concurrency`.
-  func read(name: String) throws(ConfigError) -> RegistrationTarget {
+  public func read(name: String) throws(ConfigError) -> RegistrationTarget {
     let types = ["zookeeper", "etcd", "file"]
     let type = try section.string("reporter_type", default: types[0])
     let payload = try payload()
@@ -23,8 +25,8 @@ struct RegistryReader {
   }
 
   private func payload() throws(ConfigError) -> RegistrationPayload {
-    var payload = RegistrationPayload(host: try section.string("host"), port: "", name: instanceID)
-    payload.port = try section.required("port").json()
+    var payload = RegistrationPayload(
+      host: try section.string("host"), port: try section.required("port").json(), name: instanceID)
     if let weight = section.rawNode("weight") {
       guard !weight.isNull else {
         throw section.error(at: "weight", "is null; a whole number from 0 on is needed, or no such key")
@@ -102,13 +104,13 @@ struct RegistryReader {
     return EtcdTarget(
       cluster: EtcdSettings(
         endpoints: try etcdEndpoints(), api: EtcdSettings.API(rawValue: api) ?? .auto,
-        lifetime: try section.int("ttl_seconds", in: 2...86_400, default: RegistryReader.lifetime)),
+        lifetime: try section.int("ttl_seconds", in: 2...86_400, default: RegistrationReader.lifetime)),
       key: (root == "/" ? "" : root) + "/\(instanceID)/\(name)", data: Array(payload.json.utf8))
   }
 
   /// `etcd_host` and `etcd_port` as upstream has them, or several `etcd_hosts`.
   private func etcdEndpoints() throws(ConfigError) -> [Endpoint] {
-    let port = try section.int("etcd_port", in: 1...65535, default: RegistryReader.upstreamPort)
+    let port = try section.int("etcd_port", in: 1...65535, default: RegistrationReader.upstreamPort)
     let several = try section.strings("etcd_hosts")
     guard !several.isEmpty else { return [.tcp(host: try section.string("etcd_host"), port: port)] }
     section.acknowledge("etcd_host")
@@ -147,9 +149,9 @@ struct RegistryReader {
   private func file(_ payload: RegistrationPayload, name: String) throws(ConfigError) -> FileTarget {
     let directory = try path("file_path", of: "a directory")
     let name = FileTarget.name(service: name, instance: instanceID)
-    guard name.utf8.count <= RegistryReader.longestFileName else {
+    guard name.utf8.count <= RegistrationReader.longestFileName else {
       throw section.error(
-        at: "file_path", "the file's name would have more than \(RegistryReader.longestFileName) bytes")
+        at: "file_path", "the file's name would have more than \(RegistrationReader.longestFileName) bytes")
     }
     return FileTarget(
       directory: directory, name: name, data: Array(payload.json.utf8),
