@@ -109,35 +109,26 @@ import ZooKeeper
   }
 }
 
-@Suite struct AgentReloadPlanTests {
+@Suite struct ConfigurationChangeTests {
   private let current = NerveConfiguration(instanceID: "host1")
 
-  @Test func aStartDoesEverythingAndRejectsNothing() {
-    let plan = AgentReloadPlan(from: nil, to: current)
-    #expect(plan.rejection == nil && !plan.waitsForRestart)
-    #expect(plan.restartsHeartbeat && plan.watchesOtherFiles)
-  }
-
   @Test func anEqualConfigurationChangesNothing() {
-    let plan = AgentReloadPlan(from: current, to: current)
-    #expect(plan.rejection == nil && !plan.waitsForRestart && !plan.restartsHeartbeat && !plan.watchesOtherFiles)
+    #expect(current.rejection(after: current) == nil)
+    #expect(!current.waitsForRestart(after: current))
   }
 
   @Test func anotherInstanceIsRejected() throws {
-    let plan = AgentReloadPlan(from: current, to: NerveConfiguration(instanceID: "host2"))
-    #expect(try #require(plan.rejection).hasPrefix("instance_id changed from 'host1' to 'host2'"))
+    let rejection = NerveConfiguration(instanceID: "host2").rejection(after: current)
+    #expect(try #require(rejection).hasPrefix("instance_id changed from 'host1' to 'host2'"))
   }
 
-  @Test func eachKeyHasItsOwnConsequence() {
+  @Test func anotherStateDirectoryWaitsForARestart() {
     var other = current
     other.stateDirectory = "/elsewhere"
-    #expect(AgentReloadPlan(from: current, to: other).waitsForRestart)
+    #expect(other.waitsForRestart(after: current))
     other = current
     other.heartbeatPath = "/run/beat"
-    #expect(AgentReloadPlan(from: current, to: other).restartsHeartbeat)
-    other = current
-    other.serviceDirectories = ["/etc/nerve/services"]
-    #expect(AgentReloadPlan(from: current, to: other).watchesOtherFiles)
+    #expect(!other.waitsForRestart(after: current))
   }
 }
 

@@ -133,3 +133,10 @@ extension RegistrationTarget {
   /// The znode, if that is what it is.
   var zooKeeper: ZooKeeperTarget? { if case .zooKeeper(let target) = self { target } else { nil } }
 }
+
+extension Agent {
+  /// The runner of one service.
+  func runner(_ name: String) -> ServiceRunner? { host?.services.runners[name] }
+  /// The session with the only ensemble.
+  var session: SavedSession? { host?.publisher.sessions.values.first }
+}

@@ -89,7 +89,7 @@ internal import ZooKeeper
     host = ServiceHost(
       hacheck: hacheck, drains: drains, publisher: publisher, telemetry: telemetry, clock: clock,
       remembered: { inherited?.memories(of: $0) })
-    apply(configuration, by: AgentReloadPlan(from: nil, to: configuration))
+    apply(configuration)
     serveStatus(configuration, in: state)
     telemetry.started()
   }
@@ -124,9 +124,10 @@ internal import ZooKeeper
   func reload() {
     do {
       let new = try Agent.load(options)
-      let plan = AgentReloadPlan(from: configuration, to: new)
-      if let rejection = plan.rejection { throw ConfigError(file: options.configuration, problem: rejection) }
-      apply(new, by: plan)
+      if let rejection = configuration.flatMap({ new.rejection(after: $0) }) {
+        throw ConfigError(file: options.configuration, problem: rejection)
+      }
+      apply(new)
       telemetry.reloaded(rejection: nil)
     } catch {
       telemetry.reloaded(rejection: error)
@@ -139,9 +140,11 @@ internal import ZooKeeper
     process?.ready()
   }
 
-  private func apply(_ new: NerveConfiguration, by plan: AgentReloadPlan) {
-    telemetry.loaded(new, from: options.configuration, plan: plan)
-    if plan.restartsHeartbeat {
+  private func apply(_ new: NerveConfiguration) {
+    let current = configuration
+    telemetry.loaded(
+      new, from: options.configuration, waitsForRestart: current.map { new.waitsForRestart(after: $0) } ?? false)
+    if current?.heartbeatPath != new.heartbeatPath {
       heartbeat?.stop()
       heartbeat = new.heartbeatPath.map { path in
         Heartbeat(path: path, every: Agent.heartbeatInterval, clock: clock) { [logger] problem in
@@ -149,7 +152,7 @@ internal import ZooKeeper
         }
       }
     }
-    if plan.watchesOtherFiles {
+    if current?.reloadsOnChange != new.reloadsOnChange || current?.serviceDirectories != new.serviceDirectories {
       files?.cancel()
       let paths = new.reloadsOnChange ? [options.configuration] + new.serviceDirectories : []
       files = ConfigurationWatch(paths: paths, logger: logger, clock: clock) { [weak self] in self?.reloadAsService() }
@@ -195,15 +198,9 @@ internal import ZooKeeper
   }
 }
 
-// MARK: - What tests look at
-
 extension Agent {
-  /// The runner of one service.
-  func runner(_ name: String) -> ServiceRunner? { host?.services.runners[name] }
   /// Whether nerve's hacheck holds its port; nil where it is switched off.
   var isHacheckListening: Bool? { host?.hacheck?.isListening }
   /// Whether every registry answers.
   var isConnected: Bool { host?.publisher.isConnected ?? false }
-  /// The session with the only ensemble.
-  var session: SavedSession? { host?.publisher.sessions.values.first }
 }

@@ -172,11 +172,11 @@ internal import SmartStack
 
   // MARK: Configurations
 
-  func loaded(_ configuration: NerveConfiguration, from path: String, plan: AgentReloadPlan) {
+  func loaded(_ configuration: NerveConfiguration, from path: String, waitsForRestart: Bool) {
     for warning in configuration.warnings { logger.warning("configuration", with: [.reason: warning]) }
     for problem in configuration.problems { logger.error("service skipped", with: [.reason: problem]) }
     metrics.skipped.value = Double(configuration.problems.count)
-    if plan.waitsForRestart {
+    if waitsForRestart {
       logger.warning("hacheck, state_dir and zk_auth change with the next start", with: [.path: path])
     }
     statsD = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
