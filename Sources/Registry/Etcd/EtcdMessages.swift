@@ -12,39 +12,17 @@ struct EtcdReply: Equatable, Sendable {
   /// Bytes that are no JSON give an empty reply.
   init(_ body: [UInt8]) {
     var cursor = JSONCursor(body)
-    _ = read(&cursor, depth: 3)
-  }
-
-  private mutating func read(_ cursor: inout JSONCursor, depth: Int) -> Bool {
-    guard depth > 0 else { return cursor.readCompact() != nil }
-    var found = self
-    let isWhole = cursor.readObject { name, cursor in
-      switch (name, cursor.peek()) {
-      // A stream's answers stand in `result`, its errors in an object `error` with a `message`.
-      case ("result", UInt8(ascii: "{")), ("error", UInt8(ascii: "{")): return found.read(&cursor, depth: depth - 1)
-      case ("error", UInt8(ascii: "\"")), ("message", UInt8(ascii: "\"")):
-        guard let text = cursor.readString() else { return false }
-        found.error = text
-        return true
-      case ("ID", _):
-        found.leaseID = EtcdReply.number(&cursor)
-        return found.leaseID != nil
-      case ("TTL", _):
-        found.lifetime = EtcdReply.number(&cursor).flatMap { Int($0) }
-        return found.lifetime != nil
-      default: return cursor.readCompact() != nil
-      }
-    }
-    self = found
-    return isWhole
+    let answer = cursor.readValue() ?? .null
+    // A stream's answers stand in `result`, its errors in an object `error` with a `message`.
+    let result = answer["result"] ?? answer
+    leaseID = EtcdReply.number(result["ID"]).map(String.init)
+    lifetime = EtcdReply.number(result["TTL"])
+    let problem = answer["error"] ?? answer["message"]
+    error = problem?.string ?? problem?["message"]?.string
   }
 
   /// 64-bit numbers are texts in this JSON.
-  private static func number(_ cursor: inout JSONCursor) -> String? {
-    if cursor.peek() == UInt8(ascii: "\"") { return cursor.readString().flatMap { Int64($0).map { String($0) } } }
-    if case .integer(let text) = cursor.readWord() { return Int64(text).map { String($0) } }
-    return nil
-  }
+  private static func number(_ value: JSONValue?) -> Int? { value?.int ?? value?.string.flatMap { Int($0) } }
 }
 
 /// Requests to etcd: to the JSON gateway of etcd 3, where keys and values are base64 text and 64-bit numbers are texts,
