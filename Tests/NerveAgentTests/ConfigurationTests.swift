@@ -201,7 +201,7 @@ import ZooKeeper
     ),
   ]
 
-  @Test("a service that is left out", arguments: bad) func badService(_ more: String, _ message: String) throws {
+  @Test("a service that is skipped", arguments: bad) func badService(_ more: String, _ message: String) throws {
     let good = #", "zz": {"host": "h", "port": 1, "zk_hosts": ["z:1"], "zk_path": "/z"}}}"#
     let text = String(serviceText(more).dropLast(2)) + good
     let configuration = try load(text)

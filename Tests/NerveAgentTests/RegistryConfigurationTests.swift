@@ -29,7 +29,7 @@ import ZooKeeper
       try registry(#""reporter_type": "FILE", "file_path": "/var/lib/r", "ttl_seconds": 30"#) == .file(renewed))
   }
 
-  @Test func etcdAsTheOriginalHasIt() throws {
+  @Test func etcdAsUpstreamHasIt() throws {
     let target = EtcdTarget(
       cluster: EtcdSettings(endpoints: [.tcp(host: "e1", port: 4003)], api: .auto, lifetime: 30),
       key: "/services/web/host1/web", data: data)
@@ -117,7 +117,7 @@ import ZooKeeper
     #""reporter_type": "file", "file_path": "/r", "checks": [{\#(text)}]"#
   }
 
-  @Test("a service that is left out", arguments: bad) func badService(_ more: String, _ message: String) throws {
+  @Test("a service that is skipped", arguments: bad) func badService(_ more: String, _ message: String) throws {
     let configuration = try load(
       #"{"instance_id": "host1", "services": {"web": {"host": "10.0.0.5", "port": 3000, \#(more)}}}"#)
     #expect(configuration.services.isEmpty)

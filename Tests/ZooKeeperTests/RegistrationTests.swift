@@ -158,7 +158,7 @@ import Testing
       try await eventually("rewritten") { try await new.read("/fixed/host1") == "new".bytes }
       let id = try #require(old.savedSession)
       await old.close()
-      try await eventually("made anew by its heir") {
+      try await eventually("made again by its heir") {
         let owner = try await new.stat("/fixed/host1")?.ephemeralOwner
         return owner == new.savedSession?.id && owner != id.id
       }

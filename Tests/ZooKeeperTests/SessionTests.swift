@@ -110,7 +110,7 @@ import Testing
       #expect(node.state == .registered(path: old))
       proxy.refuse(false)
       let start = LoopClock.system.now
-      try await eventually("registered anew") {
+      try await eventually("registered again") {
         if case .registered(let path) = node.state { path != old } else { false }
       }
       print("measured: \(LoopClock.system.now - start) from the network's return to the registration after an expiry")

@@ -6,7 +6,7 @@ public struct NodeStat: Hashable, Sendable {
   var childVersion: Int32
   /// The session the node goes with; 0 for a persistent node.
   var ephemeralOwner: Int64
-  /// Number of children.
+  /// The number of nodes below it.
   public internal(set) var children: Int32
 
   /// Whether the node goes with a session.
