@@ -73,8 +73,8 @@ let package = Package(
     room(
       "OperatorTools",
       [
-        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "HAProxyConfigGen", "HAProxyRuntime",
-        "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging, arguments,
+        "Configure", "NerveAgent", "SynapseAgent", "Hacheck", "AgentKit", "Registry", "HAProxyConfigGen",
+        "HAProxyRuntime", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging, arguments,
       ]),
 
     .executableTarget(
@@ -120,8 +120,8 @@ let package = Package(
     tests(
       "OperatorTools",
       [
-        "Configure", "SynapseAgent", "NerveAgent", "AgentKit", "HAProxyRuntime", "Hacheck", "ZooKeeper", "Reactor",
-        "SmartStack", "YAMLConfig", logging,
+        "Configure", "SynapseAgent", "NerveAgent", "AgentKit", "HAProxyRuntime", "Hacheck", "Registry", "ZooKeeper",
+        "Reactor", "SmartStack", "YAMLConfig", logging,
       ]),
   ]
 )

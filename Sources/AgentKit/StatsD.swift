@@ -3,11 +3,13 @@ public import Reactor
 
 /// Sends upstream's metrics as StatsD datagrams with tags (`name:1|c|#tag:value`).
 ///
-/// Nothing waits for it: the host is resolved off the loop, and what cannot be sent at once is dropped and
+/// Nothing waits for it: the host is looked up meanwhile, and what cannot be sent at once is dropped and
 /// counted.
 @LoopActor public final class StatsD {
   /// Datagrams kept while the host is being resolved.
   private static let earlyLimit = 256
+
+  private static let lookUpPatience: Duration = .seconds(10)
 
   /// The socket, or -1 when there is none; nil while the host is being resolved.
   private var descriptor: Int32?
@@ -24,8 +26,8 @@ public import Reactor
   public init(host: String, port: Int, sampleRates: [String: Double] = [:]) {
     self.sampleRates = sampleRates
     Task { [weak self] in
-      let descriptor = try? await BlockingWork.run { StatsD.connect(host: host, port: port) }
-      if let self { self.resolved(descriptor ?? -1) } else if let descriptor, descriptor >= 0 { close(descriptor) }
+      let addresses = try? await NameResolver.system.addresses(of: host, deadline: StatsD.lookUpPatience)
+      self?.resolved(addresses?.first.map { StatsD.connect(address: $0, port: port) } ?? -1)
     }
   }
 
@@ -80,11 +82,12 @@ public import Reactor
   }
 
   /// A connected UDP socket, or -1.
-  private nonisolated static func connect(host: String, port: Int) -> Int32 {
+  private static func connect(address: String, port: Int) -> Int32 {
     var hints = addrinfo()
+    hints.ai_flags = AI_NUMERICHOST
     hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
     var list: UnsafeMutablePointer<addrinfo>?
-    guard getaddrinfo(host, String(port), &hints, &list) == 0, let first = list else { return -1 }
+    guard getaddrinfo(address, String(port), &hints, &list) == 0, let first = list else { return -1 }
     defer { freeaddrinfo(list) }
     let type = first.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(first.pointee.ai_family, type, first.pointee.ai_protocol)

@@ -1,6 +1,7 @@
 import Configure
 import HAProxyRuntime
 import Reactor
+import Registry
 import SmartStack
 import SynapseAgent
 import TestSupport
@@ -210,17 +211,13 @@ import Testing
     let parts = [
       NamedDiscovery(
         name: "one",
-        discovery: DiscoveryConfiguration(
-          .zookeeper(ZooKeeperDiscovery(hosts: ["127.0.0.1:1"], path: "/a")), labelFilters: [filter])),
-      NamedDiscovery(name: "two", discovery: DiscoveryConfiguration(.base, labelFilters: [filter])),
+        discovery: Discovery(ZooKeeperDiscovery(hosts: ["127.0.0.1:1"], path: "/a"), labelFilters: [filter])),
+      NamedDiscovery(name: "two", discovery: Discovery(BaseDiscovery(), labelFilters: [filter])),
     ]
-    let plain = DiscoveryConfiguration(.multi(parts, .union), labelFilters: [filter]).unfiltered
-    guard case .multi(let parts, .union) = plain.method else {
-      Issue.record("\(plain)")
-      return
-    }
-    #expect(parts.map(\.name) == ["one", "two"])
-    #expect(plain.labelFilters.isEmpty && parts.allSatisfy { $0.discovery.labelFilters.isEmpty })
+    let plain = Discovery(MultiDiscovery(parts: parts, resolver: .union), labelFilters: [filter]).unfiltered
+    let multi = try #require(plain.settings as? MultiDiscovery)
+    #expect(multi.parts.map(\.name) == ["one", "two"])
+    #expect(plain.labelFilters.isEmpty && multi.parts.allSatisfy { $0.discovery.labelFilters.isEmpty })
   }
 
   @Test func nowhere() {

@@ -1,6 +1,7 @@
 import SmartStack
 import Testing
 
+@testable import Registry
 @testable import SynapseAgent
 
 @Suite("backend policy") struct BackendPolicyTests {
@@ -51,7 +52,7 @@ import Testing
     Case(name: "nothing ever read is nothing", readings: [(0, ".")], offered: [""]),
   ]
 
-  @Test("readings", arguments: cases) func readings(_ c: Case) {
+  @Test("readings", arguments: cases) func readingsBecomeBackends(_ c: Case) {
     var rules = BackendPolicy.Rules()
     c.change(&rules)
     var policy = BackendPolicy(rules)
@@ -59,7 +60,7 @@ import Testing
     var offered: [String] = []
     for (after, servers) in c.readings {
       now += .seconds(after)
-      _ = policy.take(servers == "." ? [] : servers.map { backend(String($0)) }, now: now)
+      _ = policy.apply(servers == "." ? [] : servers.map { backend(String($0)) }, now: now)
       offered.append(names(policy))
     }
     #expect(offered == c.offered)
@@ -71,7 +72,7 @@ import Testing
     rules.defaultServers = [Backend(host: "10.9.9.9", port: 1)]
     var policy = BackendPolicy(rules)
     #expect(policy.backends.map(\.port) == [1])
-    _ = policy.take([backend("a")], now: start)
+    _ = policy.apply([backend("a")], now: start)
     #expect(policy.backends.map(\.port) == [9999])
   }
 
@@ -90,7 +91,7 @@ import Testing
     FilterCase(condition: .notEquals, value: "1", passing: "ndue"),
   ]
 
-  @Test("label filters compare values and their types", arguments: filters) func filter(_ c: FilterCase) {
+  @Test("label filters compare values and their types", arguments: filters) func filtersCompareTypes(_ c: FilterCase) {
     var rules = BackendPolicy.Rules()
     rules.labelFilters = [LabelFilter(label: "az", value: c.value, condition: c.condition)]
     var policy = BackendPolicy(rules)
@@ -102,7 +103,7 @@ import Testing
       server.port = 100 + index
       return server
     }
-    _ = policy.take(servers, now: start)
+    _ = policy.apply(servers, now: start)
     #expect(names(policy) == c.passing)
   }
 
@@ -115,11 +116,11 @@ import Testing
       var rules = BackendPolicy.Rules()
       rules.labelFilters = [LabelFilter(label: label, value: "")]
       var policy = BackendPolicy(rules)
-      _ = policy.take(servers, now: start)
+      _ = policy.apply(servers, now: start)
       #expect(policy.backends.map(\.labels) == [[label: ""]])
     }
     var policy = BackendPolicy(BackendPolicy.Rules())
-    _ = policy.take(servers, now: start)
+    _ = policy.apply(servers, now: start)
     #expect(policy.backends.map(\.id) == [2])
   }
 
@@ -127,10 +128,10 @@ import Testing
     var rules = BackendPolicy.Rules()
     rules.electsLeader = true
     var policy = BackendPolicy(rules)
-    _ = policy.take([backend("b", id: 7), backend("a", id: 9), backend("c", id: 12)], now: start)
+    _ = policy.apply([backend("b", id: 7), backend("a", id: 9), backend("c", id: 12)], now: start)
     #expect(names(policy) == "b")
     #expect(policy.electionProblem == nil)
-    _ = policy.take([backend("b", id: 7), backend("a")], now: start)
+    _ = policy.apply([backend("b", id: 7), backend("a")], now: start)
     #expect(names(policy) == "")
     #expect(policy.electionProblem == .noLeader(reason: "not every registration has a sequence number"))
   }

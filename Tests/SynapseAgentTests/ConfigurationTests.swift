@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 import YAMLConfig
 
+@testable import Registry
 @testable import SynapseAgent
 
 @Suite("configuration") struct ConfigurationTests {
@@ -71,9 +72,9 @@ import YAMLConfig
           use_nerve_weights: true
     """
 
-  @Test func everythingOfAService() throws {
+  @Test func everyKeyOfAServiceIsRead() throws {
     let configuration = try load(ConfigurationTests.haproxy + ConfigurationTests.wholeService)
-    #expect(configuration.leftOut.isEmpty)
+    #expect(configuration.skipped.isEmpty)
     #expect(configuration.warnings.isEmpty)
     let service = try #require(configuration.services.first)
     var zookeeper = ZooKeeperDiscovery(hosts: ["b:2181", "a:2181"], path: "/svc/web")
@@ -82,8 +83,8 @@ import YAMLConfig
     zookeeper.jitter = .seconds(3)
     #expect(
       service.discovery
-        == DiscoveryConfiguration(
-          .zookeeper(zookeeper),
+        == Discovery(
+          zookeeper,
           labelFilters: [
             LabelFilter(label: "az", value: .json("1")),
             LabelFilter(label: "region:r1", value: "", condition: .notEquals),
@@ -104,7 +105,7 @@ import YAMLConfig
     #expect(service.haproxy == expected)
   }
 
-  @Test func everythingOfTheTop() throws {
+  @Test func everyTopLevelKeyIsRead() throws {
     let configuration = try load(
       """
       {"state_dir": "/s", "first_data_deadline": 3, "statsd": {"host": "h", "port": "99", "sample_rate": {"a": 0.5}},
@@ -136,14 +137,16 @@ import YAMLConfig
           sharedFrontend: ["bind :80"], bindAddress: "127.0.0.1",
           serverOrderSeed: "287082361023981723981723987129837198237", maxServerID: 100, stateFileTTL: 1800,
           keepsGoneServers: true, usesNerveWeights: true))
-    #expect(configuration.statsd == StatsDConfiguration(host: "h", port: 99, sampleRates: ["a": 0.5]))
+    var statsd = StatsDConfiguration()
+    (statsd.host, statsd.port, statsd.sampleRates) = ("h", 99, ["a": 0.5])
+    #expect(configuration.statsd == statsd)
     #expect(configuration.fileOutput == FileOutputConfiguration(directory: "/out"))
     #expect(configuration.stateDirectory == "/s")
     #expect(configuration.firstDataDeadline == .seconds(3))
     #expect(configuration.warnings.isEmpty)
   }
 
-  @Test func theOriginalsDefaults() throws {
+  @Test func defaultsAreUpstreams() throws {
     let configuration = try load(ConfigurationTests.haproxy + "services: {web: {discovery: {method: base}}}\n")
     let haproxy = try #require(configuration.haproxy)
     #expect(haproxy.check == .installedHAProxy)
@@ -207,7 +210,7 @@ import YAMLConfig
       sentence: "synapse.conf.json:7:19: service_conf_dir: cannot list /nonexistent: No such file or directory"),
   ]
 
-  @Test("nothing starts with a broken top level", arguments: fatal) func refused(_ c: Fatal) throws {
+  @Test("nothing starts with a broken top level", arguments: fatal) func aBrokenTopLevelIsRefused(_ c: Fatal) throws {
     let error = try #require(throws: ConfigError.self) { try load(c.text) }
     #expect(sentence(error) == c.sentence)
   }
@@ -236,7 +239,7 @@ import YAMLConfig
       sentence: ":8:20: services.bad.discovery: the key 'hosts' is missing"),
     Bad(
       service: "{discovery: {method: zookeeper, path: a, hosts: [a]}}",
-      sentence: ":8:46: services.bad.discovery.path: 'a' is no absolute ZooKeeper path"),
+      sentence: ":8:46: services.bad.discovery.path: 'a' is not an absolute ZooKeeper path"),
     Bad(
       service: "{discovery: {method: zookeeper, path: /a, hosts: [a], decode: {method: xml}}}",
       sentence: ":8:79: services.bad.discovery.decode.method: 'xml' is not one of nerve, serverset"),
@@ -269,13 +272,15 @@ import YAMLConfig
       sentence: ":8:116: services.bad.discovery.resolver.sequential_order: must name each watcher once: a"),
   ]
 
-  @Test("one bad service is left out and named, the others are run", arguments: bad) func leftOut(_ c: Bad) throws {
+  @Test("one bad service is skipped and named, the others are run", arguments: bad) func aBadServiceIsSkipped(_ c: Bad)
+    throws
+  {
     let configuration = try load(
       ConfigurationTests.haproxy + "services:\n  bad: \(c.service)\n  good: {discovery: {method: base}}\n")
     #expect(configuration.services.map(\.name) == ["good"])
-    let leftOut = try #require(configuration.leftOut.first)
-    #expect(leftOut.name == "bad")
-    #expect(sentence(leftOut) == "synapse.conf.json\(c.sentence); service bad is left out")
+    let skipped = try #require(configuration.skipped.first)
+    #expect(skipped.name == "bad")
+    #expect(sentence(skipped) == "synapse.conf.json\(c.sentence); service bad is skipped")
   }
 
   @Test func aServicePerFile() throws {
@@ -288,11 +293,11 @@ import YAMLConfig
       ])
     #expect(configuration.services.map(\.name) == ["a", "b", "c"])
     #expect(configuration.services.first?.rules.electsLeader == true)
-    #expect(configuration.leftOut.map(\.name) == ["d"])
-    #expect(configuration.leftOut.first?.error.file.hasSuffix("conf.d/d.yaml") == true)
+    #expect(configuration.skipped.map(\.name) == ["d"])
+    #expect(configuration.skipped.first?.error.file.hasSuffix("conf.d/d.yaml") == true)
   }
 
-  @Test func copiesForLoadTests() throws {
+  @Test func aLoadTestServiceIsCopied() throws {
     let configuration = try load(
       ConfigurationTests.haproxy + "services: {a: {discovery: {method: base}, load_test_concurrency: 2}}\n")
     #expect(configuration.services.map(\.name) == ["a_0", "a_1"])
@@ -309,15 +314,15 @@ import YAMLConfig
               watchers: {second: {method: zookeeper, path: /b, hosts: h}}
               resolver: {method: sequential, sequential_order: [primary, second]}
         """)
-    let second = DiscoveryConfiguration(.zookeeper(ZooKeeperDiscovery(hosts: ["h"], path: "/b")))
+    let second = Discovery(ZooKeeperDiscovery(hosts: ["h"], path: "/b"))
     #expect(
       configuration.services.first?.discovery
-        == DiscoveryConfiguration(
-          .multi(
-            [
+        == Discovery(
+          MultiDiscovery(
+            parts: [
               NamedDiscovery(name: "second", discovery: second),
-              NamedDiscovery(name: "primary", discovery: DiscoveryConfiguration(.base)),
-            ], .sequential(["primary", "second"]))))
+              NamedDiscovery(name: "primary", discovery: Discovery(BaseDiscovery())),
+            ], resolver: .sequential(["primary", "second"]))))
   }
 
   @Test func unknownKeysAreWarnings() throws {
@@ -334,7 +339,7 @@ import YAMLConfig
       ConfigurationTests.haproxy
         + "services: {a: {discovery: {method: zookeeper, hosts: h, path: /a, discovery_jitter: 121}}}\n")
     let service = try #require(configuration.services.first)
-    #expect(service.discovery == DiscoveryConfiguration(.zookeeper(ZooKeeperDiscovery(hosts: ["h"], path: "/a"))))
+    #expect(service.discovery == Discovery(ZooKeeperDiscovery(hosts: ["h"], path: "/a")))
     #expect(
       configuration.warnings.map { sentence($0) } == [
         "synapse.conf.json:7:85: services.a.discovery.discovery_jitter: is outside 0...120, and ignored"

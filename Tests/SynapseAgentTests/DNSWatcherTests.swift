@@ -29,38 +29,33 @@ import Testing
     try await watched.publishes(["w_10.0.0.3:80", "10.0.1.1:3306", "10.9.9.9:1"])
     let before = watched.snapshots
     await dns.kill()
-    try await watched.logs("registry cannot be asked, what it said last stands path=web.test")
+    try await watched.logs("registry query failed, last answer kept path=web.test")
     #expect(watched.snapshots == before)
     try await dns.start(["web.test": ["10.0.0.4"], "db.test": ["10.0.1.1"]])
     try await watched.publishes(["w_10.0.0.4:80", "10.0.1.1:3306", "10.9.9.9:1"])
-    try await watched.logs("registry answers again")
+    try await watched.logs("registry query succeeded again")
     try await watched.stop()
   }
 
-  @Test @LoopActor func anAnswerTooLongForADatagramComesByStream() async throws {
+  @Test @LoopActor func aServiceNameStandsForItsRecords() async throws {
     let dns = try DNSServer()
-    let addresses = (1...200).map { "10.0.0.\($0)" }
-    try await dns.start(["many.test": addresses])
-    let resolver = DNSResolver(ResolverConfiguration(nameservers: [.tcp(host: "127.0.0.1", port: dns.port)]))
-    #expect(try await resolver.addresses(of: "many.test", type: .ipv4) == addresses.sorted())
-    #expect(try await resolver.addresses(of: "many.test", type: .ipv6) == [])
-    #expect(try await resolver.addresses(of: "none.test", type: .ipv4) == [])
-    // dnsmasq knows nobody to ask for other names.
-    let failure = try await #require(throws: DNSFailure.self) {
-      try await resolver.addresses(of: "elsewhere.example", type: .ipv4)
-    }
-    #expect(failure.description == "elsewhere.example cannot be looked up: 127.0.0.1:\(dns.port) answers REFUSED")
+    try await dns.start(
+      ["a.test": ["10.0.0.1", "10.0.0.2"], "b.test": ["10.0.1.1"]],
+      services: ["_web._tcp.test": ["a.test,8080,1,20", "b.test,8081,2,30"]])
+    let watched = try WatchedService(
+      """
+      discovery:
+        method: dns
+        nameserver: ["\(dns.address)"]
+        check_interval: 0.1
+        servers:
+          - {name: w, host: _web._tcp.test}
+          - {host: b.test, port: 3306}
+      """)
+    try await watched.publishes(["w_10.0.0.1:8080", "w_10.0.0.2:8080", "w_10.0.1.1:8081", "10.0.1.1:3306"])
     await dns.kill()
-  }
-
-  @Test @LoopActor func aServerThatHangsCostsItsTurn() async throws {
-    let dns = try DNSServer()
-    try await dns.start(["web.test": ["10.0.0.1"]])
-    var configuration = ResolverConfiguration(nameservers: [
-      .tcp(host: "127.0.0.1", port: try freePort()), .tcp(host: "127.0.0.1", port: dns.port),
-    ])
-    configuration.timeout = .seconds(20)
-    #expect(try await DNSResolver(configuration).addresses(of: "web.test", type: .ipv4) == ["10.0.0.1"])
-    await dns.kill()
+    try await watched.logs("registry query failed, last answer kept path=_web._tcp.test")
+    #expect(watched.servers == ["w_10.0.0.1:8080", "w_10.0.0.2:8080", "w_10.0.1.1:8081", "10.0.1.1:3306"])
+    try await watched.stop()
   }
 }

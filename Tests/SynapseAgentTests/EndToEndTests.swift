@@ -56,7 +56,7 @@ struct EndToEndTests {
       let before = world.reloads
       let file = world.file()
       try await world.startAgent(configuration)
-      try await eventually("the new agent has looked") { world.journal.text.contains("synapse has stopped") }
+      try await eventually("the new agent has looked") { world.journal.text.contains("synapse stopped") }
       try await world.register("two", port: world.startTask("two"))
       try await eventually("two is served") { await world.servingTasks() == ["one", "two"] }
       #expect(world.reloads == before)
@@ -148,7 +148,7 @@ struct EndToEndTests {
       let before = world.reloads
       await world.zookeeper.kill()
       try await world.startAgent(configuration)
-      try await eventually("the agent makes do") { world.journal.contains("have not been heard of") }
+      try await eventually("the agent makes do") { world.journal.contains("services without data") }
       try await eventually("the remembered server is in the file") { world.file().contains("server one_") }
       #expect(await world.request() == "one")
       #expect(world.reloads == before)

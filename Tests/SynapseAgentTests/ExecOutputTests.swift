@@ -1,4 +1,5 @@
 import Reactor
+import Registry
 import SmartStack
 import TestSupport
 import Testing
@@ -7,7 +8,7 @@ import Testing
 
 @Suite("exec output", .timeLimit(.minutes(2))) struct ExecOutputTests {
   private func services(_ names: String...) -> [ServiceConfiguration] {
-    names.map { ServiceConfiguration(name: $0, discovery: DiscoveryConfiguration(.base)) }
+    names.map { ServiceConfiguration(name: $0, discovery: Discovery(BaseDiscovery())) }
   }
 
   private func snapshot(_ service: String, _ ports: Int...) -> ServiceSnapshot {
@@ -82,7 +83,7 @@ import Testing
     output.start()
     output.apply([snapshot("a", 1)])
     try await eventually("it is told in the end") { self.told(directory.text(of: "told") ?? "") == [["a": [1]]] }
-    try await eventually("and the log says so") { journal.contains("command runs well again") }
+    try await eventually("and the log says so") { journal.contains("command succeeded again") }
     #expect(journal.contains("reason=exit status 3: no luck"))
     #expect(Files.exists("\(directory.path)/twice"))
     await output.stop()
@@ -96,7 +97,7 @@ import Testing
     output.start()
     let many = (0..<20_000).map { Backend(name: "server\($0)", host: "10.0.0.1", port: $0 % 60_000 + 1) }
     output.apply([ServiceSnapshot(service: "a", backends: many)])
-    try await eventually("it has run") { journal.contains("command is notified") }
+    try await eventually("it has run") { journal.contains("command notified") }
     await output.stop()
   }
 

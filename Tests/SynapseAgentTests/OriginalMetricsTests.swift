@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 import ZooKeeper
 
+@testable import Registry
 @testable import SynapseAgent
 
 /// The original's datagrams: dashboards are built on these names and tags.

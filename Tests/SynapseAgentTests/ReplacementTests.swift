@@ -25,7 +25,7 @@ import Testing
         try await eventually("\(name) is served") { await world.servingTasks().contains(name) }
         synapse.signal(SIGUSR2)
         try await eventually("round \(round): the next one runs") {
-          synapse.count(of: "in-place upgrade started") == round && synapse.count(of: "synapse starts") == round + 1
+          synapse.count(of: "in-place upgrade started") == round && synapse.count(of: "synapse started") == round + 1
         }
         let after = "after\(round)"
         try await world.register(after, port: world.startTask(after))

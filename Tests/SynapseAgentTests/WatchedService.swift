@@ -1,5 +1,6 @@
 internal import AgentKit
 internal import Reactor
+internal import Registry
 internal import SmartStack
 internal import TestSupport
 internal import YAMLConfig
@@ -23,7 +24,12 @@ internal import ZooKeeper
     let context = AgentContext(
       clients: clients, clock: .system, logger: journal.logger, metrics: metrics, statsd: statsd)
     let watcher = service.makeWatcher(context)
-    task = Task { @LoopActor [weak self] in try await watcher.run { self?.snapshots.append($0) } }
+    task = Task { @LoopActor [weak self] in
+      try await watcher.run { reading in
+        self?.snapshots.append(
+          ServiceSnapshot(service: "web", backends: reading.backends, generatorConfig: reading.generatorConfig))
+      }
+    }
   }
 
   nonisolated static func decode(_ text: String) throws -> ServiceConfiguration {

@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 import ZooKeeper
 
+@testable import Registry
 @testable import SynapseAgent
 
 /// A ZooKeeper and somebody who writes into it.
@@ -51,17 +52,17 @@ import ZooKeeper
     try await eventually("both are there") { Set(watched.servers ?? []) == ["a_10.0.0.1:80", "p_10.0.0.7:7"] }
     #expect(watched.snapshots.last?.generatorConfig == #"{"haproxy": {"port": 1}}"#)
     #expect(watched.snapshots.last?.backends.first { $0.name == "p" }?.id == 3)
-    try await watched.logs("registration is skipped reason=the data (1 byte) is not JSON")
+    try await watched.logs("registration skipped reason=the data (1 byte) is not JSON")
     #expect(await registry.server.fourLetters("wchs").contains("Total watches:0"))
     try await registry.client.set(
       "/svc/web/a", to: RegistrationCodec.payload(Backend(name: "a", host: "10.0.0.1", port: 81)))
     try await eventually("a changed payload is seen") { watched.servers?.contains("a_10.0.0.1:81") == true }
     let before = watched.snapshots
     await registry.server.kill()
-    try await watched.logs("registry cannot be asked, what it said last stands")
+    try await watched.logs("registry query failed, last answer kept")
     #expect(watched.snapshots == before)
     try await registry.server.start()
-    try await watched.logs("registry answers again")
+    try await watched.logs("registry query succeeded again")
     try await watched.stop()
     await registry.end()
   }
@@ -81,7 +82,7 @@ import ZooKeeper
     try await registry.register("b", "two.test")
     try await eventually("the second is there") { watched.servers?.contains("b_10.0.1.1:8080") == true }
     await dns.kill()
-    try await watched.logs("registry cannot be asked, what it said last stands")
+    try await watched.logs("registry query failed, last answer kept")
     // Another server under a name that is known needs no name server.
     try await registry.register("c", "one.test")
     try await eventually("the third has the known addresses") {

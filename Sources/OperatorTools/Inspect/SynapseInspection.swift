@@ -38,8 +38,8 @@ internal import YAMLConfig
       return 1
     }
     for warning in configuration.warnings { note("warning: \(warning)") }
-    for leftOut in configuration.leftOut { note(leftOut.description) }
-    var isGood = configuration.leftOut.isEmpty
+    for skipped in configuration.skipped { note(skipped.description) }
+    var isGood = configuration.skipped.isEmpty
     for problem in configuration.generatorProblems {
       note(problem.severity == .badService ? problem.description : "warning: \(problem)")
       if problem.severity == .badService { isGood = false }

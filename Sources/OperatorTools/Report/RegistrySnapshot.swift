@@ -1,5 +1,6 @@
 internal import Configure
 internal import Reactor
+internal import Registry
 internal import SmartStack
 internal import SynapseAgent
 internal import YAMLConfig
@@ -22,7 +23,7 @@ internal import YAMLConfig
       let hosts = try hosts()
       configuration.services = services.map { name in
         let discovery = ZooKeeperDiscovery(hosts: hosts, path: "/smartstack/global/\(name)")
-        return ServiceConfiguration(name: name, discovery: DiscoveryConfiguration(.zookeeper(discovery)))
+        return ServiceConfiguration(name: name, discovery: Discovery(discovery))
       }
       place = hosts.joined(separator: ",")
     }
@@ -51,7 +52,7 @@ internal import YAMLConfig
     var services: [ServiceConfiguration] = []
     for name in names {
       guard let service = configuration.services.first(where: { $0.name == name }) else {
-        let reason = configuration.leftOut.first { $0.name == name }?.description
+        let reason = configuration.skipped.first { $0.name == name }?.description
         throw CommandFailure(reason ?? "\(path) has no service '\(name)'")
       }
       var plain = ServiceConfiguration(name: name, discovery: service.discovery.unfiltered)
@@ -59,14 +60,5 @@ internal import YAMLConfig
       services.append(plain)
     }
     return services
-  }
-}
-
-extension DiscoveryConfiguration {
-  /// This discovery without label filters, also in its parts.
-  var unfiltered: DiscoveryConfiguration {
-    guard case .multi(let parts, let resolver) = method else { return DiscoveryConfiguration(method) }
-    let plain = parts.map { NamedDiscovery(name: $0.name, discovery: $0.discovery.unfiltered) }
-    return DiscoveryConfiguration(.multi(plain, resolver))
   }
 }

@@ -1,7 +1,7 @@
 internal import CEvent
 internal import Glibc
 
-/// Runs what blocks (`getaddrinfo`, `zookeeper_close`, `fsync`) on a few threads beside the loop.
+/// Runs what blocks (`zookeeper_close`, `fsync`) on a few threads beside the loop.
 ///
 /// Threads start on demand up to ``maximumThreads`` and end after half a minute without work.
 public enum BlockingWork {

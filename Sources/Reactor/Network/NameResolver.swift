@@ -2,7 +2,7 @@
 public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
   /// The name as it was given.
   public let name: String
-  /// What went wrong, in the resolver's words.
+  /// The resolver's words, for the log.
   public let reason: String
 
   /// A sentence for the log.
@@ -14,11 +14,11 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
 /// A question that is under way is asked once, however many wait for its answer. A caller's deadline ends that call
 /// only: the answer still comes and is kept for the next one.
 @LoopActor public final class NameResolver {
-  /// The kind of address: IPv4 or IPv6.
+  /// The two families of addresses.
   public enum Family: CaseIterable, Sendable {
-    /// Addresses from A records.
+    /// IPv4, by A records.
     case ipv4
-    /// Addresses from AAAA records.
+    /// IPv6, by AAAA records.
     case ipv6
 
     fileprivate var type: RecordType { self == .ipv4 ? .ipv4 : .ipv6 }
@@ -70,9 +70,11 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
 
   /// The addresses to connect to, the preferred first: those of `/etc/hosts`, else of DNS, both families asked side by
   /// side. An answer is used for as long as its time to live allows, and after that while no name server answers.
+  /// - Parameter name: a name, or a numeric address, which is its own answer.
   /// - Returns: numeric addresses; none when the name does not exist.
   /// - Throws: ``NameFailure``, or `CancellationError`.
   public func addresses(of name: String, deadline: Duration) async throws -> [String] {
+    if SocketAddress.isNumeric(name) { return [name] }
     if let known = hosts.addresses(of: name) { return NameResolver.inOrder(known) }
     var results: [Family: Result<[String], any Error>] = [:]
     let enough = OneShotEvent<Void>()

@@ -169,7 +169,7 @@ struct NameRecords: Equatable, Sendable {
   /// The shortest time that one of the records may be kept.
   var timeToLive: Duration = .zero
 
-  /// An answer without any record.
+  /// An answer without records.
   init() {}
 
   /// Reads a message that c-ares has accepted; nil when its records make no sense.

@@ -43,6 +43,11 @@ struct SocketAddress: Hashable, Sendable {
     }
   }
 
+  /// Whether `host` is an address, and no name.
+  static func isNumeric(_ host: String) -> Bool {
+    (try? lookUp(host: host, port: 0, of: .tcp(host: host, port: 0), flags: AI_NUMERICHOST)) != nil
+  }
+
   /// Whether this host has a route to a numeric IPv6 address: a datagram socket that connects sends nothing.
   static func hasRoute(to host: String) -> Bool {
     let found = try? lookUp(host: host, port: 9, of: .tcp(host: host, port: 9), flags: AI_NUMERICHOST)

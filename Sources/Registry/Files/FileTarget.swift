@@ -20,6 +20,9 @@ public struct FileTarget: Hashable, Sendable {
     service.escapedFileName + nameEnding(of: instance)
   }
 
+  /// What the names of all files of `service` begin with.
+  static func nameBeginning(of service: String) -> String { service.escapedFileName + "@" }
+
   /// What the names of all files of `instance` end with.
   static func nameEnding(of instance: String) -> String { "@" + instance.escapedFileName + ".json" }
 }

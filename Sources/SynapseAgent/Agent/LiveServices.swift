@@ -1,6 +1,7 @@
 internal import AgentKit
 internal import Logging
 public import Reactor
+internal import Registry
 public import SmartStack
 internal import ZooKeeper
 
@@ -22,8 +23,8 @@ internal import ZooKeeper
       let watcher = service.makeWatcher(context)
       tasks.append(
         Task { @LoopActor in
-          try await watcher.run { snapshot in
-            servers[snapshot.service] = snapshot.backends
+          try await watcher.run { reading in
+            servers[service.name] = reading.backends
             if servers.count == configuration.services.count { complete.happen() }
           }
         })

@@ -24,7 +24,7 @@ internal import SmartStack
     self.path = path
     self.logger = logger
     isLastReloadGood = metrics.gauge(
-      "synapse_last_reload_successful", help: "0 while the file is refused and an older configuration is in force.")
+      "synapse_last_reload_successful", help: "0 while the file is refused and an older configuration is active.")
     isLastReloadGood.value = 1
   }
 

@@ -3,7 +3,7 @@ public import YAMLConfig
 
 /// Reads a configuration file and what belongs to it.
 ///
-/// What is wrong with one service leaves that service out (``SynapseConfiguration/leftOut``); what is wrong with
+/// What is wrong with one service skips that service (``SynapseConfiguration/skipped``); what is wrong with
 /// the rest is thrown, and nothing may start with it.
 public struct ConfigurationLoader {
   /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
@@ -69,9 +69,9 @@ public struct ConfigurationLoader {
     if top.has("status_port") { result.statusPort = try top.int("status_port", in: 0...65_535) }
     result.statusAddress = try top.string("status_address", default: result.statusAddress)
     guard let section = try top.optionalSection("statsd") else { return }
-    var statsd = StatsDConfiguration(
-      host: try section.string("host", default: "localhost"),
-      port: try section.int("port", in: 1...65_535, default: 8125))
+    var statsd = StatsDConfiguration()
+    statsd.host = try section.string("host", default: statsd.host)
+    statsd.port = try section.int("port", in: 1...65_535, default: statsd.port)
     for entry in try section.entries("sample_rate") {
       statsd.sampleRates[entry.name] = try entry.value.double(in: 0...1)
     }
@@ -92,17 +92,17 @@ public struct ConfigurationLoader {
         result.warnings += document.warnings
         if nodes.updateValue(document.root, forKey: file.service) == nil { order.append(file.service) }
       case .failure(let error):
-        result.leftOut.append(LeftOutService(name: file.service, error: error))
+        result.skipped.append(SkippedService(name: file.service, error: error))
         nodes[file.service] = nil
       }
     }
     for name in order {
       guard let node = nodes[name] else { continue }
-      decodeService(name, node, into: &result)
+      decodeService(name, at: node, into: &result)
     }
   }
 
-  private func decodeService(_ name: String, _ node: YAMLNode, into result: inout SynapseConfiguration) {
+  private func decodeService(_ name: String, at node: YAMLNode, into result: inout SynapseConfiguration) {
     do {
       // Not adopted by the top: what a bad service holds beyond its error is not worth a warning.
       let section = try ConfigSection(node)
@@ -111,7 +111,7 @@ public struct ConfigurationLoader {
       result.services += services
       result.warnings += section.unknownKeys()
     } catch {
-      result.leftOut.append(LeftOutService(name: name, error: error))
+      result.skipped.append(SkippedService(name: name, error: error))
     }
   }
 }

@@ -1,4 +1,5 @@
 public import HAProxyConfigGen
+public import Registry
 public import YAMLConfig
 
 /// All of `synapse.conf.json`, decoded; what was wrong with single services stands beside the good ones.
@@ -13,7 +14,7 @@ public struct SynapseConfiguration: Sendable {
   public var fileOutput: FileOutputConfiguration?
   /// The `exec_output` section; nil: no command is run.
   public var execOutput: ExecOutputConfiguration?
-  /// Where the original's StatsD metrics go; nil: nowhere.
+  /// Where upstream's StatsD metrics go; nil: nowhere.
   public var statsd: StatsDConfiguration?
   /// Where the agent keeps its lock; nil: the usual places.
   public var stateDirectory: String?
@@ -24,59 +25,55 @@ public struct SynapseConfiguration: Sendable {
   /// How long a start waits for the first data of every service before it makes do with what is remembered.
   public var firstDataDeadline: Duration = .seconds(10)
   /// The services that cannot be run, each with the reason at its place in its file.
-  public var leftOut: [LeftOutService] = []
+  public var skipped: [SkippedService] = []
   /// Unknown keys and other oddities.
   public var warnings: [ConfigError] = []
 
-  /// An empty configuration.
+  /// A configuration without services and outputs.
   public init(file: String) { self.file = file }
 }
 
 /// A service that is not run because of what its configuration holds.
-public struct LeftOutService: Hashable, Sendable, CustomStringConvertible {
+public struct SkippedService: Hashable, Sendable, CustomStringConvertible {
   /// Its key under `services`.
   public var name: String
   /// What is wrong with it.
   public var error: ConfigError
 
-  /// `synapse.conf.json:3:11: services.web.haproxy.port: …; service web is left out`.
-  public var description: String { "\(error); service \(name) is left out" }
+  /// `synapse.conf.json:3:11: services.web.haproxy.port: …; service web is skipped`.
+  public var description: String { "\(error); service \(name) is skipped" }
 }
 
-/// The `statsd` section.
+/// The `statsd` section, decoded.
 public struct StatsDConfiguration: Hashable, Sendable {
-  /// Default `localhost`.
-  public var host: String
-  /// Default 8125.
-  public var port: Int
+  /// The address or name of the receiver.
+  public var host = "localhost"
+  /// The UDP port of the receiver.
+  public var port = 8125
   /// By metric name; 1 where none is given.
-  public var sampleRates: [String: Double]
+  public var sampleRates: [String: Double] = [:]
 
-  /// A receiver.
-  public init(host: String = "localhost", port: Int = 8125, sampleRates: [String: Double] = [:]) {
-    self.host = host
-    self.port = port
-    self.sampleRates = sampleRates
-  }
+  /// A receiver on this host.
+  public init() {}
 }
 
-/// One service.
+/// One entry of `services`, decoded.
 public struct ServiceConfiguration: Hashable, Sendable {
   /// Its key under `services`.
   public var name: String
   /// Where its servers are found.
-  public var discovery: DiscoveryConfiguration
+  public var discovery: Discovery
   /// What becomes of the servers found; the filters are those of the discovery.
   public var rules = BackendPolicy.Rules()
-  /// Its `haproxy` section.
+  /// The `haproxy` section of the service.
   public var haproxy: ServiceSettings
   /// Whether it gets a file of its own in `file_output`.
   public var writesFile = true
   /// Whether the command of `exec_output` is told of it.
   public var isTold = true
 
-  /// A service with the original's defaults.
-  public init(name: String, discovery: DiscoveryConfiguration) {
+  /// A service with upstream's defaults.
+  public init(name: String, discovery: Discovery) {
     self.name = name
     self.discovery = discovery
     haproxy = ServiceSettings(service: name)

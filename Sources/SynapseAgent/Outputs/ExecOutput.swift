@@ -49,7 +49,7 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
     work = AsyncSignal(clock: clock)
   }
 
-  /// Other services from now on; the command is told of those that are no longer among them.
+  /// Other services from now on; the command notified of those that are no longer among them.
   func replaceServices(_ services: Set<String>) {
     self.services = services
     for name in current.keys where !self.services.contains(name) { current[name] = "null" }
@@ -104,8 +104,8 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
         deadline: configuration.deadline)
       guard result.status == .exited(0) else { throw ExecFailure(result) }
       told.merge(telling) { _, new in new }
-      logger.info("command is notified", with: [.command: shown, .count: telling.count, .elapsed: result.elapsed])
-      if failures > 0 { logger.notice("command runs well again", with: [.command: shown, .attempt: failures]) }
+      logger.info("command notified", with: [.command: shown, .count: telling.count, .elapsed: result.elapsed])
+      if failures > 0 { logger.notice("command succeeded again", with: [.command: shown, .attempt: failures]) }
       failures = 0
     } catch {
       // What it made of the input is anybody's guess.
@@ -113,7 +113,7 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
       let delay = retrying.delay(attempt: failures)
       if failures == 0 {
         logger.error(
-          "command has failed, it is run again", with: [.command: shown, .reason: "\(error)", .delay: delay])
+          "command failed, retry scheduled", with: [.command: shown, .reason: "\(error)", .delay: delay])
       }
       failures += 1
       notBefore = clock.now + delay

@@ -56,10 +56,10 @@ public struct FileOutputConfiguration: Hashable, Sendable {
       wanted = [:]
       do {
         let written = try await BlockingWork.run { try FileOutput.write(files, into: directory) }
-        if written > 0 { logger.info("service files are replaced", with: [.path: directory, .count: written]) }
+        if written > 0 { logger.info("service files replaced", with: [.path: directory, .count: written]) }
         if !hasCleaned { try await clean() }
       } catch {
-        logger.error("service files cannot be written", with: [.path: directory, .reason: "\(error)"])
+        logger.error("service files not written", with: [.path: directory, .reason: "\(error)"])
         wanted.merge(files) { newer, _ in newer }
         if !isStopped { work.set(after: .seconds(5)) }
       }
@@ -79,7 +79,7 @@ public struct FileOutputConfiguration: Hashable, Sendable {
     }
     hasCleaned = true
     for name in removed {
-      logger.notice("file of an unknown service is removed", with: [.path: "\(directory)/\(name)"])
+      logger.notice("file of an unknown service removed", with: [.path: "\(directory)/\(name)"])
     }
   }
 

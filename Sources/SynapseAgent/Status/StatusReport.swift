@@ -1,4 +1,5 @@
 internal import Reactor
+internal import Registry
 internal import SmartStack
 
 /// One service, as an operator sees it.
@@ -50,24 +51,5 @@ struct StatusReport {
     report["left_out"] = .array(skipped.map { .string($0) })
     if let haproxy { report["haproxy"] = .object(haproxy.status) }
     return .object(report)
-  }
-}
-
-extension DiscoveryConfiguration {
-  /// Where its servers are registered, for an operator.
-  var place: String {
-    switch method {
-    case .base: "default_servers"
-    case .zookeeper(let zookeeper): "zookeeper \(zookeeper.hosts.joined(separator: ",")) \(zookeeper.path)"
-    case .zookeeperDNS(let zookeeper, let dns):
-      "zookeeper \(zookeeper.path) on \(dns.servers.map(\.host).joined(separator: ","))"
-    case .dns(let dns): "dns \(dns.servers.map(\.host).joined(separator: ","))"
-    case .file(let file): "file \(file.path)"
-    case .etcd(let etcd): "etcd \(etcd.members.map { "\($0)" }.joined(separator: ",")) \(etcd.path)"
-    case .docker(let docker): "docker \(docker.image) on \(docker.servers.map(\.host).joined(separator: ","))"
-    case .marathon(let marathon): "marathon \(marathon.address)"
-    case .ec2tag(let ec2): "ec2 \(ec2.region) \(ec2.tagName)=\(ec2.tagValue)"
-    case .multi(let parts, _): parts.map { "\($0.name): \($0.discovery.place)" }.joined(separator: "; ")
-    }
   }
 }

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Reactor
 
 /// The servers of a connection string, and their addresses.
 ///
@@ -29,25 +29,16 @@ struct ServerList: Sendable {
   }
 
   /// The numeric addresses, sorted, each as libzookeeper takes it; names without an address are skipped.
-  /// Blocks while names are looked up.
-  func resolve() -> [String] {
-    Set(servers.flatMap { server in ServerList.addresses(of: server.host).map { "\($0):\(server.port)" } }).sorted()
-  }
-
-  private static func addresses(of host: String) -> [String] {
-    var hints = addrinfo()
-    hints.ai_family = AF_UNSPEC
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    var list: UnsafeMutablePointer<addrinfo>?
-    guard getaddrinfo(host, nil, &hints, &list) == 0 else { return [] }
-    defer { freeaddrinfo(list) }
-    return sequence(first: list) { $0?.pointee.ai_next }.prefix { $0 != nil }.compactMap { entry in
-      guard let entry else { return nil }
-      var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-      let code = getnameinfo(
-        entry.pointee.ai_addr, entry.pointee.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
-      return code == 0 ? String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self) : nil
+  @LoopActor func addresses(deadline: Duration) async -> [String] {
+    let lookUps = servers.map { server in
+      Task.immediate { @LoopActor in
+        let found = try? await NameResolver.system.addresses(of: server.host, deadline: deadline)
+        return (found ?? []).map { "\($0):\(server.port)" }
+      }
     }
+    var found: Set<String> = []
+    for lookUp in lookUps { found.formUnion(await lookUp.value) }
+    return found.sorted()
   }
 
   /// The list libzookeeper is given: of an odd length, see above. Which address stands there twice is

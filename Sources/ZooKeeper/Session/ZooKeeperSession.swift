@@ -20,6 +20,8 @@ internal import SmartStack
 
   typealias Answer = Result<LibraryMessage, ZooKeeperError>
 
+  /// For all look-ups of a connection string together.
+  private static let lookUpPatience: Duration = .seconds(10)
   /// How often the servers' names are looked up again, on average.
   private static let resolutionInterval: Duration = .seconds(60)
 
@@ -67,16 +69,14 @@ internal import SmartStack
 
   // MARK: Life
 
-  /// Makes the handle, on a thread beside the loop because names are looked up.
+  /// Looks the names up and makes the handle, on a thread beside the loop because libzookeeper may block.
   /// - Throws: when no name has an address, or libzookeeper refuses.
   func open() async throws(ZooKeeperError) {
     Mailbox.receivers[generation] = { [self] in receive($0) }
     let (settings, token) = (settings, Token(generation: generation, number: 0))
-    let made = try? await BlockingWork.run { () -> (LibraryHandle, [String])? in
-      let addresses = settings.servers.resolve()
-      return LibraryHandle(opening: settings, addresses: addresses, token: token).map { ($0, addresses) }
-    }
-    guard let (opened, addresses) = made ?? nil else {
+    let addresses = await settings.servers.addresses(deadline: Self.lookUpPatience)
+    let made = try? await BlockingWork.run { LibraryHandle(opening: settings, addresses: addresses, token: token) }
+    guard let opened = made ?? nil else {
       end(.unreachable)
       let hosts = settings.servers.servers.map(\.host).joined(separator: ", ")
       throw ZooKeeperError(code: .unreachable, operation: "connect", path: hosts)
@@ -101,8 +101,7 @@ internal import SmartStack
   /// Names that mean other addresses by now: libzookeeper moves over when the server it has is not among
   /// them, and stays otherwise. No address at all is taken for an outage of the name service.
   private func resolveAgain() async {
-    let servers = settings.servers
-    let found = (try? await BlockingWork.run { servers.resolve() }) ?? []
+    let found = await settings.servers.addresses(deadline: Self.lookUpPatience)
     guard let handle, !isOver else { return }
     if !found.isEmpty, found != addresses {
       addresses = found

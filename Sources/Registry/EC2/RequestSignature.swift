@@ -1,0 +1,85 @@
+internal import Reactor
+internal import SmartStack
+
+/// Who asks an Amazon service.
+public struct AWSCredentials: Hashable, Sendable {
+  /// The value of `AWS_ACCESS_KEY_ID`.
+  public var keyID: String
+  /// The value of `AWS_SECRET_ACCESS_KEY`; never logged.
+  public var secret: String
+  /// `AWS_SESSION_TOKEN`, of temporary credentials.
+  public var sessionToken: String?
+}
+
+/// A request to an Amazon service, signed as its "Signature Version 4" asks for: a fixed text of the request, keyed with
+/// the secret, the day, the region and the service.
+struct RequestSignature {
+  let credentials: AWSCredentials
+  let region: String
+  let service: String
+
+  /// - Parameters:
+  ///   - query: in canonical form: sorted, escaped.
+  ///   - headers: all that are to be signed, names in lower case, `host` among them.
+  ///   - unixTime: the moment of the request; the service refuses one that is minutes away from its own.
+  /// - Returns: the headers to send, those given included.
+  func headers(
+    method: String, path: String = "/", query: String = "", headers: [String: String], body: [UInt8], unixTime: Double
+  ) -> [HTTPHeader] {
+    let moment = RequestSignature.moment(unixTime)
+    let day = String(moment.prefix(8))
+    var signed = headers
+    signed["x-amz-date"] = moment
+    if let token = credentials.sessionToken { signed["x-amz-security-token"] = token }
+    let names = signed.keys.sorted()
+    let lines = names.map { "\($0):\(signed[$0] ?? "")\n" }.joined()
+    let nameList = names.joined(separator: ";")
+    let canonical = [method, path, query, lines, nameList, MessageDigest.sha256.hash(body).hexadecimal]
+      .joined(separator: "\n")
+    let scope = "\(day)/\(region)/\(service)/aws4_request"
+    let digest = MessageDigest.sha256.hash(canonical.utf8).hexadecimal
+    var key = Array("AWS4\(credentials.secret)".utf8)
+    for part in [day, region, service, "aws4_request"] {
+      key = MessageDigest.sha256.authenticate(Array(part.utf8), key: key)
+    }
+    let text = "AWS4-HMAC-SHA256\n\(moment)\n\(scope)\n\(digest)"
+    let signature = MessageDigest.sha256.authenticate(Array(text.utf8), key: key).hexadecimal
+    let authorization =
+      "AWS4-HMAC-SHA256 Credential=\(credentials.keyID)/\(scope), SignedHeaders=\(nameList), Signature=\(signature)"
+    return names.map { HTTPHeader(name: $0, value: signed[$0] ?? "") }
+      + [HTTPHeader(name: "authorization", value: authorization)]
+  }
+
+  /// A moment in the form `20150830T123600Z`.
+  static func moment(_ unixTime: Double) -> String {
+    let seconds = Int(unixTime)
+    var days = seconds / 86_400
+    let rest = seconds % 86_400
+    // Years that begin in March end with the leap day; eras are 400 years.
+    days += 719_468
+    let era = days / 146_097
+    let dayOfEra = days % 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let shiftedMonth = (5 * dayOfYear + 2) / 153
+    let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
+    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(year)\(two(month))\(two(day))T\(two(rest / 3600))\(two(rest / 60 % 60))\(two(rest % 60))Z"
+  }
+
+  static func hex(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+
+  /// RFC 3986: everything but letters, digits and `-._~` as `%XX`.
+  static func escaped(_ text: String) -> String {
+    text.utf8.map { byte in
+      let isPlain =
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+        || "-._~".utf8.contains(byte)
+      return isPlain ? String(UnicodeScalar(byte)) : "%" + hex([byte]).uppercased()
+    }.joined()
+  }
+}

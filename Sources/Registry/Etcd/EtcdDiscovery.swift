@@ -1,0 +1,139 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+public import YAMLConfig
+
+/// A `discovery` section with method etcd.
+public struct EtcdDiscovery: DiscoverySettings {
+  /// Members of one etcd, tried in turn; at least one. Their targets do not count.
+  public var members: [WebAddress]
+  /// Registrations are all keys below it, at any depth; without a trailing slash.
+  public var path: String
+  /// `check_interval`: how often everything is read even if no change was heard of.
+  public var interval: Duration = .seconds(60)
+
+  /// Decodes a section with method etcd.
+  public init(_ source: DiscoverySource) throws(ConfigError) {
+    let section = source.section
+    let port = try section.int("port", in: 1...65_535, default: 2379)
+    members = []
+    for text in try section.strings("hosts") + section.strings("host") {
+      guard let address = EtcdDiscovery.member(text, defaultPort: port) else {
+        throw section.error(at: "hosts", "'\(text)' is not a host[:port] or http(s):// address")
+      }
+      members.append(address)
+    }
+    if members.isEmpty { throw section.error(at: "hosts", "at least one etcd member is needed") }
+    path = try section.string("path")
+    while path.hasSuffix("/") { path.removeLast() }
+    if !path.isEmpty, !path.hasPrefix("/") { path = "/" + path }
+    interval = try source.interval(default: interval)
+  }
+
+  private static func member(_ text: String, defaultPort: Int) -> WebAddress? {
+    if text.contains("://") { return WebAddress(text) }
+    return WebAddress.split(text, defaultPort: defaultPort).flatMap {
+      WebAddress("http://\(Endpoint.tcp(host: $0.host, port: $0.port))")
+    }
+  }
+
+  private var shownMembers: String { members.map(\.description).joined(separator: ",") }
+
+  /// The members and the path.
+  public var place: String { "etcd \(shownMembers) \(path)" }
+
+  /// A watcher of the keys.
+  @LoopActor public func makeWatcher(
+    in environment: WatchEnvironment, filters: [LabelFilter]
+  ) -> any RegistryWatcher {
+    let reader = EtcdReader(members)
+    let part = PolledPart(place: "etcd \(shownMembers)") {
+      let body = EtcdRange(below: path).rangeBody
+      return try EtcdAnswer.reading(try await reader.post("/v3/kv/range", body: body), below: path)
+    }
+    let poll = PollWatcher(
+      every: interval, of: [part], environment: environment, policy: environment.policy(for: .servers, with: filters))
+    return EtcdWatcher(path: path, reader: reader, poll: poll, environment: environment)
+  }
+}
+
+/// Follows the keys below one path of an etcd 3, through its JSON gateway.
+///
+/// A watch only tells that something has changed; then everything is read. So a lost watch loses nothing.
+@LoopActor private final class EtcdWatcher: RegistryWatcher {
+  /// For a connection and the first words of an answer.
+  private static let patience: Duration = .seconds(5)
+
+  private let path: String
+  private let reader: EtcdReader
+  private let poll: PollWatcher
+  private let environment: WatchEnvironment
+  private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
+
+  init(path: String, reader: EtcdReader, poll: PollWatcher, environment: WatchEnvironment) {
+    self.path = path
+    self.reader = reader
+    self.poll = poll
+    self.environment = environment
+  }
+
+  func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws {
+    let watching = Task { @LoopActor [weak self] in await self?.watch() }
+    try await poll.run(deliver)
+    watching.cancel()
+    await watching.value
+  }
+
+  /// Every end of a watch is followed by another one; the reading says in the log what is wrong with an etcd.
+  private func watch() async {
+    var failures = 0
+    while !Task.isCancelled {
+      do {
+        let request = reader.request("/v3/watch", body: EtcdRange(below: path).watchBody)
+        // Each answer is a reason to read: `created`, too, since nothing was heard of before it.
+        _ = try await HTTPClient.lines(of: request, patience: EtcdWatcher.patience) { _ in
+          failures = 0
+          poll.wake()
+        }
+      } catch {
+        environment.logger.debug("etcd watch ended", with: [.service: environment.service, .reason: "\(error)"])
+      }
+      reader.tryNext()
+      let delay = retrying.delay(attempt: failures)
+      guard (try? await environment.clock.sleep(for: delay)) != nil else { return }
+      failures += 1
+    }
+  }
+}
+
+/// Sends requests to the members of one etcd in turn, beginning with the one that answered last.
+@LoopActor private final class EtcdReader {
+  private let members: [WebAddress]
+  private var current = 0
+
+  init(_ members: [WebAddress]) { self.members = members }
+
+  func tryNext() { current = (current + 1) % members.count }
+
+  /// A request to the member whose turn it is.
+  func request(_ target: String, body: String) -> HTTPRequest {
+    let member = members[current]
+    return HTTPRequest(
+      method: "POST", endpoint: member.endpoint, tls: member.tls, target: target,
+      headers: [HTTPHeader(name: "Content-Type", value: "application/json")], body: Array(body.utf8))
+  }
+
+  /// The first answer that a member gives.
+  /// - Throws: what the last one threw.
+  func post(_ target: String, body: String) async throws -> JSONValue {
+    for _ in members.dropLast() {
+      do { return try await RegistryAnswer.json(request(target, body: body)) } catch let error as CancellationError {
+        throw error
+      } catch { tryNext() }
+    }
+    do { return try await RegistryAnswer.json(request(target, body: body)) } catch {
+      tryNext()
+      throw error
+    }
+  }
+}

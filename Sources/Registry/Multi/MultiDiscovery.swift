@@ -1,0 +1,70 @@
+internal import Reactor
+public import YAMLConfig
+
+/// A `discovery_multi` section, or a `discovery` section with method multi: several discoveries under one name.
+public struct MultiDiscovery: DiscoverySettings {
+  /// How long the parts that have spoken wait for the others.
+  private static let patience: Duration = .seconds(10)
+
+  /// The parts, in the file's order; the service's own discovery is the last.
+  public var parts: [NamedDiscovery]
+  /// How they become one list.
+  public var resolver: MultiResolver
+
+  /// Several discoveries as one.
+  public init(parts: [NamedDiscovery], resolver: MultiResolver) {
+    self.parts = parts
+    self.resolver = resolver
+  }
+
+  /// Decodes the parts and the resolver.
+  public init(_ source: DiscoverySource) throws(ConfigError) {
+    let section = source.section
+    _ = try section.choice("method", of: ["multi"], default: "multi")
+    parts = []
+    for (name, part) in try section.sections("watchers") where source.primary == nil || name != "primary" {
+      parts.append(NamedDiscovery(name: name, discovery: try source.decodePart(part)))
+    }
+    if let primary = source.primary {
+      let adopted = try section.adopt(primary)
+      parts.append(NamedDiscovery(name: "primary", discovery: try source.decodePart(adopted)))
+    }
+    if parts.isEmpty { throw section.error(at: "watchers", "at least one watcher is needed") }
+    resolver = try MultiResolver(section.section("resolver"), parts: parts.map(\.name))
+  }
+
+  /// Every part's place behind its name.
+  public var place: String { parts.map { "\($0.name): \($0.discovery.place)" }.joined(separator: "; ") }
+
+  /// The ensembles of all parts.
+  public var ensembles: Set<String> { parts.reduce(into: []) { $0.formUnion($1.discovery.ensembles) } }
+
+  /// The parts without their label filters.
+  public var unfiltered: MultiDiscovery {
+    let plain = parts.map { NamedDiscovery(name: $0.name, discovery: $0.discovery.unfiltered) }
+    return MultiDiscovery(parts: plain, resolver: resolver)
+  }
+
+  /// A watcher over the watchers of all parts, each with a policy of its own.
+  @LoopActor public func makeWatcher(
+    in environment: WatchEnvironment, filters: [LabelFilter]
+  ) -> any RegistryWatcher {
+    MultiWatcher(
+      parts: parts.map { (name: $0.name, watcher: $0.discovery.makeWatcher(in: environment)) }, resolver: resolver,
+      patience: MultiDiscovery.patience, environment: environment)
+  }
+}
+
+/// One of the parts of a `multi` discovery.
+public struct NamedDiscovery: Hashable, Sendable {
+  /// Its key under `watchers`; the service's own discovery is `primary`.
+  public var name: String
+  /// Its method and settings.
+  public var discovery: Discovery
+
+  /// A part under its name.
+  public init(name: String, discovery: Discovery) {
+    self.name = name
+    self.discovery = discovery
+  }
+}

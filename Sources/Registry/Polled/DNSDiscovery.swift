@@ -1,0 +1,56 @@
+public import Reactor
+public import SmartStack
+public import YAMLConfig
+
+/// The keys of every method that looks names up.
+public struct DNSLookUps: Hashable, Sendable {
+  /// `nameserver`: numeric hosts to ask; empty: the system's name servers.
+  public var nameservers: [Endpoint] = []
+  /// `check_interval`: the time between two look-ups.
+  public var interval: Duration = .seconds(30)
+
+  /// Decodes both keys of a section.
+  init(_ source: DiscoverySource) throws(ConfigError) {
+    for text in try source.section.strings("nameserver") {
+      guard let (host, port) = WebAddress.split(text, defaultPort: 53), ServerText.isAddress(host) else {
+        throw source.section.error(
+          at: "nameserver", "'\(text)' is not an address; a name server is never looked up itself")
+      }
+      nameservers.append(.tcp(host: host, port: port))
+    }
+    interval = try source.interval(default: interval)
+  }
+}
+
+/// A `discovery` section with method dns.
+public struct DNSDiscovery: DiscoverySettings {
+  /// The names to look up; each stands for as many servers as its host has addresses. A host of the form
+  /// `_service._proto.domain` stands for the servers of its SRV records.
+  public var servers: [Backend] = []
+  /// The way to look them up.
+  public var lookUps: DNSLookUps
+
+  /// Decodes a section with method dns.
+  public init(_ source: DiscoverySource) throws(ConfigError) {
+    lookUps = try DNSLookUps(source)
+    for server in try source.section.sectionList("servers") {
+      let isService = DNSNames.isServiceName(try server.string("host"))
+      // A port that the service's override or an SRV record replaces need not be given.
+      let port = try server.int("port", in: 1...65_535, default: source.hasPortOverride || isService ? 1 : nil)
+      servers.append(try Backend(configured: server, port: port, acceptsHost: DNSNames.isServiceName))
+    }
+    if servers.isEmpty { throw source.section.error(at: "servers", "at least one name to resolve is needed") }
+  }
+
+  /// The names, for an operator.
+  public var place: String { "dns \(servers.map(\.host).joined(separator: ","))" }
+
+  /// A watcher that looks the names up at intervals.
+  @LoopActor public func makeWatcher(
+    in environment: WatchEnvironment, filters: [LabelFilter]
+  ) -> any RegistryWatcher {
+    PollWatcher(
+      every: lookUps.interval, of: DNSNames(nameservers: lookUps.nameservers).parts(servers),
+      counters: DNSNames.counters, environment: environment, policy: environment.policy(for: .servers, with: filters))
+  }
+}

@@ -1,0 +1,45 @@
+public import Reactor
+public import SmartStack
+
+/// One complete reading of a registry: everything that it holds of a service, or of a part of it.
+public struct RegistryReading: Equatable, Sendable {
+  /// In the registry's order.
+  public var backends: [Backend]
+  /// JSON text of generator sections, if the registry has any.
+  public var generatorConfig: String?
+  /// Entries that are no server, with the reason, by their place.
+  var skipped: [String: String] = [:]
+  /// Parts of registrations that cannot be used, by the registration's place.
+  var ignored: [String: [String]] = [:]
+
+  /// A reading of `backends` alone.
+  public init(backends: [Backend] = [], generatorConfig: String? = nil) {
+    self.backends = backends
+    self.generatorConfig = generatorConfig
+  }
+}
+
+/// Turns complete readings, one after the other, into what is offered of the service.
+public typealias ReadingPolicy = @LoopActor (RegistryReading) -> RegistryReading
+
+/// The readings that a policy is for: only names that are to be looked up need two.
+public enum PolicyStage: Sendable {
+  /// The registry's servers, as they are.
+  case servers
+  /// Registrations whose hosts are names: only what is to be looked up is decided on.
+  case names
+  /// The addresses of those names: the default servers are among them.
+  case addresses
+}
+
+/// Follows one service in one registry.
+@LoopActor public protocol RegistryWatcher: AnyObject {
+  /// Delivers the service as a whole, first when everything about it is known and then after each change.
+  /// Trouble with the registry is no change: the log says so, and what was delivered stands.
+  ///
+  /// Returns when its task is cancelled, and then delivers nothing more. It throws nothing else.
+  func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws
+}
+
+/// Waits for the task's cancellation.
+@LoopActor func untilCancelled() async { _ = try? await OneShotEvent<Void>().wait() }

@@ -1,0 +1,53 @@
+public import Logging
+public import Reactor
+public import SmartStack
+public import ZooKeeper
+
+/// The surroundings of a service's watchers.
+@LoopActor public struct WatchEnvironment {
+  /// The service's key in the configuration, for the log.
+  let service: String
+  let clients: ZooKeeperClients
+  let clock: LoopClock
+  let logger: Logger
+  private let skipped: Counter
+  private let increment: @LoopActor (String, [String]) -> Void
+  private let policyMaker: @LoopActor (PolicyStage, [LabelFilter]) -> ReadingPolicy
+
+  /// - Parameters:
+  ///   - increment: adds one to upstream's counter of that name, with its tags.
+  ///   - makePolicy: the policy over readings of one stage, with a discovery's label filters.
+  public init(
+    service: String, clients: ZooKeeperClients, clock: LoopClock, logger: Logger, metrics: Metrics,
+    increment: @escaping @LoopActor (String, [String]) -> Void,
+    makePolicy: @escaping @LoopActor (PolicyStage, [LabelFilter]) -> ReadingPolicy
+  ) {
+    self.service = service
+    self.clients = clients
+    self.clock = clock
+    self.logger = logger
+    self.increment = increment
+    policyMaker = makePolicy
+    skipped = metrics.counter(
+      "synapse_registrations_skipped_total", help: "Registrations skipped because of what they hold.")
+  }
+
+  func policy(for stage: PolicyStage, with filters: [LabelFilter]) -> ReadingPolicy { policyMaker(stage, filters) }
+
+  func count(_ name: String, tags: [String] = []) { increment(name, tags) }
+
+  /// An entry of the registry is no registration.
+  /// - Parameter place: where it stands: a znode, a file, a container.
+  func skip(_ place: String, because reason: String) {
+    skipped.increment()
+    logger.warning("registration skipped", with: [.service: service, .znode: place, .reason: reason])
+  }
+
+  /// Parts of a registration cannot be used, the rest can.
+  func ignore(_ parts: [String], of place: String) {
+    if parts.isEmpty { return }
+    logger.warning(
+      "registration parts ignored",
+      with: [.service: service, .znode: place, .reason: parts.joined(separator: "; ")])
+  }
+}

@@ -1,0 +1,29 @@
+internal import Reactor
+internal import ZooKeeper
+
+extension ZooKeeperDiscovery: DiscoverySettings {
+  /// The ensemble and the directory.
+  public var place: String { "zookeeper \(hosts.joined(separator: ",")) \(path)" }
+
+  /// The ensemble that holds the registrations.
+  public var ensembles: Set<String> { [ZooKeeperClients.key(for: hosts)] }
+
+  /// A watcher of the directory, or one that polls it.
+  @LoopActor public func makeWatcher(
+    in environment: WatchEnvironment, filters: [LabelFilter]
+  ) -> any RegistryWatcher { makeWatcher(in: environment, policy: environment.policy(for: .servers, with: filters)) }
+
+  @LoopActor func makeWatcher(
+    in environment: WatchEnvironment, policy: @escaping ReadingPolicy
+  ) -> any RegistryWatcher {
+    let client = environment.clients.client(for: hosts)
+    guard let pollInterval else {
+      return ZooKeeperWatcher(self, client: client, environment: environment, policy: policy)
+    }
+    let reader = ZooKeeperPoll(self, client: client, clock: environment.clock)
+    return PollWatcher(
+      every: pollInterval, of: [PolledPart(place: path) { try await reader.read() }],
+      counters: PollCounters(asked: "synapse.watcher.zookeeper_poll.discover"), environment: environment, policy: policy
+    )
+  }
+}

@@ -1,0 +1,212 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+internal import ZooKeeper
+
+/// Follows the registrations below one znode.
+///
+/// A name seen before is never read again; a name that holds its data is never read at all; the data of the
+/// others is watched. What cannot be used is skipped, named once and counted. Readings are delivered
+///
+/// - first, when the list, the data of every name in it and the generator sections are known;
+/// - when servers went, at once, unless that would leave none while others are still being read;
+/// - when servers came, once all that came are read.
+@LoopActor final class ZooKeeperWatcher: RegistryWatcher {
+  private let discovery: ZooKeeperDiscovery
+  private let client: ZooKeeperClient
+  private let environment: WatchEnvironment
+  private let policy: ReadingPolicy
+  private var deliver: (@LoopActor (RegistryReading) -> Void)?
+
+  private var children: [String: Child] = [:]
+  /// The names, in the registry's order; nil until they are known.
+  private var order: [String]?
+  private var unread = 0
+  private var commonLabels: Labels?
+  private var generatorConfig: String?
+  private var awaitsGeneratorConfig: Bool
+  private var tokens: [WatchToken] = []
+  private var lastDelivery: LoopClock.Instant?
+  private var delayed: LoopTimer?
+
+  /// One name below the directory.
+  private struct Child {
+    /// Whether its data has arrived, or stands in the name.
+    var isRead = false
+    var backend: Backend?
+    /// What it holds is no registration: not repeated in the log while it stays the same.
+    var complaint: String?
+    var token: WatchToken?
+  }
+
+  init(
+    _ discovery: ZooKeeperDiscovery, client: ZooKeeperClient, environment: WatchEnvironment,
+    policy: @escaping ReadingPolicy
+  ) {
+    self.discovery = discovery
+    self.client = client
+    self.environment = environment
+    self.policy = policy
+    awaitsGeneratorConfig = discovery.generatorConfigPath != nil
+  }
+
+  func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws {
+    self.deliver = deliver
+    tokens.append(client.watchDirectory(discovery.path) { [weak self] event in self?.directoryChanged(event) })
+    if let path = discovery.generatorConfigPath {
+      tokens.append(client.watchData(path) { [weak self] event in self?.generatorConfigChanged(event, at: path) })
+    }
+    await untilCancelled()
+    self.deliver = nil
+    delayed?.cancel()
+    for token in tokens { token.cancel() }
+    for child in children.values { child.token?.cancel() }
+    children = [:]
+  }
+
+  // MARK: The directory
+
+  private func directoryChanged(_ event: WatchEvent) {
+    switch event {
+    case .children(let names):
+      count(
+        "discovery",
+        tags: ["zk_cluster:\(discovery.cluster)", "zk_path:\(discovery.path)", "service_name:\(environment.service)"])
+      update(names)
+    case .data: break
+    case .missing: update([])
+    case .failed(let error):
+      // Not knowing is no change: what was delivered stands.
+      count("children.failed", tags: ["zk_cluster:\(discovery.cluster)", "service_name:\(environment.service)"])
+      environment.logger.warning(
+        "service not readable", with: [.service: environment.service, .path: discovery.path, .reason: error])
+    }
+  }
+
+  private func update(_ names: [String]) {
+    let present = Set(names)
+    for (gone, child) in children where !present.contains(gone) {
+      child.token?.cancel()
+      if !child.isRead { unread -= 1 }
+      children[gone] = nil
+    }
+    // The order is that of a hash table in one of ZooKeeper's servers: another order alone is no news.
+    if order.map({ $0.count != names.count || !$0.allSatisfy(present.contains) }) ?? true { order = names }
+    for name in names where children[name] == nil { add(name) }
+    deliverIfReady()
+  }
+
+  private func add(_ child: String) {
+    if let decoded = decodeName(child) {
+      children[child] = decoded
+      return
+    }
+    children[child] = Child()
+    unread += 1
+    let path = discovery.path == "/" ? "/\(child)" : "\(discovery.path)/\(child)"
+    let token = client.watchData(path) { [weak self] event in self?.dataChanged(event, of: child) }
+    // The data may have come while the watch was set.
+    children[child]?.token = token
+  }
+
+  /// The child as its own name describes it; nil when its data must be read.
+  private func decodeName(_ child: String) -> Child? {
+    do throws(RegistrationProblem) {
+      guard let decoded = try RegistrationCodec.decode(name: child) else { return nil }
+      return accepted(decoded, at: child)
+    } catch {
+      return refused(error.description, at: child, before: nil)
+    }
+  }
+
+  private func dataChanged(_ event: WatchEvent, of child: String) {
+    guard let before = children[child] else { return }
+    var after: Child
+    switch event {
+    case .data(let bytes): after = decode(bytes, of: child, before: before)
+    // It went between the list and the reading; the next list will not have it.
+    case .children, .missing: after = Child()
+    case .failed(let error):
+      count("get_child_failed")
+      after = refused(error.description, at: child, before: before.complaint)
+    }
+    after.isRead = true
+    after.token = before.token
+    if !before.isRead { unread -= 1 }
+    children[child] = after
+    if !before.isRead || before.backend != after.backend { deliverIfReady() }
+  }
+
+  private func decode(_ bytes: [UInt8], of child: String, before: Child) -> Child {
+    do throws(RegistrationProblem) {
+      return accepted(try discovery.decoding.decode(payload: bytes, name: child), at: child)
+    } catch {
+      count("parse_child_failed")
+      return refused(error.description, at: child, before: before.complaint)
+    }
+  }
+
+  private func accepted(_ decoded: DecodedBackend, at child: String) -> Child {
+    environment.ignore(decoded.ignored, of: "\(discovery.path)/\(child)")
+    var backend = decoded.backend
+    // Nearly always the same for all servers of a service: one copy serves them all.
+    if backend.labels == commonLabels { backend.labels = commonLabels } else { commonLabels = backend.labels }
+    return Child(isRead: true, backend: backend)
+  }
+
+  private func refused(_ reason: String, at child: String, before: String?) -> Child {
+    if reason != before { environment.skip("\(discovery.path)/\(child)", because: reason) }
+    return Child(isRead: true, complaint: reason)
+  }
+
+  // MARK: Generator sections
+
+  private func generatorConfigChanged(_ event: WatchEvent, at path: String) {
+    awaitsGeneratorConfig = false
+    switch event {
+    case .data(let bytes):
+      // An emptied node says nothing: what it said last stands, as with upstream.
+      if !bytes.isEmpty { generatorConfig = String(decoding: bytes, as: UTF8.self) }
+    case .children, .missing: break
+    case .failed(let error):
+      count("get_config_failed")
+      environment.logger.warning(
+        "generator sections not readable", with: [.service: environment.service, .path: path, .reason: error])
+    }
+    deliverIfReady()
+  }
+
+  /// One of upstream's counters.
+  private func count(_ event: String, tags: [String] = []) {
+    environment.count("synapse.watcher.zk.\(event)", tags: tags)
+  }
+
+  // MARK: Delivery
+
+  private func deliverIfReady() {
+    guard let deliver, let order, !awaitsGeneratorConfig else { return }
+    let count = children.values.count { $0.backend != nil }
+    if unread > 0, lastDelivery == nil || count == 0 { return }
+    // Those that came are delivered together; those that went must not wait for them.
+    if unread > 0, count >= lastCount { return }
+    lastCount = count
+    if let wait = remainingJitter {
+      if delayed?.isPending != true {
+        delayed = environment.clock.schedule(after: wait) { [weak self] in self?.deliverIfReady() }
+      }
+      return
+    }
+    lastDelivery = environment.clock.now
+    let backends = order.compactMap { children[$0]?.backend }
+    deliver(policy(RegistryReading(backends: backends, generatorConfig: generatorConfig)))
+  }
+
+  /// How many servers were known at the last delivery, or the next one that is due.
+  private var lastCount = 0
+
+  private var remainingJitter: Duration? {
+    guard let jitter = discovery.jitter, let lastDelivery else { return nil }
+    let wait = jitter - (environment.clock.now - lastDelivery)
+    return wait > .zero ? wait : nil
+  }
+}

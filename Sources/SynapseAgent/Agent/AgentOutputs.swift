@@ -1,0 +1,122 @@
+internal import AgentKit
+internal import HAProxyConfigGen
+internal import Reactor
+internal import SmartStack
+
+/// The outputs of a configuration: HAProxy, files, and a command, each if it has a section.
+@LoopActor final class AgentOutputs {
+  private let context: AgentContext
+  private let stateDirectory: String?
+  private(set) var haproxy: HAProxyOutput?
+  private var files: FileOutput?
+  private var exec: ExecOutput?
+  /// What the program before this one in this process knew; until the first HAProxy output is made.
+  private var inherited: SynapseUpgradeState?
+
+  init(context: AgentContext, stateDirectory: String?, inherited: SynapseUpgradeState?) {
+    self.context = context
+    self.stateDirectory = stateDirectory
+    self.inherited = inherited
+  }
+
+  /// Whether nothing outside is touched yet.
+  var isEmpty: Bool { all.isEmpty }
+
+  private var all: [any ConfigGenerator] {
+    let optional: [(any ConfigGenerator)?] = [haproxy, files, exec]
+    return optional.compactMap { $0 }
+  }
+
+  /// Applies services as they are now to every output; unnamed ones stay as they are.
+  func apply(_ snapshots: [ServiceSnapshot]) {
+    for output in all { output.apply(snapshots) }
+  }
+
+  /// Ends all outputs; what they made stays.
+  func stop() async {
+    for output in all { await output.stop() }
+  }
+
+  // MARK: Another configuration
+
+  /// Goes over to `configuration`: an output whose section is the same goes on, the others are replaced.
+  /// - Parameter silent: services without data.
+  /// - Returns: the servers that are remembered of those.
+  func change(to configuration: SynapseConfiguration, silent: Set<String>) async -> [String: [Backend]] {
+    let memory = haproxy?.memory
+    await stopOutputs(without: configuration)
+    let made = haproxy == nil ? makeHAProxyOutput(configuration, memory: memory) : nil
+    await made?.prepare()
+    let silentServices = configuration.services.filter { silent.contains($0.name) }
+    let remembered = (haproxy ?? made).map { AgentOutputs.remembered(silentServices, in: $0) } ?? [:]
+    haproxy?.replaceServices(configuration.services.map(\.haproxy))
+    exec?.replaceServices(AgentOutputs.names(in: configuration, of: \.isTold))
+    if let made {
+      made.start()
+      haproxy = made
+    }
+    startMissing(configuration)
+    return remembered
+  }
+
+  private func stopOutputs(without configuration: SynapseConfiguration) async {
+    if let old = haproxy, old.configuration != configuration.haproxy {
+      haproxy = nil
+      await old.stop()
+    }
+    // It holds nothing that a new one would not find in its directory.
+    if let old = files {
+      files = nil
+      await old.stop()
+    }
+    // A new one would have to wait for the run of the old one, or run beside it.
+    if let old = exec, old.configuration != configuration.execOutput {
+      exec = nil
+      await old.stop()
+    }
+  }
+
+  private func startMissing(_ configuration: SynapseConfiguration) {
+    if let section = configuration.fileOutput {
+      files = FileOutput(
+        section, services: AgentOutputs.names(in: configuration, of: \.writesFile), clock: context.clock,
+        logger: context.logger)
+      files?.start()
+    }
+    if exec == nil, let section = configuration.execOutput {
+      exec = ExecOutput(
+        section, services: AgentOutputs.names(in: configuration, of: \.isTold), clock: context.clock,
+        logger: context.logger)
+      exec?.start()
+    }
+  }
+
+  private func makeHAProxyOutput(_ configuration: SynapseConfiguration, memory: ServerMemory?) -> HAProxyOutput? {
+    guard let section = configuration.haproxy else { return nil }
+    let handedOver = inherited
+    inherited = nil
+    let saved = handedOver?.memory ?? section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
+    let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash(section.filePath).hexadecimal)" }
+    let output = HAProxyOutput(
+      section, services: configuration.services.map(\.haproxy), savedState: saved,
+      memory: memory ?? saved.map(ServerMemory.init(stateFile:)) ?? .init(), reloadMarker: marker,
+      clock: context.clock, logger: context.logger, metrics: context.metrics, statsd: context.statsd)
+    if let handedOver { output.reloads.wait(handedOver.reloadDelay) }
+    return output
+  }
+
+  /// The servers of services without data: nothing that serves is emptied.
+  private static func remembered(
+    _ services: [ServiceConfiguration], in output: HAProxyOutput
+  ) -> [String: [Backend]] {
+    let defaults = Dictionary(services.map { ($0.name, $0.rules.defaultServers) }, uniquingKeysWith: { $1 })
+    return output.remembered(services.map(\.haproxy)).merging(defaults) { known, defaults in
+      known.isEmpty ? defaults : known
+    }
+  }
+
+  /// The services that an output is to have.
+  private static func names(
+    in configuration: SynapseConfiguration, of isIncluded: (ServiceConfiguration) -> Bool
+  ) -> Set<String> { Set(configuration.services.filter(isIncluded).map(\.name)) }
+}
