@@ -1,6 +1,6 @@
 internal import AgentKit
 internal import Glibc
-internal import Logging
+public import Logging
 internal import Reactor
 internal import SmartStack
 
@@ -103,5 +103,24 @@ extension SynapseConfiguration {
   /// - Parameter path: the configuration's.
   public func instance(_ path: String) -> String {
     StableHash(haproxy?.filePath ?? fileOutput?.directory ?? path).hexadecimal
+  }
+}
+
+extension SynapseProgram {
+  /// Runs the agent until it is told to stop.
+  @LoopActor public static func run(_ path: String, logger: Logger) async -> Int32 {
+    // Early: a package upgrade may move the file away.
+    _ = ThisProcess.path
+    let configuration: SynapseConfiguration
+    do {
+      configuration = try await load(path)
+    } catch {
+      StandardOutput.say("synapse: \(error)\n")
+      return 1
+    }
+    let process = SynapseProcess(configuration, path: path, logger: logger)
+    // Its signal handlers know it weakly, and the optimizer would let go of it while it runs.
+    defer { withExtendedLifetime(process) {} }
+    return await process.run()
   }
 }

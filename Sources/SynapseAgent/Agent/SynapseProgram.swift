@@ -1,12 +1,10 @@
 internal import AgentKit
-internal import Glibc
 public import HAProxyConfigGen
-public import Logging
 internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
 
-/// What the executable does, apart from reading its arguments. Each function returns the exit status.
+/// What the executable does, apart from reading its arguments.
 public enum SynapseProgram {
   /// The number of the version, for the programs' `--version`.
   public static let release = Release.version
@@ -15,23 +13,6 @@ public enum SynapseProgram {
 
   /// The name of the lock that a synapse holds in its state directory while it writes a HAProxy file.
   public static func lockName(forHAProxyFile path: String) -> String { "synapse-\(StableHash(path).hexadecimal).lock" }
-
-  /// Runs the agent until it is told to stop.
-  @LoopActor public static func run(_ path: String, logger: Logger) async -> Int32 {
-    // Early: a package upgrade may move the file away.
-    _ = ThisProcess.path
-    let configuration: SynapseConfiguration
-    do {
-      configuration = try await load(path)
-    } catch {
-      StandardOutput.say("synapse: \(error)\n")
-      return 1
-    }
-    let process = SynapseProcess(configuration, path: path, logger: logger)
-    // Its signal handlers know it weakly, and the optimizer would let go of it while it runs.
-    defer { withExtendedLifetime(process) {} }
-    return await process.run()
-  }
 
   /// Off the loop: a large file takes a while.
   public static func load(_ path: String) async throws -> SynapseConfiguration {
