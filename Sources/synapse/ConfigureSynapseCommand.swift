@@ -1,3 +1,4 @@
+internal import AgentKit
 internal import ArgumentParser
 internal import Configure
 internal import Glibc
@@ -46,7 +47,7 @@ struct ConfigureSynapseCommand: AsyncParsableCommand {
   }
 
   mutating func run() async throws {
-    var options = ConfigureSynapseOptions()
+    var options = ConfigureSynapseOptions(environment: ProcessEnvironment.current)
     if dryRun { options.mode = .dryRun }
     if diff { options.mode = .diff(inColor: isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil) }
     options.metricsFile = metricsFile
@@ -54,8 +55,9 @@ struct ConfigureSynapseCommand: AsyncParsableCommand {
     options.stateDirectory = synapseStateDir
     options.locationDirectory = locationDir
     options.refreshInterval = touch
-    if watch { return await ConfigureSynapse.watch(options) }
-    let status = await ConfigureSynapse.run(options)
+    let configurator = await SynapseConfigurator(options: options, remembers: watch)
+    if watch { return await configurator.watch() }
+    let (status, _) = await configurator.run()
     if status != 0 { throw ExitCode(status) }
   }
 }

@@ -94,7 +94,7 @@ extension HostLocations {
   func chaos(of namespace: SmartStackNamespace) throws(ConfigError) -> SmartStackNamespace.Chaos {
     var (fail, delay) = (SmartStackNamespace.Chaos?.none, SmartStackNamespace.Chaos?.none)
     for grouping in namespace.chaos {
-      guard let member = grouping.members[try line(ofGrouping: grouping.name, at: grouping.node)] else { continue }
+      guard let member = grouping.members[try line(ofGrouping: grouping.grouping, at: grouping.node)] else { continue }
       (fail, delay) = (member.fail ?? fail, member.delay ?? delay)
     }
     switch fail {

@@ -3,7 +3,7 @@ public import Reactor
 internal import SmartStack
 internal import YAMLConfig
 
-/// configure_nerve: makes `nerve.conf.json` of what runs on this host, and makes nerve take it.
+/// configure_nerve: makes `nerve.conf.json` of what runs on this host, and has nerve reload it.
 @LoopActor public final class NerveConfigurator {
   /// What a run has to say, and how it ended.
   public struct Outcome: Equatable, Sendable {
@@ -11,8 +11,8 @@ internal import YAMLConfig
     public var output = ""
     /// Lines for the standard error, without line breaks.
     public var problems: [String] = []
-    /// 0: all is well. 1: nothing was changed. 3: written, but something was left out. With `diff` and `dryRun`:
-    /// 0 nothing would change, 1 something would, 2 it cannot be said.
+    /// 0: all is well. 1: nothing was changed. 3: written, but something was skipped. With `diff` and `dryRun`:
+    /// 0 nothing would change, 1 something would, 2 unknown.
     public var status: Int32 = 0
   }
 
@@ -22,7 +22,10 @@ internal import YAMLConfig
   private(set) var attemptedPaths: Set<String> = []
 
   /// Of the last run, for one that stays.
-  private(set) var memory: (documents: DocumentMemory, accepted: AcceptedEntries)?
+  private(set) var memory:
+    (
+      documents: [String: (stamp: FileStamp, root: YAMLNode)], accepted: (host: HostIdentity, entries: JSONObject)?
+    )?
   /// How long a file must have been left alone to be remembered.
   var settling = FileStamp.settling
   private var identity: (host: HostIdentity, at: LoopClock.Instant)?
@@ -30,12 +33,12 @@ internal import YAMLConfig
   /// A name server is not asked for this host's address with every event.
   static let identityAge = Duration.seconds(30)
 
-  /// One that has done nothing yet.
+  /// Creates a configurator that has done nothing yet.
   /// - Parameter remembers: whether a run keeps what it read for the next one.
   public init(options: ConfigureNerveOptions, clock: LoopClock = .system, remembers: Bool = false) {
     self.options = options
     self.clock = clock
-    memory = remembers ? (DocumentMemory(), AcceptedEntries()) : nil
+    memory = remembers ? ([:], nil) : nil
   }
 
   /// One run, from sources to nerve.
@@ -80,11 +83,11 @@ internal import YAMLConfig
     let listeners = try await EnvoyListeners.ask(adminPort: options.envoyAdminPort)
     let (options, sources, memory, settling) = (options, options.sources, memory, settling)
     let (result, files) = try await BlockingWork.run {
-      let files = SourceFiles(memory: memory?.documents ?? DocumentMemory(), settling: settling)
+      let files = SourceFiles(memory: memory?.documents ?? [:], settling: settling)
       let previous = try? Files.read(options.configuration, limit: SourceReader.longestAnswer)
       let maker = NerveConfigurationMaker(
         options: options, host: host, listeners: listeners, previous: previous,
-        accepted: memory?.accepted ?? AcceptedEntries())
+        accepted: memory?.accepted)
       let result = Result {
         let local = try maker.localServices(
           of: Array(zip(sources, answers)).map { (source: $0, answer: $1) }, files: files)
@@ -94,7 +97,7 @@ internal import YAMLConfig
     }
     attemptedPaths = files.paths.union(early)
     let candidate = try result.get()
-    if memory != nil { self.memory = (files.memory, candidate.accepted) }
+    if memory != nil { self.memory = (files.memory, (host, candidate.entries)) }
     return candidate
   }
 
@@ -102,18 +105,16 @@ internal import YAMLConfig
   func reader() async throws -> (SourceReader, Set<String>) {
     let options = options
     let remembered = identity.flatMap { clock.now - $0.at < NerveConfigurator.identityAge ? $0.host : nil }
-    let (host, paasta, paths) = try await BlockingWork.run {
+    let (host, cluster, paths) = try await BlockingWork.run {
       let files = SourceFiles()
-      var paasta = PaastaConfiguration(cluster: nil)
-      if options.sources.contains(where: \.isMesos) {
-        paasta = try PaastaConfiguration(directory: options.paastaDirectory, files: files)
-      }
+      let cluster =
+        options.sources.contains(where: \.isMesos) ? try files.clusterOfTasks(in: options.paastaDirectory) : nil
       var paths = files.paths
       for case .file(let path) in options.sources { paths.insert(path) }
-      return (remembered ?? HostIdentity.look(address: options.hostAddress), paasta, paths)
+      return (remembered ?? HostIdentity.look(address: options.hostAddress), cluster, paths)
     }
     if remembered == nil, host.address != nil { identity = (host, clock.now) }
-    return (SourceReader(host: host, paasta: paasta), paths)
+    return (SourceReader(host: host, cluster: cluster), paths)
   }
 
   private func dump() async throws -> Outcome {
@@ -138,7 +139,7 @@ internal import YAMLConfig
     // One that cannot be read is replaced.
     let standing = (try? await BlockingWork.run { try file.standing(bytes) }) ?? .different
     let isChanged = standing != .same
-    let reloader = NerveReloader(options: options, instanceID: made.instanceID, clock: clock)
+    let reloader = NerveReloader(options: options, instanceID: made.host.name, clock: clock)
     let step = reloader.plan(isChanged: isChanged || file.isPending)
     switch mode {
     case .diff(let inColor):
@@ -167,7 +168,7 @@ internal import YAMLConfig
   private func summary(_ made: GeneratedNerveConfiguration, isChanged: Bool, verb: String) -> String {
     let skipped = made.failureCount == 0 ? "" : ", \(made.failureCount) not as configured"
     let file = isChanged ? "\(options.configuration) \(verb)" : "\(options.configuration) is up to date"
-    return "\(made.serviceCount.of("local service")), \(made.registrationCount.of("registration"))\(skipped); \(file)"
+    return "\(made.serviceCount.of("local service")), \(made.entries.count.of("registration"))\(skipped); \(file)"
   }
 
   /// Puts the file in place, after the program that was asked for had a look at it. What is there already is only
@@ -186,12 +187,11 @@ internal import YAMLConfig
     do {
       result = try await ChildProcess.run(executable, arguments: ["-c", candidate, "-k"], deadline: .seconds(60))
     } catch let error as FileError {
-      throw HostFailure(description: "\(error); \(path) stays as it was")
+      throw OperatorError("\(error); \(path) stays as it was")
     }
     guard result.status == .exited(0) else {
-      throw HostFailure(
-        description:
-          "`\(executable) -c \(candidate) -k` refuses the new configuration with \(result.status)\(result.lastWords); "
+      throw OperatorError(
+        "`\(executable) -c \(candidate) -k` refuses the new configuration with \(result.status)\(result.lastWords); "
           + "\(path) stays as it was")
     }
     if standing != .same { try file.announce() }
@@ -209,7 +209,7 @@ internal import YAMLConfig
     let figures = ConfigureFigures("configure_nerve", isSuccess: isSuccess, since: start, clock: clock)
     if let made {
       figures.set("local_services", to: Double(made.serviceCount), help: "Services that the sources listed.")
-      figures.set("registrations", to: Double(made.registrationCount), help: "Entries of nerve's configuration.")
+      figures.set("registrations", to: Double(made.entries.count), help: "Entries of nerve's configuration.")
       figures.set("skipped", to: Double(made.failureCount), help: "Services skipped or kept as they were.")
     }
     do throws(FileError) { try figures.write(to: path) } catch { return ["warning: \(error)"] }

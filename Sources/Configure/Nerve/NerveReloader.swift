@@ -2,7 +2,7 @@ internal import AgentKit
 internal import Glibc
 internal import Reactor
 
-/// Makes nerve take the file that was just put in place.
+/// Has nerve reload the file that was just put in place.
 @LoopActor struct NerveReloader {
   var options: ConfigureNerveOptions
   /// The name nerve's lock goes by.
@@ -62,7 +62,7 @@ internal import Reactor
 
   // MARK: Doing it
 
-  /// - Throws: ``OperatorCommand/Failure`` when a command fails.
+  /// - Throws: when a command fails.
   func run(_ step: Step) async throws {
     switch step {
     case .nothing: break

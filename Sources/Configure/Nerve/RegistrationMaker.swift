@@ -4,15 +4,9 @@ internal import YAMLConfig
 /// Makes the entries of `nerve.conf.json` for one service: one per ZooKeeper ensemble it is registered in, and one
 /// more each if Envoy listens for it.
 struct RegistrationMaker {
+  var options: ConfigureNerveOptions
+  /// The address that is registered.
   var host: String
-  var hacheckPort: Int
-  /// The type of location that has ensembles of its own.
-  var zooKeeperLocationType: String
-  /// The kind of ensemble, `infrastructure` by default.
-  var clusterType: String
-  /// Weights of static services and of tasks that say nothing.
-  var staticWeight: Int
-  var taskWeight: Int
   var locations: HostLocations
   var ensembles: Ensembles
   var labels: ServiceLabels
@@ -29,10 +23,10 @@ struct RegistrationMaker {
       self.files = files
     }
 
-    func servers(of name: String, clusterType: String) throws(ConfigError) -> [String] {
+    func servers(of name: String) throws(ConfigError) -> [String] {
       if let result = known[name] { return try result.get() }
       let result = Result { () throws(ConfigError) in
-        try ZooKeeperTopology.servers("\(directory)/\(clusterType)/\(name).yaml", files: files)
+        try files.zooKeeperServers("\(directory)/\(name).yaml")
       }
       known[name] = result
       return try result.get()
@@ -57,16 +51,17 @@ struct RegistrationMaker {
     for (location, ensembles) in try advertised(service.namespace) {
       for ensemble in ensembles { byEnsemble[ensemble, default: given]["\(location.type):\(location.name)"] = "" }
     }
-    let weight = service.instance.weight ?? .int(service.isStatic ? staticWeight : taskWeight)
-    let address = service.instance.address ?? host
+    let instance = service.namespace.instance
+    let weight = instance.weight ?? .int(service.isStatic ? options.weight ?? 10 : 10)
+    let address = instance.address ?? host
     var members: [(key: String, value: JSONValue)] = []
     for (ensemble, labels) in byEnsemble.sorted(by: { $0.key < $1.key }) {
-      guard let servers = try? ensembles.servers(of: ensemble, clusterType: clusterType) else { continue }
+      guard let servers = try? ensembles.servers(of: ensemble) else { continue }
       var labels = labels
-      for (name, value) in service.instance.labels.members { labels[name] = value }
+      for (name, value) in instance.labels.members { labels[name] = value }
       var common: JSONObject = [
         "zk_hosts": .array(servers.map(JSONValue.string)),
-        "zk_cluster_name": .string("\(clusterType)-\(ensemble)"), "labels": .object(labels), "weight": weight,
+        "zk_cluster_name": .string("\(options.clusterType)-\(ensemble)"), "labels": .object(labels), "weight": weight,
         "check_interval": .double(service.namespace.health.seconds + 1),
       ]
       let key = "\(service.name).\(ensemble):\(address).\(port)"
@@ -75,7 +70,7 @@ struct RegistrationMaker {
       common["zk_path"] = .string("/smartstack/global/\(service.name)")
       common["checks"] = [.object(check(of: service, port: port))]
       members.append((key + ".v2.new", .object(common)))
-      if let envoy = listeners.port(of: service.name, ip: service.instance.address, port: port) {
+      if let envoy = listeners.port(of: service.name, ip: instance.address, port: port) {
         common["host"] = .string(host)
         common["port"] = .int(envoy)
         common["zk_path"] = .string("/envoy/global/\(service.name)")
@@ -120,9 +115,9 @@ struct RegistrationMaker {
 
   private func ensembleNames(_ location: SmartStackNamespace.Location) throws(LocationError) -> [String] {
     if try location.name == locations.current(location.type) {
-      return try locations.convertCurrent(location.type, to: zooKeeperLocationType)
+      return try locations.convertCurrent(location.type, to: options.zooKeeperLocationType)
     }
-    return try locations.hierarchy.convert(location.name, from: location.type, to: zooKeeperLocationType)
+    return try locations.hierarchy.convert(location.name, from: location.type, to: options.zooKeeperLocationType)
   }
 
   // MARK: Checks
@@ -132,7 +127,7 @@ struct RegistrationMaker {
     var headers = service.namespace.health.headersJSON
     headers["x-smartstack-target-identity"] = .string(service.name)
     var check = hacheckCheck(
-      of: service, host: service.instance.hacheck, headers: headers, mode: mode(of: service),
+      of: service, host: service.namespace.instance.hacheck, headers: headers, mode: mode(of: service),
       port: service.namespace.health.port ?? port)
     if let expect = service.namespace.health.expect { check["expect"] = expect }
     return check
@@ -155,7 +150,7 @@ struct RegistrationMaker {
   ) -> JSONObject {
     let health = service.namespace.health
     return [
-      "type": "http", "host": .string(host), "port": .int(hacheckPort),
+      "type": "http", "host": .string(host), "port": .int(options.hacheckPort),
       "uri": .string("/\(mode)/\(service.name)/\(port)/\(health.uri.drop { $0 == "/" })"), "timeout": health.timeout,
       "open_timeout": health.timeout, "rise": 1, "fall": 2, "headers": .object(headers),
     ]

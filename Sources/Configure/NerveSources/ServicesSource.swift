@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// Where the services that run on this host are listed.
 public enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
   /// The Mesos agent, and soa-configs for what its tasks are registered as. nil asks the agent of this host; a URL
@@ -48,11 +50,8 @@ public enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A source that could not be read at all. An empty list in its place would deregister the host.
-struct SourceFailure: Error, Equatable, CustomStringConvertible {
-  var source: ServicesSource
-  /// What happened and what to do.
-  var problem: String
-
-  var description: String { "\(source): \(problem)" }
+extension ServicesSource {
+  /// The error of a source that could not be read at all. An empty list in its place would deregister the host.
+  /// - Parameter problem: what happened and what to do.
+  func failure(_ problem: String) -> OperatorError { OperatorError("\(self): \(problem)") }
 }

@@ -17,7 +17,8 @@ enum SourceAnswer: Equatable, Sendable {
 /// Asks sources; what it needs of the network and of other programs happens here, off the files.
 @LoopActor struct SourceReader: Equatable {
   var host: HostIdentity
-  var paasta: PaastaConfiguration
+  /// PaaSTA's name for the cluster whose tasks are registered; nil queries no Mesos agent.
+  var cluster: String?
 
   /// A Mesos agent that needs longer is as good as none.
   static let agentDeadline = Duration.seconds(10)
@@ -26,7 +27,7 @@ enum SourceAnswer: Equatable, Sendable {
   nonisolated static let longestAnswer = 64 << 20
 
   /// - Parameter memory: spares an agent's state that did not change from being read again.
-  /// - Throws: ``SourceFailure``, or `CancellationError`.
+  /// - Throws: an `OperatorError`, or `CancellationError`.
   func ask(_ source: ServicesSource, memory: AgentMemory? = nil) async throws -> SourceAnswer {
     switch source {
     case .directory(let path): return .directory(path)
@@ -34,11 +35,11 @@ enum SourceAnswer: Equatable, Sendable {
       do {
         return .list(try await BlockingWork.run { try Files.read(path, limit: SourceReader.longestAnswer) })
       } catch {
-        throw SourceFailure(source: source, problem: "\(error); nothing is changed")
+        throw source.failure("\(error); nothing is changed")
       }
     case .command(let words): return .list(try await output(of: words, source: source))
     case .mesos(let url):
-      guard let cluster = paasta.clusterOfTasks else { return .nothing }
+      guard let cluster else { return .nothing }
       return .tasks(
         try await state(of: url ?? "http://\(host.name):5051", source: source, memory: memory), cluster: cluster)
     }
@@ -53,12 +54,10 @@ enum SourceAnswer: Equatable, Sendable {
         words[0], arguments: Array(words.dropFirst()), deadline: SourceReader.commandDeadline,
         outputLimit: SourceReader.longestAnswer)
     } catch let error as FileError {
-      throw SourceFailure(source: source, problem: "\(error); nothing is changed")
+      throw source.failure("\(error); nothing is changed")
     }
     guard result.status == .exited(0) else {
-      let words = String(decoding: result.errorOutput.prefix(2_000), as: UTF8.self)
-      let last = words.split(whereSeparator: \.isNewline).last.map { ": \($0)" } ?? ""
-      throw SourceFailure(source: source, problem: "\(result.status)\(last); nothing is changed")
+      throw source.failure("\(result.status)\(result.lastWords); nothing is changed")
     }
     return result.output
   }
@@ -69,7 +68,7 @@ enum SourceAnswer: Equatable, Sendable {
     of url: String, source: ServicesSource, memory: AgentMemory?
   ) async throws -> MesosState {
     guard let address = AgentAddress(url) else {
-      throw SourceFailure(source: source, problem: "'\(url)' is no http:// address of a Mesos agent")
+      throw source.failure("'\(url)' is no http:// address of a Mesos agent")
     }
     var answer = try await ask(address, target: address.target, source: source)
     // Before 0.24 there was only this name.
@@ -110,10 +109,23 @@ enum SourceAnswer: Equatable, Sendable {
     }
   }
 
-  private func failure(of address: AgentAddress, problem: String, source: ServicesSource) -> SourceFailure {
-    SourceFailure(
-      source: source,
-      problem: "the Mesos agent at \(address.endpoint): \(problem); nothing is changed until it answers")
+  private func failure(of address: AgentAddress, problem: String, source: ServicesSource) -> OperatorError {
+    source.failure("the Mesos agent at \(address.endpoint): \(problem); nothing is changed until it answers")
+  }
+}
+
+extension SourceFiles {
+  /// The cluster of this host whose tasks are registered, of the JSON files of `/etc/paasta` merged in the order of names:
+  /// `cluster`, unless `register_marathon_services` is false. nil where PaaSTA is not set up.
+  /// - Throws: for a file that cannot be read: the host's own data are at fault.
+  func clusterOfTasks(in directory: String) throws(ConfigError) -> String? {
+    var (cluster, registersTasks) = (String?.none, true)
+    for name in try names(in: directory) ?? [] where name.hasSuffix(".json") && !name.hasPrefix(".") {
+      guard let section = try document("\(directory)/\(name)")?.section() else { continue }
+      cluster = try section.optionalString("cluster") ?? cluster
+      registersTasks = try section.optionalBool("register_marathon_services") ?? registersTasks
+    }
+    return registersTasks ? cluster : nil
   }
 }
 

@@ -8,11 +8,11 @@ internal import SmartStack
 
   /// - Parameters:
   ///   - tool: begins every name: `configure_nerve`.
-  ///   - isSuccess: whether nothing was left out.
+  ///   - isSuccess: whether nothing was skipped.
   ///   - start: when the run began.
   public init(_ tool: String, isSuccess: Bool, since start: LoopClock.Instant, clock: LoopClock = .system) {
     self.tool = tool
-    set("success", to: isSuccess ? 1 : 0, help: "Whether the last run left nothing out.")
+    set("success", to: isSuccess ? 1 : 0, help: "Whether the last run skipped nothing.")
     set("last_run_timestamp_seconds", to: clock.unixTime.rounded(), help: "When the last run ended.")
     set("duration_seconds", to: (clock.now - start) / .seconds(1), help: "How long the last run took.")
   }

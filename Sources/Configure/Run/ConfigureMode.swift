@@ -1,8 +1,8 @@
-/// What becomes of the configuration that a tool made.
+/// The action that a tool takes with the configuration it made.
 public enum ConfigureMode: Sendable, Equatable {
-  /// It is written, and the agent told.
+  /// It is written, and the agent notified.
   case write
-  /// Nothing is written, only said in a sentence what would be done.
+  /// Nothing is written; a sentence says what would be done.
   case dryRun
   /// Nothing is written; the lines that would change are shown.
   case diff(inColor: Bool)
@@ -10,7 +10,7 @@ public enum ConfigureMode: Sendable, Equatable {
   /// Whether nothing is written.
   public var isDry: Bool { self != .write }
 
-  /// The exit status of a run that got to its end: 0 all is well, 3 something was left out; of a dry one: 0 nothing
+  /// The exit status of a run that got to its end: 0 all is well, 3 something was skipped; of a dry one: 0 nothing
   /// would change, 1 something would.
   public func status(isChanged: Bool, isIncomplete: Bool) -> Int32 {
     if isDry { return isChanged ? 1 : 0 }

@@ -1,31 +1,27 @@
 public import Reactor
+internal import SmartStack
 
 /// A program that an operator named for a tool to run, such as `service synapse start`.
-public enum OperatorCommand {
+enum OperatorCommand {
   /// How long one may take.
   static let deadline = Duration.seconds(300)
 
   /// Runs a program with its arguments.
-  /// - Throws: ``Failure`` for one that cannot be run or ends with another status than 0.
-  @LoopActor public static func run(_ words: [String]) async throws {
+  /// - Throws: for one that cannot be run or ends with another status than 0. The file is in place then, but the agent could
+  ///   not be notified.
+  @LoopActor static func run(_ words: [String]) async throws {
     guard let program = words.first else { return }
+    let failure = { (reason: String) in
+      OperatorError("`\(words.joined(separator: " "))`\(reason); the next run tries again")
+    }
     let result: ChildResult
     do {
       result = try await ChildProcess.run(program, arguments: Array(words.dropFirst()), deadline: deadline)
     } catch let error as FileError {
-      throw Failure(command: words, reason: " cannot be run: \(error)")
+      throw failure(" cannot be run: \(error)")
     }
     guard result.status != .exited(0) else { return }
-    throw Failure(command: words, reason: " failed (\(result.status))\(result.lastWords)")
-  }
-
-  /// The file is in place, but the agent could not be told.
-  public struct Failure: Error, Equatable, CustomStringConvertible {
-    let command: [String]
-    let reason: String
-
-    /// The command, what happened, and what happens next.
-    public var description: String { "`\(command.joined(separator: " "))`\(reason); the next run tries again" }
+    throw failure(" failed (\(result.status))\(result.lastWords)")
   }
 }
 

@@ -13,6 +13,8 @@ public import Reactor
   private let refresh: Duration
   private let say: @LoopActor (String) -> Void
   private let turn: @LoopActor () async -> Set<String>
+  /// How many runs there were.
+  private(set) var runs = 0
   private var isStopped = false
   private var trouble: String?
 
@@ -32,15 +34,18 @@ public import Reactor
   }
 
   /// Runs at once and then again and again, until ``stop()``; the run under way is brought to its end.
-  public func run() async {
+  /// - Parameter onReady: called after the first run.
+  public func run(onReady: @LoopActor () -> Void = {}) async {
     var files: PathsWatch?
     do {
       files = try PathsWatch { [changes] in changes.set() }
     } catch {
-      tell(error)
+      report(error)
     }
     while !isStopped {
       await watch(await turn(), with: files)
+      runs += 1
+      if runs == 1 { onReady() }
       if isStopped { break }
       changes.set(after: refresh)
       await changes.wait()
@@ -49,7 +54,7 @@ public import Reactor
     files?.cancel()
   }
 
-  /// Something changed that is no file.
+  /// Runs again soon, for what no file tells.
   public func lookAgain() { changes.set() }
 
   /// Stops the loop; ``run()`` returns.
@@ -65,11 +70,11 @@ public import Reactor
       if try await files.watch(paths) { changes.set() }
       trouble = nil
     } catch {
-      tell(error)
+      report(error)
     }
   }
 
-  private func tell(_ error: any Error) {
+  private func report(_ error: any Error) {
     let words = "warning: \(error); changes are seen every \(refresh.components.seconds) s only"
     if trouble != words { say(words) }
     trouble = words

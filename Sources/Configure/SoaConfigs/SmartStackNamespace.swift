@@ -40,13 +40,6 @@ public struct SmartStackNamespace: Sendable {
     }
   }
 
-  /// Milliseconds; nil leaves the default.
-  struct Timeouts: Sendable, Equatable {
-    var connect: Int?
-    var client: Int?
-    var server: Int?
-  }
-
   /// A path with a server time-out of its own.
   struct Endpoint: Sendable, Equatable {
     var path: String
@@ -68,15 +61,6 @@ public struct SmartStackNamespace: Sendable {
     var json: JSONValue
   }
 
-  /// The plugins that a namespace switches on; nil or false leaves the tool's own setting.
-  struct Plugins: Sendable, Equatable {
-    var logs = false
-    /// As text; nil if it is not given.
-    var sampleRate: String?
-    var routesByPath = false
-    var requiresSource = false
-  }
-
   /// What `chaos` makes of the service on a host.
   enum Chaos: Sendable, Equatable {
     case none
@@ -86,22 +70,6 @@ public struct SmartStackNamespace: Sendable {
     case error503
     /// Each connection waits for this long, in HAProxy's notation.
     case delay(String)
-  }
-
-  /// One grouping of hosts under `chaos`, and what is asked of its members.
-  struct ChaosGrouping: Sendable {
-    var name: String
-    var node: YAMLNode
-    /// By location: nil leaves what an earlier grouping asks for.
-    var members: [String: (fail: Chaos?, delay: Chaos?)]
-  }
-
-  /// One `type:location` pair of `extra_advertise`: hosts in the first advertise in the second as well.
-  struct Advertisement: Sendable {
-    var source: Location
-    var destination: Location
-    /// The place for messages.
-    var node: YAMLNode
   }
 
   /// A location and its type.
@@ -124,18 +92,12 @@ public struct SmartStackNamespace: Sendable {
   }
 
   /// A mistake, and what it costs.
-  struct Mistake: Sendable, Equatable {
-    enum Effect: Sendable, Equatable {
-      /// These programs skip the namespace; the others name the mistake.
-      case skips(Set<SmartStackUser>)
-      /// One value of several does not count.
-      case dropsValue
-    }
-
+  struct Mistake: Sendable {
     /// nil: the namespace as a whole.
     var key: SmartStackKey?
     var error: ConfigError
-    var effect: Effect
+    /// The programs that skip the namespace; the others name the mistake. nil: all drop one value of several.
+    var skippedBy: Set<SmartStackUser>?
   }
 
   /// `service.namespace`
@@ -155,17 +117,21 @@ public struct SmartStackNamespace: Sendable {
   /// Seconds that `updown_service` waits; nil is the tool's default.
   public internal(set) var updownTimeout: Int?
 
-  var extraAdvertise: [Advertisement] = []
+  /// Pairs of `extra_advertise`: hosts in the first location advertise in the second as well; with the place for messages.
+  var extraAdvertise: [(source: Location, destination: Location, node: YAMLNode)] = []
   var routes: [(source: String, destination: String)] = []
-  var timeouts = Timeouts()
+  /// Milliseconds; nil leaves HAProxy's default.
+  var timeouts: (connect: Int?, client: Int?, server: Int?) = (nil, nil, nil)
   var retries: Int?
   /// The algorithm, `leastconn` or `roundrobin`.
   var balance: String?
   var keepsAlive = false
   var headers: [Header] = []
   var endpoints: [Endpoint] = []
-  var chaos: [ChaosGrouping] = []
-  var plugins = Plugins()
+  /// Groupings of hosts, and what is asked of their members by location; nil leaves what an earlier grouping asks for.
+  var chaos: [(grouping: String, node: YAMLNode, members: [String: (fail: Chaos?, delay: Chaos?)])] = []
+  /// The plugins that it switches on; false leaves the tool's own setting.
+  var plugins = (logs: false, sampleRate: String?.none, routesByPath: false, requiresSource: false)
   /// The namespace of the proxy service that requests go through.
   var proxiedThrough: (target: String, node: YAMLNode)?
   var isProxy = false
@@ -173,7 +139,7 @@ public struct SmartStackNamespace: Sendable {
   /// In the order of the file.
   var mistakes: [Mistake] = []
 
-  /// One that the files do not have: nothing but defaults.
+  /// Creates a namespace that the files do not have: nothing but defaults.
   init(name: String, file: String) {
     self.name = name
     self.file = file
@@ -184,11 +150,11 @@ public struct SmartStackNamespace: Sendable {
   func judged(by user: SmartStackUser) -> (skipping: [ConfigError], dropped: [ConfigError], unrelated: [ConfigError]) {
     var judged: (skipping: [ConfigError], dropped: [ConfigError], unrelated: [ConfigError]) = ([], [], [])
     for mistake in mistakes {
-      switch mistake.effect {
-      case .skips(let users) where users.contains(user): judged.skipping.append(mistake.error)
-      case .skips: judged.unrelated.append(mistake.error)
-      case .dropsValue: judged.dropped.append(mistake.error)
+      guard let users = mistake.skippedBy else {
+        judged.dropped.append(mistake.error)
+        continue
       }
+      if users.contains(user) { judged.skipping.append(mistake.error) } else { judged.unrelated.append(mistake.error) }
     }
     return judged
   }

@@ -34,9 +34,10 @@ extension SmartStackReader {
     let client = read(.timeoutClient, nullIsAbsent: true, as: milliseconds)
     let server = read(.timeoutServer, nullIsAbsent: true, as: milliseconds)
     let both = client == nil && server == nil ? nil : max(client ?? 0, server ?? 0)
-    namespace.timeouts = SmartStackNamespace.Timeouts(
+    namespace.timeouts = (
       connect: read(.timeoutConnect, nullIsAbsent: true, as: milliseconds),
-      client: value(.timeoutClient) == nil ? both : client, server: value(.timeoutServer) == nil ? both : server)
+      client: value(.timeoutClient) == nil ? both : client, server: value(.timeoutServer) == nil ? both : server
+    )
   }
 
   mutating func readHeaders(_ key: SmartStackKey) -> [SmartStackNamespace.Header] {
@@ -78,19 +79,19 @@ extension SmartStackReader {
   mutating func readChaos() {
     guard isTrue(.chaos) else { return }
     for entry in entries(.chaos) {
-      let grouping = read(entry.value, of: .chaos) { (node) throws(ConfigError) in
+      let members = read(entry.value, of: .chaos) { (node) throws(ConfigError) in
         let name = entry.name
         guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/"), !ProxyText.hasControl(name) else {
           throw node.error("'\(name)' is not a location type")
         }
-        var grouping = SmartStackNamespace.ChaosGrouping(name: name, node: node, members: [:])
+        var members: [String: (fail: SmartStackNamespace.Chaos?, delay: SmartStackNamespace.Chaos?)] = [:]
         for member in try node.entries() {
           _ = try member.value.entries()
-          grouping.members[member.name] = try SmartStackReader.chaos(member.value)
+          members[member.name] = try SmartStackReader.chaos(member.value)
         }
-        return grouping
+        return members
       }
-      if let grouping { namespace.chaos.append(grouping) }
+      if let members { namespace.chaos.append((entry.name, entry.value, members)) }
     }
   }
 
@@ -117,7 +118,7 @@ extension SmartStackReader {
     guard let given = value(.plugins) else { return }
     let plugins = read(given, of: .plugins) { (given) throws(ConfigError) in
       _ = try given.entries()
-      var plugins = SmartStackNamespace.Plugins()
+      var plugins = (logs: false, sampleRate: String?.none, routesByPath: false, requiresSource: false)
       if let logging = try SmartStackReader.enabled("logging", in: given) {
         plugins.logs = true
         plugins.sampleRate = try logging["sample_rate"]?.sampleRate()

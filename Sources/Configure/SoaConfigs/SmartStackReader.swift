@@ -6,28 +6,21 @@ internal import YAMLConfig
 /// This is the only reading of smartstack.yaml: both writers and the operators' tools have the same mistakes, in the
 /// same words, at the same places.
 struct SmartStackReader {
-  /// Where a namespace is read from.
-  enum Form {
-    /// smartstack.yaml
-    case file
-    /// An entry of a list of local services: the instance is with it, and `extra_advertise` is a list of pairs.
-    case list
-  }
-
   static let modes = ["http", "tcp", "https"]
 
   private let node: YAMLNode
-  private let form: Form
+  /// Whether this is an entry of a list of local services: the instance is with it, and `extra_advertise` holds pairs.
+  private let isListed: Bool
   private let types: [String]?
   var namespace: SmartStackNamespace
 
   /// Reads a namespace.
   /// - Parameter types: the location types, most general first; nil leaves types unjudged.
   static func read(
-    _ node: YAMLNode, name: String, form: Form = .file, types: [String]?
+    _ node: YAMLNode, name: String, isListed: Bool = false, types: [String]?
   ) -> SmartStackNamespace {
     var reader = SmartStackReader(
-      node: node, form: form, types: types, namespace: SmartStackNamespace(name: name, file: node.file))
+      node: node, isListed: isListed, types: types, namespace: SmartStackNamespace(name: name, file: node.file))
     reader.readAll()
     reader.namespace.mistakes.sort { ($0.error.line, $0.error.column) < ($1.error.line, $1.error.column) }
     return reader.namespace
@@ -36,7 +29,7 @@ struct SmartStackReader {
   private mutating func readAll() {
     do throws(ConfigError) { _ = try node.entries() } catch {
       namespace.proxyPort = .wrong
-      return note(error, at: nil, costs: .skips(Set(SmartStackUser.allCases)))
+      return note(error, at: nil, skippedBy: Set(SmartStackUser.allCases))
     }
     readProxyPort()
     if namespace.isForSynapse, !ProxyText.isName(namespace.name) {
@@ -52,7 +45,7 @@ struct SmartStackReader {
     readTraffic()
     readChaos()
     readPlugins()
-    if form == .list { readInstance() } else { readRoutes() }
+    if isListed { readInstance() } else { readRoutes() }
     namespace.updownTimeout = read(.updownTimeout, nullIsAbsent: true) { (node) throws(ConfigError) in
       try node.truncatedNumber(in: 0...1_000_000)
     }
@@ -65,13 +58,13 @@ struct SmartStackReader {
 
   func isTrue(_ key: SmartStackKey) -> Bool { value(key)?.isTrue ?? false }
 
-  mutating func note(
-    _ error: ConfigError, at key: SmartStackKey?, costs effect: SmartStackNamespace.Mistake.Effect
-  ) {
-    namespace.mistakes.append(SmartStackNamespace.Mistake(key: key, error: error, effect: effect))
+  private mutating func note(_ error: ConfigError, at key: SmartStackKey?, skippedBy users: Set<SmartStackUser>?) {
+    namespace.mistakes.append(SmartStackNamespace.Mistake(key: key, error: error, skippedBy: users))
   }
 
-  mutating func note(_ error: ConfigError, at key: SmartStackKey) { note(error, at: key, costs: .skips(key.users)) }
+  private mutating func note(_ error: ConfigError, at key: SmartStackKey) {
+    note(error, at: key, skippedBy: key.users)
+  }
 
   /// Reads a value; nil when the key is absent, or after its mistake was noted.
   mutating func read<Value>(
@@ -144,7 +137,7 @@ struct SmartStackReader {
   /// - Returns: whether the advertised types are known to be what the file means.
   private mutating func readAdvertised() -> Bool {
     guard let given = value(.advertise) else { return true }
-    if form == .list, given.isNull {
+    if isListed, given.isNull {
       namespace.advertise = []
       return true
     }
@@ -171,7 +164,7 @@ struct SmartStackReader {
     // A service that would be advertised nowhere keeps what it has.
     let isLost = known.isEmpty && !items.isEmpty
     for error in unknown {
-      note(error, at: .advertise, costs: isLost ? .skips(SmartStackKey.advertise.users) : .dropsValue)
+      note(error, at: .advertise, skippedBy: isLost ? SmartStackKey.advertise.users : nil)
     }
     return !isLost
   }
@@ -182,33 +175,27 @@ struct SmartStackReader {
 
   /// `{source: [destination…]}`, or in a list `[[source, destination]…]`.
   private mutating func readExtraAdvertisements() {
-    guard let given = value(.extraAdvertise), !(form == .file && given.isNull) else { return }
-    let pairs: [(source: YAMLNode, destination: YAMLNode)]?
-    switch form {
-    case .file:
-      pairs = read(given, of: .extraAdvertise) {
-        (given) throws(ConfigError) -> [(source: YAMLNode, destination: YAMLNode)] in
-        var pairs: [(source: YAMLNode, destination: YAMLNode)] = []
-        for entry in try given.entries() {
-          for destination in try entry.value.items() { pairs.append((entry.key, destination)) }
-        }
-        return pairs
-      }
-    case .list:
-      pairs = read(given, of: .extraAdvertise) {
-        (given) throws(ConfigError) -> [(source: YAMLNode, destination: YAMLNode)] in
-        try given.items().map { (pair) throws(ConfigError) in
+    guard let given = value(.extraAdvertise), isListed || !given.isNull else { return }
+    let isListed = isListed
+    let pairs = read(given, of: .extraAdvertise) {
+      (given) throws(ConfigError) -> [(source: YAMLNode, destination: YAMLNode)] in
+      if isListed {
+        return try given.items().map { (pair) throws(ConfigError) in
           guard case .sequence(let both) = pair.value, both.count == 2 else {
             throw pair.error("expected [source, destination], found \(pair.summary)")
           }
           return (both[0], both[1])
         }
       }
+      var pairs: [(source: YAMLNode, destination: YAMLNode)] = []
+      for entry in try given.entries() {
+        for destination in try entry.value.items() { pairs.append((entry.key, destination)) }
+      }
+      return pairs
     }
     for pair in pairs ?? [] {
       guard let source = location(pair.source), let destination = location(pair.destination) else { continue }
-      namespace.extraAdvertise.append(
-        SmartStackNamespace.Advertisement(source: source, destination: destination, node: pair.destination))
+      namespace.extraAdvertise.append((source, destination, pair.destination))
     }
   }
 
@@ -238,13 +225,18 @@ struct SmartStackReader {
       } ?? []
   }
 
+  private static func text(_ node: YAMLNode) throws(ConfigError) -> String {
+    let text = try node.string()
+    if text.isEmpty { throw node.error("expected text, found \(node.summary)") }
+    return text
+  }
+
   // MARK: Checks
 
   private mutating func readMode() {
     guard let given = value(.mode), !given.isNull,
       let mode = read(given, of: .mode, as: { (given) throws(ConfigError) in try given.string() })
     else { return }
-    let isListed = form == .list
     if !ProxyText.isName(mode) {
       return note(given.error("expected http, tcp or https, found \(given.summary)"), at: .mode)
     }
@@ -252,17 +244,12 @@ struct SmartStackReader {
     // Upstream's synapse-tools write any word into the check's path, its nerve-tools refuse what they do not know.
     if !isListed, !SmartStackReader.modes.contains(mode) {
       let words = SmartStackReader.modes.joined(separator: ", ")
-      note(given.error("unknown mode '\(mode)'; it is one of \(words)"), at: .mode, costs: .skips([.nerve]))
+      note(given.error("unknown mode '\(mode)'; it is one of \(words)"), at: .mode, skippedBy: [.nerve])
     }
   }
 
   private mutating func readHealthCheck() {
-    let text = { (node: YAMLNode) throws(ConfigError) -> String in
-      let text = try node.string()
-      if text.isEmpty { throw node.error("expected text, found \(node.summary)") }
-      return text
-    }
-    namespace.health.mode = read(.checkMode, nullIsAbsent: true, as: text)
+    namespace.health.mode = read(.checkMode, nullIsAbsent: true, as: SmartStackReader.text)
     let uri = read(.checkURI) { (node) throws(ConfigError) in
       let uri = try node.string()
       guard uri.isEmpty || ProxyText.isPlainWord(uri) else {
@@ -295,13 +282,9 @@ struct SmartStackReader {
         else { throw node.error("expected a port number, found \(node.summary)") }
         return port
       } ?? nil
-    let text = { (node: YAMLNode) throws(ConfigError) -> String in
-      let text = try node.string()
-      if text.isEmpty { throw node.error("expected text, found \(node.summary)") }
-      return text
-    }
-    namespace.instance.address = read(.serviceIP, nullIsAbsent: true, as: text)
-    namespace.instance.hacheck = read(.hacheckIP, nullIsAbsent: true, as: text) ?? namespace.instance.hacheck
+    namespace.instance.address = read(.serviceIP, nullIsAbsent: true, as: SmartStackReader.text)
+    namespace.instance.hacheck =
+      read(.hacheckIP, nullIsAbsent: true, as: SmartStackReader.text) ?? namespace.instance.hacheck
     namespace.instance.weight = read(.weight, nullIsAbsent: true) { (node) throws(ConfigError) in
       guard case .scalar(let scalar) = node.value, scalar.double != nil else {
         throw node.error("expected a number, found \(node.summary)")

@@ -16,18 +16,19 @@ public final class SourceFiles {
   /// changed only just now, could not be read, or was no file.
   public private(set) var states: [String: FileState]? = [:]
   /// The documents read, as far as they can be known again.
-  public var memory: DocumentMemory { DocumentMemory(documents: kept) }
+  public private(set) var memory: [String: (stamp: FileStamp, root: YAMLNode)] = [:]
 
   private var documents: [String: Result<YAMLNode?, ConfigError>] = [:]
-  private var kept: [String: DocumentMemory.Document] = [:]
-  private let known: DocumentMemory
+  private let known: [String: (stamp: FileStamp, root: YAMLNode)]
   private let settling: Duration
 
   /// A reader that has read nothing.
   /// - Parameters:
   ///   - memory: another reader's; what did not change since is not read again.
   ///   - settling: see ``FileStamp/isSettled(for:)``.
-  public init(memory: DocumentMemory = DocumentMemory(), settling: Duration = FileStamp.settling) {
+  public init(
+    memory: [String: (stamp: FileStamp, root: YAMLNode)] = [:], settling: Duration = FileStamp.settling
+  ) {
     known = memory
     self.settling = settling
   }
@@ -64,16 +65,16 @@ public final class SourceFiles {
   }
 
   private func readDocument(_ path: String) throws(ConfigError) -> YAMLNode? {
-    if let before = known.documents[path], FileStamp(path: path) == before.stamp {
+    if let before = known[path], FileStamp(path: path) == before.stamp {
       paths.insert(path)
       note(.file(before.stamp), of: path)
-      kept[path] = before
+      memory[path] = before
       return before.root
     }
     let (bytes, stamp) = try read(path)
     guard let bytes else { return nil }
     let root = try YAMLDocument.parse(bytes, file: path, limits: SourceFiles.limits)
-    if let stamp { kept[path] = DocumentMemory.Document(stamp: stamp, root: root) }
+    if let stamp { memory[path] = (stamp, root) }
     return root
   }
 
@@ -81,6 +82,23 @@ public final class SourceFiles {
   public func requiredDocument(_ path: String) throws(ConfigError) -> YAMLNode {
     guard let root = try document(path) else { throw ConfigError(file: path, problem: "there is no such file") }
     return root
+  }
+
+  /// The servers of a ZooKeeper topology file, a YAML list of `[host, port]`, as `host:port` in the file's order; further
+  /// items of an entry do not count.
+  /// - Throws: when the file is missing, empty or wrong, at its line. A port must be a number, as upstream's tools
+  ///   have it.
+  public func zooKeeperServers(_ path: String) throws(ConfigError) -> [String] {
+    var servers: [String] = []
+    for entry in try requiredDocument(path).items() {
+      let parts = try entry.items()
+      guard parts.count >= 2 else { throw entry.error("expected [host, port], found \(parts.count) items") }
+      guard case .scalar(let port) = parts[1].value, port.kind == .int else {
+        throw parts[1].error("expected a port number, found \(parts[1].summary)")
+      }
+      servers.append("\(try parts[0].string()):\(try parts[1].int(in: 1...65_535))")
+    }
+    return servers
   }
 
   /// The names in a directory, sorted; nil when it is not there.
@@ -94,22 +112,4 @@ public final class SourceFiles {
       throw ConfigError(file: directory, problem: "\(error.operation): \(error.reason)")
     }
   }
-}
-
-/// Documents as they were read, for the next reader.
-public struct DocumentMemory: Sendable {
-  struct Document: Sendable {
-    let stamp: FileStamp
-    let root: YAMLNode
-  }
-
-  let documents: [String: Document]
-
-  /// Creates a memory without documents.
-  public init() { documents = [:] }
-
-  init(documents: [String: Document]) { self.documents = documents }
-
-  /// How many documents it knows.
-  public var count: Int { documents.count }
 }

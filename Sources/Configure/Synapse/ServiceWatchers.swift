@@ -1,47 +1,32 @@
 internal import SmartStack
 internal import YAMLConfig
 
-/// What is the same for every service of a run.
-struct WatcherContext {
-  let options: ToolOptions
-  let zookeeperHosts: [String]
-  let locations: HostLocations
-  let migration: EnvoyMigration
-  /// The backends of this run, see ``PluginLines``.
-  let targets: Set<String>
-  let canRouteByPath: Bool
-
-  /// What of it is the same for every namespace.
-  var facts: ConfigureMemory.Facts {
-    ConfigureMemory.Facts(
-      options: options, zookeeperHosts: zookeeperHosts, locationTypes: locations.hierarchy.types, migration: migration,
-      canRouteByPath: canRouteByPath)
-  }
-}
-
 /// Makes synapse's services of one namespace: one per advertised location type and per path with a time-out of its
 /// own. Only the one by which the service is discovered has a frontend, which chooses among them.
 struct ServiceWatchers {
   let settings: SmartStackNamespace
-  let context: WatcherContext
+  let inputs: SynapseInputs
+  let locations: HostLocations
   private let lines: ServiceLines
 
   /// - Throws: when this host is in no grouping that the namespace's `chaos` names.
-  init(_ settings: SmartStackNamespace, context: WatcherContext) throws(ConfigError) {
-    self.settings = settings
-    self.context = context
+  init(_ settings: SmartStackNamespace, inputs: SynapseInputs, locations: HostLocations) throws(ConfigError) {
+    (self.settings, self.inputs, self.locations) = (settings, inputs, locations)
     lines = ServiceLines(
-      settings: settings, options: context.options, chaos: try context.locations.chaos(of: settings))
+      settings: settings, options: inputs.options, chaos: try locations.chaos(of: settings))
   }
 
   /// The services by name, and what plugins want in the shared sections.
-  func make() throws(ConfigError) -> (services: [(name: String, value: JSONValue)], plugins: PluginLines?) {
+  /// - Parameter targets: the backends of this run, see ``PluginLines``.
+  func make(targets: Set<String>) throws(ConfigError) -> (
+    services: [(name: String, value: JSONValue)], plugins: PluginLines?
+  ) {
     var services: [(name: String, value: JSONValue)] = []
     let isProxied = settings.proxyPort != .discoveryOnly
     let plugins =
       isProxied
       ? PluginLines(
-        settings, options: context.options, targets: context.targets, canRouteByPath: context.canRouteByPath) : nil
+        settings, options: inputs.options, targets: targets, canRouteByPath: inputs.canRouteByPath) : nil
     var seen: Set<String> = []
     for (type, endpoint) in combinations {
       let name = settings.backend(ofType: type, endpoint: endpoint)
@@ -50,8 +35,8 @@ struct ServiceWatchers {
       service["haproxy"] = haproxy(ofType: type, endpoint: endpoint, name: name, plugins: plugins)
       services.append((name, .object(service)))
     }
-    if case .port(let port) = settings.proxyPort, context.options.nginx != nil,
-      !context.migration.isEnvoyOnly(settings.name)
+    if case .port(let port) = settings.proxyPort, inputs.options.nginx != nil,
+      !inputs.migration.isEnvoyOnly(settings.name)
     {
       services.append((settings.name + ".nginx_listener", nginxListener(port)))
     }
@@ -69,17 +54,17 @@ struct ServiceWatchers {
 
   private func base(discovery: JSONValue) -> JSONObject {
     var service: JSONObject = ["default_servers": [], "use_previous_backends": false, "discovery": discovery]
-    if context.options.nginx != nil { service["nginx"] = ["disabled": true] }
+    if inputs.options.nginx != nil { service["nginx"] = ["disabled": true] }
     return service
   }
 
   private func discovery(_ type: String) throws(ConfigError) -> JSONValue {
-    let label = "\(type):\(try context.locations.line(ofType: type))"
+    let label = "\(type):\(try locations.line(ofType: type))"
     let filters: JSONValue = [["label": .string(label), "value": "", "condition": "equals"]]
     if lines.chaos == .error503 { return ["method": "base", "label_filters": filters] }
     return [
       "method": "zookeeper", "path": .string("/smartstack/global/\(settings.name)"),
-      "hosts": .lines(context.zookeeperHosts), "label_filters": filters,
+      "hosts": .lines(inputs.zookeeperHosts), "label_filters": filters,
     ]
   }
 
@@ -94,7 +79,7 @@ struct ServiceWatchers {
     ]
     var backend = lines.backend(endpoint)
     if type == settings.discover, endpoint == nil {
-      if context.options.listensWithHAProxy {
+      if inputs.options.listensWithHAProxy {
         section["port"] = .string(String(port))
       } else {
         section["port"] = .null
@@ -108,12 +93,12 @@ struct ServiceWatchers {
     return .object(section)
   }
 
-  private var socket: String { context.options.socketFormat.filled(["service_name": settings.name]) }
-  private var proxySocket: String { context.options.proxySocketFormat.filled(["service_name": settings.name]) }
+  private var socket: String { inputs.options.socketFormat.filled(["service_name": settings.name]) }
+  private var proxySocket: String { inputs.options.proxySocketFormat.filled(["service_name": settings.name]) }
 
   private func frontend(_ plugins: PluginLines) -> [String] {
     var frontend = lines.frontend
-    if context.options.listensWithHAProxy { frontend.append("bind \(ProxyText.word(socket))") }
+    if inputs.options.listensWithHAProxy { frontend.append("bind \(ProxyText.word(socket))") }
     frontend.append("bind \(ProxyText.word(proxySocket)) accept-proxy")
     append(plugins.frontend, to: &frontend)
     return frontend + choices
@@ -126,7 +111,7 @@ struct ServiceWatchers {
   /// The backends in the order in which they get a request: the first that has a free slot.
   private var choices: [String] {
     var rules: [String] = []
-    for (type, endpoint) in combinations where context.locations.hierarchy.mayServe(settings.discover, by: type) {
+    for (type, endpoint) in combinations where locations.hierarchy.mayServe(settings.discover, by: type) {
       let name = settings.backend(ofType: type, endpoint: endpoint)
       var condition = "\(name)_has_connslots"
       if let path = endpoint?.path {
@@ -145,11 +130,11 @@ struct ServiceWatchers {
   private func nginxListener(_ port: Int) -> JSONValue {
     // A little beyond the age at which old HAProxy processes are ended, so that HAProxy is the first to close.
     var server = ["proxy_timeout 3610s"]
-    let sendsProxyProtocol = context.options.nginx?.sendsProxyProtocol ?? false
+    let sendsProxyProtocol = inputs.options.nginx?.sendsProxyProtocol ?? false
     if sendsProxyProtocol { server.append("proxy_protocol on") }
     var nginx: JSONObject = ["mode": "tcp", "port": .int(port), "server": .lines(server)]
     // Both on one port is possible only with it. For nginx alone it would lose connections at reloads on old kernels.
-    if context.options.listensWithHAProxy || context.migration.reusesPort { nginx["listen_options"] = "reuseport" }
+    if inputs.options.listensWithHAProxy || inputs.migration.reusesPort { nginx["listen_options"] = "reuseport" }
     return [
       "default_servers": [["host": "unix", "port": .string(sendsProxyProtocol ? proxySocket : socket)]],
       "use_previous_backends": true,

@@ -2,14 +2,8 @@ internal import YAMLConfig
 
 /// A text with places `{name}`, as Python's `str.format` fills them in; `{{` and `}}` stand for braces.
 struct FormatText: Equatable, Sendable {
-  private enum Part: Equatable, Sendable {
-    case text(String)
-    case place(String)
-  }
-
-  private var parts: [Part] = []
-
-  init() {}
+  /// Texts and the names of places by turns.
+  private var parts: [String] = []
 
   /// - Parameters:
   ///   - node: the option's value.
@@ -34,20 +28,15 @@ struct FormatText: Equatable, Sendable {
       guard names.contains(name) else {
         throw node.error("there is nothing called '\(name)' to be put in for {\(name)}")
       }
-      parts += [.text(text), .place(name)]
+      parts += [text, name]
       text = ""
       rest = rest[rest.index(after: end)...]
     }
-    parts.append(.text(text + rest))
+    parts.append(text + rest)
   }
 
   /// The text with `values` put in; a place without value stays empty.
   func filled(_ values: [String: String]) -> String {
-    parts.reduce(into: "") { out, part in
-      switch part {
-      case .text(let text): out += text
-      case .place(let name): out += values[name] ?? ""
-      }
-    }
+    parts.indices.map { $0.isMultiple(of: 2) ? parts[$0] : values[parts[$0]] ?? "" }.joined()
   }
 }

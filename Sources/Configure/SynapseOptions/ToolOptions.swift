@@ -3,76 +3,106 @@ internal import YAMLConfig
 
 /// The options of `synapse-tools.conf.json`.
 struct ToolOptions: Equatable, Sendable {
-  /// What `logging` and `path_based_routing` set for all services.
-  struct Logging: Sendable, Equatable {
-    var isEnabled = false
-    var sampleRate: String?
-  }
+  /// Upstream's value of each option that the file does not give, as YAML: texts such as `haproxy_reload_cmd_fmt` may
+  /// name any of them. The value of `lua_dir` depends on the host.
+  static let defaults = """
+    bind_addr: 0.0.0.0
+    listen_with_haproxy: true
+    haproxy.defaults.inter: 10m
+    haproxy_socket_file_path: /var/run/synapse/haproxy.sock
+    haproxy_captured_req_headers: "X-B3-SpanId,X-B3-TraceId,X-B3-ParentSpanId,X-B3-Flags:10,X-B3-Sampled:10"
+    haproxy_config_path: /var/run/synapse/haproxy.cfg
+    haproxy_path: /usr/bin/haproxy-synapse
+    haproxy_pid_file_path: /var/run/synapse/haproxy.pid
+    haproxy_state_file_path: null
+    haproxy_respect_allredisp: true
+    haproxy_reload_cmd_fmt: "touch {haproxy_pid_file_path} && PID=$(cat {haproxy_pid_file_path}) && {haproxy_path} \
+    -f {haproxy_config_path} -p {haproxy_pid_file_path} -sf $PID"
+    haproxy_service_sockets_path_fmt: "/var/run/synapse/sockets/{service_name}.sock"
+    haproxy_service_proxy_sockets_path_fmt: "/var/run/synapse/sockets/{service_name}.prxy"
+    haproxy_restart_interval_s: 60
+    file_output_path: /var/run/synapse/services
+    maximum_connections: 10000
+    maxconn_per_server: 50
+    maxqueue_per_server: 10
+    synapse_command: [service, synapse]
+    zookeeper_topology_path: /nail/etc/zookeeper_discovery/infrastructure/local.yaml
+    hacheck_port: 6666
+    stats_port: 3212
+    map_dir: /var/run/synapse/maps/
+    map_refresh_interval: 5
+    logging: {enabled: false}
+    listen_with_nginx: false
+    nginx_path: /usr/sbin/nginx
+    nginx_prefix: /var/run/synapse/nginx_temp
+    nginx_config_path: /var/run/synapse/nginx.cfg
+    nginx_pid_file_path: /var/run/synapse/nginx.pid
+    nginx_reload_script: /usr/bin/synapse-tools-reload-nginx
+    nginx_proxy_proto: false
+    nginx_reload_cmd_fmt: "{nginx_reload_script} {nginx_pid_file_path}"
+    nginx_start_cmd_fmt: "mkdir -p {nginx_prefix} && (kill -0 $(cat {nginx_pid_file_path}) || {nginx_path} \
+    -c {nginx_config_path} -p {nginx_prefix})"
+    nginx_check_cmd_fmt: "{nginx_path} -t -c {nginx_config_path}"
+    nginx_restart_interval_s: 600
+    nginx_log_error_target: /dev/null
+    nginx_log_error_level: crit
+    """
+  /// Options without a default.
+  static let optional: Set = [
+    "config_file", "reload_cmd_fmt", "synapse_restart_command", "errorfiles", "haproxy_master_socket_path",
+    "enable_map_debug", "map_debug_port", "path_based_routing",
+  ]
 
-  struct ErrorFile: Sendable, Equatable {
-    var status: String
-    var path: String
-  }
-
-  struct CapturedHeader: Sendable, Equatable {
-    var name: String
-    var length: String
-  }
-
-  var output = ""
-  var bindAddress = ""
-  var listensWithHAProxy = true
-  var listensWithNginx = false
-  var respectsPathRouting = false
-  var checkInterval = ""
-  var socketPath = ""
-  var capturedHeaders: [CapturedHeader] = []
-  var haproxyConfigPath = ""
-  var stateFilePath: String?
-  var restartInterval = JSONValue.null
-  var fileOutputPath = ""
-  var maximumConnections = 0
-  var maximumPerServer = 0
-  var maximumQueuePerServer = 0
-  var zookeeperTopology = ""
-  var hacheckPort = 0
-  var statsPort = 0
-  var luaDirectory = ""
-  var mapDirectory = ""
-  var mapRefreshInterval = 0
+  let output: String
+  let bindAddress: String
+  let listensWithHAProxy: Bool
+  /// nil on a host that does not `listen_with_nginx`.
+  let nginx: NginxOptions?
+  let respectsPathRouting: Bool
+  let checkInterval: String
+  let socketPath: String
+  /// As HAProxy's file has them: `NAME len LENGTH`.
+  let capturedHeaders: [String]
+  let haproxyConfigPath: String
+  let stateFilePath: String?
+  let restartInterval: JSONValue
+  let fileOutputPath: String
+  let maximumConnections: Int
+  let maximumPerServer: Int
+  let maximumQueuePerServer: Int
+  let zookeeperTopology: String
+  let hacheckPort: Int
+  let statsPort: Int
+  let luaDirectory: String
+  let mapDirectory: String
+  let mapRefreshInterval: Int
   /// nil: the map is not shown.
-  var mapDebugPort: Int?
-  var logging = Logging()
-  var errorFiles: [ErrorFile] = []
-  var reloadCommand = ""
+  let mapDebugPort: Int?
+  let logsRequests: Bool
+  let logSampleRate: String?
+  /// As HAProxy's file has them: `STATUS PATH`.
+  let errorFiles: [String]
+  let reloadCommand: String
   /// The socket of HAProxy's master; nil: HAProxy is reloaded with ``reloadCommand``.
-  var masterSocketPath: String?
-  var nginx: NginxOptions?
-  var socketFormat = FormatText()
-  var proxySocketFormat = FormatText()
-  /// How synapse is made to read a new file; nil: the way that fits this host.
-  var restart: RestartCommand?
-  /// Keys that no option is called by.
-  var warnings: [ConfigError] = []
-}
-
-/// What makes synapse read its new file, as the tool's options name it.
-enum RestartCommand: Equatable, Sendable {
-  /// `synapse_restart_command`: a program and its arguments.
-  case once([String])
-  /// `synapse_command`: the same, with `stop` and then `start` behind.
-  case stopAndStart([String])
+  let masterSocketPath: String?
+  let socketFormat: FormatText
+  let proxySocketFormat: FormatText
+  /// Programs with their arguments, one after the other, that make synapse read a new file; none: the way that fits this
+  /// host.
+  let restartCommands: [[String]]
+  /// Keys that no option is called by, and options that this synapse refuses.
+  let warnings: [ConfigError]
 }
 
 /// The options that only a host with `listen_with_nginx` needs.
 struct NginxOptions: Sendable, Equatable {
-  var configPath = ""
-  var pidFile = ""
-  var checkCommand = ""
-  var reloadCommand = ""
-  var startCommand = ""
-  var restartInterval = JSONValue.null
-  var errorTarget = ""
-  var errorLevel = ""
-  var sendsProxyProtocol = false
+  let configPath: String
+  let pidFile: String
+  let checkCommand: String
+  let reloadCommand: String
+  let startCommand: String
+  let restartInterval: JSONValue
+  let errorTarget: String
+  let errorLevel: String
+  let sendsProxyProtocol: Bool
 }

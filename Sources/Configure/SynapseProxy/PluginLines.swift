@@ -47,23 +47,23 @@ struct PluginLines {
 
   /// The service's own settings count, or the tool's.
   private mutating func addLogging(_ settings: SmartStackNamespace, options: ToolOptions) {
-    guard settings.plugins.logs || options.logging.isEnabled else { return }
-    global.append(ScriptFiles.load("log_requests.lua", options: options))
-    if let rate = settings.plugins.logs ? settings.plugins.sampleRate : options.logging.sampleRate {
+    guard settings.plugins.logs || options.logsRequests else { return }
+    global.append(options.load("log_requests.lua"))
+    if let rate = settings.plugins.logs ? settings.plugins.sampleRate : options.logSampleRate {
       global.append("setenv sample_rate \(rate)")
     }
     backend += ["http-request lua.init_logging", "http-request lua.log_provenance"]
   }
 
   private mutating func addPathRouting(_ options: ToolOptions) {
-    global.append(ScriptFiles.load("path_based_routing.lua", options: options))
+    global.append(options.load("path_based_routing.lua"))
     frontend += [
       "http-request set-var(txn.backend_name) lua.get_backend", "use_backend %[var(txn.backend_name)]",
     ]
   }
 
   private mutating func addSource(_ options: ToolOptions) {
-    global.append(ScriptFiles.load("add_source_header.lua", options: options))
+    global.append(options.load("add_source_header.lua"))
     backendFirst.append("http-request lua.add_source_header")
   }
 }

@@ -30,12 +30,12 @@ struct ProxyGlobals {
       // 16 KiB, HAProxy's default, is too little for the heads of some requests.
       "tune.bufsize 32768",
       "spread-checks 50", "log 127.0.0.1:1514 daemon info", "log-send-hostname", "unix-bind mode 666",
-      "setenv map_file \(ProxyText.word(ScriptFiles.path(in: options.mapDirectory, "ip_to_service.map")))",
+      "setenv map_file \(ProxyText.word(ToolOptions.path(of: "ip_to_service.map", in: options.mapDirectory)))",
       "setenv map_refresh_interval \(options.mapRefreshInterval)",
     ]
     if let path = options.stateFilePath { lines.append("server-state-file \(ProxyText.word(path))") }
     // The map is shown by the script that also fills in the source header.
-    if options.mapDebugPort != nil { lines.append(ScriptFiles.load("add_source_header.lua", options: options)) }
+    if options.mapDebugPort != nil { lines.append(options.load("add_source_header.lua")) }
     return lines
   }
 
@@ -50,7 +50,7 @@ struct ProxyGlobals {
         + "rise 1 fall 2",
     ]
     if options.stateFilePath != nil { lines.append("load-server-state-from-file global") }
-    lines += options.errorFiles.map { "errorfile \($0.status) \(ProxyText.word($0.path))" }
+    lines += options.errorFiles.map { "errorfile \($0)" }
     return lines
   }
 

@@ -20,7 +20,7 @@ struct ServiceLines {
     var lines: [String] = []
     if let timeout = settings.timeouts.client { lines.append("timeout client \(timeout)ms") }
     if isHTTP {
-      lines += options.capturedHeaders.map { "capture request header \($0.name) len \($0.length)" }
+      lines += options.capturedHeaders.map { "capture request header \($0)" }
       lines.append("option httplog")
     }
     if isTCP { lines += ["no option accept-invalid-http-request", "option tcplog", "mode tcp"] }

@@ -94,7 +94,7 @@ struct CleanArguments: Equatable {
   }
 
   private func clean(_ location: String) async throws -> Bool {
-    let servers = try ZooKeeperTopology.servers("\(directory)/\(location).yaml", files: SourceFiles())
+    let servers = try SourceFiles().zooKeeperServers("\(directory)/\(location).yaml")
     let client = ZooKeeperClient(
       connection: servers.joined(separator: ","), logger: Logger(label: "clean_nerve") { _ in SwiftLogNoOpLogHandler() }
     )

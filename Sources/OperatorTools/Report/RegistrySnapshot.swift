@@ -39,7 +39,7 @@ internal import YAMLConfig
   private func hosts() throws(CommandFailure) -> [String] {
     if !options.zooKeepers.isEmpty { return options.zooKeepers }
     do throws(ConfigError) {
-      return try ZooKeeperTopology.servers(options.topologyPath, files: files)
+      return try files.zooKeeperServers(options.topologyPath)
     } catch {
       throw CommandFailure("\(error); name the registry with --zookeeper HOST:PORT or --synapse-config FILE")
     }

@@ -5,7 +5,7 @@ internal import Glibc
 @LoopActor public enum ThisProcess {
   /// The executable's absolute path as it was when this was first asked, which should be early: after an upgrade
   /// the kernel names a deleted file, while the path leads to the new one.
-  public static let path: String? = {
+  public nonisolated static let path: String? = {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
     guard count > 0 else { return nil }

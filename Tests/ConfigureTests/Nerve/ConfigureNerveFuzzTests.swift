@@ -41,7 +41,7 @@ import Testing
     for _ in 0..<ConfigureNerveFuzzTests.rounds {
       for text in [ConfigureNerveReadingTests.agentState, ConfigureNerveReadingTests.operatorState] {
         let state = MesosState(ConfigureNerveFuzzTests.mutate(text, &generator))
-        for executor in state?.executors ?? [] { _ = MarathonServices.job(executor.id) }
+        for executor in state?.executors ?? [] { _ = LocalServiceReader.job(executor.id) }
       }
       _ = EnvoyListeners(
         ConfigureNerveFuzzTests.mutate(
@@ -56,9 +56,10 @@ import Testing
     var generator = SeededGenerator(seed: ConfigureNerveFuzzTests.seed)
     let maker = NerveConfigurationMaker(
       options: host.options, host: HostIdentity(name: "h", address: "10.0.0.1"), listeners: EnvoyListeners())
+    let reader = LocalServiceReader(services: ServiceDirectory(path: "/nonexistent", files: SourceFiles()))
     for round in 0..<ConfigureNerveFuzzTests.rounds {
       let bytes = ConfigureNerveFuzzTests.mutate(ConfigureNerveFuzzTests.list, &generator)
-      guard let local = try? LocalServices(listed: bytes, by: .file("list"), types: nil) else { continue }
+      guard let local = try? reader.services(listed: bytes, by: .file("list")) else { continue }
       let candidate = try maker.make(local, files: SourceFiles())
       let path = host.options.configuration
       try AtomicFile.write(candidate.bytes, to: path, mode: 0o644, sync: false)

@@ -14,7 +14,9 @@ import YAMLConfig
       ("file:/f", "file:/f"), ("command:/bin/x  -y z", "command:/bin/x -y z"), ("command: ", nil), ("static:", nil),
       ("zookeeper:x", nil), ("", nil), ("mesos:", nil),
     ])
-  func sourcesAreReadAsOnTheCommandLine(_ text: String, _ expected: String?) { #expect(ServicesSource(text)?.description == expected) }
+  func sourcesAreReadAsOnTheCommandLine(_ text: String, _ expected: String?) {
+    #expect(ServicesSource(text)?.description == expected)
+  }
 
   @Test(
     "agents' addresses",
@@ -34,7 +36,7 @@ import YAMLConfig
       ("nodots", nil), ("a.uuid", nil), ("a.b.c.uuid", nil), ("a----b.c.u", "a__b c"), (".b.u", nil),
     ])
   func executorNamesGiveServiceAndInstance(_ id: String, _ expected: String?) {
-    #expect(MarathonServices.job(id).map { "\($0.service) \($0.instance)" } == expected)
+    #expect(LocalServiceReader.job(id).map { "\($0.service) \($0.instance)" } == expected)
   }
 
   static let agentState = """
@@ -73,8 +75,9 @@ import YAMLConfig
 
   /// The services of a list with one entry, whose values are given.
   private static func services(_ values: String) throws -> LocalServices {
-    try LocalServices(
-      listed: Array(#"[["web.main", \#(values)]]"#.utf8), by: .file("/list"), types: ["region", "zone"])
+    let directory = ServiceDirectory(path: "/nonexistent", files: SourceFiles())
+    return try LocalServiceReader(services: directory, types: ["region", "zone"])
+      .services(listed: Array(#"[["web.main", \#(values)]]"#.utf8), by: .file("/list"))
   }
 
   @Test(
@@ -130,7 +133,7 @@ import YAMLConfig
   func whatIsNotRegisteredIsNotAMistake(_ values: String) throws {
     let all = try ConfigureNerveReadingTests.services(values)
     #expect(all.remarks.isEmpty)
-    #expect(all.services.allSatisfy { $0.instance.port == nil || $0.namespace.advertise.isEmpty })
+    #expect(all.services.allSatisfy { $0.namespace.instance.port == nil || $0.namespace.advertise.isEmpty })
   }
 
   @Test func envoyListenersAreFoundByServiceAddressAndPort() {

@@ -149,7 +149,7 @@ import Testing
     arguments: [
       ("etc/region", "", "etc/region: "), ("soa/location_types.json", "[", "soa/location_types.json:"),
       ("soa/location_mapping.json", "[]", "soa/location_mapping.json:1:1: expected a mapping"),
-      ("zookeeper/infrastructure/s.yaml", "[[10.9.9.9, ", "1 registrations of the file in force are in this ensemble"),
+      ("zookeeper/infrastructure/s.yaml", "[[10.9.9.9, ", "the current file has 1 registration in this ensemble"),
       ("zookeeper/infrastructure/s.yaml", "", "zookeeper/infrastructure/s.yaml:1:1: expected a list, found null"),
     ])
   @LoopActor func wrongHostDataChangesNothingAndIsNamed(_ name: String, _ text: String, _ words: String) async throws {

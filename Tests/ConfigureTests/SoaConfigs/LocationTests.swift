@@ -114,7 +114,7 @@ import YAMLConfig
     let directory = TemporaryDirectory()
     try directory.write(text, to: "zk.yaml")
     do throws(ConfigError) {
-      let servers = try ZooKeeperTopology.servers("\(directory.path)/zk.yaml", files: SourceFiles())
+      let servers = try SourceFiles().zooKeeperServers("\(directory.path)/zk.yaml")
       #expect(servers.joined(separator: " ") == expected)
     } catch {
       #expect("\(error)" == "\(directory.path)/\(expected)")
@@ -123,7 +123,7 @@ import YAMLConfig
 
   @Test func aMissingFileIsAnError() {
     #expect {
-      _ = try ZooKeeperTopology.servers("/nonexistent/zk.yaml", files: SourceFiles())
+      _ = try SourceFiles().zooKeeperServers("/nonexistent/zk.yaml")
     } throws: {
       "\($0)" == "/nonexistent/zk.yaml: there is no such file"
     }

@@ -38,16 +38,16 @@ import Testing
   @LoopActor func aRun(_ file: String, _ spoil: Spoil) async throws {
     let host = try ConfigureSynapseBadInputTests.host()
     let said = Said()
-    #expect(await said.run(host).perform().status == 0)
+    #expect(await said.configurator(host).run().status == 0)
     let before = host.read("synapse.conf.json")
     try spoil.spoil("\(host.path)/\(file)")
     #expect(
-      await said.run(host).perform().status == (ConfigureSynapseBadInputTests.serviceFiles.contains(file) ? 3 : 1))
+      await said.configurator(host).run().status == (ConfigureSynapseBadInputTests.serviceFiles.contains(file) ? 3 : 1))
     #expect(said.contains(file), "\(said.lines)")
     #expect(host.read("synapse.conf.json") == before && host.calls == 1)
     var options = ConfigureSynapseOptions()
     options.mode = .dryRun
-    let status = await said.run(host, options).perform().status
+    let status = await said.configurator(host, options).run().status
     #expect(status == (ConfigureSynapseBadInputTests.serviceFiles.contains(file) ? 0 : 2))
   }
 
@@ -55,18 +55,19 @@ import Testing
   @LoopActor func watch(_ file: String, _ spoil: Spoil) async throws {
     let host = try ConfigureSynapseBadInputTests.host()
     let (path, said) = ("\(host.path)/\(file)", Said())
-    let loop = ConfigureLoop(said.run(host))
+    let configurator = said.configurator(host, memory: ConfigureMemory())
+    let loop = configurator.resident()
     let running = Task { @LoopActor in await loop.run() }
     defer { loop.stop() }
-    try await eventually("the first run") { loop.status == 0 }
+    try await eventually("the first run") { configurator.status == 0 }
     let before = host.read("synapse.conf.json")
     let bytes = try Files.read(path, limit: 1 << 16)
     try spoil.spoil(path)
     let wanted: Int32 = ConfigureSynapseBadInputTests.serviceFiles.contains(file) ? 3 : 1
-    try await eventually("a line that names it: \(said.lines)") { loop.status == wanted && said.contains(file) }
+    try await eventually("a line that names it: \(said.lines)") { configurator.status == wanted && said.contains(file) }
     #expect(host.read("synapse.conf.json") == before)
     try Spoil.restore(path, bytes)
-    try await eventually("it is good again: \(said.lines)") { loop.status == 0 }
+    try await eventually("it is good again: \(said.lines)") { configurator.status == 0 }
     #expect(host.read("synapse.conf.json") == before && host.calls == 1)
     try host.put("soa/web/smartstack.yaml", "main: {proxy_port: 20002}\n")
     try await eventually("changes count again") { host.read("synapse.conf.json").contains("\"20002\"") }

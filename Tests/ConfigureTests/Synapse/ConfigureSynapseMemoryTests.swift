@@ -90,8 +90,9 @@ import Testing
       try ConfigureSynapseMemoryTests.change(world, &generator)
       let fresh = Result { try world.make() }
       let said = Said()
-      let outcome = await said.run(world, options).perform(memory)
-      memory = try #require(outcome.memory)
+      let configurator = said.configurator(world, options, memory: memory)
+      await configurator.run()
+      memory = try #require(configurator.memory)
       knownCount += memory.knownCount
       switch fresh {
       case .success(let made):
@@ -110,7 +111,7 @@ import Testing
     memory.settling = .milliseconds(40)
     var options = ConfigureSynapseOptions()
     options.reload = .none
-    let loop = ConfigureLoop(Said().run(world, options), memory: memory)
+    let loop = Said().configurator(world, options, memory: memory).resident()
     let running = Task { @LoopActor in await loop.run() }
     defer { loop.stop() }
     try await eventually("the first file") { world.read("synapse.conf.json").contains("s11.main") }

@@ -12,7 +12,7 @@ import Testing
   @Test(arguments: [("zookeeper.yaml", Int32(1)), ("soa/web/smartstack.yaml", 3)])
   @LoopActor func aFileThatMayNotBeRead(_ file: String, _ status: Int32) async throws {
     let host = try ConfigureSynapseBadInputTests.host()
-    #expect(await Said().run(host).perform().status == 0)
+    #expect(await Said().configurator(host).run().status == 0)
     let before = host.read("synapse.conf.json")
     #expect(chmod(host.path, 0o777) == 0 && chmod("\(host.path)/\(file)", 0) == 0)
     #expect(chmod("\(host.path)/synapse.conf.json", 0o666) == 0)
@@ -52,7 +52,7 @@ import Testing
   /// Colours are for terminals; the exit status is the same.
   @Test @LoopActor func aDiffHasColoursOnATerminal() async throws {
     let host = try ConfigureSynapseBadInputTests.host()
-    #expect(await Said().run(host).perform().status == 0)
+    #expect(await Said().configurator(host).run().status == 0)
     let arguments = host.command.words + ["--diff"]
     var environment = host.command.environment
     let run = { (program: String, arguments: [String], environment: [String: String]) in

@@ -14,20 +14,20 @@ import Testing
   @Test @LoopActor func aChangeIsWrittenOnceAndToldOnce() async throws {
     let world = try HostFiles(ConfigureSynapseRunTests.web)
     let said = Said()
-    #expect(await said.run(world).perform().status == 0)
+    #expect(await said.configurator(world).run().status == 0)
     #expect(said.lines == ["synapse.conf.json is new, with 1 namespace"])
     #expect(world.calls == 1)
     // A second run changes nothing but the file's age.
     var old = [timespec(tv_sec: 1000, tv_nsec: 0), timespec(tv_sec: 1000, tv_nsec: 0)]
     #expect(utimensat(AT_FDCWD, world.output, &old, 0) == 0)
     let inode = status(world.output).st_ino
-    #expect(await said.run(world).perform().hasChanged == false)
+    #expect(await said.configurator(world).run().isChanged == false)
     #expect(world.calls == 1)
     #expect(status(world.output).st_ino == inode)
     #expect(Files.modificationTime(world.output) ?? 0 > 2000)
     #expect(status(world.output).st_mode & 0o777 == 0o644)
     try world.put("soa/web/smartstack.yaml", "main: {proxy_port: 20002}\n")
-    #expect(await said.run(world).perform().hasChanged)
+    #expect(await said.configurator(world).run().isChanged)
     #expect(world.calls == 2)
     #expect(Files.exists(world.output + ".changed") == false)
   }
@@ -37,12 +37,12 @@ import Testing
       ConfigureSynapseRunTests.web,
       options: ["synapse_restart_command": ["/bin/sh", "-c", "echo no such service >&2; exit 4"]])
     let said = Said()
-    #expect(await said.run(world).perform().status == 1)
+    #expect(await said.configurator(world).run().status == 1)
     #expect(said.contains("failed (exit status 4): no such service; the next run tries again"))
     try world.putOptions()
-    #expect(await said.run(world).perform().status == 0)
+    #expect(await said.configurator(world).run().status == 0)
     #expect(world.calls == 1)
-    #expect(await said.run(world).perform().status == 0)
+    #expect(await said.configurator(world).run().status == 0)
     #expect(world.calls == 1)
   }
 
@@ -56,12 +56,12 @@ import Testing
     var options = ConfigureSynapseOptions()
     options.stateDirectory = world.path + "/state"
     let said = Said()
-    #expect(await said.run(world, options).perform().status == 0)
+    #expect(await said.configurator(world, options).run().status == 0)
     #expect(said.lines.last == "SIGHUP to synapse, pid \(child.pid)")
     #expect(try await child.wait() == .signalled(SIGHUP))
     options.mode = .dryRun
     try world.put("soa/web/smartstack.yaml", "main: {proxy_port: 20002}\n")
-    #expect(await said.run(world, options).perform().status == 1)
+    #expect(await said.configurator(world, options).run().status == 1)
     #expect(
       world.plain(said.shown)
         == "services.web.main would change\nsynapse.conf.json would change, 1 namespace; `service synapse stop`, then "
@@ -71,21 +71,21 @@ import Testing
   @Test @LoopActor func aDryRunWritesNothing() async throws {
     let world = try HostFiles(ConfigureSynapseRunTests.web)
     let said = Said()
-    #expect(await said.run(world).perform().status == 0)
+    #expect(await said.configurator(world).run().status == 0)
     let before = world.read("synapse.conf.json")
     try world.put("soa/web/smartstack.yaml", "main: {proxy_port: 20002}\n")
     var options = ConfigureSynapseOptions()
     options.mode = .diff(inColor: false)
-    #expect(await said.run(world, options).perform().status == 1)
+    #expect(await said.configurator(world, options).run().status == 1)
     let changed = said.shown.split(separator: "\n").filter { $0.hasPrefix("-  ") || $0.hasPrefix("+  ") }
     #expect(
       changed.map { $0.filter { $0 != " " } } == [#"-"port":"20001","#, #"+"port":"20002","#])
     #expect(world.read("synapse.conf.json") == before)
     #expect(world.calls == 1)
     try world.put("soa/web/smartstack.yaml", "main: {proxy_port: 20001}\n")
-    #expect(await said.run(world, options).perform().status == 0)
+    #expect(await said.configurator(world, options).run().status == 0)
     try world.put("zookeeper.yaml", "[")
-    #expect(await said.run(world, options).perform().status == 2)
+    #expect(await said.configurator(world, options).run().status == 2)
   }
 
   @Test @LoopActor func aServiceThatCannotBeReadKeepsWhatItHas() async throws {
@@ -95,17 +95,17 @@ import Testing
       "a.b/smartstack.yaml": "main: {proxy_port: 20003}\n", "c/smartstack.yaml": "main: {proxy_port: 20004}\n",
     ])
     let said = Said()
-    #expect(await said.run(world).perform().status == 0)
+    #expect(await said.configurator(world).run().status == 0)
     let before = world.read("synapse.conf.json")
     try world.put("soa/a/smartstack.yaml", "main:\n  proxy_po")
-    #expect(await said.run(world).perform().status == 3)
+    #expect(await said.configurator(world).run().status == 3)
     #expect(said.contains("a.main stays as it was: soa/a/smartstack.yaml:2:3: main: expected a mapping"))
     #expect(world.read("synapse.conf.json") == before)
     #expect(world.calls == 1)
     // What is gone is gone, also in the same run, and the other services go on changing.
     try Files.remove(world.path + "/soa/a.b/smartstack.yaml")
     try world.put("soa/c/smartstack.yaml", "main: {proxy_port: 20005}\n")
-    #expect(await said.run(world).perform().status == 3)
+    #expect(await said.configurator(world).run().status == 3)
     let services = JSONValue(world.read("synapse.conf.json").utf8)?["services"]?.object
     #expect(services?.keys.sorted() == ["a.b", "a.main", "c.main"])
     #expect(services?["c.main"]?["haproxy"]?["port"] == "20005")
@@ -163,10 +163,10 @@ import Testing
   @LoopActor func spoiled(_ input: BadInput) async throws {
     let world = try HostFiles(ConfigureSynapseRunTests.web)
     let said = Said()
-    #expect(await said.run(world).perform().status == 0)
+    #expect(await said.configurator(world).run().status == 0)
     let before = world.read("synapse.conf.json")
     try input.spoil(world)
-    #expect(await said.run(world).perform().status == input.status)
+    #expect(await said.configurator(world).run().status == input.status)
     #expect(said.contains(input.names), "\(said.lines)")
     #expect(world.read("synapse.conf.json") == before)
     #expect(world.calls == 1)
@@ -177,13 +177,13 @@ import Testing
     var options = ConfigureSynapseOptions()
     options.metricsFile = world.path + "/configure_synapse.prom"
     try world.put("soa/bad/smartstack.yaml", "main: [")
-    #expect(await Said().run(world, options).perform().status == 3)
+    #expect(await Said().configurator(world, options).run().status == 3)
     let figures = world.read("configure_synapse.prom")
     for line in ["namespaces 1", "skipped 1", "success 0"] {
       #expect(figures.contains("\nconfigure_synapse_\(line)\n"))
     }
     try world.put("zookeeper.yaml", "[")
-    #expect(await Said().run(world, options).perform().status == 1)
+    #expect(await Said().configurator(world, options).run().status == 1)
     #expect(!world.read("configure_synapse.prom").contains("namespaces"))
   }
 
@@ -196,14 +196,15 @@ import Testing
 
 @Suite("configure_synapse: --watch") struct ConfigureSynapseWatchTests {
   @LoopActor private func withLoop(
-    _ body: @LoopActor (HostFiles, ConfigureLoop) async throws -> Void
+    _ body: @LoopActor (HostFiles, SynapseConfigurator, ResidentRun) async throws -> Void
   ) async throws {
     let world = try HostFiles(["web/smartstack.yaml": "main: {proxy_port: 20001}\n"])
-    let loop = ConfigureLoop(Said().run(world))
+    let configurator = Said().configurator(world, memory: ConfigureMemory())
+    let loop = configurator.resident()
     let running = Task { @LoopActor in await loop.run() }
     do {
       try await eventually("the first file") { world.read("synapse.conf.json").contains("\"20001\"") }
-      try await body(world, loop)
+      try await body(world, configurator, loop)
     } catch {
       loop.stop()
       throw error
@@ -213,7 +214,7 @@ import Testing
   }
 
   @Test @LoopActor func changesOfEveryKindAreSeen() async throws {
-    try await withLoop { world, _ in
+    try await withLoop { world, _, _ in
       let text = { world.read("synapse.conf.json") }
       try world.put("soa/web/smartstack.yaml", "main: {proxy_port: 20002}\n")
       try await eventually("a file that is replaced") { text().contains("\"20002\"") }
@@ -240,13 +241,13 @@ import Testing
   }
 
   @Test @LoopActor func aBurstIsOneRunAndATroubleIsNotTheEnd() async throws {
-    try await withLoop { world, loop in
+    try await withLoop { world, configurator, loop in
       let before = loop.runs
       for index in 0..<50 { try world.put("soa/s\(index)/smartstack.yaml", "main: {proxy_port: \(21_000 + index)}\n") }
       try await eventually("all are there") { world.read("synapse.conf.json").contains("s49.main") }
       #expect(loop.runs - before < 25)
       try world.put("zookeeper.yaml", "[[")
-      try await eventually("it is bad") { loop.status == 1 }
+      try await eventually("it is bad") { configurator.status == 1 }
       #expect(world.read("synapse.conf.json").contains("s49.main"))
       try world.put("zookeeper.yaml", "[[10.9.9.9, 2181]]")
       try await eventually("it is good again") { world.read("synapse.conf.json").contains("10.9.9.9:2181") }

@@ -154,7 +154,7 @@ import YAMLConfig
     ("haproxy.defaults.inter", "often", "expected a time such as 10m, found the text \"often\""),
     ("haproxy_captured_req_headers", "A:b", "'A:b' is not NAME or NAME:LENGTH"),
     ("logging", .null, "expected a mapping, found null"),
-    ("errorfiles", ["40": "/x"], "'40' is no status of HTTP"),
+    ("errorfiles", ["40": "/x"], "'40' is not an HTTP status"),
     ("synapse_restart_command", [], "expected a program and its arguments"),
     ("file_output_path", "/a\nb", "a line break or control character cannot stand here"),
   ]
@@ -178,8 +178,8 @@ import YAMLConfig
     let world = try HostFiles(options: ["listen_with_nginx": true])
     #expect(
       try world.make().warnings.map { "\($0.path): \($0.problem)" } == [
-        "listen_with_nginx: this synapse has no nginx and refuses a file with the section 'nginx', so the one in force "
-          + "would stay; take the option out and let HAProxy listen, unless the file is for the original synapse"
+        "listen_with_nginx: this synapse has no nginx and refuses a file with the section 'nginx', so the current one "
+          + "would stay; take the option out and let HAProxy listen, unless the file is for upstream's synapse"
       ])
     #expect(try HostFiles(options: ["listen_with_nginx": false]).make().warnings.isEmpty)
   }
@@ -235,12 +235,12 @@ import YAMLConfig
 
   @Test func aBindAddressThatTheHostDoesNotHave() {
     #expect(
-      BindAddress.problem("192.0.2.7")
+      ToolOptions.bindProblem("192.0.2.7")
         == "bind_addr 192.0.2.7 is on no interface of this host, so HAProxy cannot listen there; give it to the loopback "
         + "interface: ip address add 192.0.2.7/32 dev lo")
-    #expect(BindAddress.problem("2001:db8::7")?.hasSuffix("ip address add 2001:db8::7/128 dev lo") == true)
+    #expect(ToolOptions.bindProblem("2001:db8::7")?.hasSuffix("ip address add 2001:db8::7/128 dev lo") == true)
     for fine in ["0.0.0.0", "::", "127.0.0.1", "127.9.9.9", "localhost", "*"] {
-      #expect(BindAddress.problem(fine) == nil)
+      #expect(ToolOptions.bindProblem(fine) == nil)
     }
   }
 
@@ -248,9 +248,9 @@ import YAMLConfig
     let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
     let path = "/\(root)/packaging/etc/synapse/synapse-tools.conf.json"
     let node = try YAMLDocument.parse(Files.read(path, limit: 1 << 16), file: path)
-    let options = try ToolOptionsReader(node, luaDirectory: ScriptFiles.defaultDirectory()).read()
+    let options = try ToolOptions(node, luaDirectory: ToolOptions.defaultLuaDirectory())
     #expect(options.bindAddress == "169.254.255.254")
     #expect(options.warnings.isEmpty)
-    #expect(Files.kind(ScriptFiles.path(in: options.luaDirectory, "log_requests.lua")) == .file)
+    #expect(Files.kind(options.script("log_requests.lua")) == .file)
   }
 }

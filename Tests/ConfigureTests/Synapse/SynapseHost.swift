@@ -5,19 +5,19 @@ internal import TestSupport
 @testable internal import Configure
 
 extension HostFiles {
-  /// Where configure_synapse finds this host's files.
-  var inputs: ConfigureInputs {
-    var inputs = ConfigureInputs()
-    inputs.toolOptions = toolOptions
-    inputs.services = services
-    inputs.envoyMigration = envoyMigration
-    inputs.locations = locations
-    return inputs
+  /// Options of a run that finds this host's files.
+  func complete(_ options: ConfigureSynapseOptions = ConfigureSynapseOptions()) -> ConfigureSynapseOptions {
+    var options = options
+    options.toolOptions = toolOptions
+    options.servicesDirectory = services
+    options.envoyMigration = envoyMigration
+    options.locationDirectory = locations
+    return options
   }
 
   /// The configuration made of the host as it stands.
-  func make() throws -> ConfigurationMaker.Result {
-    var maker = ConfigurationMaker(inputs)
+  func make() throws -> GeneratedSynapseConfiguration {
+    var maker = SynapseConfigurationMaker(complete())
     return try maker.make()
   }
 
@@ -30,9 +30,11 @@ extension HostFiles {
   private(set) var lines: [String] = []
   private(set) var shown = ""
 
-  func run(_ world: HostFiles, _ options: ConfigureSynapseOptions = ConfigureSynapseOptions()) -> ConfigureRun {
-    ConfigureRun(
-      inputs: world.inputs, options: options, say: { self.lines.append(world.plain($0)) },
+  func configurator(
+    _ world: HostFiles, _ options: ConfigureSynapseOptions = ConfigureSynapseOptions(), memory: ConfigureMemory? = nil
+  ) -> SynapseConfigurator {
+    SynapseConfigurator(
+      options: world.complete(options), memory: memory, say: { self.lines.append(world.plain($0)) },
       show: { self.shown += $0 })
   }
 

@@ -1,44 +1,38 @@
 public import YAMLConfig
 
-/// How an instance of a service is to be registered: `marathon-<cluster>.yaml`, with the defaults of `service.yaml`.
-public struct ServiceInstance: Hashable, Sendable {
-  /// `service.namespace` pairs it is registered under, never empty: several, or another service's, for canaries and
-  /// shards that are pooled with others.
-  public let registrations: [Registration]
-  /// The group of instances it is deployed with.
-  public let deployGroup: String
+/// A namespace that an instance is registered under.
+public struct ServiceRegistration: Hashable, Sendable, CustomStringConvertible {
+  /// The name of the service.
+  public let service: String
+  /// The name of the namespace.
+  public let namespace: String
 
-  /// A namespace to be registered under.
-  public struct Registration: Hashable, Sendable, CustomStringConvertible {
-    /// The name of the service.
-    public let service: String
-    /// The name of the namespace.
-    public let namespace: String
+  /// Creates a registration from its names.
+  public init(service: String, namespace: String) {
+    self.service = service
+    self.namespace = namespace
+  }
 
-    /// Creates an instance from its names.
-    public init(service: String, namespace: String) {
-      self.service = service
-      self.namespace = namespace
-    }
+  /// The full name, `service.namespace`.
+  public var description: String { "\(service).\(namespace)" }
 
-    /// The full name, `service.namespace`.
-    public var description: String { "\(service).\(namespace)" }
-
-    /// Reads `service.namespace`, or the four parts of a Marathon job's name; nil for anything else.
-    public init?(_ text: String) {
-      let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-      guard parts.count == 2 || parts.count == 4, !parts.contains(where: \.isEmpty) else { return nil }
-      self.init(service: String(parts[0]), namespace: String(parts[1]))
-    }
+  /// Reads `service.namespace`, or the four parts of a Marathon job's name; nil for anything else.
+  public init?(_ text: String) {
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 2 || parts.count == 4, !parts.contains(where: \.isEmpty) else { return nil }
+    self.init(service: String(parts[0]), namespace: String(parts[1]))
   }
 }
 
 extension ServiceDirectory {
-  /// Reads an instance; nil when `marathon-<cluster>.yaml` does not have it.
+  /// How an instance of a service is to be registered: `marathon-<cluster>.yaml`, with the defaults of `service.yaml`;
+  /// nil when `marathon-<cluster>.yaml` does not have it.
+  /// - Returns: what it is registered under, never empty: several, or another service's, for canaries and shards that are
+  ///   pooled with others; and the group of instances it is deployed with.
   /// - Throws: for a name that no instance may have, a registration that is none, at the line.
   public func instance(
     _ name: String, of service: String, cluster: String
-  ) throws(ConfigError) -> ServiceInstance? {
+  ) throws(ConfigError) -> (registrations: [ServiceRegistration], deployGroup: String)? {
     let path = file("marathon-\(cluster).yaml", of: service)
     // Templates for others to merge in start like this.
     guard !name.hasPrefix("_") else {
@@ -49,19 +43,20 @@ extension ServiceDirectory {
     let defaults = try document("service.yaml", of: service)
     let value = { (key: String) in own[key] ?? defaults?[key] }
     let group = try value("deploy_group").flatMap { node throws(ConfigError) in node.isNull ? nil : try node.string() }
-    return ServiceInstance(
-      registrations: try registrations(
+    return (
+      try registrations(
         value("registrations"), nerveNamespace: value("nerve_ns"), service: service, instance: name),
-      deployGroup: ServiceDirectory.expand(group ?? "{cluster}.{instance}", cluster: cluster, instance: name))
+      ServiceDirectory.expand(group ?? "{cluster}.{instance}", cluster: cluster, instance: name)
+    )
   }
 
   private func registrations(
     _ given: YAMLNode?, nerveNamespace: YAMLNode?, service: String, instance: String
-  ) throws(ConfigError) -> [ServiceInstance.Registration] {
-    var registrations: [ServiceInstance.Registration] = []
+  ) throws(ConfigError) -> [ServiceRegistration] {
+    var registrations: [ServiceRegistration] = []
     if let given, !given.isNull {
       for item in try given.items() {
-        guard let registration = ServiceInstance.Registration(try item.string()) else {
+        guard let registration = ServiceRegistration(try item.string()) else {
           throw item.error("expected service.namespace, found \(item.summary)")
         }
         registrations.append(registration)
@@ -70,7 +65,7 @@ extension ServiceDirectory {
     if !registrations.isEmpty { return registrations }
     var namespace = instance
     if let nerveNamespace, !nerveNamespace.isNull { namespace = try nerveNamespace.string() }
-    return [ServiceInstance.Registration(service: service, namespace: namespace)]
+    return [ServiceRegistration(service: service, namespace: namespace)]
   }
 
   private static func expand(_ template: String, cluster: String, instance: String) -> String {

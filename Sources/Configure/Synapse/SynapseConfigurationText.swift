@@ -2,7 +2,7 @@ internal import SmartStack
 
 /// A synapse.conf.json in the making: the shared sections, and each service as bytes as soon as it is known, because
 /// thousands of services as trees would take several times the memory.
-struct GeneratedConfiguration {
+struct SynapseConfigurationText {
   private static let style = JSONStyle.pythonPretty
 
   /// The sections beside `services`.
@@ -38,13 +38,13 @@ struct GeneratedConfiguration {
     var out: [UInt8] = []
     out.reserveCapacity(services.reduce(16_384) { $0 + $1.bytes.count + $1.name.utf8.count + 80 })
     let keys = (Array(sections.keys) + ["services"]).map { (name: $0, value: $0) }
-    GeneratedConfiguration.write(keys, level: 0, to: &out) { section, out in
+    SynapseConfigurationText.write(keys, level: 0, to: &out) { section, out in
       guard section == "services" else {
-        out += sections[section]?.bytes(GeneratedConfiguration.style, level: 1) ?? []
+        out += sections[section]?.bytes(SynapseConfigurationText.style, level: 1) ?? []
         return
       }
       let members = services.map { (name: $0.name, value: $0.bytes) }
-      GeneratedConfiguration.write(members, level: 1, to: &out) { bytes, out in out.append(contentsOf: bytes) }
+      SynapseConfigurationText.write(members, level: 1, to: &out) { bytes, out in out.append(contentsOf: bytes) }
     }
     return out
   }

@@ -1,24 +1,21 @@
 internal import SmartStack
 internal import YAMLConfig
 
-/// Makes services of the tasks that Mesos runs here, with what soa-configs say of them.
-struct MarathonServices {
-  var services: ServiceDirectory
-  /// The location types, most general first; nil leaves types unjudged.
-  var types: [String]?
-  /// PaaSTA's name for the cluster this host is in.
-  var cluster: String
-  /// What health checks are sent to: this host's address.
-  var checkAddress: String
-
-  func local(_ state: MesosState) -> LocalServices {
+extension LocalServiceReader {
+  /// The services of the tasks that Mesos runs here.
+  /// - Parameters:
+  ///   - cluster: PaaSTA's name for the cluster this host is in.
+  ///   - checkAddress: what health checks are sent to: this host's address.
+  func services(of state: MesosState, cluster: String, checkAddress: String) -> LocalServices {
     var all = LocalServices()
-    for executor in state.executors { add(executor, to: &all) }
+    for executor in state.executors { add(executor, cluster: cluster, checkAddress: checkAddress, to: &all) }
     return all
   }
 
-  private func add(_ executor: MesosState.Executor, to all: inout LocalServices) {
-    guard let job = MarathonServices.job(executor.id) else {
+  private func add(
+    _ executor: MesosState.Executor, cluster: String, checkAddress: String, to all: inout LocalServices
+  ) {
+    guard let job = LocalServiceReader.job(executor.id) else {
       all.remarks.append(
         SkippedService(port: executor.port, problems: ["Mesos executor '\(executor.id)' is none of Marathon's naming"]))
       return
@@ -27,8 +24,8 @@ struct MarathonServices {
       guard let instance = try services.instance(job.instance, of: job.service, cluster: cluster) else { return }
       for registration in instance.registrations {
         do throws(ConfigError) {
-          guard let service = try self.service(registration, of: instance, job: job.instance, port: executor.port)
-          else { continue }
+          guard var service = try self.service(registration, checkAddress: checkAddress) else { continue }
+          service.setInstance(job.instance, port: executor.port, deployGroup: instance.deployGroup)
           all.add(service)
         } catch {
           all.remarks.append(SkippedService(name: "\(registration)", port: executor.port, problems: ["\(error)"]))
@@ -43,31 +40,24 @@ struct MarathonServices {
 
   /// nil for what clients do not reach through a proxy.
   private func service(
-    _ registration: ServiceInstance.Registration, of instance: ServiceInstance, job: String, port: Int?
+    _ registration: ServiceRegistration, checkAddress: String
   ) throws(ConfigError) -> LocalService? {
-    let name = (registration.namespace, registration.service)
-    var namespace = try services.namespace(name.0, of: name.1, types: types)
+    let (service, name) = (registration.service, registration.namespace)
+    var namespace = try services.namespace(name, of: service, types: types)
     guard namespace.isInSmartStack else { return nil }
-    var values = namespace.listed(try services.node(ofNamespace: name.0, of: name.1))
+    let values = namespace.listed(try services.node(ofNamespace: name, of: service))
     if !namespace.health.headers.contains(where: { $0.name.lowercased() == "x-nerve-check-ip" }) {
       namespace.health.headers.append(
         SmartStackNamespace.Header(name: "X-Nerve-Check-IP", value: checkAddress, json: .string(checkAddress)))
     }
-    var labels: JSONObject = [SmartStackKey.instance.rawValue: .string(job)]
-    if !instance.deployGroup.isEmpty { labels[SmartStackKey.deployGroup.rawValue] = .string(instance.deployGroup) }
-    values[SmartStackKey.port.rawValue] = port.map { .int($0) } ?? .null
-    values[SmartStackKey.instance.rawValue] = .string(job)
-    values[SmartStackKey.deployGroup.rawValue] = .string(instance.deployGroup)
-    values[SmartStackKey.checkHeaders.rawValue] = .object(namespace.health.headersJSON)
-    return LocalService(
-      namespace: namespace, instance: SmartStackNamespace.Instance(port: port, labels: labels), values: values)
+    return LocalService(namespace: namespace, values: values)
   }
 
   /// `service--three.canary.git1.config2.<uuid>` → service_three, canary
   static func job(_ executorID: String) -> (service: String, instance: String)? {
     guard let dot = executorID.lastIndex(of: ".") else { return nil }
     let name = replacingDashes(executorID[..<dot])
-    guard let registration = ServiceInstance.Registration(name) else { return nil }
+    guard let registration = ServiceRegistration(name) else { return nil }
     return (registration.service, registration.namespace)
   }
 
@@ -82,5 +72,17 @@ struct MarathonServices {
       isHalf = byte == dash && !isHalf
     }
     return String(decoding: out, as: UTF8.self)
+  }
+}
+
+extension LocalService {
+  fileprivate mutating func setInstance(_ name: String, port: Int?, deployGroup: String) {
+    namespace.instance.port = port
+    namespace.instance.labels[SmartStackKey.instance.rawValue] = .string(name)
+    if !deployGroup.isEmpty { namespace.instance.labels[SmartStackKey.deployGroup.rawValue] = .string(deployGroup) }
+    values[SmartStackKey.port.rawValue] = port.map { .int($0) } ?? .null
+    values[SmartStackKey.instance.rawValue] = .string(name)
+    values[SmartStackKey.deployGroup.rawValue] = .string(deployGroup)
+    values[SmartStackKey.checkHeaders.rawValue] = .object(namespace.health.headersJSON)
   }
 }
