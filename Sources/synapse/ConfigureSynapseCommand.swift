@@ -1,4 +1,3 @@
-internal import AgentKit
 internal import ArgumentParser
 internal import Configure
 internal import Glibc
@@ -47,7 +46,7 @@ struct ConfigureSynapseCommand: AsyncParsableCommand {
   }
 
   mutating func run() async throws {
-    var options = ConfigureSynapseOptions(environment: ProcessEnvironment.current)
+    var options = ConfigureSynapseOptions()
     if dryRun { options.mode = .dryRun }
     if diff { options.mode = .diff(inColor: isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil) }
     options.metricsFile = metricsFile

@@ -1,4 +1,4 @@
-/// Everything the command line of configure_nerve says; the defaults are the original's.
+/// The settings of configure_nerve; the defaults are upstream's.
 public struct ConfigureNerveOptions: Sendable {
   /// How nerve is to take a new configuration.
   public enum Reload: String, CaseIterable, Sendable {

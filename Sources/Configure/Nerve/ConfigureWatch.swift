@@ -3,7 +3,7 @@ public import Reactor
 /// configure_nerve that stays: it acts when a file it read changes, when the Mesos agent has other tasks, when a
 /// program prints another list.
 ///
-/// A source that fails keeps its last answer; until each has answered once, the file in force is left alone.
+/// A source that fails keeps its last answer; until each has answered once, the current file is left alone.
 @LoopActor public final class ConfigureWatch {
   private let configurator: NerveConfigurator
   private let clock: LoopClock

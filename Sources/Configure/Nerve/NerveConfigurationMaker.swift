@@ -7,7 +7,7 @@ struct NerveConfigurationMaker: Sendable {
   var options: ConfigureNerveOptions
   var host: HostIdentity
   var listeners: EnvoyListeners
-  /// The file in force; nil if there is none.
+  /// The current file; nil if there is none.
   var previous: [UInt8]?
   /// Entries that nerve's own reader accepted in the last run, and whose name stood at their top: it judges each by itself,
   /// so the same ones need no second look.
@@ -49,7 +49,7 @@ struct NerveConfigurationMaker: Sendable {
       guard let port = service.namespace.instance.port, !service.namespace.advertise.isEmpty else { continue }
       do {
         let (members, problems) = try maker.entries(of: service, port: port)
-        // Without its labels a service is not found where it was: what is in force stays while a file of them is bad.
+        // Without its labels a service is not found where it was: the current entry stays while a file of them is bad.
         for (key, value) in members { entries[key] = problems.isEmpty ? value : current.registration(key) ?? value }
         if !problems.isEmpty {
           skipped.append(

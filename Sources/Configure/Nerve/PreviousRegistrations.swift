@@ -1,6 +1,6 @@
 internal import SmartStack
 
-/// The registrations of the file in force, as far as they can be taken over.
+/// The registrations of the current file that can be kept.
 struct PreviousRegistrations {
   private let services: JSONObject
 

@@ -4,7 +4,7 @@ struct SkippedService: Hashable, Sendable {
   enum Consequence: String, Sendable {
     /// The new file has nothing of it.
     case skipped = "is skipped"
-    /// Its part of the file in force stays.
+    /// Its part of the current file stays.
     case kept = "stays as it was"
     /// It is written but for a value that is wrong.
     case valueDropped = "is written without a value"

@@ -29,8 +29,11 @@ public struct ConfigureSynapseOptions: Sendable {
   /// What a file must be younger than while nothing changes, in seconds, in the resident mode.
   public var refreshInterval = 60
 
-  /// Creates the options of a run that writes, from the usual places but for those that the environment names.
-  public init(environment: [String: String] = [:]) {
+  /// Creates the options of a run that writes, from the usual places.
+  public init() {}
+
+  /// Replaces the usual places by those that the environment names.
+  mutating func apply(_ environment: [String: String]) {
     toolOptions = environment["SYNAPSE_TOOLS_CONFIG_PATH"] ?? toolOptions
     servicesDirectory = environment["SOA_DIR"] ?? servicesDirectory
     envoyMigration = environment["ENVOY_MIGRATION_CONFIG_PATH"] ?? envoyMigration

@@ -1,6 +1,6 @@
 internal import SmartStack
 
-/// The synapse.conf.json in force, as far as services can be taken over from it.
+/// The current synapse.conf.json, with what services can keep of it.
 struct PreviousConfiguration {
   private let services: JSONObject
   /// Lines of `haproxy.global` that plugins of its services added.

@@ -22,6 +22,8 @@ internal import YAMLConfig
   /// Creates a configurator that has done nothing yet.
   /// - Parameter remembers: whether a run keeps what it read for the next one.
   public convenience init(options: ConfigureSynapseOptions, remembers: Bool = false) {
+    var options = options
+    options.apply(ProcessEnvironment.current)
     self.init(
       options: options, memory: remembers ? ConfigureMemory() : nil,
       say: { StandardOutput.say("configure_synapse: \($0)\n") }, show: StandardOutput.show)

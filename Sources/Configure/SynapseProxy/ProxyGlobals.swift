@@ -122,7 +122,7 @@ extension JSONValue {
   static func lines(_ lines: [String]) -> JSONValue { .array(lines.map(JSONValue.string)) }
 }
 
-/// MD5 as one number, its first byte the highest: the originals seed the order of servers with the host name's.
+/// MD5 as one number, its first byte the highest: upstream seeds the order of servers with the host name's.
 func md5Number(_ bytes: some Collection<UInt8>) -> UInt128 {
   MessageDigest.md5.hash(bytes).reduce(0) { $0 << 8 | UInt128($1) }
 }
