@@ -24,6 +24,9 @@ internal import ZooKeeper
   private var next: SynapseConfiguration?
   private var firstDataTimer: LoopTimer?
   private var startedAt: LoopClock.Instant?
+  /// The last change of the outputs. Each waits for the one before it: two at once would start an output twice, or lose
+  /// one that still runs.
+  private var switching: Task<Void, Never>?
 
   /// Called once, when the outputs have seen every service for the first time.
   public var onReady: (@LoopActor () -> Void)?
@@ -62,7 +65,10 @@ internal import ZooKeeper
     context.statsd?.increment("synapse.stop", tags: ["stop_avenue:clean", "stop_location:main_loop"])
     firstDataTimer?.cancel()
     watches.stop()
-    _ = try? await withDeadline(after: .seconds(5), clock: context.clock) { [outputs] in await outputs.stop() }
+    _ = try? await withDeadline(after: .seconds(5), clock: context.clock) { [outputs, switching] in
+      await switching?.value
+      await outputs.stop()
+    }
     await context.clients.closeAll()
     context.logger.notice("synapse stopped, HAProxy continues")
   }
@@ -175,7 +181,10 @@ internal import ZooKeeper
     awaited = []
     configuration = next
     watches.forget(besides: Set(next.services.map(\.name)))
-    Task { @LoopActor in await self.switchOutputs(silent: silent) }
+    switching = Task { @LoopActor [previous = switching] in
+      await previous?.value
+      await self.switchOutputs(silent: silent)
+    }
   }
 
   private func switchOutputs(silent: Set<String>) async {
