@@ -68,7 +68,7 @@ enum SourceAnswer: Equatable, Sendable {
     of url: String, source: ServicesSource, memory: AgentMemory?
   ) async throws -> MesosState {
     guard let address = AgentAddress(url) else {
-      throw source.failure("'\(url)' is no http:// address of a Mesos agent")
+      throw source.failure("'\(url)' is not an http:// address of a Mesos agent")
     }
     var answer = try await ask(address, target: address.target, source: source)
     // Before 0.24 there was only this name.

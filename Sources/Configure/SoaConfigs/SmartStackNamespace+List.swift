@@ -21,6 +21,6 @@ extension SmartStackNamespace {
 }
 
 extension SmartStackNamespace.Location {
-  /// `type:location`
+  /// The text of a location, `type:location`.
   fileprivate var json: JSONValue { .string("\(type):\(name)") }
 }

@@ -100,7 +100,7 @@ public struct SmartStackNamespace: Sendable {
     var skippedBy: Set<SmartStackUser>?
   }
 
-  /// `service.namespace`
+  /// The name `service.namespace`, as znodes have it.
   public let name: String
   /// The file it stands in.
   let file: String

@@ -10,7 +10,7 @@ internal import YAMLConfig
   private let options: ConfigureSynapseOptions
   /// Receives lines for the operator.
   private let say: @LoopActor (String) -> Void
-  /// Receives a diff.
+  /// Receives a diff for the operator.
   private let show: @LoopActor (String) -> Void
   /// Everything that the last run asked for, whether it was there or not.
   private var attemptedPaths: Set<String> = []
