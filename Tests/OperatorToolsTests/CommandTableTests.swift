@@ -71,7 +71,11 @@ import Testing
     #expect(wrong.status == .exited(2))
     let title = command.isEmpty || ["status", "validate", "render"].contains(command) ? program : command
     let text = String(decoding: wrong.errorOutput, as: UTF8.self)
-    #expect(text.hasPrefix(title) && text.hasSuffix(" --help' for usage.\n"), "\(text)")
+    if command == "updown_service" {
+      #expect(text.hasPrefix("usage: updown_service [-h] ") && text.contains("\nupdown_service: error: "), "\(text)")
+    } else {
+      #expect(text.hasPrefix(title) && text.hasSuffix(" --help' for usage.\n"), "\(text)")
+    }
     #expect(wrong.output.isEmpty)
   }
 }

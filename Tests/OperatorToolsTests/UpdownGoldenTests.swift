@@ -77,9 +77,7 @@ import YAMLConfig
       #expect(host.errorOutput.contains(words), "\(host.errorOutput)")
       #expect(host.errorOutput.split(separator: "\n").count == 1)
     } else if ours?.exitCode == nil {
-      // Of a usage error only the sentence is upstream's.
-      let complaint = recorded["stderr"]?.string ?? ""
-      #expect(status == 2 ? complaint.hasSuffix(host.errorOutput) : complaint == host.errorOutput)
+      #expect(host.errorOutput == recorded["stderr"]?.string)
     }
     let commands = (recorded["commands_run"]?.array ?? []).map { $0.strings ?? [] }
     #expect(host.commands == ours?.commands ?? commands)
@@ -112,7 +110,7 @@ import YAMLConfig
     let arguments: UpdownArguments
     do throws(CommandUsage) { arguments = try UpdownArguments(words) } catch {
       guard case .wrong(let problem) = error else { return 0 }
-      errorOutput += "error: \(problem)\n"
+      errorOutput += UpdownArguments.complaint(problem)
       return 2
     }
     let directory = TemporaryDirectory()

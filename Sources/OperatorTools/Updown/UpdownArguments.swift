@@ -29,6 +29,11 @@ struct UpdownArguments: Equatable {
       .init(long: "wait-only", short: "x", help: "Wait for the state without starting or ending a downtime."),
     ])
 
+  /// Upstream's complaint of a wrong command line, to the letter: its callers may look for it.
+  static func complaint(_ problem: String) -> String {
+    "usage: updown_service [-h] [-t TIMEOUT] [-w WAIT_TIME] [-x] service {up,down}\nupdown_service: error: \(problem)\n"
+  }
+
   init(_ words: [String]) throws(CommandUsage) {
     let options = try UpdownArguments.syntax.parse(words)
     let names = ["service", "state"]

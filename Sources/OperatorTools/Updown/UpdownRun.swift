@@ -16,11 +16,17 @@ internal import YAMLConfig
   let output: CommandOutput
 
   /// `updown_service`, for the table of commands.
-  nonisolated static let command = Command(UpdownArguments.syntax.name, summary: UpdownArguments.syntax.abstract) {
-    words in
-    let arguments = try UpdownArguments(words)
-    return await UpdownRun(arguments, environment: ProcessEnvironment.current, output: StandardOutput.write).run()
-  }
+  nonisolated static let command = {
+    var command = Command(UpdownArguments.syntax.name, summary: UpdownArguments.syntax.abstract) { words in
+      let arguments = try UpdownArguments(words)
+      return await UpdownRun(arguments, environment: ProcessEnvironment.current, output: StandardOutput.write).run()
+    }
+    command.onWrongUsage = { _, problem in
+      StandardOutput.say(UpdownArguments.complaint(problem))
+      return 2
+    }
+    return command
+  }()
 
   private static let pageDeadline = Duration.seconds(1)
   private static let serviceDeadline = Duration.seconds(10)
