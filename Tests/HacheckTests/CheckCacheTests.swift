@@ -40,7 +40,7 @@ import Testing
     gate.open(404)
     for task in asked { #expect(await task.value == 404) }
     #expect(cache.flightCount == 0)
-    #expect(cache.statistics == CheckCache.Statistics(expirations: 0, sets: 1, gets: 200, hits: 199, misses: 1))
+    #expect(cache.statistics == (expirations: 0, sets: 1, gets: 200, hits: 199, misses: 1))
   }
 
   @Test @LoopActor func answersAreKeptFromTheStartOfTheCheck() async {
@@ -68,7 +68,7 @@ import Testing
     gate.open(503)
     #expect(await second.value == 503)
     #expect(await CheckCacheTests.ask(cache, gate) == 503)
-    #expect(cache.statistics == CheckCache.Statistics(expirations: 1, sets: 2, gets: 3, hits: 1, misses: 2))
+    #expect(cache.statistics == (expirations: 1, sets: 2, gets: 3, hits: 1, misses: 2))
   }
 
   @Test @LoopActor func aLifetimeOfZeroKeepsNothing() async {

@@ -55,10 +55,11 @@ import YAMLConfig
     expected.serviceNameHeader = "X-Service"
     expected.logPath = "/var/log/hacheck.log"
     (expected.mysqlUsername, expected.mysqlPassword) = ("u", "p")
-    expected.descriptorLimit = .maximum
+    expected.descriptorLimit = .max
     expected.allowsSpoolChanges = true
     expected.spoolChangeNetworks =
-      ["10.0.0.0/8", "::1"].compactMap { AddressRange($0).map { .network($0) } } + [.thisMachine]
+      ["10.0.0.0/8", "::1"].compactMap(AddressRange.init)
+    expected.allowsOwnSpoolChanges = true
     expected.pageHosts = ["hacheck.example"]
     (expected.unixSocket, expected.unixSocketMode) = ("/run/hacheck.sock", 0o666)
     (expected.maxConnections, expected.requestTimeout) = (77, .seconds(5))
@@ -82,7 +83,7 @@ import YAMLConfig
   @Test func quotedNumbersAreNumbers() throws {
     let found = try read("cache_time: \"5\"\nrlimit_nofile: \"1024\"").configuration
     #expect(found.cacheTime == .seconds(5))
-    #expect(found.descriptorLimit == .count(1024))
+    #expect(found.descriptorLimit == 1024)
   }
 
   @Test func aServersKeyIsReadFromItsFile() throws {

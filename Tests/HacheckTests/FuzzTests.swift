@@ -1,4 +1,5 @@
 import Glibc
+import Reactor
 import SmartStack
 import TestSupport
 import Testing
@@ -67,10 +68,9 @@ import Testing
     ]
     for _ in 0..<FuzzTests.rounds {
       let bytes = FuzzTests.noise(pieces, &random)
-      let mark = SpoolFile(contents: bytes).downtime(of: SpoolScope(fileName: "web"))
+      let mark = Downtime(of: SpoolScope(fileName: "web"), contents: bytes)
       #expect(mark.downText.hasPrefix("Service web in down state"))
-      let again = SpoolFile(reason: mark.reason, expiration: mark.expiration, creation: mark.creation)
-      #expect(SpoolFile(contents: again.contents) == again)
+      #expect(Downtime(of: mark.scope, contents: mark.fileContents) == mark)
     }
   }
 
@@ -101,17 +101,17 @@ import Testing
     for _ in 0..<FuzzTests.rounds {
       let body = FuzzTests.noise(pieces, &random)
       let form = FormBody(query: "", contentType: "application/x-www-form-urlencoded", body: body)
-      guard let wanted = try? DowntimeForm(form, now: 1000) else { continue }
+      guard let wanted = try? form.downtimeChange(now: 1000) else { continue }
       #expect(SpoolDirectory.isName(wanted.scope.description), "seed \(seed): \(body)")
       guard case .down(let reason, let expiration, _) = wanted.request else { continue }
       #expect(!reason.isEmpty)
-      #expect(expiration.map { $0 > 1000 && $0 <= 1000 + DowntimeForm.longestDuration } ?? true)
+      #expect(expiration.map { $0 > 1000 && $0 <= 1000 + FormBody.longestDowntime } ?? true)
       #expect(
         wanted.scope.description.wholeMatch(of: /[.a-zA-Z0-9_-]+(:[0-9a-fA-F.:]+)?/) != nil, "seed \(seed): \(wanted)")
     }
   }
 
-  @Test(arguments: seeds) func originsAndPages(_ seed: UInt64) {
+  @Test(arguments: seeds) @LoopActor func originsAndPages(_ seed: UInt64) {
     let entities = ["amp;", "lt;", "gt;", "quot;", "#39;"]
     var random = SeededGenerator(seed: seed)
     let pieces = [
@@ -121,8 +121,10 @@ import Testing
     ]
     for _ in 0..<FuzzTests.rounds {
       let text = String(decoding: FuzzTests.noise(pieces, &random), as: UTF8.self)
-      let origin = RequestOrigin(site: "same-origin", origin: text, host: "10.0.0.5:6666")
-      if SpoolAccessPolicy.refusal(of: origin, hostNames: ["localhost"]) == nil {
+      let headers = [("Sec-Fetch-Site", "same-origin"), ("Origin", text), ("Host", "10.0.0.5:6666")].map {
+        HTTPHeader(name: $0, value: $1)
+      }
+      if SpoolAccessPolicy.refusal(of: .list(headers), hostNames: ["localhost"]) == nil {
         #expect(text.lowercased().firstMatch(of: /^https?:\/\/10\.0\.0\.5:6666([\/?#]|$)/) != nil, "\(text)")
       }
       let escaped = text.htmlEscaped

@@ -8,12 +8,10 @@ import Testing
 @Suite struct PageTests {
   private static let browser = ["Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"]
 
-  @LoopActor private static func open(networks: [HacheckConfiguration.ClientRange]? = [.thisMachine]) throws
-    -> ServiceFixture
-  {
+  @LoopActor private static func open(networks: [AddressRange]? = nil) throws -> ServiceFixture {
     try ServiceFixture {
       $0.allowsSpoolChanges = true
-      $0.spoolChangeNetworks = networks
+      ($0.spoolChangeNetworks, $0.allowsOwnSpoolChanges) = (networks ?? [], networks == nil)
     }
   }
 
@@ -100,8 +98,10 @@ import Testing
     ("", "which service?"), ("mark=web", "status must be"), ("mark=web&status=down", "a reason is needed"),
     ("mark=web&status=down&reason=", "a reason is needed"), ("mark=..&status=down&reason=x", "cannot have a downtime"),
     ("mark=a/b&status=up", "cannot have a downtime"), ("mark=a+b&status=down&reason=x", "not a service name"),
-    ("mark=web:99999&status=down&reason=x", "is not a downtime"), ("mark=web:x:80&status=down&reason=x", "is not a downtime"),
-    ("mark=web:0&status=down&reason=x", "is not a downtime"), ("mark=web&status=down&reason=x&duration=-1", "`duration` is"),
+    ("mark=web:99999&status=down&reason=x", "is not a downtime"),
+    ("mark=web:x:80&status=down&reason=x", "is not a downtime"),
+    ("mark=web:0&status=down&reason=x", "is not a downtime"),
+    ("mark=web&status=down&reason=x&duration=-1", "`duration` is"),
     ("mark=web&status=down&reason=x&duration=1e99", "`duration` is"), ("mark=%ff&status=up", "is not UTF-8"),
   ]) @LoopActor func badFormsAreRefusedWithASentence(_ form: String, _ sentence: String) async throws {
     let hacheck = try PageTests.open()
@@ -112,7 +112,7 @@ import Testing
   }
 
   @Test @LoopActor func whoMayNotChangeSeesNoButtons() async throws {
-    let elsewhere = try PageTests.open(networks: AddressRange("10.0.0.0/8").map { [.network($0)] })
+    let elsewhere = try PageTests.open(networks: AddressRange("10.0.0.0/8").map { [$0] })
     let closed = try ServiceFixture()
     for hacheck in [elsewhere, closed] {
       try await hacheck.service.down(.service("web"), reason: "x")
@@ -147,10 +147,10 @@ import Testing
   @Test(arguments: [
     (-5, "0 s"), (0.9, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (12_000, "3 h 20 min"),
     (86_400, "1 d"), (439_200, "5 d 2 h"), (.infinity, "46296 d 7 h"), (.nan, "0 s"),
-  ]) func timesAreTold(_ seconds: Double, _ words: String) { #expect(TimeWords.length(seconds: seconds) == words) }
+  ]) func timesAreTold(_ seconds: Double, _ words: String) { #expect(seconds.lengthInWords == words) }
 
   @Test func datesAreTold() {
-    #expect(TimeWords.date(1_795_239_527) == "2026-11-21 05:38:47 UTC")
-    #expect(TimeWords.date(.infinity) == nil && TimeWords.date(.nan) == nil)
+    #expect(1_795_239_527.0.dateInWords == "2026-11-21 05:38:47 UTC")
+    #expect(Double.infinity.dateInWords == nil && Double.nan.dateInWords == nil)
   }
 }

@@ -95,10 +95,10 @@ import Testing
     let known = MySQLTests.conversations.flatMap { $0 }
     for round in 0..<ProbeFuzzTests.rounds {
       let bytes = ProbeFuzzTests.damaged(Array((known.randomElement(using: &random) ?? []).dropFirst(4)), &random)
-      if let greeting = MySQLPacket.Greeting(bytes) {
+      if let greeting = MySQLPacket.greeting(bytes) {
         #expect(greeting.salt.count == 20, "seed \(ProbeFuzzTests.seed), round \(round)")
       }
-      if let request = MySQLPacket.SwitchRequest(bytes) {
+      if let request = MySQLPacket.switchRequest(bytes) {
         #expect(request.salt.count == 20, "seed \(ProbeFuzzTests.seed), round \(round)")
       }
       let text = MySQLPacket.errorText(bytes).oneLine()

@@ -40,9 +40,10 @@ import Testing
     Case(site: "same-origin", host: nil, isObeyed: false), Case(site: "same-origin", host: "", isObeyed: false),
   ]
 
-  @Test(arguments: cases) func sitesAreToldApart(_ c: Case) {
-    let origin = RequestOrigin(site: c.site, origin: c.origin, referer: c.referer, host: c.host)
-    let refusal = SpoolAccessPolicy.refusal(of: origin, hostNames: ["localhost", "web1"])
+  @Test(arguments: cases) @LoopActor func sitesAreToldApart(_ c: Case) {
+    let fields = [("Sec-Fetch-Site", c.site), ("Origin", c.origin), ("Referer", c.referer), ("Host", c.host)]
+    let headers = fields.compactMap { name, value in value.map { HTTPHeader(name: name, value: $0) } }
+    let refusal = SpoolAccessPolicy.refusal(of: .list(headers), hostNames: ["localhost", "web1"])
     #expect((refusal == nil) == c.isObeyed, "\(refusal ?? "obeyed")")
   }
 
@@ -83,7 +84,7 @@ import Testing
   @Test @LoopActor func thisMachineIsAKeyword() async throws {
     var configuration = HacheckConfiguration()
     configuration.allowsSpoolChanges = true
-    configuration.spoolChangeNetworks = [.thisMachine]
+    (configuration.spoolChangeNetworks, configuration.allowsOwnSpoolChanges) = ([], true)
     let own = OwnAddresses(host: "192.0.2.7", clock: .system)
     let policy = SpoolAccessPolicy(configuration: configuration, own: own)
     for peer in ["127.0.0.1", "127.9.9.9", "::1", "192.0.2.7", "unix"] { #expect(policy.refusal(ofPeer: peer) == nil) }

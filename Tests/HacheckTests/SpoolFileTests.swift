@@ -36,26 +36,27 @@ import Testing
   ]
 
   @Test(arguments: cases) func everyFileMakesASentence(_ c: Case) {
-    let mark = SpoolFile(contents: Array(c.contents.utf8)).downtime(of: SpoolScope(fileName: "svc.main"))
+    let mark = Downtime(of: SpoolScope(fileName: "svc.main"), contents: Array(c.contents.utf8))
     #expect(mark.downText == "Service svc.main in down state" + c.down)
   }
 
   @Test func bytesThatAreNoTextAreShownRepaired() {
-    let file = SpoolFile(contents: [0xff, 0xfe] + Array(" bad".utf8))
+    let file = Downtime(of: .everything, contents: [0xff, 0xfe] + Array(" bad".utf8))
     #expect(file.reason == "\u{FFFD}\u{FFFD} bad")
   }
 
   @Test(arguments: ["", "x", "a \"b\"\\c\n\t\u{1}", "é😀", "50% off %s"])
   func whatIsWrittenIsReadAgain(_ reason: String) {
-    let file = SpoolFile(reason: reason, expiration: 4_102_444_800.25, creation: 1_763_692_800.123456)
-    #expect(SpoolFile(contents: file.contents) == file)
-    #expect(file.contents.allSatisfy { $0 < 0x80 })
+    let downtime = Downtime(
+      scope: .everything, reason: reason, creation: 1_763_692_800.123456, expiration: 4_102_444_800.25)
+    #expect(Downtime(of: .everything, contents: downtime.fileContents) == downtime)
+    #expect(downtime.fileContents.allSatisfy { $0 < 0x80 })
   }
 
   @Test func theFormatIsTheOriginals() {
-    let file = SpoolFile(reason: "because", expiration: nil, creation: 1000.5)
+    let downtime = Downtime(scope: .everything, reason: "because", creation: 1000.5, expiration: nil)
     #expect(
-      String(decoding: file.contents, as: UTF8.self)
+      String(decoding: downtime.fileContents, as: UTF8.self)
         == #"{"reason": "because", "expiration": null, "creation": 1000.5}"#)
   }
 

@@ -12,14 +12,14 @@ import Testing
     let clock: LoopClock
     let spool: Spool
     private(set) var events: [Set<SpoolScope>] = []
-    private var observation: SpoolObservation?
+    private var stopObserving: (@LoopActor () -> Void)?
 
     init(clock: LoopClock = .system, files: [String: String] = [:]) throws {
       self.clock = clock
       for (name, text) in files { SpoolTests.write(text, to: "\(directory.path)/\(name)") }
       spool = Spool(root: directory.path, clock: clock, logger: .quiet)
       try spool.open()
-      observation = spool.observe { [weak self] scopes in self?.events.append(scopes) }
+      stopObserving = spool.observe { [weak self] scopes in self?.events.append(scopes) }
     }
 
     func exists(_ name: String) -> Bool { access("\(directory.path)/\(name)", F_OK) == 0 }
@@ -145,8 +145,8 @@ import Testing
     let clock = LoopClock.manual()
     let fixture = try Fixture(clock: clock)
     try await fixture.spool.down(.service("web"), reason: "x", expiration: clock.unixTime + 10, creation: nil)
-    let longer = SpoolFile(reason: "x", expiration: clock.unixTime + 1000, creation: 1)
-    SpoolTests.write(String(decoding: longer.contents, as: UTF8.self), to: "\(fixture.directory.path)/web")
+    let longer = Downtime(scope: .service("web"), reason: "x", creation: 1, expiration: clock.unixTime + 1000)
+    SpoolTests.write(String(decoding: longer.fileContents, as: UTF8.self), to: "\(fixture.directory.path)/web")
     clock.advance(by: .seconds(11))
     #expect(fixture.spool.downtime(for: "web", port: nil, host: nil)?.expiration == longer.expiration)
     #expect(fixture.exists("web"))
@@ -208,9 +208,9 @@ import Testing
   @Test @LoopActor func observersCanLeave() async throws {
     let fixture = try Fixture()
     var calls = 0
-    let observation = fixture.spool.observe { _ in calls += 1 }
+    let stop = fixture.spool.observe { _ in calls += 1 }
     try await fixture.spool.down(.everything, reason: "x", expiration: nil, creation: nil)
-    observation.cancel()
+    stop()
     try await fixture.spool.up(.everything)
     #expect(calls == 1)
   }

@@ -7,15 +7,16 @@ import Testing
 
 /// The commands as a person at a terminal sees them.
 @Suite struct TerminalTests {
-  private static func mark(_ directory: TemporaryDirectory, _ name: String, _ file: SpoolFile) throws {
-    try AtomicFile.write(file.contents, to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
+  private static func mark(_ directory: TemporaryDirectory, _ name: String, _ downtime: Downtime) throws {
+    try AtomicFile.write(downtime.fileContents, to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
   }
 
   @Test @LoopActor func timesAreWordsAtATerminalOnly() async throws {
     let directory = TemporaryDirectory()
     let now = LoopClock.system.unixTime
-    try TerminalTests.mark(directory, "a", SpoolFile(reason: "x", expiration: now + 7500, creation: now))
-    try TerminalTests.mark(directory, "b", SpoolFile(reason: "y", expiration: nil, creation: now))
+    try TerminalTests.mark(
+      directory, "a", Downtime(scope: .service("a"), reason: "x", creation: now, expiration: now + 7500))
+    try TerminalTests.mark(directory, "b", Downtime(scope: .service("b"), reason: "y", creation: now, expiration: nil))
     let nerve = BuiltProgram.path("nerve")
     let arguments = ["hashowdowned", "--spool-root", directory.path]
     let piped = try await ChildProcess.run(nerve, arguments: arguments, deadline: .seconds(120))

@@ -19,8 +19,8 @@ import Testing
     try hacheck.service.open()
     defer { hacheck.service.stop() }
     let tracker = DrainTracker()
-    let observation = hacheck.service.onSpoolChange { tracker.spoolChanged($0) }
-    defer { observation.cancel() }
+    let stopObserving = hacheck.service.onSpoolChange { tracker.spoolChanged($0) }
+    defer { stopObserving() }
     let (clock, telemetry) = (LoopClock.manual(), NerveTelemetry(logger: silent, metrics: metrics))
     let runners = try [("web.main", 31000), ("web.main", 31001), ("geo.main", 31000)].map { name, port in
       let check = #""type": "http", "host": "127.0.0.1", "port": 6666, "uri": "/spool/\#(name)/\#(port)/status""#

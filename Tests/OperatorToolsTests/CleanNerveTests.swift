@@ -11,8 +11,7 @@ import ZooKeeper
 @Suite(.serialized, .timeLimit(.minutes(2))) struct CleanNerveTests {
   @LoopActor private func clean(_ words: [String], in directory: TemporaryDirectory) async throws -> (Int32, String) {
     var lines = ""
-    let arguments = try CleanArguments(words)
-    var tool = CleanNerve(arguments, environment: ["ZK_TOPOLOGY_DIR": directory.path]) { text, _ in lines += text }
+    var tool = try CleanNerve(words, environment: ["ZK_TOPOLOGY_DIR": directory.path]) { text, _ in lines += text }
     tool.connectLimit = .seconds(2)
     let status = await tool.run()
     return (status, lines)
@@ -150,13 +149,11 @@ import ZooKeeper
     #expect(line.hasPrefix("ERROR \(directory.path)/other: there is no topology file"), "\(line)")
   }
 
-  @Test func readsItsCommandLine() throws {
-    #expect(
-      throws: CommandUsage.wrong("unrecognized arguments: x")
-    ) {
-      try CleanArguments(["x"])
+  @Test @LoopActor func readsItsCommandLine() throws {
+    #expect(throws: CommandUsage.wrong("unrecognized arguments: x")) {
+      try CleanNerve(["x"], environment: [:], output: { _, _ in })
     }
-    let both = try CleanArguments(["-s", "--cluster-type=kafka"])
-    #expect(both.simulates && both.clusterType == "kafka")
+    let both = try CleanNerve(["-s", "--cluster-type=kafka"], environment: [:], output: { _, _ in })
+    #expect(both.simulates && both.directory == "/nail/etc/zookeeper_discovery/kafka")
   }
 }

@@ -2,13 +2,13 @@ import Configure
 import SmartStack
 import TestSupport
 import Testing
+import YAMLConfig
 
 @testable import OperatorTools
 
 /// What schedulers are told, and by which level services are looked at.
 @Suite struct ConstraintTests {
   private let directory = TemporaryDirectory()
-  private let options: ReplicationOptions
 
   init() throws {
     for (name, text) in [
@@ -26,13 +26,12 @@ import Testing
       wrong: {proxy_port: 5, advertise: region}
       """,
     ] { try directory.write(text, to: name) }
-    var options = ReplicationOptions(services: [])
-    options.servicesDirectory = directory.path + "/soa"
-    options.locationsDirectory = directory.path + "/nail"
-    self.options = options
   }
 
-  private func levels() -> NamespaceLevels { NamespaceLevels(options, files: SourceFiles()) }
+  private func levels(locations: String? = nil) -> NamespaceLevels {
+    NamespaceLevels(
+      services: directory.path + "/soa", locations: locations ?? directory.path + "/nail", files: SourceFiles())
+  }
 
   @Test(arguments: [
     ("web.main", nil, #"["habitat", "GROUP_BY", "3"]"#), ("web.main", "ecosystem", #"["habitat", "GROUP_BY", "4"]"#),
@@ -57,7 +56,7 @@ import Testing
     ),
   ])
   func wrongOnes(_ name: String, within: String?, sentence: String) {
-    do throws(CommandFailure) {
+    do {
       Issue.record("\(try levels().constraint(name, within: within).text())")
     } catch {
       #expect("\(error)".replacing(directory.path, with: "DIR") == sentence)
@@ -68,12 +67,10 @@ import Testing
     #expect(try levels().own("region") == "w1")
     #expect(levels().types.count == 4)
     try directory.write("", to: "nail/region")
-    #expect(throws: CommandFailure.self) { try levels().own("region") }
+    #expect(throws: OperatorError.self) { try levels().own("region") }
     let elsewhere = TemporaryDirectory()
-    var options = options
-    options.locationsDirectory = elsewhere.path
-    let other = NamespaceLevels(options, files: SourceFiles())
-    do throws(CommandFailure) { Issue.record("\(try other.own("region"))") } catch {
+    let other = levels(locations: elsewhere.path)
+    do { Issue.record("\(try other.own("region"))") } catch {
       #expect(
         "\(error)"
           == "where this host is cannot be told: \(elsewhere.path)/services/location_types.json: there is no such file")
@@ -92,11 +89,11 @@ import Testing
     #expect(try levels().expected("web.main", cluster: "west") == 8)
     #expect(try levels().expected("web.canary", cluster: "west") == 1)
     #expect(try levels().expected("web.ghost", cluster: "west") == 0)
-    do throws(CommandFailure) { Issue.record("\(try levels().expected("web.main", cluster: "east"))") } catch {
+    do { Issue.record("\(try levels().expected("web.main", cluster: "east"))") } catch {
       #expect("\(error)".hasSuffix("soa/web/marathon-east.yaml: there is no such file"))
     }
     try directory.write("main: {instances: many}\n", to: "soa/web/marathon-bad.yaml")
-    do throws(CommandFailure) { Issue.record("\(try levels().expected("web.main", cluster: "bad"))") } catch {
+    do { Issue.record("\(try levels().expected("web.main", cluster: "bad"))") } catch {
       #expect("\(error)".contains("marathon-bad.yaml:1:19: main.instances: expected an integer"))
     }
   }
@@ -104,6 +101,6 @@ import Testing
   @Test func theDiscoverLevel() throws {
     #expect(try levels().discover("web.main") == "habitat")
     #expect(try levels().discover("web.usual") == "region")
-    #expect(throws: CommandFailure.self) { try levels().discover("web.odd") }
+    #expect(throws: ConfigError.self) { try levels().discover("web.odd") }
   }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct NerveStatusTableTests {
   @Test(arguments: [(0.0, "0s"), (59.9, "59s"), (61, "1m1s"), (3600, "1h0m"), (90_061, "1d1h"), (-5, "0s")])
-  func agesAreShort(_ seconds: Double, _ text: String) { #expect(NerveStatusTable.age(seconds) == text) }
+  func agesAreShort(_ seconds: Double, _ text: String) { #expect(NerveStatus.age(seconds) == text) }
 
   @Test func problemsComeFirst() {
     let status: JSONValue = [
@@ -20,7 +20,7 @@ import Testing
       ],
     ]
     #expect(
-      NerveStatusTable.text(status, now: 100) == """
+      NerveStatus.table(of: status, now: 100) == """
         nerve 1.2, pid 7: 1 of 3 services up, registry not connected
         SERVICE  STATE    SINCE  REGISTRATION      CHECKS
         b        drained  10s    reported down

@@ -1,3 +1,4 @@
+import SmartStack
 import Testing
 
 @testable import OperatorTools
@@ -10,7 +11,7 @@ import Testing
       ("root", "no-such-group", "group: there is no group `no-such-group`"),
     ] as [(String?, String?, String)]) func wrongAccountsAreNamed(_ user: String?, _ group: String?, _ sentence: String)
   {
-    let error = #expect(throws: CommandFailure.self) { try Privileges(user: user, group: group) }
+    let error = #expect(throws: OperatorError.self) { try Privileges(user: user, group: group) }
     #expect(error?.description == sentence)
   }
 

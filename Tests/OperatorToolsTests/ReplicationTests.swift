@@ -33,7 +33,7 @@ import Testing
     for one in cases {
       let replication = Replication(available: one["up"]?.int ?? -1, expected: one["expected"]?.int ?? -1)
       let report = LocationReport(
-        location: "habitatA", source: .haproxy("h"), replication: replication,
+        location: "habitatA", haproxy: "h", replication: replication,
         verdict: ReplicationThresholds().verdict(of: replication))
       #expect(report.line() == "habitatA - " + (one["text"]?.string ?? ""))
       #expect(report.line(inColor: true) == "habitatA - " + (one["ansi"]?.string ?? ""))
@@ -47,10 +47,10 @@ import Testing
     for one in cases {
       var findings = ReplicationFindings(name: "svc.main", backend: "svc.main", level: "habitat")
       for location in one["locations"]?.object?.keys ?? [] {
-        findings.remote[location] = ReplicationFindings.Page(place: location, page: page)
+        findings.remote[location] = (location, page)
       }
       findings.expected = one["expected_count"]?.int
-      let lines = ReplicationText.lines(findings.report(), isVerbose: false, inColor: false).dropFirst()
+      let lines = findings.report().lines(isVerbose: false, inColor: false).dropFirst()
       // PaaSTA puts the head of its table of servers before the locations.
       let wanted = (one["lines"]?.strings ?? []).filter { !$0.hasPrefix("      ") }
       #expect(Array(lines) == wanted, "\(one["case"]?.string ?? "")")
@@ -61,11 +61,11 @@ import Testing
   @Test func theTableOfServers() throws {
     let page = try #require(StatsPage(Array((Self.golden?["csv"]?.string ?? "").utf8)))
     var findings = ReplicationFindings(name: "svc.main", backend: "svc.main", level: "habitat")
-    findings.remote["habitatA"] = ReplicationFindings.Page(place: "h", page: page)
+    findings.remote["habitatA"] = ("h", page)
     findings.expected = 3
     findings.registered = [Backend(name: "host9", host: "10.1.1.9", port: 1, labels: ["habitat:habitatA": ""])]
     #expect(
-      ReplicationText.lines(findings.report(), isVerbose: true, inColor: false) == [
+      findings.report().lines(isVerbose: true, inColor: false) == [
         "svc.main, by habitat:",
         "    habitatA - Healthy - in haproxy with (3/3) total backends UP in this namespace.",
         "      Name                  LastCheck           LastChange  Status",
@@ -86,7 +86,7 @@ import Testing
       var findings = ReplicationFindings(name: "svc.main", backend: "svc.main", level: "region")
       for (location, counts) in one["replication"]?.object?.members ?? [] {
         let page = try #require(Self.page("svc.main", up: counts["svc.main"]?.int ?? 0))
-        findings.remote[location] = ReplicationFindings.Page(place: location, page: page)
+        findings.remote[location] = (location, page)
       }
       findings.expected = one["expected_count"]?.int
       findings.thresholds.critical = one["threshold"]?.int ?? 50
@@ -97,8 +97,8 @@ import Testing
       let output = one["output"]?.string ?? ""
       let lines = output.split(separator: "\n\n\nWhat this alert means", maxSplits: 1)[0].split(separator: "! ")[0]
       let facts = lines.split(separator: ". Make sure", maxSplits: 1)[0]
-      #expect(ReplicationText.alert(report).hasPrefix(facts), "\(name): \(ReplicationText.alert(report))")
-      if report.verdict == .healthy { #expect(ReplicationText.alert(report) == output, "\(name)") }
+      #expect(report.alert.hasPrefix(facts), "\(name): \(report.alert)")
+      if report.verdict == .healthy { #expect(report.alert == output, "\(name)") }
     }
   }
 
@@ -128,15 +128,15 @@ import Testing
   private static func report(_ change: (inout ReplicationFindings) -> Void) -> [String] {
     var findings = findings
     change(&findings)
-    return ReplicationText.lines(findings.report(), isVerbose: false, inColor: false).dropFirst().map {
+    return findings.report().lines(isVerbose: false, inColor: false).dropFirst().map {
       $0.replacing(" total backends UP in this namespace.", with: "")
     }
   }
 
-  private static func local(_ text: String) -> ReplicationFindings.Page? {
+  private static func local(_ text: String) -> (place: String, page: StatsPage)? {
     let lines = text.split(separator: " ").map { "\($0.replacing("/", with: ","))," }
     return StatsPage(Array((["# pxname,svname,status,"] + lines).joined(separator: "\n").utf8)).map {
-      ReplicationFindings.Page(place: "here", page: $0)
+      ("here", $0)
     }
   }
 
@@ -226,7 +226,7 @@ import Testing
     let report = findings.report()
     #expect(report.verdict == .critical && report.locations.isEmpty)
     #expect(
-      ReplicationText.alert(report).hasPrefix(
+      report.alert.hasPrefix(
         "Service web.main has no Smartstack replication info: nothing is registered"))
     // With a number expected this host's own place counts, as each of PaaSTA's does.
     #expect(
@@ -250,7 +250,7 @@ import Testing
     findings.registered = Self.servers("a", 2, ["habitat:a": ""])
     findings.local = Self.local("web.main/a0_10.0.0.0:80/UP")
     #expect(
-      ReplicationText.json(findings.report()).text() == #"""
+      findings.report().json.text() == #"""
         {"service": "web.main", "level": "habitat", "status": "Healthy", "locations": [{"location": "a", "status": "Healthy", "source": "haproxy", "up": 1, "expected": 2, "percent": 50, "registered": 2, "haproxy": "here", "servers": [{"name": "a0_10.0.0.0:80", "status": "UP", "last_check": "", "last_change_s": null}], "missing": ["a1_10.0.0.1:80"]}], "notes": []}
         """#)
   }
@@ -260,11 +260,11 @@ import Testing
     ("host", "nil host:3212"),
   ])
   func proxies(_ text: String, _ expected: String) {
-    let proxy = ReplicationOptions.Proxy(text)
+    let proxy = ReplicationPlaces.Proxy(text)
     #expect(proxy.map { "\($0.location ?? "nil") \($0.endpoint)" } == expected)
   }
 
   @Test(arguments: ["", "=", "a=", "=h", "h:", "h:x", "h:0", "a=h:70000"]) func whatIsNoProxy(_ text: String) {
-    #expect(ReplicationOptions.Proxy(text) == nil)
+    #expect(ReplicationPlaces.Proxy(text) == nil)
   }
 }

@@ -135,8 +135,8 @@ import YAMLConfig
         self.requests.append("/;csv")
         return try UpdownHost.page(self.nextAnswer())
       },
-      askService: { check in
-        self.requests.append(check.target)
+      askService: { _, target in
+        self.requests.append(target)
         return self.nextAnswer().array?[0].int == 200 ? nil : "not well"
       },
       clock: .manual(),

@@ -115,7 +115,7 @@ import YAMLConfig
         questions += 1
         clock.advance(by: .seconds(1))
         throw ServerTrouble(description: "too slow")
-      }, askService: { _ in nil }, clock: clock, sleep: { clock.advance(by: $0) }, output: { _, _ in })
+      }, askService: { _, _ in nil }, clock: clock, sleep: { clock.advance(by: $0) }, output: { _, _ in })
     let status = await UpdownService(arguments: arguments, facts: facts, environment: environment).run()
     #expect(status == 1)
     #expect(questions == 3)

@@ -14,29 +14,16 @@ struct CheckKey: Hashable {
 
 /// The answers of live checks, kept for a while, and the checks under way, one per key.
 @LoopActor final class CheckCache {
-  /// The counters of `/status`, as upstream counts.
-  struct Statistics: Equatable {
-    var expirations = 0
-    var sets = 0
-    var gets = 0
-    var hits = 0
-    var misses = 0
-  }
-
-  private struct Answer {
-    let outcome: CheckOutcome
-    let expiry: LoopClock.Instant
-  }
-
   private let lifetime: Duration
   private let clock: LoopClock
-  private var answers: LRUTable<CheckKey, Answer>
+  private var answers: LRUTable<CheckKey, (outcome: CheckOutcome, expiry: LoopClock.Instant)>
   private var flights: [CheckKey: [@LoopActor (CheckOutcome) -> Void]] = [:]
 
   /// Bytes of bodies and keys kept at most, in all.
   static let budget = 16 << 20
 
-  private(set) var statistics = Statistics()
+  /// The counters of `/status`, as upstream counts.
+  private(set) var statistics = (expirations: 0, sets: 0, gets: 0, hits: 0, misses: 0)
 
   init(lifetime: Duration, capacity: Int, clock: LoopClock) {
     self.lifetime = lifetime
@@ -90,7 +77,7 @@ struct CheckKey: Hashable {
   private func land(_ outcome: CheckOutcome, for key: CheckKey, expiry: LoopClock.Instant) {
     if lifetime > .zero, expiry > clock.now {
       answers.set(
-        key, to: Answer(outcome: outcome, expiry: expiry),
+        key, to: (outcome, expiry),
         cost: outcome.body.count + key.path.utf8.count + key.service.utf8.count)
     }
     for waiter in flights.removeValue(forKey: key) ?? [] { waiter(outcome) }

@@ -32,11 +32,6 @@ internal import SmartStack
 
   /// The address that this host's name resolves to; nil if it does not.
   static func resolveHost() async -> String? {
-    try? await BlockingWork.run { OwnAddresses.resolveHostBlocking() }
-  }
-
-  /// Resolves the host's address and blocks, for programs that cannot work without it.
-  nonisolated static func resolveHostBlocking() -> String? {
-    HostInfo.name.flatMap(HostInfo.address(ofHost:))?.description
+    try? await BlockingWork.run { HostInfo.name.flatMap(HostInfo.address(ofHost:))?.description }
   }
 }

@@ -19,7 +19,10 @@ extension HacheckConfiguration {
     if let path = try section.optionalString("log_path") { logPath = path }
     user = try section.optionalString("user") ?? user
     group = try section.optionalString("group") ?? group
-    descriptorLimit = try HacheckConfiguration.descriptorLimit(section) ?? descriptorLimit
+    if section.node("rlimit_nofile") != nil {
+      let isHardLimit = try section.string("rlimit_nofile") == "max"
+      descriptorLimit = isHardLimit ? .max : try section.int("rlimit_nofile", in: 16...Int(Int32.max))
+    }
     return document.warnings + section.unknownKeys()
   }
 
@@ -58,9 +61,11 @@ extension HacheckConfiguration {
 
   private mutating func readNetworks(_ section: ConfigSection) throws(ConfigError) {
     allowsSpoolChanges = try section.bool("allow_remote_spool_changes", default: allowsSpoolChanges)
-    if let node = section.node("spool_change_networks") { spoolChangeNetworks = try node.items().clients() }
+    if let node = section.node("spool_change_networks") {
+      (spoolChangeNetworks, allowsOwnSpoolChanges) = try node.items().ranges(allowing: "this-machine")
+    }
     if let nodes = section.node("page_hosts") { pageHosts = try nodes.items().strings() }
-    if let node = section.node("check_networks") { checkNetworks = try node.items().ranges() }
+    if let node = section.node("check_networks") { checkNetworks = try node.items().ranges().networks }
   }
 
   private mutating func readSizes(_ section: ConfigSection) throws(ConfigError) {
@@ -85,12 +90,6 @@ extension HacheckConfiguration {
     maxConnections = try section.int("max_connections", in: 1...1_000_000, default: maxConnections)
     requestTimeout = try section.duration("request_timeout", in: 0.1...3600, default: requestTimeout)
   }
-
-  private static func descriptorLimit(_ section: ConfigSection) throws(ConfigError) -> DescriptorLimit? {
-    guard section.node("rlimit_nofile") != nil else { return nil }
-    if try section.string("rlimit_nofile") == "max" { return .maximum }
-    return .count(try section.int("rlimit_nofile", in: 16...Int(Int32.max)))
-  }
 }
 
 extension [YAMLNode] {
@@ -100,32 +99,22 @@ extension [YAMLNode] {
     return texts
   }
 
-  fileprivate func clients() throws(ConfigError) -> [HacheckConfiguration.ClientRange] {
-    var clients: [HacheckConfiguration.ClientRange] = []
+  /// Networks and, if `allowing` has one, a word for something else.
+  /// - Returns: the networks, and whether the word is there.
+  fileprivate func ranges(allowing word: String? = nil) throws(ConfigError) -> (networks: [AddressRange], word: Bool) {
+    var (networks, hasWord): ([AddressRange], Bool) = ([], false)
     for node in self {
       let text = try node.string()
-      if text == "this-machine" {
-        clients.append(.thisMachine)
-      } else if let range = AddressRange(text) {
-        clients.append(.network(range))
+      if let network = AddressRange(text) {
+        networks.append(network)
+      } else if text == word {
+        hasWord = true
       } else {
-        throw node.error(
-          "\(text.quoted) is not a network; write 10.0.0.0/8, fd00::/8, a single address, or this-machine")
+        let forms = word.map { ", fd00::/8, a single address, or \($0)" } ?? ", fd00::/8 or a single address"
+        throw node.error("\(text.quoted) is not a network; write 10.0.0.0/8\(forms)")
       }
     }
-    return clients
-  }
-
-  fileprivate func ranges() throws(ConfigError) -> [AddressRange] {
-    var ranges: [AddressRange] = []
-    for node in self {
-      let text = try node.string()
-      guard let range = AddressRange(text) else {
-        throw node.error("\(text.quoted) is not a network; write 10.0.0.0/8, fd00::/8 or a single address")
-      }
-      ranges.append(range)
-    }
-    return ranges
+    return (networks, hasWord)
   }
 }
 

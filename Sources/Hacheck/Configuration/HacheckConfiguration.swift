@@ -38,7 +38,10 @@ public struct HacheckConfiguration: Sendable, Equatable {
   public var allowsSpoolChanges = false
   /// `spool_change_networks`: who may change the spool over HTTP; nil is everyone. Clients of the Unix socket always
   /// may: the mode of its file says who they are.
-  public var spoolChangeNetworks: [ClientRange]?
+  public var spoolChangeNetworks: [AddressRange]?
+  /// `this-machine` among `spool_change_networks`: so may loopback and the addresses that this machine's interfaces
+  /// have at the time.
+  public var allowsOwnSpoolChanges = false
   /// `page_hosts`: names of this machine, besides its own name and its addresses, under which a browser may change
   /// downtimes.
   public var pageHosts: [String] = []
@@ -68,8 +71,8 @@ public struct HacheckConfiguration: Sendable, Equatable {
 
   /// `log_path`: `stderr`, `stdout` or a file; used by the `hacheck` program only.
   public var logPath = "stderr"
-  /// `rlimit_nofile`: used by the `hacheck` program only; nil leaves the limit alone.
-  public var descriptorLimit: DescriptorLimit?
+  /// `rlimit_nofile`: used by the `hacheck` program only; nil leaves the limit alone, `Int.max` is the hard limit.
+  public var descriptorLimit: Int?
   /// `user` and `group`: what the `hacheck` program becomes once it listens; nil stays as it is.
   public var user: String?
   /// See ``user``; nil is the user's own group.
@@ -78,22 +81,6 @@ public struct HacheckConfiguration: Sendable, Equatable {
   /// This machine's own address: `NAME:PORT` downtimes hold for it, and it is probed as 127.0.0.1. Nil is the
   /// address that the host's name resolves to, looked up at the start.
   public var hostAddress: String?
-
-  /// How many descriptors the process may have.
-  public enum DescriptorLimit: Sendable, Equatable {
-    /// As many as the hard limit allows.
-    case maximum
-    /// This many; more than the hard limit is an error.
-    case count(Int)
-  }
-
-  /// Clients that `spool_change_networks` can name.
-  public enum ClientRange: Sendable, Equatable {
-    /// `this-machine`: loopback and the addresses that this machine's interfaces have at the time.
-    case thisMachine
-    /// A network or an address.
-    case network(AddressRange)
-  }
 
   /// Creates a configuration with upstream's defaults.
   public init() {}

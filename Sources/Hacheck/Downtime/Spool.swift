@@ -1,5 +1,5 @@
 internal import Logging
-public import Reactor
+internal import Reactor
 internal import SmartStack
 
 /// The operators' downtimes, in memory and on disk.
@@ -183,7 +183,7 @@ internal import SmartStack
   /// The downtime as its file says now; nil if there is none, or none any more. Its file is removed then.
   private func read(_ name: String, else known: Downtime?) -> Downtime? {
     do {
-      guard let downtime = try directory.read(name)?.downtime(of: SpoolScope(fileName: name)) else { return nil }
+      guard let downtime = try directory.read(name) else { return nil }
       guard downtime.hasExpired(at: clock.unixTime) else { return downtime }
       try directory.removeExpired(name, now: clock.unixTime)
       return nil
@@ -223,23 +223,11 @@ internal import SmartStack
   // MARK: Observers
 
   /// Calls `body` after each change.
-  func observe(_ body: @escaping @LoopActor (Set<SpoolScope>) -> Void) -> SpoolObservation {
+  /// - Returns: ends the calls.
+  func observe(_ body: @escaping @LoopActor (Set<SpoolScope>) -> Void) -> @LoopActor () -> Void {
     nextObserver += 1
     let number = nextObserver
     observers[number] = body
-    return SpoolObservation { [weak self] in self?.observers[number] = nil }
-  }
-}
-
-/// Keeps an observer of the spool registered.
-@LoopActor public final class SpoolObservation {
-  private var forget: (@LoopActor () -> Void)?
-
-  init(_ forget: @escaping @LoopActor () -> Void) { self.forget = forget }
-
-  /// Ends the calls. Letting go of the observation does not.
-  public func cancel() {
-    forget?()
-    forget = nil
+    return { [weak self] in self?.observers[number] = nil }
   }
 }

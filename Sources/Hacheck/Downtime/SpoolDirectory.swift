@@ -24,14 +24,15 @@ public struct SpoolDirectory: Sendable {
   }
 
   /// Reads one downtime; nil if there is none. A directory of that name is none.
-  public func read(_ name: String) throws(FileError) -> SpoolFile? {
+  public func read(_ name: String) throws(FileError) -> Downtime? {
+    let scope = SpoolScope(fileName: name)
     do {
-      return SpoolFile(contents: try Files.read(path(name), limit: SpoolFile.longest))
+      return Downtime(of: scope, contents: try Files.read(path(name), limit: Downtime.longestFile))
     } catch {
       switch error.code {
       case ENOENT, ENOTDIR, EISDIR: return nil
       // Not the system's doing: the file is too long. That it is there is the operator's word all the same.
-      case 0: return SpoolFile(reason: "(\(error.reason))", expiration: nil, creation: nil)
+      case 0: return Downtime(scope: scope, reason: "(\(error.reason))", creation: nil, expiration: nil)
       default: throw error
       }
     }
@@ -41,11 +42,11 @@ public struct SpoolDirectory: Sendable {
   public func down(
     _ name: String, reason: String, expiration: Double?, creation: Double?, now: Double
   ) throws(FileError) {
-    let known = try read(name)
-    let active = known.flatMap { $0.downtime(of: .everything).hasExpired(at: now) ? nil : $0 }
+    let active = try read(name).flatMap { $0.hasExpired(at: now) ? nil : $0 }
     let since = creation ?? (active?.reason == reason ? active?.creation : nil) ?? now
-    let file = SpoolFile(reason: reason, expiration: expiration, creation: since)
-    try AtomicFile.write(file.contents, to: path(name), mode: 0o644, sync: false)
+    let downtime = Downtime(
+      scope: SpoolScope(fileName: name), reason: reason, creation: since, expiration: expiration)
+    try AtomicFile.write(downtime.fileContents, to: path(name), mode: 0o644, sync: false)
   }
 
   /// Lifts a downtime; harmless if there is none.
@@ -55,7 +56,7 @@ public struct SpoolDirectory: Sendable {
 
   /// Lifts a downtime if its time is up, and only then: meanwhile somebody may have prolonged it.
   public func removeExpired(_ name: String, now: Double) throws(FileError) {
-    guard let file = try read(name), file.downtime(of: .everything).hasExpired(at: now) else { return }
+    guard try read(name)?.hasExpired(at: now) == true else { return }
     try up(name)
   }
 

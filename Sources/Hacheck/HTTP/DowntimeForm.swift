@@ -1,29 +1,26 @@
 internal import Reactor
 internal import SmartStack
 
-/// The change that a form of hacheck's page asks for.
-///
-/// Fields: `mark` (`NAME`, `NAME:PORT`, `NAME:HOST:PORT` or `all`), `status` (`up` or `down`), `reason`, and
-/// `duration` in seconds, empty for no end.
-struct DowntimeForm: Equatable {
-  let scope: SpoolScope
-  let request: SpoolRequest
-
+extension FormBody {
   /// A year; longer is no end.
-  static let longestDuration = 31_536_000.0
+  static let longestDowntime = 31_536_000.0
 
-  init(_ form: FormBody, now: Double) throws(Refusal) {
-    guard let name = try form.text("mark"), !name.isEmpty else { throw Refusal("which service? `mark` is missing") }
+  /// The change that a form of hacheck's page asks for.
+  ///
+  /// Fields: `mark` (`NAME`, `NAME:PORT`, `NAME:HOST:PORT` or `all`), `status` (`up` or `down`), `reason`, and
+  /// `duration` in seconds, empty for no end.
+  func downtimeChange(now: Double) throws(Refusal) -> (scope: SpoolScope, request: SpoolRequest) {
+    guard let name = try text("mark"), !name.isEmpty else { throw Refusal("which service? `mark` is missing") }
     guard SpoolDirectory.isName(name) else { throw Refusal("\(name.quoted) cannot have a downtime") }
-    scope = SpoolScope(fileName: name)
-    switch try form.text("status") {
-    case "up": request = .up
+    let scope = SpoolScope(fileName: name)
+    switch try text("status") {
+    case "up": return (scope, .up)
     case "down":
-      try DowntimeForm.check(scope, named: name)
-      guard let reason = try form.text("reason"), !reason.isEmpty else {
+      try FormBody.check(scope, named: name)
+      guard let reason = try text("reason"), !reason.isEmpty else {
         throw Refusal("a reason is needed: others will ask why \(name) is down")
       }
-      request = .down(reason: reason, expiration: try DowntimeForm.end(form, now: now), creation: nil)
+      return (scope, .down(reason: reason, expiration: try downtimeEnd(now: now), creation: nil))
     default: throw Refusal("status must be up or down")
     }
   }
@@ -41,9 +38,9 @@ struct DowntimeForm: Equatable {
     else { throw Refusal("\(name.quoted) is not a downtime: NAME, NAME:PORT, NAME:ADDRESS:PORT and all are") }
   }
 
-  private static func end(_ form: FormBody, now: Double) throws(Refusal) -> Double? {
-    guard let text = try form.text("duration"), !text.isEmpty else { return nil }
-    guard let seconds = Double(decimal: text), seconds > 0, seconds <= longestDuration else {
+  private func downtimeEnd(now: Double) throws(Refusal) -> Double? {
+    guard let text = try text("duration"), !text.isEmpty else { return nil }
+    guard let seconds = Double(decimal: text), seconds > 0, seconds <= FormBody.longestDowntime else {
       throw Refusal("`duration` is \(text.quoted); seconds up to a year are expected, or nothing for no end")
     }
     return now + seconds

@@ -61,10 +61,11 @@ struct FormBody {
     var out: [UInt8] = []
     var index = 0
     while index < bytes.count {
-      if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count, let high = bytes[index + 1].hexValue,
-        let low = bytes[index + 2].hexValue
+      if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
+        let high = Character(Unicode.Scalar(bytes[index + 1])).hexDigitValue,
+        let low = Character(Unicode.Scalar(bytes[index + 2])).hexDigitValue
       {
-        out.append(high << 4 | low)
+        out.append(UInt8(high << 4 | low))
         index += 3
       } else {
         out.append(bytes[index] == UInt8(ascii: "+") ? 0x20 : bytes[index])
@@ -80,7 +81,7 @@ struct FormBody {
     for parameter in type.split(separator: ";").dropFirst() {
       let (name, value) = parameter.cut(at: "=")
       guard name.filter({ $0 != " " }).lowercased() == "boundary", let value else { continue }
-      let text = value.trimmingBlanks.trimmingQuotes
+      let text = value.trimmedBlanks.trimmingQuotes
       return text.isEmpty || text.utf8.count > 70 ? nil : Array("--\(text)".utf8)
     }
     return nil
@@ -103,47 +104,17 @@ struct FormBody {
     for line in head.split(separator: "\r\n") where line.lowercased().hasPrefix("content-disposition:") {
       for parameter in line.split(separator: ";").dropFirst() {
         let (name, value) = parameter.cut(at: "=")
-        guard name.trimmingBlanks.lowercased() == "name", let value else { continue }
-        fields[value.trimmingBlanks.trimmingQuotes] = Array(part[blank.upperBound...])
+        guard name.trimmedBlanks.lowercased() == "name", let value else { continue }
+        fields[value.trimmedBlanks.trimmingQuotes] = Array(part[blank.upperBound...])
       }
     }
   }
 }
 
 extension StringProtocol {
-  fileprivate var trimmingBlanks: String {
-    var text = Substring(self)
-    while text.first == " " || text.first == "\t" { text.removeFirst() }
-    while text.last == " " || text.last == "\t" { text.removeLast() }
-    return String(text)
-  }
-
   fileprivate var trimmingQuotes: String {
     guard count >= 2, first == "\"", last == "\"" else { return String(self) }
     return String(dropFirst().dropLast())
-  }
-}
-
-extension ArraySlice<UInt8> {
-  /// Where `pattern` first stands.
-  fileprivate func firstRange(of pattern: [UInt8]) -> Range<Int>? {
-    guard !pattern.isEmpty, count >= pattern.count else { return nil }
-    for start in startIndex...(endIndex - pattern.count) where self[start] == pattern[0] {
-      if self[start..<start + pattern.count].elementsEqual(pattern) { return start..<start + pattern.count }
-    }
-    return nil
-  }
-}
-
-extension UInt8 {
-  /// The value of a hexadecimal digit.
-  var hexValue: UInt8? {
-    switch self {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
-    default: nil
-    }
   }
 }
 

@@ -93,7 +93,7 @@ internal import SmartStack
 
   private func get(_ check: CheckPath, for exchange: HTTPExchange) {
     let route = check.protocol.route
-    if RequestOrigin.isForeignSubresource(exchange) {
+    if SpoolAccessPolicy.isForeignSubresource(exchange) {
       return answer(
         exchange, route: route, status: 403, body: "another site's page may not make hacheck ask services")
     }

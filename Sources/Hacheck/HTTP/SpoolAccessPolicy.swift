@@ -16,7 +16,7 @@ internal import SmartStack
   /// - Throws: ``Refusal`` when the client may not change the spool.
   func check(_ exchange: HTTPExchange) throws(Refusal) {
     if let sentence = refusal(ofPeer: exchange.peer)
-      ?? SpoolAccessPolicy.refusal(of: RequestOrigin(exchange), hostNames: hostNames)
+      ?? SpoolAccessPolicy.refusal(of: .exchange(exchange), hostNames: hostNames)
     {
       throw Refusal(sentence, status: 403)
     }
@@ -28,81 +28,56 @@ internal import SmartStack
   func refusal(ofPeer peer: String) -> String? {
     guard configuration.allowsSpoolChanges else { return "remote spool changes are not enabled" }
     // The mode of the Unix socket's file says who may open it.
-    guard let clients = configuration.spoolChangeNetworks, peer != "unix" else { return nil }
+    guard let networks = configuration.spoolChangeNetworks, peer != "unix" else { return nil }
     guard let address = IPAddress(peer)?.unmapped else { return "a client without an address may not change the spool" }
-    let isAllowed = clients.contains { client in
-      switch client {
-      case .thisMachine: own.contains(address)
-      case .network(let range): range.contains(address)
-      }
-    }
+    let isAllowed =
+      configuration.allowsOwnSpoolChanges && own.contains(address) || networks.contains { $0.contains(address) }
     return isAllowed ? nil : "\(address) may not change the spool; spool_change_networks says who may"
   }
 
   // MARK: By site
 
+  /// Whether another site's page wants something from hacheck without the user's seeing it: an image, a frame, a
+  /// script's request. A link that the user follows is none.
+  static func isForeignSubresource(_ exchange: HTTPExchange) -> Bool {
+    exchange.header("Sec-Fetch-Site") == "cross-site" && exchange.header("Sec-Fetch-Dest") != "document"
+  }
+
   /// Why a browser's request is refused: it comes from another site's page, or under a name that is not this
   /// machine's (an attacker's name may lead to our address). Programs send none of these headers and pass.
-  nonisolated static func refusal(of origin: RequestOrigin, hostNames: Set<String>) -> String? {
-    guard origin.isBrowser else { return nil }
-    if let site = origin.site, site != "same-origin", site != "none" {
+  static func refusal(of headers: RequestHeaders, hostNames: Set<String>) -> String? {
+    let site = headers.first("Sec-Fetch-Site")
+    let (origin, referer) = (headers.first("Origin"), headers.first("Referer"))
+    guard site != nil || origin != nil || referer != nil else { return nil }
+    if let site, site != "same-origin", site != "none" {
       return "this request comes from another site's page; only hacheck's own page and programs are obeyed"
     }
-    guard let host = origin.host?.lowercased(), !host.isEmpty else { return "a browser's request needs a Host header" }
-    for (header, value) in [("Origin", origin.origin), ("Referer", origin.referer)] {
+    guard let host = headers.first("Host")?.lowercased(), !host.isEmpty else {
+      return "a browser's request needs a Host header"
+    }
+    for (header, value) in [("Origin", origin), ("Referer", referer)] {
       guard let value, authority(of: value) != host else { continue }
       return "\(header) \(value.quoted) is another site than \(host.quoted); "
         + "only hacheck's own page and programs are obeyed"
     }
     let name = bareName(of: host)
     guard IPAddress(name) != nil || hostNames.contains(name) else {
-      return "browsers may change marks at an address or at this machine's name; "
+      return "browsers may change downtimes at an address or at this machine's name; "
         + "\(name.quoted) is neither, and page_hosts does not name it"
     }
     return nil
   }
 
   /// `http://host:6666/x` → `host:6666`; nil for `null` and everything else that is no such address.
-  private nonisolated static func authority(of url: String) -> String? {
+  private static func authority(of url: String) -> String? {
     let (scheme, rest) = url.lowercased()[...].cut(at: ":")
     guard scheme == "http" || scheme == "https", let rest, rest.hasPrefix("//") else { return nil }
     return String(rest.dropFirst(2).prefix { $0 != "/" && $0 != "?" && $0 != "#" })
   }
 
   /// A Host header without port and brackets.
-  private nonisolated static func bareName(of host: String) -> String {
+  private static func bareName(of host: String) -> String {
     if host.hasPrefix("["), let end = host.firstIndex(of: "]") { return String(host[..<end].dropFirst()) }
     return String(host[...].cut(at: ":").before)
-  }
-}
-
-/// What a browser says about the page that a request comes from.
-struct RequestOrigin: Equatable {
-  /// The header `Sec-Fetch-Site`, if present.
-  var site: String?
-  /// The header `Origin`, if present.
-  var origin: String?
-  /// The header `Referer`, if present.
-  var referer: String?
-  /// The header `Host`, if present.
-  var host: String?
-
-  /// Whether the request is a browser's.
-  var isBrowser: Bool { site != nil || origin != nil || referer != nil }
-
-  init(site: String? = nil, origin: String? = nil, referer: String? = nil, host: String? = nil) {
-    (self.site, self.origin, self.referer, self.host) = (site, origin, referer, host)
-  }
-
-  /// Whether another site's page wants something from hacheck without the user's seeing it: an image, a frame, a
-  /// script's request. A link that the user follows is none.
-  @LoopActor static func isForeignSubresource(_ exchange: HTTPExchange) -> Bool {
-    exchange.header("Sec-Fetch-Site") == "cross-site" && exchange.header("Sec-Fetch-Dest") != "document"
-  }
-
-  @LoopActor init(_ exchange: HTTPExchange) {
-    self.init(
-      site: exchange.header("Sec-Fetch-Site"), origin: exchange.header("Origin"), referer: exchange.header("Referer"),
-      host: exchange.header("Host"))
   }
 }

@@ -19,27 +19,17 @@ struct StatusPage {
     var instanceDowntimes: Int
   }
 
-  /// A list that may be cut.
-  struct Shown<Row> {
-    var rows: [Row]
-    /// How many there are in all.
-    var total: Int
-  }
-
-  /// A sentence above everything else.
-  struct Notice: Equatable {
-    var text: String
-    var isError: Bool
-  }
-
   var host: String
   var now: Double
-  var services: Shown<Service>
-  var downtimes: Shown<Downtime>
+  /// The services shown, and the number of all that fit.
+  var services: (rows: [Service], total: Int)
+  /// The downtimes shown, and the number of all that fit.
+  var downtimes: (rows: [Downtime], total: Int)
   /// The text that names were searched for; empty for all.
   var search: String
   var mayChange: Bool
-  var notice: Notice?
+  /// The reason why a change was not made, above everything else.
+  var problem: String?
   /// Random; ties the style to this document (`Content-Security-Policy`).
   var nonce: String
 
@@ -61,7 +51,7 @@ struct StatusPage {
     <p class="quiet">As of \(shownDate(now)). <a href="/">Look again</a></p>
     </header>
     <main>
-    \(noticeText)\(downtimesSection)\(servicesSection)\(mayChange ? newDowntimeSection : "")
+    \(problemText)\(downtimesSection)\(servicesSection)\(mayChange ? newDowntimeSection : "")
     </main>
     <footer class="quiet">For programs: <a href="/recent">/recent</a> <a href="/status">/status</a>
     <a href="/status/count">/status/count</a> <a href="/metrics">/metrics</a> <a href="/healthz">/healthz</a></footer>
@@ -71,9 +61,8 @@ struct StatusPage {
     """
   }
 
-  private var noticeText: String {
-    guard let notice else { return "" }
-    return "<p role=\"status\" class=\"notice\(notice.isError ? " bad" : "")\">\(notice.text.htmlEscaped)</p>\n"
+  private var problemText: String {
+    problem.map { "<p role=\"status\" class=\"notice bad\">\($0.htmlEscaped)</p>\n" } ?? ""
   }
 
   // MARK: Downtimes
@@ -101,9 +90,9 @@ struct StatusPage {
       downtime.scope == .everything ? "<strong>all</strong> <em>every service</em>" : "<strong>\(name)</strong>"
     let reason =
       downtime.reason.isEmpty ? "<span class=\"quiet\">none given</span>" : "<bdi>\(downtime.reason.htmlEscaped)</bdi>"
-    let since = downtime.creation.map { time($0, words: "\(TimeWords.length(seconds: now - $0)) ago") } ?? "unknown"
+    let since = downtime.creation.map { time($0, words: "\((now - $0).lengthInWords) ago") } ?? "unknown"
     let end =
-      downtime.expiration.map { time($0, words: "\(TimeWords.length(seconds: $0 - now)) left") }
+      downtime.expiration.map { time($0, words: "\(($0 - now).lengthInWords) left") }
       ?? "<span class=\"still\">restored by hand</span>"
     let button =
       mayChange
@@ -147,7 +136,7 @@ struct StatusPage {
     return """
       <tr><th scope="row" data-label="Service"><bdi>\(name)</bdi></th>\
       <td data-label="Last answer">\(StatusPage.badge(service))\(StatusPage.instances(service))</td>\
-      <td class="short" data-label="Asked">\(time(service.asked, words: "\(TimeWords.length(seconds: now - service.asked)) ago"))</td>\
+      <td class="short" data-label="Asked">\(time(service.asked, words: "\((now - service.asked).lengthInWords) ago"))</td>\
       <td class="short" data-label="By"><bdi>\((service.peer ?? "").htmlEscaped)</bdi></td>\(mayChange ? drainCell(service) : "")</tr>
 
       """
@@ -209,9 +198,9 @@ struct StatusPage {
     "<time title=\"\(shownDate(unixTime))\">\(words)</time>"
   }
 
-  private func shownDate(_ unixTime: Double) -> String { TimeWords.date(unixTime) ?? "\(unixTime)".htmlEscaped }
+  private func shownDate(_ unixTime: Double) -> String { unixTime.dateInWords ?? "\(unixTime)".htmlEscaped }
 
-  private func cutNote<Row>(_ list: Shown<Row>) -> String {
+  private func cutNote<Row>(_ list: (rows: [Row], total: Int)) -> String {
     list.rows.count == list.total
       ? "" : "<p class=\"quiet\">\(list.rows.count) of \(list.total) are shown; a search narrows them.</p>"
   }

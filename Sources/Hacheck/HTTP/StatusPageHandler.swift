@@ -22,10 +22,10 @@ internal import SmartStack
     do throws(Refusal) {
       try access.check(exchange)
       let body = FormBody(query: "", contentType: exchange.header("Content-Type"), body: exchange.body)
-      let form = try DowntimeForm(body, now: clock.unixTime)
+      let (scope, request) = try body.downtimeChange(now: clock.unixTime)
       Task.immediate { @LoopActor in
         do {
-          try await engine.spool.apply(form.request, to: form.scope)
+          try await engine.spool.apply(request, to: scope)
           // A reload of what follows shows the page; it does not send the form again.
           engine.requests.count("page", status: 303)
           exchange.respond(status: 303, headers: [("Location", "/")], body: [])
@@ -50,12 +50,12 @@ internal import SmartStack
       host: HostInfo.name ?? "", now: clock.unixTime, services: services(matching: search),
       downtimes: downtimes(matching: search), search: search,
       mayChange: access.refusal(ofPeer: exchange.peer) == nil,
-      notice: problem.map { StatusPage.Notice(text: $0, isError: true) }, nonce: nonce)
+      problem: problem, nonce: nonce)
     engine.requests.count("page", status: status)
     exchange.respond(status: status, headers: StatusPageHandler.headers(nonce), body: Array(page.render().utf8))
   }
 
-  private func services(matching search: String) -> StatusPage.Shown<StatusPage.Service> {
+  private func services(matching search: String) -> (rows: [StatusPage.Service], total: Int) {
     let fitting = engine.seen.services.filter { search.isEmpty || $0.name.contains(search) }
     let first = fitting.smallest(StatusPageHandler.mostRows) { $0.name < $1.name }
     let instances = instanceDowntimes(of: Set(first.map(\.name)))
@@ -65,7 +65,7 @@ internal import SmartStack
         isDown: engine.spool.downtime(for: record.name, port: nil, host: nil) != nil,
         instanceDowntimes: instances[record.name] ?? 0)
     }
-    return StatusPage.Shown(rows: rows, total: fitting.count)
+    return (rows, fitting.count)
   }
 
   /// Numbers of downtimes of single instances, by service.
@@ -80,7 +80,7 @@ internal import SmartStack
     return counts
   }
 
-  private func downtimes(matching search: String) -> StatusPage.Shown<Downtime> {
+  private func downtimes(matching search: String) -> (rows: [Downtime], total: Int) {
     var total = 0
     // Lazy: there may be very many, and the loop waits.
     let fitting = engine.spool.all.lazy.filter { entry in
@@ -92,7 +92,7 @@ internal import SmartStack
     let first = fitting.smallest(StatusPageHandler.mostRows) {
       $0.key != $1.key && ($0.key == "all" || $1.key != "all" && $0.key < $1.key)
     }
-    return StatusPage.Shown(rows: first.map(\.value), total: total)
+    return (first.map(\.value), total)
   }
 
   // MARK: Headers

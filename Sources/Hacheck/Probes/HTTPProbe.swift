@@ -31,7 +31,9 @@ struct HTTPProbe: Probe {
   func judge(_ result: ProbeResult) -> (passed: Bool, detail: String) {
     guard case .answered(let status, let body) = result else { return (result.isHealthy, result.description) }
     guard (200...399).contains(status) else { return (false, "HTTP \(status)\(HTTPProbe.excerpt(body))") }
-    guard let expect, !body.contains(Array(expect.utf8)) else { return (true, "HTTP \(status)") }
+    guard let expect, !expect.isEmpty, body[...].firstRange(of: Array(expect.utf8)) == nil else {
+      return (true, "HTTP \(status)")
+    }
     return (false, "HTTP \(status) without '\(expect)' in its body")
   }
 
@@ -102,14 +104,5 @@ extension HTTPProbe.Settings {
       }
     }
     return pairs.map { HTTPHeader(name: $0.name, value: $0.value) }
-  }
-}
-
-extension [UInt8] {
-  /// Whether `part` occurs; an empty one does.
-  fileprivate func contains(_ part: [UInt8]) -> Bool {
-    guard let first = part.first else { return true }
-    guard count >= part.count else { return false }
-    return (0...(count - part.count)).contains { self[$0] == first && self[$0..<($0 + part.count)].elementsEqual(part) }
   }
 }

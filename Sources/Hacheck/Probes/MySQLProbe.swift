@@ -99,7 +99,7 @@ extension ConfigSection {
 
   private mutating func logIn() async throws {
     let packet = try await read()
-    guard let greeting = MySQLPacket.Greeting(packet) else {
+    guard let greeting = MySQLPacket.greeting(packet) else {
       throw ProbeResult.notUnderstood("the greeting is not MySQL's")
     }
     // A plugin we do not know may still be another one than the user's: the server then asks to switch.
@@ -124,7 +124,7 @@ extension ConfigSection {
   }
 
   private static func wanted(_ packet: [UInt8]) throws(ProbeResult) -> (MySQLPlugin, [UInt8]) {
-    guard let request = MySQLPacket.SwitchRequest(packet) else {
+    guard let request = MySQLPacket.switchRequest(packet) else {
       throw .notUnderstood("the server wants a login in the manner of MySQL before 4.1")
     }
     guard let plugin = MySQLPlugin(rawValue: request.plugin) else {

@@ -22,7 +22,7 @@ public import SmartStack
     self.clock = clock
     engine = CheckEngine(configuration: configuration, clock: clock, logger: logger, metrics: metrics)
     routes = HacheckRoutes(engine: engine, configuration: configuration, clock: clock, metrics: metrics)
-    ProcessMetrics.publish(in: metrics)
+    metrics.addProcessMetrics()
     raiseDescriptorLimit(logger)
   }
 
@@ -46,12 +46,11 @@ public import SmartStack
 
   /// Reads and watches the spool. ``downtime(for:port:host:)`` answers from here on, with or without
   /// ``listen(adopting:)``.
-  /// - Throws: ``HacheckError/spoolUnusable(path:reason:)``.
-  public func open() throws(HacheckError) {
+  public func open() throws(OperatorError) {
     do {
       try engine.spool.open()
     } catch {
-      throw .spoolUnusable(path: configuration.spoolRoot, reason: "\(error)")
+      throw OperatorError("cannot use the spool \(configuration.spoolRoot): \(error)")
     }
     sweeper = Ticker(every: HacheckService.sweepInterval, phase: HacheckService.sweepInterval, clock: clock) {
       [weak self] _ in self?.engine.sweep()
@@ -63,9 +62,8 @@ public import SmartStack
   /// Listens on the configured ports. May be called again after it threw.
   /// - Parameter adopting: listening sockets of a former self, taken over in place of the ports.
   /// - Returns: the ports, with those that were 0 resolved; none for adopted sockets.
-  /// - Throws: ``HacheckError/portTaken(address:port:)``, worth another try later, or
-  ///   ``HacheckError/cannotListen(address:port:reason:)``.
-  @discardableResult public func listen(adopting descriptors: [Int32] = []) throws(HacheckError) -> [Int] {
+  /// - Throws: a sentence that names the port or the Unix socket; worth another try later.
+  @discardableResult public func listen(adopting descriptors: [Int32] = []) throws(OperatorError) -> [Int] {
     let listener = HTTPListener(limits: limits) { [weak self] exchange in self?.routes.handle(exchange) }
     do {
       for descriptor in descriptors { try listener.adopt(descriptor: descriptor) }
@@ -81,8 +79,23 @@ public import SmartStack
       return ports
     } catch {
       listener.close()
-      throw HacheckError(error, address: configuration.bindAddress)
+      throw listenFailure(error)
     }
+  }
+
+  private func listenFailure(_ error: any Error) -> OperatorError {
+    let address = configuration.bindAddress
+    let problem =
+      switch error {
+      case ListenError.addressInUse(.tcp(_, let port)):
+        "on \(address) port \(port): another program does (an old hacheck?)"
+      case ListenError.failed(.tcp(_, let port), let reason): "on \(address) port \(port): \(reason)"
+      case ListenError.addressInUse(.unix(let path)):
+        "on the Unix socket \(path): another program does, or something else is there"
+      case ListenError.failed(.unix(let path), let reason): "on the Unix socket \(path): \(reason)"
+      default: "on \(address) port 0: \(error)"
+      }
+    return OperatorError("cannot listen \(problem)")
   }
 
   private var limits: HTTPServerLimits {
@@ -95,7 +108,7 @@ public import SmartStack
 
   /// ``open()``, then ``listen(adopting:)``.
   /// - Returns: the ports listened on.
-  @discardableResult public func start() throws(HacheckError) -> [Int] {
+  @discardableResult public func start() throws(OperatorError) -> [Int] {
     try open()
     return try listen()
   }
@@ -130,7 +143,8 @@ public import SmartStack
 
   /// Calls `body` on the loop, after the fact, with the scopes whose downtimes were added, changed or removed:
   /// by `POST`, by the tools, by an editor, or because their time was up.
-  public func onSpoolChange(_ body: @escaping @LoopActor (Set<SpoolScope>) -> Void) -> SpoolObservation {
+  /// - Returns: ends the calls.
+  public func onSpoolChange(_ body: @escaping @LoopActor (Set<SpoolScope>) -> Void) -> @LoopActor () -> Void {
     engine.spool.observe(body)
   }
 }

@@ -1,11 +1,10 @@
 internal import Reactor
 internal import SmartStack
 
-/// What the process costs, under the names that every Prometheus client library uses.
-enum ProcessMetrics {
-  /// Adds them to `metrics`; they are read when they are asked for.
-  static func publish(in metrics: Metrics) {
-    metrics.onRender { metrics in
+extension Metrics {
+  /// Adds what the process costs, under the names that every Prometheus client library uses; read with each rendering.
+  func addProcessMetrics() {
+    onRender { metrics in
       let now = ProcessStatistics.current()
       metrics.counter("process_cpu_seconds_total", help: "User and system time since the start.").raise(
         to: now.cpuSeconds)

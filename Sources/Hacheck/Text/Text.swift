@@ -22,3 +22,14 @@ extension Substring {
     return (self[..<index], self[self.index(after: index)...])
   }
 }
+
+extension ArraySlice<UInt8> {
+  /// Where `pattern` first stands.
+  func firstRange(of pattern: [UInt8]) -> Range<Int>? {
+    guard !pattern.isEmpty, count >= pattern.count else { return nil }
+    for start in startIndex...(endIndex - pattern.count) where self[start] == pattern[0] {
+      if self[start..<start + pattern.count].elementsEqual(pattern) { return start..<start + pattern.count }
+    }
+    return nil
+  }
+}

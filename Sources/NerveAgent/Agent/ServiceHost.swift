@@ -25,7 +25,7 @@ internal import ZooKeeper
   private let clock: LoopClock
   private let telemetry: NerveTelemetry
   private let commandSlots: AsyncSemaphore
-  private var spoolObservation: SpoolObservation?
+  private var stopObservingSpool: (@LoopActor () -> Void)?
 
   /// - Parameter remembered: results that the checks of a service had seen in the program before this one.
   init(
@@ -49,7 +49,7 @@ internal import ZooKeeper
       drains: drains, telemetry: telemetry, clock: clock)
     services.remembered = remembered
     services.onAllReported = { [weak self] in self?.allReported() }
-    spoolObservation = hacheck?.service.onSpoolChange { scopes in drains.spoolChanged(scopes) }
+    stopObservingSpool = hacheck?.service.onSpoolChange { scopes in drains.spoolChanged(scopes) }
     hacheck?.start()
   }
 
@@ -80,7 +80,7 @@ internal import ZooKeeper
   }
 
   func stopHacheck() {
-    spoolObservation?.cancel()
+    stopObservingSpool?()
     hacheck?.stop()
   }
 

@@ -7,31 +7,7 @@ internal import SmartStack
 internal import YAMLConfig
 internal import ZooKeeper
 
-/// `clean_nerve [-s] [-t CLUSTER_TYPE]`
-struct CleanArguments: Equatable {
-  var simulates = false
-  var clusterType = "infrastructure"
-
-  static let syntax = CommandSyntax(
-    name: "clean_nerve", abstract: "Remove orphaned nodes of services from every ZooKeeper ensemble.",
-    options: [
-      .init(long: "simulate", short: "s", help: "Print what would be removed; remove nothing."),
-      .init(
-        long: "cluster-type", short: "t", value: .text,
-        help: "The kind of ZooKeeper ensemble. (default: infrastructure)"),
-    ])
-
-  init(_ words: [String]) throws(CommandUsage) {
-    let options = try CleanArguments.syntax.parse(words)
-    if !options.arguments.isEmpty {
-      throw .wrong("unrecognized arguments: \(options.arguments.joined(separator: " "))")
-    }
-    simulates = options["simulate"] != nil
-    clusterType = options["cluster-type"] ?? clusterType
-  }
-}
-
-/// Removes orphans from every ensemble: nodes below `/smartstack/global/SERVICE` that hold nothing, belong to no
+/// `clean_nerve [-s] [-t CLUSTER_TYPE]`: removes orphans from every ensemble: nodes below `/smartstack/global/SERVICE` that hold nothing, belong to no
 /// session and have nothing below them. They are no registrations, but synapse has to read each of them.
 ///
 /// The environment may name another directory of topology files than `/nail/etc/zookeeper_discovery`: `ZK_TOPOLOGY_DIR`.
@@ -40,25 +16,38 @@ struct CleanArguments: Equatable {
 
   /// How long an ensemble gets to answer.
   var connectLimit = Duration.seconds(15)
-  private let arguments: CleanArguments
-  private let directory: String
+  let simulates: Bool
+  let directory: String
   private let output: CommandOutput
 
-  nonisolated static let command = Command(CleanArguments.syntax.name, summary: CleanArguments.syntax.abstract) {
-    words in
-    let arguments = try CleanArguments(words)
-    return await CleanNerve(arguments, environment: ProcessEnvironment.current, output: StandardOutput.write).run()
+  private nonisolated static let syntax = CommandSyntax(
+    name: "clean_nerve", abstract: "Remove orphaned nodes of services from every ZooKeeper ensemble.",
+    options: [
+      .init(long: "simulate", short: "s", help: "Print what would be removed; remove nothing."),
+      .init(
+        long: "cluster-type", short: "t", value: .text,
+        help: "The kind of ZooKeeper ensemble. (default: infrastructure)"),
+    ])
+
+  nonisolated static let command = Command(syntax.name, summary: syntax.abstract) { words in
+    try await CleanNerve(words, environment: ProcessEnvironment.current, output: StandardOutput.write).run()
   }
 
-  init(_ arguments: CleanArguments, environment: [String: String], output: @escaping CommandOutput) {
-    self.arguments = arguments
+  init(_ words: [String], environment: [String: String], output: @escaping CommandOutput) throws(CommandUsage) {
+    let options = try CleanNerve.syntax.parse(words)
+    if !options.arguments.isEmpty {
+      throw .wrong("unrecognized arguments: \(options.arguments.joined(separator: " "))")
+    }
     self.output = output
-    directory = (environment["ZK_TOPOLOGY_DIR"] ?? "/nail/etc/zookeeper_discovery") + "/" + arguments.clusterType
+    simulates = options["simulate"] != nil
+    directory =
+      (environment["ZK_TOPOLOGY_DIR"] ?? "/nail/etc/zookeeper_discovery") + "/"
+      + (options["cluster-type"] ?? "infrastructure")
   }
 
   /// - Returns: the exit status: 0 when every ensemble was gone through, else 1.
   func run() async -> Int32 {
-    if arguments.simulates { say("INFO", sentence: "Running in simulation mode") }
+    if simulates { say("INFO", sentence: "Running in simulation mode") }
     let ensembles: [String]
     do {
       ensembles = try locations()
@@ -128,13 +117,13 @@ struct CleanArguments: Equatable {
         }
       }
     }
-    say("INFO", sentence: arguments.simulates ? "Would have removed \(removed) nodes" : "Removed \(removed) nodes")
+    say("INFO", sentence: simulates ? "Would have removed \(removed) nodes" : "Removed \(removed) nodes")
     return isComplete
   }
 
   /// - Returns: whether it is gone by us, or would be; nil when it cannot be removed.
   private func remove(_ path: String, ifStill stat: NodeStat, with client: ZooKeeperClient) async throws -> Bool? {
-    if arguments.simulates {
+    if simulates {
       say("INFO", sentence: "Would remove \(path)")
       return true
     }

@@ -27,15 +27,9 @@ struct CommandSyntax: Sendable {
 
   /// One line of a list of options or commands.
   static func line(_ label: String, text: String) -> String {
-    let column = 26
-    let start = "  " + label
-    let gap =
-      start.count < column
-      ? String(repeating: " ", count: column - start.count)
-      : "\n"
-        + String(
-          repeating: " ", count: column)
-    return start + gap + text
+    let (start, column) = ("  " + label, 26)
+    let gap = start.count < column ? column - start.count : column
+    return start + (start.count < column ? "" : "\n") + String(repeating: " ", count: gap) + text
   }
 }
 

@@ -15,10 +15,3 @@ public enum CommandUsage: Error, Equatable {
     "\(name): \(problem)\nRun '\(name) --help' for usage.\n"
   }
 }
-
-/// Reason why a command fails, as one sentence.
-struct CommandFailure: Error, Equatable, CustomStringConvertible {
-  let description: String
-
-  init(_ description: String) { self.description = description }
-}

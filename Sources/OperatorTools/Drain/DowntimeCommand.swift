@@ -208,43 +208,43 @@ struct DowntimeCommand {
 
   func status(now: Double) throws -> Outcome {
     try directory.prepare(forWriting: false)
-    let found = try services.map { ($0, try markInForce($0, now: now)) }
+    let found = try services.map { ($0, try activeDowntime($0, now: now)) }
     let exitCode: Int32 = found.contains { $0.1 != nil } ? 1 : 0
     let output =
       wantsJSON
-      ? DowntimeJSON.list(found.map { DowntimeJSON.status(of: $0.0, downtime: $0.1?.mark) })
+      ? DowntimeCommand.json(found.map { DowntimeCommand.jsonStatus(of: $0.0, downtime: $0.1?.downtime) })
       : found.map { service, found in
-        guard let (mark, hint) = found else { return "UP\t\(service)\n" }
-        return DowntimeCommand.line(mark, shown: DowntimeCommand.shown(scope(service)), hint: hint)
+        guard let (downtime, hint) = found else { return "UP\t\(service)\n" }
+        return DowntimeCommand.line(downtime, shown: DowntimeCommand.shown(scope(service)), hint: hint)
       }.joined()
     return Outcome(exitCode: exitCode, output: output)
   }
 
-  /// The instance's own mark, else the service's, else the one on everything, with the words that tell.
-  private func markInForce(_ service: String, now: Double) throws(FileError) -> (mark: Downtime, hint: String)? {
+  /// The instance's own downtime, else the service's, else the one on everything, with the words that tell.
+  private func activeDowntime(_ service: String, now: Double) throws(FileError) -> (downtime: Downtime, hint: String)? {
     let scopes = [scope(service), SpoolScope(service: service, port: nil), .everything]
     for scope in scopes {
-      guard let mark = try mark(scope.description, now: now) else { continue }
-      if scope == scopes[0] { return (mark, "") }
-      return (mark, scope == .everything ? " (all services are down)" : " (all of \(service) is down)")
+      guard let downtime = try downtime(of: scope.description, now: now) else { continue }
+      if scope == scopes[0] { return (downtime, "") }
+      return (downtime, scope == .everything ? " (all services are down)" : " (all of \(service) is down)")
     }
     return nil
   }
 
   func showDowned(now: Double, inWords: Bool) throws -> Outcome {
     try directory.prepare(forWriting: false)
-    let marks = try directory.names().compactMap { try mark($0, now: now) }
-    if wantsJSON { return Outcome(output: DowntimeJSON.list(marks.map(DowntimeJSON.mark))) }
-    let lines = marks.map { mark in
-      let end = inWords ? DowntimeCommand.endInWords(mark, now: now) : DowntimeCommand.end(mark)
-      return "DOWN\t\(end)\t\(DowntimeCommand.shown(mark.scope))\t\(mark.reason)\n"
+    let downtimes = try directory.names().compactMap { try downtime(of: $0, now: now) }
+    if wantsJSON { return Outcome(output: DowntimeCommand.json(downtimes.map(DowntimeCommand.json(of:)))) }
+    let lines = downtimes.map { downtime in
+      let end = inWords ? DowntimeCommand.endInWords(downtime, now: now) : DowntimeCommand.end(downtime)
+      return "DOWN\t\(end)\t\(DowntimeCommand.shown(downtime.scope))\t\(downtime.reason)\n"
     }
     return Outcome(output: lines.joined())
   }
 
-  private func mark(_ name: String, now: Double) throws(FileError) -> Downtime? {
-    guard let mark = try directory.read(name)?.downtime(of: SpoolScope(fileName: name)) else { return nil }
-    guard mark.hasExpired(at: now) else { return mark }
+  private func downtime(of name: String, now: Double) throws(FileError) -> Downtime? {
+    guard let downtime = try directory.read(name) else { return nil }
+    guard downtime.hasExpired(at: now) else { return downtime }
     try directory.removeExpired(name, now: now)
     return nil
   }
@@ -254,14 +254,14 @@ struct DowntimeCommand {
     return "\(service):\(host ?? ""):\(port)"
   }
 
-  private static func line(_ mark: Downtime, shown: String, hint: String) -> String {
-    "DOWN\t\(end(mark))\t\(shown)\t\(mark.reason)\(hint)\n"
+  private static func line(_ downtime: Downtime, shown: String, hint: String) -> String {
+    "DOWN\t\(end(downtime))\t\(shown)\t\(downtime.reason)\(hint)\n"
   }
 
-  private static func end(_ mark: Downtime) -> String { mark.expiration?.sixDecimals ?? "inf" }
+  private static func end(_ downtime: Downtime) -> String { downtime.expiration?.sixDecimals ?? "inf" }
 
-  private static func endInWords(_ mark: Downtime, now: Double) -> String {
-    mark.expiration.map { "\(TimeWords.length(seconds: $0 - now)) left" } ?? "no end"
+  private static func endInWords(_ downtime: Downtime, now: Double) -> String {
+    downtime.expiration.map { "\(($0 - now).lengthInWords) left" } ?? "no end"
   }
 
   // MARK: halist
@@ -272,9 +272,11 @@ struct DowntimeCommand {
     let response = try await HTTPClient.send(request, deadline: DowntimeCommand.listDeadline, limits: limits)
     guard response.status == 200, let answer = JSONValue(response.body, dialect: .python),
       case .array(let items) = answer["seen_services"]
-    else { throw CommandFailure("port \(agentPort) answers, but not as hacheck does") }
+    else { throw OperatorError("port \(agentPort) answers, but not as hacheck does") }
     let listed = items.compactMap(DowntimeCommand.listed).sorted { $0.name < $1.name }
-    if wantsJSON { return Outcome(output: DowntimeJSON.list(listed.map { DowntimeJSON.seen($0.name, last: $0.last) })) }
+    if wantsJSON {
+      return Outcome(output: DowntimeCommand.json(listed.map { DowntimeCommand.jsonSeen($0.name, last: $0.last) }))
+    }
     let lines = listed.map { name, last in last.map { "\(name) last_response=\($0)\n" } ?? "\(name)\n" }
     return Outcome(output: lines.joined())
   }

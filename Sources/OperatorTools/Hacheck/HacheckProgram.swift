@@ -23,23 +23,20 @@ enum HacheckProgram {
 
   /// `hacheck`, for the table of commands.
   static let command = Command(syntax.name, summary: syntax.abstract) { arguments in
-    await run(try syntax.parse(arguments)) { AgentLog.bootstrap(agent: "hacheck", format: .text, level: $0) }
+    await run(try syntax.parse(arguments))
   }
 
-  /// Serves until SIGTERM, SIGINT or SIGQUIT.
-  /// - Parameters:
-  ///   - options: operands are ignored, as upstream does.
-  ///   - startLog: makes `Logger(label:)` write to the standard error, from this level on. `log_path` redirects
-  ///     the standard error before; SIGHUP opens that file again.
+  /// Serves until SIGTERM, SIGINT or SIGQUIT. `log_path` redirects the standard error; SIGHUP opens that file again.
+  /// - Parameter options: operands are ignored, as upstream does.
   /// - Returns: 0 after a signal; 1 when it cannot serve, with the reason on the standard error.
-  private static func run(_ options: CommandLineOptions, startLog: (Logger.Level) -> Void) async -> Int32 {
+  private static func run(_ options: CommandLineOptions) async -> Int32 {
     do {
       var (configuration, warnings) = try configuration(options)
       let privileges = try Privileges(user: configuration.user, group: configuration.group)
       try setDescriptorLimit(configuration.descriptorLimit)
       try redirectStandardError(to: configuration.logPath)
       try prepareSpool(of: configuration, for: privileges)
-      startLog(options["verbose"] == nil ? .warning : .debug)
+      AgentLog.bootstrap(agent: "hacheck", format: .text, level: options["verbose"] == nil ? .warning : .debug)
       let logger = Logger(label: "hacheck")
       for warning in warnings { logger.warning("configuration", with: [.reason: warning]) }
       configuration.hostAddress = await HacheckService.resolveHostAddress()
@@ -61,7 +58,7 @@ enum HacheckProgram {
     let ports = options.all("port").compactMap { Int($0) }
     if !ports.isEmpty { configuration.ports = ports }
     for port in configuration.ports where !(0...65535).contains(port) {
-      throw CommandFailure("\(port) is not a port")
+      throw OperatorError("\(port) is not a port")
     }
     if let address = options["bind-address"] { configuration.bindAddress = address }
     if let root = options["spool-root"] { configuration.spoolRoot = root }
@@ -110,20 +107,16 @@ enum HacheckProgram {
     if configuration.logPath.hasPrefix("/") { try privileges.own(configuration.logPath) }
   }
 
-  private static func setDescriptorLimit(_ wanted: HacheckConfiguration.DescriptorLimit?) throws {
+  private static func setDescriptorLimit(_ wanted: Int?) throws {
     guard let wanted else { return }
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-    switch wanted {
-    case .maximum: limit.rlim_cur = limit.rlim_max
-    case .count(let count):
-      guard count <= limit.rlim_max else {
-        throw CommandFailure("rlimit_nofile is \(count), but the hard limit is \(limit.rlim_max)")
-      }
-      limit.rlim_cur = rlim_t(count)
+    guard wanted == .max || wanted <= limit.rlim_max else {
+      throw OperatorError("rlimit_nofile is \(wanted), but the hard limit is \(limit.rlim_max)")
     }
+    limit.rlim_cur = wanted == .max ? limit.rlim_max : rlim_t(wanted)
     if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 {
-      throw CommandFailure("rlimit_nofile: \(String(cString: strerror(errno)))")
+      throw OperatorError("rlimit_nofile: \(String(cString: strerror(errno)))")
     }
   }
 
@@ -134,7 +127,7 @@ enum HacheckProgram {
     default:
       let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else {
-        throw CommandFailure("cannot open the log \(path): \(String(cString: strerror(errno)))")
+        throw OperatorError("cannot open the log \(path): \(String(cString: strerror(errno)))")
       }
       dup2(descriptor, STDERR_FILENO)
       close(descriptor)

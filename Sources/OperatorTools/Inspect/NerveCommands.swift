@@ -6,9 +6,8 @@ internal import Reactor
 internal import SmartStack
 
 /// `nerve status`: the services of the running agent.
-public struct NerveStatus: AsyncParsableCommand {
-  /// Name and help of the command.
-  public static let configuration = CommandConfiguration(
+struct NerveStatus: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
     commandName: "nerve status", abstract: "Show the services of the running nerve, one by one.",
     discussion: "Exit status: 0 every service is registered, 1 one is not, 2 no nerve answers.",
     version: "nerve \(Release.version)")
@@ -24,11 +23,8 @@ public struct NerveStatus: AsyncParsableCommand {
   private var instanceID: String?
   @Flag(help: "Print JSON.") private var json = false
 
-  /// Creates the command with its defaults.
-  public init() {}
-
   /// Requests the report, prints it, and exits.
-  @LoopActor public func run() async throws {
+  @LoopActor func run() async throws {
     let options = AgentOptions(
       configuration: config ?? ProcessEnvironment["NERVE_CONFIG"] ?? "/etc/nerve/nerve.conf.json",
       instanceID: instanceID ?? ProcessEnvironment["NERVE_INSTANCE_ID"])
@@ -38,7 +34,7 @@ public struct NerveStatus: AsyncParsableCommand {
       throw ExitCode(2)
     }
     StandardOutput.show(
-      json ? report.text(JSONStyle(indent: 2)) + "\n" : NerveStatusTable.text(report, now: LoopClock.system.unixTime))
+      json ? report.text(JSONStyle(indent: 2)) + "\n" : NerveStatus.table(of: report, now: LoopClock.system.unixTime))
     if (report["services"]?.array ?? []).contains(where: { $0["place"] == nil }) { throw ExitCode(1) }
   }
 }

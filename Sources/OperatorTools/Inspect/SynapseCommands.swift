@@ -21,9 +21,8 @@ public struct SynapseConfigurationOption: ParsableArguments {
 }
 
 /// `synapse status`: the report of the running agent.
-public struct SynapseStatus: AsyncParsableCommand {
-  /// Name and help of the command.
-  public static let configuration = CommandConfiguration(
+struct SynapseStatus: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
     commandName: "synapse status",
     abstract: "Show the running synapse's services, servers, where each came from, and the last reloads.",
     version: SynapseProgram.version)
@@ -31,34 +30,24 @@ public struct SynapseStatus: AsyncParsableCommand {
   @OptionGroup private var options: SynapseConfigurationOption
   @Flag(help: "Print JSON.") private var json = false
 
-  /// Creates the command with its defaults.
-  public init() {}
-
-  /// Prints the report and exits.
-  public func run() async throws { throw ExitCode(await SynapseInspection.status(options.path, asJSON: json)) }
+  func run() async throws { throw ExitCode(await SynapseInspection.status(options.path, asJSON: json)) }
 }
 
 /// `synapse validate`: the problems of configurations.
-public struct SynapseValidate: AsyncParsableCommand {
-  /// Name and help of the command.
-  public static let configuration = CommandConfiguration(
+struct SynapseValidate: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
     commandName: "synapse validate", abstract: "Check configurations, and with HAProxy the file made from each.",
     discussion: "Exit status: 0 synapse would run all services, 1 it would skip one or refuse the file.",
     version: SynapseProgram.version)
 
   @Argument(help: "Configuration files.") private var files: [String]
 
-  /// Creates the command with its defaults.
-  public init() {}
-
-  /// Prints the problems and exits.
-  public func run() async throws { throw ExitCode(await SynapseInspection.validate(files)) }
+  func run() async throws { throw ExitCode(await SynapseInspection.validate(files)) }
 }
 
 /// `synapse render`: HAProxy's file.
-public struct SynapseRender: AsyncParsableCommand {
-  /// Name and help of the command.
-  public static let configuration = CommandConfiguration(
+struct SynapseRender: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
     commandName: "synapse render", abstract: "Print HAProxy's file as the agent would write it now; change nothing.",
     discussion: "Exit status with --diff, as diff has it: 0 HAProxy's file is the same, 1 it is not.",
     version: SynapseProgram.version)
@@ -70,11 +59,7 @@ public struct SynapseRender: AsyncParsableCommand {
   private var snapshot: String?
   @Flag(help: "Print only the differences from the file that HAProxy has.") private var diff = false
 
-  /// Creates the command with its defaults.
-  public init() {}
-
-  /// Prints the file and exits.
-  public func run() async throws {
+  func run() async throws {
     throw ExitCode(await SynapseInspection.render(options.path, snapshot: snapshot, isDifference: diff))
   }
 }

@@ -1,4 +1,4 @@
-public import ArgumentParser
+internal import ArgumentParser
 internal import Glibc
 internal import HAProxyRuntime
 internal import Reactor
@@ -6,9 +6,9 @@ internal import SmartStack
 
 /// `haproxy_synapse_reaper`: kills the processes that reloads of HAProxy have left behind, when they are too many or too
 /// old; for a timer, where synapse itself does not.
-public struct Reaper: AsyncParsableCommand {
+struct Reaper: AsyncParsableCommand {
   /// The command line: upstream's, and two options more.
-  public static let configuration = CommandConfiguration(
+  static let configuration = CommandConfiguration(
     commandName: "haproxy_synapse_reaper",
     abstract: "Kill HAProxy processes that reloads have left behind, when they are too many or too old.",
     discussion: """
@@ -37,11 +37,8 @@ public struct Reaper: AsyncParsableCommand {
   @Option(help: ArgumentHelp("File with the process ids of the HAProxy that serves.", valueName: "file"))
   private var pidFile = "/var/run/synapse/haproxy.pid"
 
-  /// Creates the command with upstream's defaults.
-  public init() {}
-
   /// Runs once and exits with 0, or 1 when something could not be done.
-  public func run() async throws {
+  func run() async throws {
     let status = reap()
     if status != 0 { throw ExitCode(status) }
   }
@@ -86,11 +83,11 @@ public struct Reaper: AsyncParsableCommand {
   private func servingProcesses() throws -> [ProcessRecord] {
     let text = String(decoding: try Files.read(pidFile, limit: 1 << 16), as: UTF8.self)
     let pids = text.split(whereSeparator: \.isWhitespace).map(String.init)
-    guard !pids.isEmpty else { throw CommandFailure("\(pidFile) holds no process id; nothing is killed") }
+    guard !pids.isEmpty else { throw OperatorError("\(pidFile) holds no process id; nothing is killed") }
     return try pids.map { word in
       guard let pid = Int32(word), let process = ProcessRecord.read(pid), process.name == processName else {
         // An unknown process serves: it might be killed as an old one.
-        throw CommandFailure(
+        throw OperatorError(
           "\(pidFile) names \(word), which is not a process called \(processName); nothing is killed")
       }
       return process
@@ -101,7 +98,7 @@ public struct Reaper: AsyncParsableCommand {
 
   private func userID() throws -> UInt32 {
     if let entry = getpwnam(username) { return entry.pointee.pw_uid }
-    guard let number = UInt32(username) else { throw CommandFailure("there is no user \(username)") }
+    guard let number = UInt32(username) else { throw OperatorError("there is no user \(username)") }
     return number
   }
 

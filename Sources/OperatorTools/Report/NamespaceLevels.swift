@@ -8,9 +8,9 @@ struct NamespaceLevels {
   private let typesPath: String
   private let locations: Result<HostLocations, ConfigError>
 
-  init(_ options: ReplicationOptions, files: SourceFiles) {
-    services = ServiceDirectory(path: options.servicesDirectory, files: files)
-    let directory = options.locationsDirectory
+  /// - Parameter directory: one file per type of location, and `services/location_types.json`.
+  init(services servicesDirectory: String, locations directory: String, files: SourceFiles) {
+    services = ServiceDirectory(path: servicesDirectory, files: files)
     typesPath = directory + "/services/location_types.json"
     locations = Result { () throws(ConfigError) in
       let services = directory + "/services"
@@ -28,72 +28,58 @@ struct NamespaceLevels {
   var types: [String] { (try? locations.get().hierarchy.types) ?? [] }
 
   /// The type by which clients discover it.
-  func discover(_ name: String) throws(CommandFailure) -> String {
+  func discover(_ name: String) throws -> String {
     try namespace(name, with: .discover).discover
   }
 
   /// Its instances in a cluster.
-  func expected(_ name: String, cluster: String) throws(CommandFailure) -> Int {
-    do throws(ConfigError) {
-      return try services.expectedInstances(name, cluster: cluster)
-    } catch {
-      throw CommandFailure("\(error)")
-    }
+  func expected(_ name: String, cluster: String) throws(ConfigError) -> Int {
+    try services.expectedInstances(name, cluster: cluster)
   }
 
   /// This host's location of a type.
-  func own(_ type: String) throws(CommandFailure) -> String {
+  func own(_ type: String) throws(OperatorError) -> String {
     do {
       let location = try locations.get().current(type)
-      if location.isEmpty { throw CommandFailure("the file of this host's \(type) is empty") }
+      if location.isEmpty { throw OperatorError("the file of this host's \(type) is empty") }
       return location
     } catch {
-      throw CommandFailure("where this host is cannot be told: \(error)")
+      throw OperatorError("where this host is cannot be told: \(error)")
     }
   }
 
   /// What a scheduler is told so that tasks are spread over all places in which they are advertised separately: the
   /// smallest level and how many locations of it there are within the host's own location of type `within`.
-  func constraint(_ name: String, within: String?) throws(CommandFailure) -> JSONValue {
-    do {
-      let locations = try locations.get()
-      let types = locations.hierarchy.types
-      let advertised = try namespace(name, with: .advertise).advertise
-      guard let level = types.last(where: { advertised.contains($0) }) else {
-        throw CommandFailure(
-          "\(name) is advertised by \(advertised.joined(separator: ", ")); \(typesPath) has none of them")
-      }
-      let scope = within ?? (types.contains("superregion") ? "superregion" : types[0])
-      // One location is all there is of a level that is not below the scope.
-      guard try locations.hierarchy.compare(scope, with: level) < 0 else { return [.string(level), "GROUP_BY", "1"] }
-      let count = try locations.convertCurrent(scope, to: level).count
-      guard count > 0 else {
-        throw CommandFailure("location_mapping.json has no \(level) within this host's \(scope)")
-      }
-      return [.string(level), "GROUP_BY", .string(String(count))]
-    } catch let failure as CommandFailure {
-      throw failure
-    } catch {
-      throw CommandFailure("\(error)")
+  func constraint(_ name: String, within: String?) throws -> JSONValue {
+    let locations = try locations.get()
+    let types = locations.hierarchy.types
+    let advertised = try namespace(name, with: .advertise).advertise
+    guard let level = types.last(where: { advertised.contains($0) }) else {
+      throw OperatorError(
+        "\(name) is advertised by \(advertised.joined(separator: ", ")); \(typesPath) has none of them")
     }
+    let scope = within ?? (types.contains("superregion") ? "superregion" : types[0])
+    // One location is all there is of a level that is not below the scope.
+    guard try locations.hierarchy.compare(scope, with: level) < 0 else { return [.string(level), "GROUP_BY", "1"] }
+    let count = try locations.convertCurrent(scope, to: level).count
+    guard count > 0 else {
+      throw OperatorError("location_mapping.json has no \(level) within this host's \(scope)")
+    }
+    return [.string(level), "GROUP_BY", .string(String(count))]
   }
 
-  private func namespace(_ name: String, with key: SmartStackKey) throws(CommandFailure) -> SmartStackNamespace {
+  private func namespace(_ name: String, with key: SmartStackKey) throws -> SmartStackNamespace {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 2, !parts.contains(where: { $0.isEmpty || $0.contains("/") }) else {
-      throw CommandFailure("'\(name)' is not service.namespace")
+      throw OperatorError("'\(name)' is not service.namespace")
     }
-    do throws(ConfigError) {
-      let known = try services.document("smartstack.yaml", of: parts[0])?[parts[1]]
-      guard known != nil else {
-        throw ConfigError(
-          file: services.file("smartstack.yaml", of: parts[0]), path: parts[1], problem: "there is no such namespace")
-      }
-      let namespace = try services.namespace(parts[1], of: parts[0])
-      try namespace.check(key)
-      return namespace
-    } catch {
-      throw CommandFailure("\(error)")
+    let known = try services.document("smartstack.yaml", of: parts[0])?[parts[1]]
+    guard known != nil else {
+      throw ConfigError(
+        file: services.file("smartstack.yaml", of: parts[0]), path: parts[1], problem: "there is no such namespace")
     }
+    let namespace = try services.namespace(parts[1], of: parts[0])
+    try namespace.check(key)
+    return namespace
   }
 }

@@ -18,18 +18,10 @@ struct NamespaceReport: Hashable, Sendable {
 
 /// One location of a service.
 struct LocationReport: Hashable, Sendable {
-  /// Who knows how many servers there are.
-  enum Source: Hashable, Sendable {
-    /// A HAProxy, asked there.
-    case haproxy(String)
-    /// No HAProxy was asked about this location: what is registered is healthy for its nerve.
-    case registry
-
-    var word: String { self == .registry ? "registry" : "haproxy" }
-  }
-
   var location: String
-  var source: Source
+  /// The place of the HAProxy that tells the number of servers; nil: none was asked about this location, and what is
+  /// registered is healthy for its nerve.
+  var haproxy: String?
   var replication: Replication
   var verdict: ReplicationVerdict
   /// Registrations that say they are here; nil: the registry was not asked.
@@ -39,12 +31,14 @@ struct LocationReport: Hashable, Sendable {
   /// Registered, but not among HAProxy's servers.
   var missing: [String] = []
 
+  private var source: String { haproxy == nil ? "registry" : "haproxy" }
+
   /// PaaSTA's line: `habitatA - Healthy - in haproxy with (1/1) total backends UP in this namespace.`
   func line(inColor: Bool = false) -> String {
     var count = "(\(replication.available)/\(replication.expected)"
     count += verdict == .healthy ? ")" : ", \(replication.wholePercent)%)"
     let paint = { (code: String, text: String) in inColor ? code + text + "\u{1b}[0m" : text }
-    return "\(location) - \(paint(verdict.color, verdict.word)) - in \(source.word) with \(paint(verdict.color, count))"
+    return "\(location) - \(paint(verdict.color, verdict.word)) - in \(source) with \(paint(verdict.color, count))"
       + " total backends \(paint("\u{1b}[1m", "UP")) in this namespace."
   }
 
@@ -55,25 +49,57 @@ struct LocationReport: Hashable, Sendable {
   }
 }
 
-/// Reports as text, JSON and a monitoring check.
-enum ReplicationText {
+/// The report as text, JSON and a monitoring check.
+extension NamespaceReport {
   /// Lines for people to read.
-  static func lines(_ report: NamespaceReport, isVerbose: Bool, inColor: Bool) -> [String] {
-    var lines = ["\(report.name), by \(report.level):"]
-    if report.locations.isEmpty { lines.append("    nowhere: no \(report.level) has it registered") }
-    for location in report.locations {
+  func lines(isVerbose: Bool, inColor: Bool) -> [String] {
+    var lines = ["\(name), by \(level):"]
+    if locations.isEmpty { lines.append("    nowhere: no \(level) has it registered") }
+    for location in locations {
       lines.append("    " + location.line(inColor: inColor))
-      if isVerbose { lines += table(location).map { "      " + $0 } }
+      if isVerbose { lines += location.table.map { "      " + $0 } }
     }
-    return lines + report.notes.map { "    note: \($0)" }
+    return lines + notes.map { "    note: \($0)" }
   }
 
-  private static func table(_ location: LocationReport) -> [String] {
-    var rows: [[String]] = location.servers.map { server in
+  /// For Nagios and Sensu: the locations that are not well first.
+  var alert: String {
+    guard !locations.isEmpty else {
+      return "Service \(name) has no Smartstack replication info: nothing is registered at any "
+        + "\(level). Is `discover` in its smartstack.yaml right, and does any of its tasks run?\n"
+    }
+    let bad = locations.filter { $0.verdict != .healthy }.map { $0.alertLine(name) }
+    let good = locations.filter { $0.verdict == .healthy }.map { $0.alertLine(name) }
+    if bad.isEmpty { return good.joined(separator: "\n") + "\n" }
+    var text = bad.joined(separator: "\n") + "\n"
+    if !good.isEmpty { text += "\n\nThe following locations are OK:\n" + good.joined(separator: "\n") + "\n" }
+    return text + """
+
+
+      Clients there find fewer servers than the service is meant to have. Where to look:
+        smartstack-status -v \(name): which servers HAProxy does not count as up
+        nerve status, on the hosts of its tasks: what is not registered, and why
+        synapse status, on a host of a client: what synapse knows of it
+
+      """
+  }
+
+  var json: JSONValue {
+    [
+      "service": .string(name), "level": .string(level), "status": .string(verdict.word),
+      "locations": .array(locations.map(\.json)), "notes": .array(notes.map { .string($0) }),
+    ]
+  }
+}
+
+extension LocationReport {
+  /// The servers, for people to read.
+  fileprivate var table: [String] {
+    var rows: [[String]] = servers.map { server in
       let change = server.lastChange.map { "\($0) s ago" } ?? ""
       return [server.name, server.lastCheck, change, server.status]
     }
-    rows += location.missing.map { [$0, "", "", "not in haproxy"] }
+    rows += missing.map { [$0, "", "", "not in haproxy"] }
     if rows.isEmpty { return [] }
     rows.insert(["Name", "LastCheck", "LastChange", "Status"], at: 0)
     let widths = (0..<4).map { column in rows.map { $0[column].count }.max() ?? 0 }
@@ -83,51 +109,22 @@ enum ReplicationText {
     }
   }
 
-  /// For Nagios and Sensu: the locations that are not well first.
-  static func alert(_ report: NamespaceReport) -> String {
-    guard !report.locations.isEmpty else {
-      return "Service \(report.name) has no Smartstack replication info: nothing is registered at any "
-        + "\(report.level). Is `discover` in its smartstack.yaml right, and does any of its tasks run?\n"
-    }
-    let bad = report.locations.filter { $0.verdict != .healthy }.map { $0.alertLine(report.name) }
-    let good = report.locations.filter { $0.verdict == .healthy }.map { $0.alertLine(report.name) }
-    if bad.isEmpty { return good.joined(separator: "\n") + "\n" }
-    var text = bad.joined(separator: "\n") + "\n"
-    if !good.isEmpty { text += "\n\nThe following locations are OK:\n" + good.joined(separator: "\n") + "\n" }
-    return text + """
-
-
-      Clients there find fewer servers than the service is meant to have. Where to look:
-        smartstack-status -v \(report.name): which servers HAProxy does not count as up
-        nerve status, on the hosts of its tasks: what is not registered, and why
-        synapse status, on a host of a client: what synapse knows of it
-
-      """
-  }
-
-  static func json(_ report: NamespaceReport) -> JSONValue {
-    [
-      "service": .string(report.name), "level": .string(report.level), "status": .string(report.verdict.word),
-      "locations": .array(report.locations.map(json)), "notes": .array(report.notes.map { .string($0) }),
-    ]
-  }
-
-  private static func json(_ report: LocationReport) -> JSONValue {
+  fileprivate var json: JSONValue {
     var object: JSONObject = [
-      "location": .string(report.location), "status": .string(report.verdict.word),
-      "source": .string(report.source.word), "up": .int(report.replication.available),
-      "expected": .int(report.replication.expected), "percent": .int(report.replication.wholePercent),
-      "registered": report.registered.map { .int($0) } ?? .null,
+      "location": .string(location), "status": .string(verdict.word),
+      "source": .string(source), "up": .int(replication.available),
+      "expected": .int(replication.expected), "percent": .int(replication.wholePercent),
+      "registered": registered.map { .int($0) } ?? .null,
     ]
-    if case .haproxy(let place) = report.source { object["haproxy"] = .string(place) }
+    if let haproxy { object["haproxy"] = .string(haproxy) }
     object["servers"] = .array(
-      report.servers.map { server in
+      servers.map { server in
         [
           "name": .string(server.name), "status": .string(server.status), "last_check": .string(server.lastCheck),
           "last_change_s": server.lastChange.map { .int($0) } ?? .null,
         ]
       })
-    object["missing"] = .array(report.missing.map { .string($0) })
+    object["missing"] = .array(missing.map { .string($0) })
     return .object(object)
   }
 }

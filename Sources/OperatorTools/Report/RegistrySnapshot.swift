@@ -5,22 +5,21 @@ internal import SmartStack
 internal import SynapseAgent
 internal import YAMLConfig
 
-/// Everything that is registered for services, at all locations.
-@LoopActor struct RegistrySnapshot {
-  let options: ReplicationOptions
-  let files: SourceFiles
-
+@LoopActor extension ReplicationPlaces {
+  /// Reads everything that is registered for services, at all locations.
   /// - Returns: the registrations by service.
-  /// - Throws: ``CommandFailure`` when the registry, or what says where it is, cannot be read.
-  func read(_ services: [String]) async throws(CommandFailure) -> [String: [Backend]] {
-    var configuration = SynapseConfiguration(file: options.configuration ?? "")
-    configuration.firstDataDeadline = options.registryDeadline
+  /// - Throws: when the registry, or what says where it is, cannot be read.
+  func registrations(
+    of services: [String], files: SourceFiles
+  ) async throws -> [String: [Backend]] {
+    var configuration = SynapseConfiguration(file: synapseConfig ?? "")
+    configuration.firstDataDeadline = .seconds(timeout)
     let place: String
-    if let path = options.configuration {
+    if let path = synapseConfig {
       configuration.services = try await configured(services, in: path)
       place = path
     } else {
-      let hosts = try hosts()
+      let hosts = try hosts(files)
       configuration.services = services.map { name in
         let discovery = ZooKeeperDiscovery(hosts: hosts, path: "/smartstack/global/\(name)")
         return ServiceConfiguration(name: name, discovery: Discovery(discovery))
@@ -30,30 +29,29 @@ internal import YAMLConfig
     let (servers, silent) = await LiveServices.read(configuration)
     guard silent.isEmpty else {
       let names = silent.sorted().prefix(5).joined(separator: ", ")
-      throw CommandFailure(
-        "the registry (\(place)) has no answer for \(names) within \(options.registryDeadline); does it run?")
+      throw OperatorError(
+        "the registry (\(place)) has no answer for \(names) within \(configuration.firstDataDeadline); does it run?")
     }
     return servers
   }
 
-  private func hosts() throws(CommandFailure) -> [String] {
-    if !options.zooKeepers.isEmpty { return options.zooKeepers }
+  private func hosts(_ files: SourceFiles) throws(OperatorError) -> [String] {
+    if !zookeeper.isEmpty { return zookeeper }
     do throws(ConfigError) {
-      return try files.zooKeeperServers(options.topologyPath)
+      return try files.zooKeeperServers(zkTopologyPath)
     } catch {
-      throw CommandFailure("\(error); name the registry with --zookeeper HOST:PORT or --synapse-config FILE")
+      throw OperatorError("\(error); name the registry with --zookeeper HOST:PORT or --synapse-config FILE")
     }
   }
 
   /// The services as synapse finds them, but for the filters by which it takes only this host's neighbours.
-  private func configured(_ names: [String], in path: String) async throws(CommandFailure) -> [ServiceConfiguration] {
-    let configuration: SynapseConfiguration
-    do { configuration = try await SynapseProgram.load(path) } catch { throw CommandFailure("\(error)") }
+  private func configured(_ names: [String], in path: String) async throws -> [ServiceConfiguration] {
+    let configuration = try await SynapseProgram.load(path)
     var services: [ServiceConfiguration] = []
     for name in names {
       guard let service = configuration.services.first(where: { $0.name == name }) else {
         let reason = configuration.skipped.first { $0.name == name }?.description
-        throw CommandFailure(reason ?? "\(path) has no service '\(name)'")
+        throw OperatorError(reason ?? "\(path) has no service '\(name)'")
       }
       var plain = ServiceConfiguration(name: name, discovery: service.discovery.unfiltered)
       plain.rules.portOverride = service.rules.portOverride

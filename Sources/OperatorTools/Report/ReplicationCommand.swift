@@ -1,5 +1,6 @@
 internal import AgentKit
 internal import ArgumentParser
+internal import Configure
 internal import Glibc
 internal import Reactor
 internal import SmartStack
@@ -51,7 +52,7 @@ struct ReplicationCommand: AsyncParsableCommand {
     command.onWrongUsage = { arguments, problem in
       guard arguments.contains("--check") else { return nil }
       StandardOutput.show("UNKNOWN: \(problem)\n")
-      return SmartstackStatus.unknown
+      return unknown
     }
     return command
   }()
@@ -69,14 +70,58 @@ struct ReplicationCommand: AsyncParsableCommand {
     }
   }
 
-  mutating func run() async throws {
-    var options = ReplicationOptions(services: services)
-    places.fill(&options)
-    (options.expected, options.cluster, options.locations) = (expected, cluster, locations)
-    options.thresholds = ReplicationThresholds(critical: critical, warning: warning)
-    if constraints { throw ExitCode(await SmartstackStatus.constraints(options, within: within, asJSON: json)) }
-    let inColor = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
-    let form: SmartstackStatus.Form = check ? .check : json ? .json : .text(isVerbose: verbose, inColor: inColor)
-    throw ExitCode(await SmartstackStatus.run(options, as: form))
+  /// The exit status for what cannot be told; of a check also for a wrong command line.
+  private static let unknown: Int32 = 3
+
+  func run() async throws { throw ExitCode(constraints ? printConstraints() : await report()) }
+
+  /// Reports on all services.
+  /// - Returns: 0 all is well; 1 it is not; ``unknown``. Of a check 0, 1 (a warning), 2 (critical) or 3.
+  private func report() async -> Int32 {
+    let thresholds = ReplicationThresholds(critical: critical, warning: warning)
+    let (reports, failures) = await ReplicationRun(
+      services: services, places: places, expected: expected, cluster: cluster, locations: locations,
+      thresholds: thresholds
+    ).reports()
+    for failure in failures {
+      // Monitoring shows the first line.
+      if check { StandardOutput.show("UNKNOWN: \(failure)\n") } else { complain("\(failure)") }
+    }
+    if !reports.isEmpty || failures.isEmpty { StandardOutput.show(text(of: reports)) }
+    let worst = reports.map(\.verdict).max() ?? .healthy
+    guard check else { return failures.isEmpty ? (worst == .healthy ? 0 : 1) : ReplicationCommand.unknown }
+    // What is known to be bad is worse than what is not known.
+    if worst == .critical { return 2 }
+    return failures.isEmpty ? Int32(worst.rawValue) : ReplicationCommand.unknown
   }
+
+  private func text(of reports: [NamespaceReport]) -> String {
+    if check { return reports.map(\.alert).joined() }
+    if json {
+      return JSONValue.object(["services": .array(reports.map(\.json))]).text(JSONStyle(indent: 2)) + "\n"
+    }
+    let inColor = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
+    return reports.flatMap { $0.lines(isVerbose: verbose, inColor: inColor) }.map { $0 + "\n" }.joined()
+  }
+
+  /// Prints the constraints for a scheduler that follow from the services' levels, one line each, or one JSON object.
+  /// - Returns: 0, or ``unknown``.
+  private func printConstraints() -> Int32 {
+    let levels = NamespaceLevels(
+      services: places.servicesDirectory, locations: places.locationDir, files: SourceFiles())
+    var object = JSONObject()
+    for name in services {
+      do {
+        object[name] = try levels.constraint(name, within: within)
+      } catch {
+        complain("\(error)")
+        return ReplicationCommand.unknown
+      }
+    }
+    let lines = json ? [JSONValue.object(object).text()] : object.members.map { $0.value.text() }
+    StandardOutput.show(lines.map { $0 + "\n" }.joined())
+    return 0
+  }
+
+  private func complain(_ sentence: String) { StandardOutput.say("smartstack-status: \(sentence)\n") }
 }

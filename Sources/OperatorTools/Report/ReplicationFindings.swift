@@ -3,12 +3,6 @@ internal import SmartStack
 
 /// Findings about one service, and the judgement of them.
 struct ReplicationFindings: Sendable {
-  /// A HAProxy's page, and where it came from.
-  struct Page: Sendable {
-    var place: String
-    var page: StatsPage
-  }
-
   /// The name, as `service.namespace`.
   var name: String
   /// HAProxy's backend for the clients at one location of the level.
@@ -21,10 +15,10 @@ struct ReplicationFindings: Sendable {
   var registered: [Backend]?
   /// This host's location; nil: not known, and not needed.
   var own: String?
-  /// What this host's HAProxy says; nil: not asked.
-  var local: Page?
-  /// What HAProxys at other locations say, by location.
-  var remote: [String: Page] = [:]
+  /// Place and page of this host's HAProxy; nil: not asked.
+  var local: (place: String, page: StatsPage)?
+  /// Places and pages of HAProxys at other locations, by location.
+  var remote: [String: (place: String, page: StatsPage)] = [:]
   /// Locations whose HAProxy did not answer: nothing is said of them.
   var silent: Set<String> = []
   /// This host's did not: then nothing is said of what it might have told.
@@ -55,7 +49,7 @@ struct ReplicationFindings: Sendable {
       available: available, expected: share ?? max(known ?? seen?.servers.count ?? 0, wanted.contains(location) ? 1 : 0)
     )
     var report = LocationReport(
-      location: location, source: seen.map { .haproxy($0.place) } ?? .registry, replication: replication,
+      location: location, haproxy: seen?.place, replication: replication,
       verdict: thresholds.verdict(of: replication), registered: known)
     if let seen {
       let names = Set(seen.servers.map(\.name))

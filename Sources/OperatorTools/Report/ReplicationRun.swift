@@ -6,37 +6,50 @@ internal import SmartStack
 
 /// Asks the registry and the HAProxys, each once for all services.
 @LoopActor struct ReplicationRun {
-  private let options: ReplicationOptions
+  /// Names of the services, as `service.namespace`.
+  let services: [String]
+  let places: ReplicationPlaces
+  /// Instances of a service everywhere together; nil: what is registered.
+  let expected: Int?
+  /// Instances are counted in the services' `marathon-<cluster>.yaml`; nil: ``expected``.
+  let cluster: String?
+  /// Locations that must have the services.
+  let locations: [String]
+  let thresholds: ReplicationThresholds
   private let files = SourceFiles()
   private let levels: NamespaceLevels
 
   /// Limits that PaaSTA has.
   private static let (pageDeadline, pageAttempts) = (Duration.seconds(1), 3)
 
-  init(_ options: ReplicationOptions) {
-    self.options = options
-    levels = NamespaceLevels(options, files: files)
+  init(
+    services: [String], places: ReplicationPlaces, expected: Int?, cluster: String?, locations: [String],
+    thresholds: ReplicationThresholds
+  ) {
+    (self.services, self.places, self.locations) = (services, places, locations)
+    (self.expected, self.cluster, self.thresholds) = (expected, cluster, thresholds)
+    levels = NamespaceLevels(services: places.servicesDirectory, locations: places.locationDir, files: files)
   }
 
   /// A report per service, as far as one can be made, in the order asked for, and what cannot be told.
-  func reports() async -> (reports: [NamespaceReport], failures: [CommandFailure]) {
+  func reports() async -> (reports: [NamespaceReport], failures: [any Error]) {
     var registered: [String: [Backend]]?
-    if options.source != .haproxy {
-      do throws(CommandFailure) {
-        registered = try await RegistrySnapshot(options: options, files: files).read(options.services)
+    if places.source != .haproxy {
+      do {
+        registered = try await places.registrations(of: services, files: files)
       } catch {
         return ([], [error])
       }
     }
-    var pages: [Endpoint: ReplicationFindings.Page] = [:]
-    var failures: [CommandFailure] = []
+    var pages: [Endpoint: (place: String, page: StatsPage)] = [:]
+    var failures: [any Error] = []
     for endpoint in proxies.map(\.endpoint) where pages[endpoint] == nil {
-      do throws(CommandFailure) { pages[endpoint] = try await page(endpoint) } catch { failures.append(error) }
+      do { pages[endpoint] = try await page(endpoint) } catch { failures.append(error) }
     }
     let allAnswered = failures.isEmpty
     var reports: [NamespaceReport] = []
-    for name in options.services {
-      do throws(CommandFailure) {
+    for name in services {
+      do {
         let report = try report(on: name, registered: registered, pages: pages)
         // A HAProxy that does not answer hides nothing else; a service that is nowhere for that reason is not nowhere.
         if allAnswered || !report.locations.isEmpty || registered?[name]?.isEmpty == true { reports.append(report) }
@@ -47,35 +60,35 @@ internal import SmartStack
     return (reports, failures)
   }
 
-  private var proxies: [ReplicationOptions.Proxy] {
-    if options.source == .registry { return [] }
-    return options.proxies.isEmpty ? [ReplicationOptions.Proxy("127.0.0.1")].compactMap(\.self) : options.proxies
+  private var proxies: [ReplicationPlaces.Proxy] {
+    if places.source == .registry { return [] }
+    return places.proxies.isEmpty ? [ReplicationPlaces.Proxy("127.0.0.1")].compactMap(\.self) : places.proxies
   }
 
-  private func page(_ endpoint: Endpoint) async throws(CommandFailure) -> ReplicationFindings.Page {
-    let scope = options.services.count == 1 ? options.services[0] : nil
+  private func page(_ endpoint: Endpoint) async throws(OperatorError) -> (place: String, page: StatsPage) {
+    let scope = services.count == 1 ? services[0] : nil
     var reason = ""
     for _ in 0..<ReplicationRun.pageAttempts {
       do throws(StatsError) {
         let page = try await StatsPage.ask(endpoint, scope: scope, deadline: ReplicationRun.pageDeadline)
-        return ReplicationFindings.Page(place: "\(endpoint)", page: page)
+        return ("\(endpoint)", page)
       } catch {
         reason = "\(error)"
       }
     }
-    throw CommandFailure(reason)
+    throw OperatorError(reason)
   }
 
   private func report(
-    on name: String, registered: [String: [Backend]]?, pages: [Endpoint: ReplicationFindings.Page]
-  ) throws(CommandFailure) -> NamespaceReport {
+    on name: String, registered: [String: [Backend]]?, pages: [Endpoint: (place: String, page: StatsPage)]
+  ) throws -> NamespaceReport {
     let level: String
-    if let given = options.level { level = given } else { level = try levels.discover(name) }
+    if let given = places.level { level = given } else { level = try levels.discover(name) }
     var findings = ReplicationFindings(name: name, backend: name, level: level, types: levels.types)
     findings.registered = registered.map { $0[name] ?? [] }
-    (findings.wanted, findings.expected) = (options.locations, options.expected)
-    if let cluster = options.cluster { findings.expected = try levels.expected(name, cluster: cluster) }
-    findings.thresholds = options.thresholds
+    (findings.wanted, findings.expected) = (locations, expected)
+    if let cluster { findings.expected = try levels.expected(name, cluster: cluster) }
+    findings.thresholds = thresholds
     for proxy in proxies {
       let page = pages[proxy.endpoint]
       if let location = proxy.location {
@@ -87,9 +100,9 @@ internal import SmartStack
       }
     }
     if registered == nil,
-      let blind = options.locations.first(where: { $0 != findings.own && findings.remote[$0] == nil })
+      let blind = locations.first(where: { $0 != findings.own && findings.remote[$0] == nil })
     {
-      throw CommandFailure("no HAProxy is queried for \(blind); give --haproxy \(blind)=HOST")
+      throw OperatorError("no HAProxy is queried for \(blind); give --haproxy \(blind)=HOST")
     }
     return findings.report()
   }

@@ -1,12 +1,10 @@
 /// `updown_service [-t TIMEOUT] [-w WAIT_TIME] [-x] SERVICE.NAMESPACE[:PORT] {up,down}`
 struct UpdownArguments: Equatable {
-  enum State: String { case up, down }
-
   var service = ""
   var namespace = ""
   /// The port of the only instance; nil: all of this host.
   var port: Int?
-  var state = State.up
+  var isUp = true
   /// Seconds to wait for the state; nil: as the service's configuration says.
   var timeout: Int?
   /// Seconds to wait when the state is reached, for other hosts' proxies and for requests under way.
@@ -16,6 +14,8 @@ struct UpdownArguments: Equatable {
 
   /// The name, as `service.namespace`.
   var name: String { "\(service).\(namespace)" }
+  /// The state as upstream names it.
+  var state: String { isUp ? "up" : "down" }
 
   static let syntax = CommandSyntax(
     name: "updown_service", abstract: "Bring a service up or down on this host, and wait for the host's HAProxy.",
@@ -43,13 +43,13 @@ struct UpdownArguments: Equatable {
       let missing = names[given.count...].joined(separator: ", ")
       throw .wrong("the following arguments are required: \(missing)")
     }
-    guard let state = State(rawValue: given[1]) else {
+    guard ["up", "down"].contains(given[1]) else {
       throw .wrong("argument state: invalid choice: '\(given[1])' (choose from 'up', 'down')")
     }
     if given.count > names.count {
       throw .wrong("unrecognized arguments: \(given[names.count...].joined(separator: " "))")
     }
-    self.state = state
+    isUp = given[1] == "up"
     timeout = options.integer("timeout")
     waitTime = options.integer("wait-time") ?? waitTime
     isWaitOnly = options["wait-only"] != nil

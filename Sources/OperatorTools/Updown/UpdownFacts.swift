@@ -3,19 +3,14 @@ internal import SmartStack
 internal import YAMLConfig
 
 /// What a service's configuration says about bringing it up and down.
-struct UpdownFacts: Equatable {
+struct UpdownFacts {
   /// Whether HAProxy has it at all, and nobody has forbidden it.
   var isManaged: Bool
   /// Seconds to wait: `updown_timeout_s`.
   var timeout: Int
   /// Where the service itself answers for its health: `http://127.0.0.1:PORT/URI`. Nil for what is not checked by
   /// HTTP, or has no known port.
-  var healthCheck: HealthCheck?
-
-  struct HealthCheck: Equatable {
-    var port: Int
-    var target: String
-  }
+  var healthCheck: (port: Int, target: String)?
 
   static let defaultTimeout = 300
 
@@ -46,7 +41,7 @@ struct UpdownFacts: Equatable {
 
   private static func healthCheck(
     of namespace: SmartStackNamespace, arguments: UpdownArguments, in directory: ServiceDirectory
-  ) throws(ConfigError) -> HealthCheck? {
+  ) throws(ConfigError) -> (port: Int, target: String)? {
     // A namespace without a port for clients has no mode of its own.
     var mode = namespace.health.mode ?? namespace.mode
     if mode == nil, case .port = namespace.proxyPort { mode = "http" }
@@ -55,6 +50,6 @@ struct UpdownFacts: Equatable {
     if own == nil { own = try directory.port(of: arguments.service) }
     guard let port = namespace.health.port ?? own, (1...65_535).contains(port) else { return nil }
     let target = namespace.health.uri
-    return HealthCheck(port: port, target: target.hasPrefix("/") ? target : "/" + target)
+    return (port, target.hasPrefix("/") ? target : "/" + target)
   }
 }

@@ -75,7 +75,7 @@ internal import YAMLConfig
       },
       isDrained: { await isDrained(port: $0) },
       page: { try await StatsPage.ask(endpoint, scope: service, deadline: UpdownRun.pageDeadline) },
-      askService: { await UpdownRun.ask($0) },
+      askService: { await UpdownRun.ask(port: $0, target: $1) },
       clock: .system,
       sleep: { try? await LoopClock.system.sleep(for: $0) },
       output: output)
@@ -92,8 +92,8 @@ internal import YAMLConfig
     return JSONValue(outcome.output.utf8)?.array?.first?["mark"]?["port"]?.int == port
   }
 
-  private static func ask(_ check: UpdownFacts.HealthCheck) async -> String? {
-    let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: check.port), target: check.target)
+  private static func ask(port: Int, target: String) async -> String? {
+    let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: target)
     do {
       let response = try await HTTPClient.send(request, deadline: serviceDeadline)
       return response.status < 400 ? nil : "HTTP \(response.status) \(response.reason)"

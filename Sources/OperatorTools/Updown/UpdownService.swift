@@ -14,7 +14,7 @@ internal import SmartStack
   /// Reads the statistics page of the host's HAProxy.
   var page: @LoopActor () async throws -> StatsPage
   /// Queries the service itself for its health: the problem; nil when there is none.
-  var askService: @LoopActor (UpdownFacts.HealthCheck) async -> String?
+  var askService: @LoopActor (_ port: Int, _ target: String) async -> String?
   var clock: LoopClock
   var sleep: @LoopActor (Duration) async -> Void
   var output: CommandOutput
@@ -49,7 +49,7 @@ internal import SmartStack
   }
 
   private func changeDowntime() async {
-    let command = arguments.state == .down ? "hadown" : "haup"
+    let command = arguments.isUp ? "haup" : "hadown"
     var words = [arguments.name]
     if let port = arguments.port { words += ["-P", String(port)] }
     let (status, complaint) = await environment.hacheck(command, words)
@@ -62,7 +62,7 @@ internal import SmartStack
     var dots = 0
     var last = ""
     for turn in 0..<max(1, seconds) where turn == 0 || environment.clock.now - start < .seconds(seconds) {
-      if arguments.state == .up, await isHealthyOnDownedHost() { return 0 }
+      if arguments.isUp, await isHealthyOnDownedHost() { return 0 }
       switch await look() {
       case .reached: return await reached(after: dots)
       case .noSuchBackend:
@@ -77,7 +77,7 @@ internal import SmartStack
       await environment.sleep(UpdownService.pollInterval)
     }
     endDots(dots)
-    say("Service failed to enter state '\(arguments.state.rawValue)'\n")
+    say("Service failed to enter state '\(arguments.state)'\n")
     complain("\(last); see `hastatus \(arguments.name)`, `nerve status` and `synapse status`")
     return 1
   }
@@ -86,7 +86,7 @@ internal import SmartStack
 
   private func reached(after dots: Int) async -> Int32 {
     endDots(dots)
-    say("Service entered state '\(arguments.state.rawValue)'\nSleeping for an additional \(arguments.waitTime)s\n")
+    say("Service entered state '\(arguments.state)'\nSleeping for an additional \(arguments.waitTime)s\n")
     await environment.sleep(.seconds(arguments.waitTime))
     return 0
   }
@@ -96,7 +96,7 @@ internal import SmartStack
     guard await environment.hacheck("hastatus", ["all"]).status != 0, let check = facts.healthCheck else {
       return false
     }
-    guard let reason = await environment.askService(check) else { return true }
+    guard let reason = await environment.askService(check.port, check.target) else { return true }
     complain("Calling http://127.0.0.1:\(check.port)\(check.target), got - \(reason)")
     return false
   }
@@ -117,7 +117,7 @@ internal import SmartStack
   private nonisolated static func ports(
     of arguments: UpdownArguments, on page: StatsPage, addresses: Set<String>
   ) -> [Int] {
-    guard arguments.state == .up, arguments.port == nil else { return [] }
+    guard arguments.isUp, arguments.port == nil else { return [] }
     return own(arguments, on: page, addresses: addresses).filter { !$0.takesRequests }.compactMap { $0.place?.port }
   }
 
@@ -137,8 +137,8 @@ internal import SmartStack
   ) -> HAProxyState {
     guard page.proxies.contains(arguments.name) else { return .noSuchBackend }
     let own = own(arguments, on: page, addresses: addresses).filter { !drained.contains($0.place?.port ?? 0) }
-    let inTheWay = own.filter { $0.takesRequests != (arguments.state == .up) }
-    if inTheWay.isEmpty, arguments.state == .down || !own.isEmpty { return .reached }
+    let inTheWay = own.filter { $0.takesRequests != arguments.isUp }
+    if inTheWay.isEmpty, !arguments.isUp || !own.isEmpty { return .reached }
     if !own.isEmpty {
       let servers = inTheWay.map { "\($0.name) \($0.status) \($0.lastCheck)".trimmedBlanks }
       return .notYet("HAProxy has \(servers.joined(separator: ", "))")

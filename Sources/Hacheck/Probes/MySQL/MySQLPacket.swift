@@ -11,39 +11,25 @@ enum MySQLPacket {
 
   // MARK: From the server
 
-  /// The server's first packet, version 10 of the protocol.
-  struct Greeting: Equatable {
-    let version: String
-    let salt: [UInt8]
-    /// nil from servers that know one only.
-    let plugin: String?
-
-    /// nil for anything else.
-    init?(_ packet: [UInt8]) {
-      guard packet.first == 10, let end = packet.firstIndex(of: 0) else { return nil }
-      version = String(decoding: packet[1..<end], as: UTF8.self)
-      // After the version: connection id (4), salt (8), a zero, flags, character set, status, lengths (18), salt.
-      let first = end + 1 + 4
-      let second = first + 8 + 1 + 18
-      guard packet.count >= second + saltLength - 8 else { return nil }
-      salt = Array(packet[first..<first + 8] + packet[second..<second + saltLength - 8])
-      let name = packet.dropFirst(second + saltLength - 8).drop { $0 == 0 }.prefix { $0 != 0 }
-      plugin = name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
-    }
+  /// Reads the server's first packet, version 10 of the protocol; nil for anything else.
+  /// - Returns: `plugin` is nil from servers that know one only.
+  static func greeting(_ packet: [UInt8]) -> (salt: [UInt8], plugin: String?)? {
+    guard packet.first == 10, let end = packet.firstIndex(of: 0) else { return nil }
+    // After the version: connection id (4), salt (8), a zero, flags, character set, status, lengths (18), salt.
+    let first = end + 1 + 4
+    let second = first + 8 + 1 + 18
+    guard packet.count >= second + saltLength - 8 else { return nil }
+    let salt = Array(packet[first..<first + 8] + packet[second..<second + saltLength - 8])
+    let name = packet.dropFirst(second + saltLength - 8).drop { $0 == 0 }.prefix { $0 != 0 }
+    return (salt, name.isEmpty ? nil : String(decoding: name, as: UTF8.self))
   }
 
-  /// The server wants the password proven by another plugin than it greeted with.
-  struct SwitchRequest: Equatable {
-    let plugin: String
-    let salt: [UInt8]
-
-    /// nil for anything else, also for the request of servers before 4.1, which is one byte.
-    init?(_ packet: [UInt8]) {
-      guard packet.first == switchHeader, let end = packet.dropFirst().firstIndex(of: 0) else { return nil }
-      plugin = String(decoding: packet[1..<end], as: UTF8.self)
-      salt = Array(packet[(end + 1)...].prefix(saltLength))
-      guard salt.count == saltLength else { return nil }
-    }
+  /// Reads the request to prove the password by another plugin than the server greeted with; nil for anything else, also
+  /// for the request of servers before 4.1, which is one byte.
+  static func switchRequest(_ packet: [UInt8]) -> (plugin: String, salt: [UInt8])? {
+    guard packet.first == switchHeader, let end = packet.dropFirst().firstIndex(of: 0) else { return nil }
+    let salt = Array(packet[(end + 1)...].prefix(saltLength))
+    return salt.count == saltLength ? (String(decoding: packet[1..<end], as: UTF8.self), salt) : nil
   }
 
   /// An error's number, state and message: `1045 (28000) Access denied for user …`.

@@ -1,10 +1,9 @@
 internal import SmartStack
 
-/// The table that `nerve status` prints.
-enum NerveStatusTable {
-  /// One line per service, problems first.
+extension NerveStatus {
+  /// The table that `nerve status` prints: one line per service, problems first.
   /// - Parameter now: seconds since 1970.
-  static func text(_ status: JSONValue, now: Double) -> String {
+  static func table(of status: JSONValue, now: Double) -> String {
     let services = status["services"]?.array ?? []
     let up = services.count { $0["state"]?.string == "up" }
     var text = "nerve \(status["version"]?.string ?? "?"), pid \(status["pid"]?.int ?? 0): "
