@@ -94,7 +94,7 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["Reactor", "SmartStack"], path: "Tests/TestSupport", swiftSettings: strict),
-    tests("Reactor", []),
+    tests("Reactor", ["SmartStack"]),
     tests("YAMLConfig", []),
     tests("SmartStack", [logging]),
     tests("ZooKeeper", ["Reactor", "SmartStack", logging]),

@@ -5,7 +5,7 @@ internal import SmartStack
 struct JSONReader {
   private(set) var mappings = MappingBuilder()
   private let bytes: [UInt8]
-  private let file: YAMLFile
+  private let file: String
   private let limits: YAMLLimits
   private var cursor: JSONCursor
   private var nodes = 0
@@ -17,7 +17,7 @@ struct JSONReader {
   /// nil if the text does not start like JSON.
   init?(_ bytes: [UInt8], file: String, dialect: JSONDialect = .rfc8259, limits: YAMLLimits) {
     self.bytes = bytes
-    self.file = YAMLFile(file)
+    self.file = file
     self.limits = limits
     cursor = JSONCursor(bytes, dialect: dialect)
     guard let first = cursor.peek(), first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else { return nil }
@@ -52,7 +52,7 @@ struct JSONReader {
       guard let name = cursor.readString(), cursor.take(":") else { return nil }
       nodes += 1
       let key = YAMLNode(.scalar(YAMLScalar(text: name, kind: .text)), at: position, trail: trail)
-      guard let value = readValue(trail: YAMLTrail(below: trail, .key(name)), depth: depth + 1) else { return nil }
+      guard let value = readValue(trail: YAMLTrail(below: trail, key: name), depth: depth + 1) else { return nil }
       entries.append(YAMLEntry(key: key, value: value))
     } while cursor.take(",")
     return cursor.take("}") ? mappings.build(entries) : nil
@@ -63,7 +63,7 @@ struct JSONReader {
     var items: [YAMLNode] = []
     if cursor.take("]") { return items }
     repeat {
-      guard let item = readValue(trail: YAMLTrail(below: trail, .index(items.count)), depth: depth + 1) else {
+      guard let item = readValue(trail: YAMLTrail(below: trail, index: items.count), depth: depth + 1) else {
         return nil
       }
       items.append(item)

@@ -74,7 +74,7 @@ struct YAMLComposer: ~Copyable {
       let (event, position) = try reader.next()
       if case .sequenceEnd = event { return items }
       items.append(
-        try compose(event, at: position, trail: YAMLTrail(below: trail, .index(items.count)), depth: depth + 1))
+        try compose(event, at: position, trail: YAMLTrail(below: trail, index: items.count), depth: depth + 1))
     }
   }
 
@@ -88,12 +88,12 @@ struct YAMLComposer: ~Copyable {
       guard case .scalar(let scalar) = key.value else {
         throw key.error("a key must be a single word or text, not \(key.summary)")
       }
-      let inner = YAMLTrail(below: trail, .key(scalar.text))
+      let inner = YAMLTrail(below: trail, key: scalar.text)
       let (next, place) = try reader.next()
       let value = try compose(next, at: place, trail: inner, depth: depth + 1)
       if case .scalar("<<", isPlain: true, tag: _, anchor: _) = event {
         merged += try entriesToMerge(value).map { entry in
-          YAMLEntry(key: entry.key, value: entry.value.moved(to: YAMLTrail(below: trail, .key(entry.name))))
+          YAMLEntry(key: entry.key, value: entry.value.moved(to: YAMLTrail(below: trail, key: entry.name)))
         }
       } else {
         explicit.append(YAMLEntry(key: key, value: value))

@@ -16,12 +16,12 @@ enum YAMLEvent {
 /// Owns a `yaml_parser_t` and the bytes it reads: libyaml keeps a pointer into the input until
 /// `yaml_parser_delete`, so both are freed together and neither is ever handed out.
 struct YAMLEventReader: ~Copyable {
-  let file: YAMLFile
+  let file: String
   private let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
   private let input: UnsafeMutableBufferPointer<UInt8>
 
   init(_ bytes: [UInt8], file: String) {
-    self.file = YAMLFile(file)
+    self.file = file
     input = .allocate(capacity: max(1, bytes.count))
     _ = input.initialize(from: bytes)
     precondition(yaml_parser_initialize(parser) == 1, "out of memory")
@@ -59,7 +59,7 @@ struct YAMLEventReader: ~Copyable {
       let since = parser.pointee.context_mark.line + 1
       sentence += " (\(String(cString: context)), which starts in line \(since))"
     }
-    return ConfigError(file: file.name, line: Int(place.line), column: Int(place.column), problem: sentence)
+    return ConfigError(file: file, line: Int(place.line), column: Int(place.column), problem: sentence)
   }
 
   /// Bytes that are not text: libyaml gives their offset only.
@@ -70,7 +70,7 @@ struct YAMLEventReader: ~Copyable {
     let column = before[start...].count { $0 & 0xC0 != 0x80 } + 1
     let value = parser.pointee.problem_value
     let detail = value >= 0 ? "\(problem) (0x\(String(value, radix: 16)))" : problem
-    return ConfigError(file: file.name, line: line, column: column, problem: detail)
+    return ConfigError(file: file, line: line, column: column, problem: detail)
   }
 }
 

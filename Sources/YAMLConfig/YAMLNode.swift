@@ -23,7 +23,7 @@ public struct YAMLNode: Sendable {
   }
 
   /// The name of the file.
-  public var file: String { position.file.name }
+  public var file: String { position.file }
   /// The line's number, from 1.
   public var line: Int { Int(position.line) }
   /// From 1, in characters.
@@ -62,10 +62,10 @@ public struct YAMLNode: Sendable {
       switch value {
       case .scalar: value
       case .sequence(let items):
-        .sequence(items.enumerated().map { $1.moved(to: YAMLTrail(below: trail, .index($0))) })
+        .sequence(items.enumerated().map { $1.moved(to: YAMLTrail(below: trail, index: $0)) })
       case .mapping(let entries):
         .mapping(
-          entries.map { YAMLEntry(key: $0.key, value: $0.value.moved(to: YAMLTrail(below: trail, .key($0.name)))) })
+          entries.map { YAMLEntry(key: $0.key, value: $0.value.moved(to: YAMLTrail(below: trail, key: $0.name))) })
       }
     return YAMLNode(moved, at: position, trail: trail)
   }
@@ -86,39 +86,26 @@ public struct YAMLEntry: Sendable {
 
 /// A place in a file.
 public struct YAMLPosition: Sendable {
-  let file: YAMLFile
+  let file: String
   let line: Int32
   let column: Int32
 }
 
-/// A file's name, shared by all nodes read from it.
-final class YAMLFile: Sendable {
-  let name: String
-
-  init(_ name: String) { self.name = name }
-}
-
 /// The way from the top of a document to a node; written out only when an error needs it.
 final class YAMLTrail: Sendable, CustomStringConvertible {
-  enum Step: Sendable {
-    case key(String)
-    case index(Int)
-  }
-
   private let parent: YAMLTrail?
-  private let step: Step
+  /// nil for an item of a list.
+  private let key: String?
+  private let index: Int
 
-  init(below parent: YAMLTrail?, _ step: Step) {
-    self.parent = parent
-    self.step = step
-  }
+  init(below parent: YAMLTrail?, key: String) { (self.parent, self.key, index) = (parent, key, 0) }
+
+  init(below parent: YAMLTrail?, index: Int) { (self.parent, key, self.index) = (parent, nil, index) }
 
   var description: String {
     let before = parent?.description ?? ""
-    switch step {
-    case .index(let index): return "\(before)[\(index)]"
-    case .key(let key): return before.isEmpty ? YAMLTrail.shown(key) : "\(before).\(YAMLTrail.shown(key))"
-    }
+    guard let key else { return "\(before)[\(index)]" }
+    return before.isEmpty ? YAMLTrail.shown(key) : "\(before).\(YAMLTrail.shown(key))"
   }
 
   private static func shown(_ key: String) -> String {

@@ -8,7 +8,7 @@ import YAMLConfig
   let directory = TemporaryDirectory()
 
   private func write(_ text: String, _ name: String) throws {
-    try AtomicFile.write(Array(text.utf8), to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
+    try Files.write(Array(text.utf8), to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
   }
 
   @Test func aFileIsReadWithItsVariables() throws {

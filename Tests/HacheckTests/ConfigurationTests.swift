@@ -88,7 +88,7 @@ import YAMLConfig
 
   @Test func aServersKeyIsReadFromItsFile() throws {
     let folder = TemporaryDirectory()
-    try AtomicFile.write(Array("PEM".utf8), to: "\(folder.path)/key.pem", mode: 0o600, sync: false)
+    try Files.write(Array("PEM".utf8), to: "\(folder.path)/key.pem", mode: 0o600, sync: false)
     let found = try read("mysql_server_public_key: \(folder.path)/key.pem").configuration
     #expect(found.mysqlServerKey == .known(Array("PEM".utf8)))
     #expect(try read("mysql_server_public_key: none").configuration.mysqlServerKey == .unknown)

@@ -138,7 +138,7 @@ import Testing
     #expect(await MySQLTests.check(server, key: isKnown ? .known(key) : .retrieved, password: password) == .healthy())
     let packets = heard.withLock { $0 }
     if !isKnown { #expect(packets[1] == [2]) }
-    try AtomicFile.write(packets[isKnown ? 1 : 2], to: encrypted, mode: 0o600, sync: false)
+    try Files.write(packets[isKnown ? 1 : 2], to: encrypted, mode: 0o600, sync: false)
     let decrypted = try await ChildProcess.run(
       "/usr/bin/openssl",
       arguments: ["pkeyutl", "-decrypt", "-inkey", secret, "-in", encrypted, "-pkeyopt", "rsa_padding_mode:oaep"],

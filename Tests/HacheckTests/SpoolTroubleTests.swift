@@ -13,7 +13,7 @@ import Testing
 
   @LoopActor private final class Program {
     let directory = TemporaryDirectory()
-    let child: RunningChild
+    let child: ChildProcess
     var spool: String { "\(directory.path)/spool" }
     private var socket: String { "\(directory.path)/socket" }
 
@@ -24,7 +24,7 @@ import Testing
       let (path, spool) = (directory.path, "\(directory.path)/spool")
       mkdir(spool, 0o755)
       let configuration = "allow_remote_spool_changes: true\nunix_socket: \(path)/socket\nlog_path: \(path)/log\n"
-      try AtomicFile.write(
+      try Files.write(
         Array((configuration + settings).utf8), to: "\(path)/hacheck.yaml", mode: 0o644, sync: false)
       chmod(path, 0o755)
       let command = [

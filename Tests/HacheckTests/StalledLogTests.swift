@@ -16,7 +16,7 @@ import Testing
     let reader = open(pipe, O_RDWR | O_NONBLOCK | O_CLOEXEC)
     defer { close(reader) }
     let settings = "\(directory.path)/hacheck.yaml"
-    try AtomicFile.write(Array("unix_socket: \(socket)\n".utf8), to: settings, mode: 0o644, sync: false)
+    try Files.write(Array("unix_socket: \(socket)\n".utf8), to: settings, mode: 0o644, sync: false)
     let command = [
       "-c", "exec \"$@\" 2>\(pipe)", "sh", BuiltProgram.path("nerve"), "hacheck", "-v", "-c", settings, "-p", "0", "-B",
       "127.0.0.1", "--spool-root", spool,
@@ -30,7 +30,7 @@ import Testing
     // Each downtime is a line; together they are several times what a pipe takes.
     let reason = Array(String(repeating: "x", count: 2000).utf8)
     for number in 0..<200 {
-      try AtomicFile.write(reason, to: "\(spool)/web-\(number)", mode: 0o644, sync: false)
+      try Files.write(reason, to: "\(spool)/web-\(number)", mode: 0o644, sync: false)
     }
     try await eventually("every downtime is active", within: .seconds(120)) {
       try await get("/metrics").text.contains("hacheck_downtimes{scope=\"service\"} 200\n")

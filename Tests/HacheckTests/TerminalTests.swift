@@ -8,7 +8,7 @@ import Testing
 /// The commands as a person at a terminal sees them.
 @Suite struct TerminalTests {
   private static func mark(_ directory: TemporaryDirectory, _ name: String, _ downtime: Downtime) throws {
-    try AtomicFile.write(downtime.fileContents, to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
+    try Files.write(downtime.fileContents, to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
   }
 
   @Test @LoopActor func timesAreWordsAtATerminalOnly() async throws {

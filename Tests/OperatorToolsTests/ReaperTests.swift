@@ -25,7 +25,7 @@ import Testing
     // As if it had been seen two hours ago.
     let past = [timeval](repeating: timeval(tv_sec: time(nil) - 7200, tv_usec: 0), count: 2)
     #expect(utimes("\(proxy.alumni)/\(old[1])", past) == 0)
-    try AtomicFile.write([], to: proxy.alumni + "/notes", mode: 0o644, sync: false)
+    try Files.write([], to: proxy.alumni + "/notes", mode: 0o644, sync: false)
     let said = try await proxy.reap()
     #expect(said.contains("Reaping process \(old[1])") && said.contains("Removing stale pidfile for \(old[0])"))
     #expect(said.contains("WARNING Ignoring invalid filename: notes"))
@@ -63,11 +63,11 @@ import Testing
     for (text, words) in [
       ("", "holds no process id"), ("\(getpid())\n", "which is not a process called \(proxy.name)"),
     ] {
-      try AtomicFile.write(Array(text.utf8), to: proxy.pidFile, mode: 0o644, sync: false)
+      try Files.write(Array(text.utf8), to: proxy.pidFile, mode: 0o644, sync: false)
       let said = try await proxy.reap("-p", "0", "-r", "0")
       #expect(said.hasPrefix("1 ERROR \(proxy.pidFile) ") && said.contains(words))
     }
-    try AtomicFile.write(Array("\(pid)\n".utf8), to: proxy.pidFile, mode: 0o644, sync: false)
+    try Files.write(Array("\(pid)\n".utf8), to: proxy.pidFile, mode: 0o644, sync: false)
     #expect(try await proxy.reap("-u", "no-such-user") == "1 ERROR there is no user no-such-user\n")
     #expect(try await proxy.reap("-r", "soon").hasPrefix("2 "))
     #expect(try await proxy.answers())
@@ -82,7 +82,7 @@ import Testing
     try await proxy.start()
     let note = "\(proxy.alumni)/\(old)"
     try Files.makeDirectory(proxy.alumni, mode: 0o755)
-    try AtomicFile.write(Array("1\n".utf8), to: note, mode: 0o644, sync: false)
+    try Files.write(Array("1\n".utf8), to: note, mode: 0o644, sync: false)
     let past = [timeval](repeating: timeval(tv_sec: 1, tv_usec: 0), count: 2)
     #expect(utimes(note, past) == 0)
     #expect(try await proxy.reap().contains("Creating pidfile for new alumnus: \(old)"))
@@ -105,7 +105,7 @@ import Testing
       "defaults", "mode http", "timeout connect 1s", "timeout client 100s", "timeout server 1s", "listen web",
       "bind 127.0.0.1:\(port)", "http-request return status 200 content-type text/plain string served",
     ]
-    try AtomicFile.write(
+    try Files.write(
       Array((lines.joined(separator: "\n") + "\n").utf8), to: configuration, mode: 0o644, sync: false)
     guard symlink(HAProxyServer.executable, executable) == 0 else {
       throw FileError("link", path: executable, code: errno)

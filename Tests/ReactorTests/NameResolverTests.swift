@@ -1,4 +1,5 @@
 import Glibc
+import SmartStack
 import TestSupport
 import Testing
 
@@ -18,7 +19,7 @@ import Testing
     #expect(try await resolver.addresses(of: "none.test", in: .ipv4, deadline: Self.patience) == [])
     #expect(try await resolver.addresses(of: "no..name", in: .ipv4, deadline: Self.patience) == [])
     // dnsmasq has no server to ask for other names.
-    let failure = try await #require(throws: NameFailure.self) {
+    let failure = try await #require(throws: OperatorError.self) {
       try await resolver.addresses(of: "elsewhere.example", in: .ipv4, deadline: Self.patience)
     }
     #expect(failure.description == "elsewhere.example cannot be looked up: Could not contact DNS servers")
@@ -80,7 +81,7 @@ import Testing
     let resolver = NameResolver(nameservers: [server.endpoint])
     #expect(try await resolver.addresses(of: "web.test", deadline: Self.patience) == ["10.0.0.7"])
     #expect(try await resolver.addresses(of: "web.test", deadline: Self.patience) == ["10.0.0.7"])
-    await #expect(throws: NameFailure.self) {
+    await #expect(throws: OperatorError.self) {
       try await resolver.addresses(of: "web.test", in: .ipv4, deadline: Self.patience)
     }
   }
@@ -88,16 +89,16 @@ import Testing
   @Test @LoopActor func theDeadlineEndsACallAtASilentServer() async throws {
     let server = try ScriptedNameServer { _ in nil }
     let resolver = NameResolver(nameservers: [server.endpoint])
-    let failure = try await #require(throws: NameFailure.self) {
+    let failure = try await #require(throws: OperatorError.self) {
       try await resolver.addresses(of: "web.test", in: .ipv4, deadline: .milliseconds(100))
     }
-    #expect(failure.reason == "no name server has answered within 0.1 s")
+    #expect(failure.description == "web.test cannot be looked up: no name server has answered within 0.1 s")
   }
 
   @Test @LoopActor func theHostsFileComesFirstAndIsReadAgainAfterAChange() async throws {
     let directory = TemporaryDirectory()
     let path = "\(directory.path)/hosts"
-    func write(_ text: String) throws { try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false) }
+    func write(_ text: String) throws { try Files.write(Array(text.utf8), to: path, mode: 0o644, sync: false) }
     try write("127.0.0.1 localhost\n::1 localhost ip6\n10.1.1.1\tWeb web.test # a comment\n")
     let resolver = NameResolver(nameservers: [.tcp(host: "127.0.0.1", port: try freePort())], hostsFile: path)
     #expect(try await resolver.addresses(of: "localhost", deadline: Self.patience) == ["127.0.0.1", "::1"])
@@ -109,11 +110,12 @@ import Testing
   }
 
   @Test @LoopActor func incompleteNamesAreLookedForBelowTheSearchDomains() {
-    let settings = NameServers.Settings(searchDomains: ["two.test", "three.test"], ndots: 2)
-    #expect(NameResolver.candidates(for: "web.a", below: settings) == ["web.a.two.test", "web.a.three.test", "web.a"])
-    #expect(
-      NameResolver.candidates(for: "web.a.b", below: settings) == ["web.a.b", "web.a.b.two.test", "web.a.b.three.test"])
-    #expect(NameResolver.candidates(for: "web.", below: settings) == ["web"])
+    func candidates(_ name: String) -> [String] {
+      NameResolver.candidates(for: name, below: ["two.test", "three.test"], ndots: 2)
+    }
+    #expect(candidates("web.a") == ["web.a.two.test", "web.a.three.test", "web.a"])
+    #expect(candidates("web.a.b") == ["web.a.b", "web.a.b.two.test", "web.a.b.three.test"])
+    #expect(candidates("web.") == ["web"])
   }
 
   /// Whatever a name server sends: no trap, no endless loop, and nothing but addresses.
@@ -169,9 +171,9 @@ import Testing
     let port = try freePort()
     endpoint = .tcp(host: "127.0.0.1", port: port)
     descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-    let address = try #require(try AddressResolver.onlyAddress(of: endpoint))
+    let address = try #require(try endpoint.onlyAddress())
     try #require(address.withPointer { bind(descriptor, $0, $1) } == 0)
-    event = DescriptorEvent(descriptor, for: .reading) { [weak self] in self?.serve(answer) }
+    event = DescriptorEvent(reading: descriptor) { [weak self] in self?.serve(answer) }
   }
 
   isolated deinit {

@@ -8,7 +8,7 @@ import Testing
 @LoopActor private final class TLSServer {
   let directory = TemporaryDirectory()
   private(set) var port = 0
-  private var child: RunningChild?
+  private var child: ChildProcess?
 
   init(_ arguments: [String] = ["-www"]) async throws {
     try await makeCertificate("first", names: "DNS:localhost,IP:127.0.0.1")

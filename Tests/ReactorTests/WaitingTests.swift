@@ -116,7 +116,7 @@ import Testing
   @Test @LoopActor func aDebouncedSignalWakesAtTheEndOfTheBurst() async {
     let clock = LoopClock.manual()
     let signal = AsyncSignal(
-      clock: clock, debounce: AsyncSignal.Debounce(quiet: .milliseconds(5), limit: .milliseconds(100)))
+      clock: clock, debounce: (quiet: .milliseconds(5), limit: .milliseconds(100)))
     let listener = Listener(signal)
     for _ in 0..<5 {
       signal.set()
@@ -132,7 +132,7 @@ import Testing
   @Test @LoopActor func aBurstWithoutEndWakesAtItsLimit() async {
     let clock = LoopClock.manual()
     let signal = AsyncSignal(
-      clock: clock, debounce: AsyncSignal.Debounce(quiet: .milliseconds(5), limit: .milliseconds(100)))
+      clock: clock, debounce: (quiet: .milliseconds(5), limit: .milliseconds(100)))
     let listener = Listener(signal)
     for _ in 0..<25 {
       await resumedTasks()

@@ -3,7 +3,7 @@ import Testing
 
 /// What came of a registration: the backend's facts in one line, or the problem's sentence.
 private func decoded(_ payload: String, name: String = "n_0000000007") -> String {
-  do throws(RegistrationProblem) {
+  do throws(OperatorError) {
     return shown(try RegistrationCodec.decode(payload: Array(payload.utf8), name: name))
   } catch {
     return error.description
@@ -179,7 +179,7 @@ private func shown(_ decoded: DecodedBackend) -> String {
 
   @Test(arguments: names) func namesCarryTheirData(_ name: String, _ expected: String?) {
     var seen: String?
-    do throws(RegistrationProblem) {
+    do throws(OperatorError) {
       seen = try RegistrationCodec.decode(name: name).map(shown)
     } catch {
       seen = error.description
@@ -246,7 +246,7 @@ private func shown(_ decoded: DecodedBackend) -> String {
   }
 
   static func serverset(_ payload: String, _ endpoint: String?) -> String {
-    do throws(RegistrationProblem) {
+    do throws(OperatorError) {
       return shown(
         try RegistrationCodec.decodeServerset(
           payload: Array(payload.utf8), name: "member_0000000001", endpoint: endpoint))

@@ -14,10 +14,10 @@ import YAMLConfig
     let directory = TemporaryDirectory()
     try Files.makeDirectory(directory.path + "/conf.d", mode: 0o755)
     for (name, text) in files {
-      try AtomicFile.write(Array(text.utf8), to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
+      try Files.write(Array(text.utf8), to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
     }
     let text = text.split(separator: "DIR", omittingEmptySubsequences: false).joined(separator: directory.path)
-    try AtomicFile.write(Array(text.utf8), to: directory.path + "/synapse.conf.json", mode: 0o644, sync: false)
+    try Files.write(Array(text.utf8), to: directory.path + "/synapse.conf.json", mode: 0o644, sync: false)
     return try ConfigurationLoader(environment: ["PORT": "3213"]).load(directory.path + "/synapse.conf.json")
   }
 

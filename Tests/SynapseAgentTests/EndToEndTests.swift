@@ -113,7 +113,7 @@ struct EndToEndTests {
       let file = world.file()
       try await world.register("two", port: world.startTask("two"))
       try await eventually("the file has two") { world.file().contains("server two_") }
-      try AtomicFile.write(Array(file.utf8), to: world.proxy.configurationPath, mode: 0o644, sync: false)
+      try Files.write(Array(file.utf8), to: world.proxy.configurationPath, mode: 0o644, sync: false)
       try await world.proxy.start()
       try await eventually("both are served") { await world.servingTasks() == ["one", "two"] }
     }
@@ -253,7 +253,7 @@ struct EndToEndTests {
         world.metrics.counter("synapse_haproxy_reloads_total", labels: ["result": "failed"], help: "").value >= 2
       }
       #expect(await world.request() == "one")
-      try AtomicFile.write([], to: flag, mode: 0o644, sync: false)
+      try Files.write([], to: flag, mode: 0o644, sync: false)
       try await eventually("the reload works") { world.reloads == 2 }
       try await eventually("it listens elsewhere") {
         let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: other), target: "/")
@@ -271,7 +271,7 @@ struct EndToEndTests {
       await world.synapse?.stop()
       let marker = "\(world.proxy.path)/reload-pending-\(StableHash(world.proxy.configurationPath).hexadecimal)"
       try await eventually("no reload is pending") { !Files.exists(marker) }
-      try AtomicFile.write([], to: marker, mode: 0o600, sync: false)
+      try Files.write([], to: marker, mode: 0o600, sync: false)
       try await world.startAgent(configuration)
       try await eventually("HAProxy is reloaded") { world.reloads == 2 }
       try await eventually("the note is gone") { !Files.exists(marker) }

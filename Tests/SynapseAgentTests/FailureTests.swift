@@ -59,7 +59,7 @@ import ZooKeeper
       let script = world.proxy.path + "/reload"
       let ways = ["exit 1", "sleep 1000", "true"]
       func reloading(_ body: String) throws {
-        try AtomicFile.write(Array((body + "\n").utf8), to: script, mode: 0o755, sync: false)
+        try Files.write(Array((body + "\n").utf8), to: script, mode: 0o755, sync: false)
       }
       try reloading(world.proxy.reloadCommand)
       let text = world.configuration(haproxy: ["reload_timeout: 3"])

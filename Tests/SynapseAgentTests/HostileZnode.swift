@@ -8,7 +8,7 @@ struct HostileZnode {
 
   /// What the watcher makes of it: nil where it is skipped.
   var backend: Backend? {
-    do throws(RegistrationProblem) {
+    do throws(OperatorError) {
       if let decoded = try RegistrationCodec.decode(name: name) { return decoded.backend }
       return try RegistrationCodec.decode(payload: data, name: name).backend
     } catch {

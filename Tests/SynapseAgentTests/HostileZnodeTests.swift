@@ -122,7 +122,7 @@ import Testing
   @LoopActor private func check(_ file: String, _ round: Int) async throws {
     let directory = TemporaryDirectory()
     let path = directory.path + "/haproxy.cfg"
-    try AtomicFile.write(Array(file.utf8), to: path, mode: 0o600, sync: false)
+    try Files.write(Array(file.utf8), to: path, mode: 0o600, sync: false)
     let result = try await ChildProcess.run(
       HAProxyServer.executable, arguments: ["-c", "-f", path], deadline: .seconds(60))
     let words = String(decoding: result.output + result.errorOutput, as: UTF8.self)

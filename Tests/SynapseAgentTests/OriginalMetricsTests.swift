@@ -39,7 +39,7 @@ import ZooKeeper
     let receiver = UDPReceiver()
     let directory = TemporaryDirectory()
     func weights(_ text: String) throws {
-      try AtomicFile.write(Array(text.utf8), to: directory.path + "/weights", mode: 0o644, sync: false)
+      try Files.write(Array(text.utf8), to: directory.path + "/weights", mode: 0o644, sync: false)
     }
     try weights("primary: 0\nother: 1\n")
     let resolvers = [

@@ -89,7 +89,7 @@ import YAMLConfig
     let path = directory.path + "/services"
     try Files.makeDirectory(path, mode: 0o755)
     for name in ["unknown.json", "silent.json", "notes.txt"] {
-      try AtomicFile.write(Array("[]".utf8), to: "\(path)/\(name)", mode: 0o644, sync: false)
+      try Files.write(Array("[]".utf8), to: "\(path)/\(name)", mode: 0o644, sync: false)
     }
     let output = FileOutput(
       FileOutputConfiguration(directory: path), services: ["web", "silent"], clock: .system, logger: Journal().logger)

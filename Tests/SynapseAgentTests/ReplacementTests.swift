@@ -125,7 +125,7 @@ import Testing
   }
 
   private func writeFile(_ path: String, _ text: String) throws {
-    try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
+    try Files.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
   }
 
   /// A synapse that serves one task by the name of `one`.

@@ -37,7 +37,7 @@ import Testing
     }
 
     func map(_ name: String, _ text: String) throws {
-      try AtomicFile.write(Array(text.utf8), to: "\(server.path)/\(name)", mode: 0o644, sync: false)
+      try Files.write(Array(text.utf8), to: "\(server.path)/\(name)", mode: 0o644, sync: false)
     }
 
     func ask(_ target: String = "/", _ headers: [HTTPHeader] = []) async throws -> (status: Int, text: String) {

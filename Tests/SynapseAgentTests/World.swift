@@ -112,7 +112,7 @@ internal import ZooKeeper
 
   func load(_ text: String) throws -> SynapseConfiguration {
     let path = proxy.path + "/synapse.yaml"
-    try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
+    try Files.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
     return try ConfigurationLoader(environment: [:]).load(path)
   }
 

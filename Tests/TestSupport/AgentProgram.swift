@@ -6,7 +6,7 @@ public import Reactor
   private let name: String
   private let arguments: [String]
   private let logPath: String
-  private var child: RunningChild?
+  private var child: ChildProcess?
 
   /// - Parameters:
   ///   - name: the executable.

@@ -8,7 +8,7 @@ public import Reactor
   /// As configuration files have it.
   public var address: String { "127.0.0.1:\(port)" }
   private let directory = TemporaryDirectory()
-  private var child: RunningChild?
+  private var child: ChildProcess?
 
   /// Nothing runs yet.
   public init() throws { port = try freePort() }
@@ -57,7 +57,7 @@ public import Reactor
 
   private func write(_ hosts: [String: [String]]) throws {
     let lines = hosts.sorted { $0.key < $1.key }.flatMap { name, addresses in addresses.map { "\($0) \(name)\n" } }
-    try AtomicFile.write(
+    try Files.write(
       Array(lines.joined().utf8), to: "\(directory.path)/hosts", mode: 0o644, sync: false)
   }
 }

@@ -9,7 +9,7 @@ public import Reactor
   /// A second port, for those that have two faces.
   public let secondPort: Int
   private let directory: TemporaryDirectory
-  private var child: RunningChild?
+  private var child: ChildProcess?
 
   /// The directory; what a test puts there goes with it.
   public nonisolated var path: String { directory.path }
@@ -112,7 +112,7 @@ public import Reactor
   // MARK: Starting
 
   private func write(_ text: String, to name: String) throws {
-    try AtomicFile.write(Array(text.utf8), to: "\(path)/\(name)", mode: 0o600, sync: false)
+    try Files.write(Array(text.utf8), to: "\(path)/\(name)", mode: 0o600, sync: false)
   }
 
   private func start(_ executable: String, _ arguments: [String]) async throws -> DebianServer {

@@ -9,7 +9,7 @@ public import Reactor
   private let peerPort: Int
   private let withV2: Bool
   private let directory = TemporaryDirectory()
-  private var child: RunningChild?
+  private var child: ChildProcess?
 
   /// Nothing runs yet.
   /// - Parameter withV2: whether it also speaks the interface of etcd 2.

@@ -6,7 +6,7 @@ extension TemporaryDirectory {
   public func write(_ text: String, to name: String) throws {
     let path = "\(path)/\(name)"
     try Files.makeDirectory(Files.parent(of: path), mode: 0o755)
-    try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
+    try Files.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
   }
 
   /// A file's text; nil when it is not there.

@@ -9,7 +9,7 @@ public import Reactor
   public nonisolated static var isInstalled: Bool { access(executable, X_OK) == 0 }
 
   private let directory = TemporaryDirectory()
-  private var child: RunningChild?
+  private var child: ChildProcess?
   /// What the process wrote so far, warnings and alerts.
   public private(set) var log: [String] = []
 
@@ -41,7 +41,7 @@ public import Reactor
 
   /// Writes the configuration file.
   public func write(_ text: String) throws {
-    try AtomicFile.write(Array(text.utf8), to: configurationPath, mode: 0o644, sync: false)
+    try Files.write(Array(text.utf8), to: configurationPath, mode: 0o644, sync: false)
   }
 
   /// A file with nothing but what is needed here, and these sections.
@@ -58,7 +58,7 @@ public import Reactor
       HAProxyServer.executable, arguments: ["-W", "-db", "-S", masterSocketPath, "-f", configurationPath],
       output: .lines { [weak self] line in self?.log.append(line) })
     child = running
-    try AtomicFile.write(Array("\(running.pid)\n".utf8), to: path + "/master.pid", mode: 0o644, sync: false)
+    try Files.write(Array("\(running.pid)\n".utf8), to: path + "/master.pid", mode: 0o644, sync: false)
     try await eventually("HAProxy listens") {
       guard HAProxyServer.catchesReload(running.pid) else { return false }
       return await self.answers()

@@ -14,7 +14,7 @@ public import Reactor
   /// Where it listens, once it does.
   public private(set) var port = 0
   private let directory = TemporaryDirectory()
-  private var child: RunningChild?
+  private var child: ChildProcess?
 
   /// Nothing runs yet.
   public init() {}

@@ -11,7 +11,7 @@ public import Reactor
   }
 
   private let directory = TemporaryDirectory()
-  private var child: RunningChild?
+  private var child: ChildProcess?
   private var containers: Set<String> = []
 
   /// Nothing runs yet.
@@ -105,6 +105,6 @@ public import Reactor
   }
 
   private func write(_ name: String, _ text: String) throws {
-    try AtomicFile.write(Array(text.utf8), to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
+    try Files.write(Array(text.utf8), to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
   }
 }

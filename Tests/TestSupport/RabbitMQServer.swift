@@ -7,7 +7,7 @@ public import Reactor
   /// Where it takes AMQP.
   public let port: Int
   private let directory = TemporaryDirectory()
-  private var child: RunningChild?
+  private var child: ChildProcess?
 
   /// Starts it and returns when it listens, some seconds later. Its only user is `guest`, password `guest`.
   public init() async throws {
@@ -16,7 +16,7 @@ public import Reactor
     let path = directory.path
     for (name, text) in [
       ("rabbitmq.conf", "disk_free_limit.absolute = 1MB\nlog.console.level = error\n"), ("env.conf", ""),
-    ] { try AtomicFile.write(Array(text.utf8), to: "\(path)/\(name)", mode: 0o600, sync: false) }
+    ] { try Files.write(Array(text.utf8), to: "\(path)/\(name)", mode: 0o600, sync: false) }
     let environment = [
       "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": path, "LANG": "C.UTF-8", "RABBITMQ_NODENAME": "test@localhost",
       "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_NODE_PORT": "\(port)",

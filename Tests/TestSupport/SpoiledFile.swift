@@ -33,11 +33,11 @@ public enum Spoil: String, CaseIterable, Sendable {
 
   /// Undoes it.
   public static func restore(_ path: String, _ bytes: [UInt8]) throws(FileError) {
-    if Files.kind(path) == .directory { rmdir(path) } else { try Files.remove(path) }
-    try AtomicFile.write(bytes, to: path, mode: 0o644, sync: false)
+    if Files.isDirectory(path) { rmdir(path) } else { try Files.remove(path) }
+    try Files.write(bytes, to: path, mode: 0o644, sync: false)
   }
 
   private static func write(_ text: String, to path: String) throws(FileError) {
-    try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
+    try Files.write(Array(text.utf8), to: path, mode: 0o644, sync: false)
   }
 }

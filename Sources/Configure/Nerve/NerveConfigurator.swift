@@ -182,7 +182,7 @@ internal import YAMLConfig
       }
     }
     let candidate = path + ".tmp"
-    try await BlockingWork.run { try AtomicFile.write(bytes, to: candidate, mode: 0o644, sync: false) }
+    try await BlockingWork.run { try Files.write(bytes, to: candidate, mode: 0o644, sync: false) }
     let result: ChildResult
     do {
       result = try await ChildProcess.run(executable, arguments: ["-c", candidate, "-k"], deadline: .seconds(60))

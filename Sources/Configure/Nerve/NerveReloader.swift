@@ -42,7 +42,7 @@ internal import Reactor
   }
 
   private var isHeartbeatOld: Bool {
-    guard Files.kind(options.heartbeatPath) == .file,
+    guard Files.isFile(options.heartbeatPath),
       let touched = Files.modificationTime(options.heartbeatPath)
     else { return false }
     return touched < clock.unixTime - Double(options.heartbeatThreshold)

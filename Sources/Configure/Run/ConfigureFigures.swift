@@ -24,6 +24,6 @@ internal import SmartStack
 
   /// Replaces the file; the collector never sees half of it.
   public func write(to path: String) throws(FileError) {
-    try AtomicFile.write(Array(metrics.render().utf8), to: path, mode: 0o644, sync: false)
+    try Files.write(Array(metrics.render().utf8), to: path, mode: 0o644, sync: false)
   }
 }

@@ -45,7 +45,7 @@ public struct GeneratedFile: Sendable {
       return
     }
     try announce()
-    try AtomicFile.write(bytes, to: path, mode: 0o644, sync: sync)
+    try Files.write(bytes, to: path, mode: 0o644, sync: sync)
   }
 
   /// Notes that the file is about to change: whatever happens now, some run notifies the agent of it.

@@ -6,7 +6,7 @@ public import Reactor
 /// A burst of events is one run; what happens during a run is for the next one.
 @LoopActor public final class ResidentRun {
   /// A burst of changes is over after 5 ms without one; no change waits longer than 100 ms.
-  private static let debounce = AsyncSignal.Debounce(quiet: .milliseconds(5), limit: .milliseconds(100))
+  private static let debounce: AsyncSignal.Debounce = (quiet: .milliseconds(5), limit: .milliseconds(100))
 
   private let changes: AsyncSignal
   private let clock: LoopClock

@@ -123,7 +123,7 @@ struct SynapseConfigurationMaker {
   private mutating func canRouteByPath(_ tool: ToolOptions) -> Bool {
     let path = tool.script("path_based_routing.lua")
     paths.insert(path)
-    if Files.kind(path) == .file { return true }
+    if Files.isFile(path) { return true }
     let problem = "there is no \(path), which path_based_routing needs; set lua_dir, or put the script there"
     if tool.respectsPathRouting {
       warnings.append(

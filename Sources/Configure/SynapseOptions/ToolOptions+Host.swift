@@ -9,7 +9,7 @@ extension ToolOptions {
     var directory = ThisProcess.path.map(Files.parent(of:)) ?? "/"
     while true {
       let candidate = path(of: place, in: directory)
-      if Files.kind(candidate) == .directory { return candidate }
+      if Files.isDirectory(candidate) { return candidate }
       if directory == "/" || directory == "." { return "/usr/" + place }
       directory = Files.parent(of: directory)
     }

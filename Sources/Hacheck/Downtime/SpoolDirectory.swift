@@ -46,7 +46,7 @@ public struct SpoolDirectory: Sendable {
     let since = creation ?? (active?.reason == reason ? active?.creation : nil) ?? now
     let downtime = Downtime(
       scope: SpoolScope(fileName: name), reason: reason, creation: since, expiration: expiration)
-    try AtomicFile.write(downtime.fileContents, to: path(name), mode: 0o644, sync: false)
+    try Files.write(downtime.fileContents, to: path(name), mode: 0o644, sync: false)
   }
 
   /// Lifts a downtime; harmless if there is none.
@@ -74,7 +74,7 @@ public struct SpoolDirectory: Sendable {
   }
 
   /// Whether `name` can be a downtime: no path out of the folder, and nothing that ends in `~`, as files under
-  /// construction (``AtomicFile``) and editors' copies do; no service can be called so over HTTP.
+  /// construction (``Files/write(_:to:mode:sync:)``) and editors' copies do; no service can be called so over HTTP.
   public static func isName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255 && !name.hasSuffix("~")
       && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }

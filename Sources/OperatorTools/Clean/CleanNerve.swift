@@ -140,7 +140,7 @@ internal import ZooKeeper
   /// A name that is a registration by itself (`use_path_encoding`); such nodes are empty, and persistent ones belong to
   /// no session.
   private static func carriesData(_ name: String) -> Bool {
-    do throws(RegistrationProblem) {
+    do throws(OperatorError) {
       return try RegistrationCodec.decode(name: name) != nil
     } catch {
       return true

@@ -128,7 +128,7 @@ internal import YAMLConfig
       }
       result[service] = (servers.array ?? []).compactMap { server in
         // The same rules as for what comes from the registry.
-        do throws(RegistrationProblem) {
+        do throws(OperatorError) {
           return try RegistrationCodec.decode(payload: Array(server.text().utf8), name: "").backend
         } catch {
           complain("\(path): \(service): a server is skipped: \(error)")

@@ -129,7 +129,7 @@ struct Reaper: AsyncParsableCommand {
     // Upstream's files are empty.
     if text != mark, text != "" {
       say("INFO Creating pidfile for new alumnus: \(process.pid)")
-      try AtomicFile.write(Array(mark.utf8), to: path, mode: 0o644, sync: false)
+      try Files.write(Array(mark.utf8), to: path, mode: 0o644, sync: false)
     }
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)

@@ -29,7 +29,7 @@ internal import Glibc
   ///   - path: a directory or a file; a file may be missing as long as its directory is there.
   ///   - onChange: for a directory gets the names of entries that appeared, changed or went, each once per burst,
   ///     or nil when anything may have changed (the kernel's queue overflowed, the directory was replaced). For a
-  ///     file it gets the file's own name, or nil. Temporary names of ``AtomicFile`` are among the names.
+  ///     file it gets the file's own name, or nil. Temporary names of ``Files/write(_:to:mode:sync:)`` are among the names.
   /// - Throws: ``FileError`` when neither the path nor its parent directory is there.
   public init(path: String, onChange: @escaping @LoopActor ([String]?) -> Void) throws {
     self.path = path
@@ -43,7 +43,7 @@ internal import Glibc
       isCancelled = true
       throw problem
     }
-    event = DescriptorEvent(descriptor, for: .reading) { [weak self] in self?.readEvents() }
+    event = DescriptorEvent(reading: descriptor) { [weak self] in self?.readEvents() }
   }
 
   isolated deinit { cancel() }
@@ -71,8 +71,7 @@ internal import Glibc
   private func arm() -> FileError? {
     parentWatch = inotify_add_watch(descriptor, parent, FileWatch.parentMask | UInt32(IN_ONLYDIR))
     let problem = FileError("watch", path: path, code: errno)
-    let kind = Files.kind(path)
-    if let kind { isTargetDirectory = kind == .directory }
+    if Files.exists(path) { isTargetDirectory = Files.isDirectory(path) }
     let mask = isTargetDirectory ? FileWatch.directoryMask : FileWatch.fileMask
     target = inotify_add_watch(descriptor, path, mask)
     return target < 0 && parentWatch < 0 ? problem : nil
@@ -80,13 +79,7 @@ internal import Glibc
 
   private func readEvents() {
     var seen = Changes()
-    withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: MemoryLayout<inotify_event>.alignment) { buffer in
-      while true {
-        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-        guard count > 0 else { break }
-        parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]), into: &seen)
-      }
-    }
+    readInotifyEvents(from: descriptor) { event, name in note(event, named: name, in: &seen) }
     if seen.mustRearm {
       // What happened between the old watch and the new one is not known.
       if isTargetDirectory { seen.isEverything = true } else { seen.add(name) }
@@ -104,18 +97,6 @@ internal import Glibc
 
     mutating func add(_ name: String) {
       if known.insert(name).inserted { names.append(name) }
-    }
-  }
-
-  private func parse(_ bytes: UnsafeRawBufferPointer, into seen: inout Changes) {
-    let headSize = MemoryLayout<inotify_event>.size
-    var offset = 0
-    while offset + headSize <= bytes.count {
-      let event = bytes.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
-      let end = offset + headSize + Int(event.len)
-      let name = String(decoding: bytes[(offset + headSize)..<end].prefix { $0 != 0 }, as: UTF8.self)
-      note(event, named: name, in: &seen)
-      offset = end
     }
   }
 

@@ -3,12 +3,6 @@ internal import Glibc
 
 /// Small file operations that agents need; all of them block, as local files do.
 public enum Files {
-  /// What a path leads to.
-  public enum Kind: Equatable, Sendable {
-    /// A regular file, a directory, or anything else: a device, a pipe, a socket.
-    case file, directory, other
-  }
-
   /// The whole file.
   /// - Parameter limit: more bytes are an error, so that no file exhausts memory.
   public static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8] {
@@ -90,25 +84,23 @@ public enum Files {
     }
   }
 
-  /// What a path leads to, symbolic links followed; nil when there is nothing.
-  public static func kind(_ path: String) -> Kind? {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: return .file
-    case S_IFDIR: return .directory
-    default: return .other
-    }
-  }
+  /// Whether a path leads to anything, symbolic links followed.
+  public static func exists(_ path: String) -> Bool { status(of: path) != nil }
 
-  /// Whether a path leads to anything.
-  public static func exists(_ path: String) -> Bool { kind(path) != nil }
+  /// Whether a path leads to a regular file, symbolic links followed.
+  public static func isFile(_ path: String) -> Bool { status(of: path).map { $0.st_mode & S_IFMT } == S_IFREG }
+
+  /// Whether a path leads to a directory, symbolic links followed.
+  public static func isDirectory(_ path: String) -> Bool { status(of: path).map { $0.st_mode & S_IFMT } == S_IFDIR }
+
+  private static func status(of path: String) -> stat? {
+    var status = stat()
+    return stat(path, &status) == 0 ? status : nil
+  }
 
   /// When the file's content last changed, in seconds since 1970; nil when there is no such file.
   public static func modificationTime(_ path: String) -> Double? {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    return Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9
+    status(of: path).map { Double($0.st_mtim.tv_sec) + Double($0.st_mtim.tv_nsec) / 1e9 }
   }
 
   /// Removes a file (not a directory).
@@ -125,7 +117,7 @@ public enum Files {
   public static func makeDirectory(_ path: String, mode: UInt32) throws(FileError) {
     if mkdir(path, mode) == 0 { return }
     let code = errno
-    if code == EEXIST, kind(path) == .directory { return }
+    if code == EEXIST, isDirectory(path) { return }
     let parent = parent(of: path)
     guard code == ENOENT, parent != path else { throw FileError("make directory", path: path, code: code) }
     try makeDirectory(parent, mode: mode)
@@ -157,9 +149,8 @@ public enum Files {
   }
 }
 
-/// Files that readers see either as they were or as they will be, never in between.
-public enum AtomicFile {
-  /// Replaces or makes the file at `path`.
+extension Files {
+  /// Replaces or makes the file at `path`, which readers see either as it was or as it will be, never in between.
   ///
   /// The bytes go to `.NAME.random~` in the same directory, which is then renamed. A symbolic link at `path`
   /// is replaced, not followed.
@@ -167,8 +158,8 @@ public enum AtomicFile {
   ///   - mode: exactly this, whatever the umask.
   ///   - sync: also survive a power failure. Blocks for as long as the disk takes: up to seconds.
   public static func write(_ bytes: [UInt8], to path: String, mode: UInt32, sync: Bool) throws(FileError) {
-    let directory = Files.parent(of: path)
-    let (temporary, descriptor) = try makeTemporary(in: directory, for: Files.name(of: path))
+    let directory = parent(of: path)
+    let (temporary, descriptor) = try makeTemporary(in: directory, for: name(of: path))
     do throws(FileError) {
       try fill(descriptor, path: temporary, bytes: bytes, mode: mode, sync: sync)
       guard rename(temporary, path) == 0 else { throw FileError("rename", path: path, code: errno) }

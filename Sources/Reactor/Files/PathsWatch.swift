@@ -25,7 +25,7 @@ internal import Glibc
     descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
     guard descriptor >= 0 else { throw FileError("watch", path: "files", code: errno) }
     self.onChange = onChange
-    event = DescriptorEvent(descriptor, for: .reading) { [weak self] in self?.readEvents() }
+    event = DescriptorEvent(reading: descriptor) { [weak self] in self?.readEvents() }
   }
 
   isolated deinit { cancel() }
@@ -71,28 +71,8 @@ internal import Glibc
 
   private func readEvents() {
     var isChange = false
-    withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: MemoryLayout<inotify_event>.alignment) { buffer in
-      while true {
-        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-        guard count > 0 else { break }
-        if holdsChange(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { isChange = true }
-      }
-    }
+    readInotifyEvents(from: descriptor) { event, name in if counts(event, named: name) { isChange = true } }
     if isChange { onChange?() }
-  }
-
-  private func holdsChange(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    let headSize = MemoryLayout<inotify_event>.size
-    var offset = 0
-    var isChange = false
-    while offset + headSize <= bytes.count {
-      let event = bytes.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
-      let end = offset + headSize + Int(event.len)
-      let name = String(decoding: bytes[(offset + headSize)..<end].prefix { $0 != 0 }, as: UTF8.self)
-      if counts(event, named: name) { isChange = true }
-      offset = end
-    }
-    return isChange
   }
 
   private func counts(_ event: inotify_event, named name: String) -> Bool {
@@ -108,11 +88,6 @@ internal import Glibc
 
 /// Finds which names of which directories decide where paths lead.
 struct PathResolver {
-  private enum Entry {
-    case nothing, directory, other
-    case link(String)
-  }
-
   private(set) var found: [String: PathsWatch.Names] = [:]
   /// Where paths lead, as far as they were followed; nil for nowhere.
   private var places: [String: String?] = [:]
@@ -147,16 +122,16 @@ struct PathResolver {
     if name == ".." { return Files.parent(of: directory) }
     note(name, in: directory)
     let next = directory == "/" ? "/\(name)" : "\(directory)/\(name)"
-    switch PathResolver.look(next) {
-    case .nothing: return nil
-    case .other: return next
-    case .directory:
-      directories.insert(next)
-      return next
-    case .link(let target):
-      if links >= PathResolver.mostLinks { return nil }
+    var status = stat()
+    guard lstat(next, &status) == 0 else { return nil }
+    switch status.st_mode & S_IFMT {
+    case S_IFDIR: directories.insert(next)
+    case S_IFLNK:
+      guard links < PathResolver.mostLinks, let target = PathResolver.target(ofLink: next) else { return nil }
       return place(of: target.hasPrefix("/") ? target : "\(directory)/\(target)", links: links + 1)
+    default: break
     }
+    return next
   }
 
   private mutating func note(_ name: String, in directory: String) {
@@ -168,14 +143,9 @@ struct PathResolver {
     }
   }
 
-  private static func look(_ path: String) -> Entry {
-    var status = stat()
-    guard lstat(path, &status) == 0 else { return .nothing }
-    if status.st_mode & S_IFMT == S_IFDIR { return .directory }
-    guard status.st_mode & S_IFMT == S_IFLNK else { return .other }
+  private static func target(ofLink path: String) -> String? {
     var buffer = [CChar](repeating: 0, count: 4096)
     let count = readlink(path, &buffer, buffer.count)
-    if count < 0 { return .nothing }
-    return .link(String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    return count < 0 ? nil : String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }

@@ -158,9 +158,11 @@ private final class InputGuard {
 }
 
 private func onConnectionClose(_ connection: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  guard let connection = LoopPointer(connection), let context else { return }
+  guard let connection, let context else { return }
+  // libevent calls on the loop's thread: the pointer does not leave it.
+  nonisolated(unsafe) let loopConnection = connection
   let table = Unmanaged<ConnectionTable>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { table.closes(connection.pointer) }
+  LoopActor.assumeIsolated { table.closes(loopConnection) }
 }
 
 private func onInput(

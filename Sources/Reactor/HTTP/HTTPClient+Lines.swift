@@ -16,20 +16,14 @@ extension HTTPClient {
     let stream = try await ByteStream.connect(to: request.endpoint, tls: request.tls, deadline: patience)
     defer { stream.close() }
     try stream.write(try request.wireBytes())
-    var reader = HTTPResponseReader(limits: limits, isHead: false)
+    var reader = HTTPResponseReader(of: request.endpoint, limits: limits, isHead: false)
     var line: [UInt8] = []
     while !reader.isComplete {
       let piece = try await stream.read(upTo: 64 << 10)
       if piece.isEmpty {
         guard reader.finish() else { throw StreamError.closed(request.endpoint) }
       }
-      do {
-        try reader.consume(piece)
-      } catch .headTooLong {
-        throw StreamError.tooLong(request.endpoint, limit: limits.maxHeadBytes)
-      } catch .malformed(let reason) {
-        throw HTTPClientError.malformed(reason: reason)
-      }
+      try reader.consume(piece)
       guard reader.hasHead, reader.response.status == 200 else { continue }
       stream.setDeadline(after: silence)
       line += reader.takeBody()

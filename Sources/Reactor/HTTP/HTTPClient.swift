@@ -32,7 +32,7 @@
       to: request.endpoint, tls: request.tls, deadline: deadline, opening: timeouts.open, handshake: timeouts.handshake)
     defer { stream.close() }
     try stream.write(prepared.bytes)
-    var reader = HTTPResponseReader(limits: limits, isHead: request.method == "HEAD")
+    var reader = HTTPResponseReader(of: request.endpoint, limits: limits, isHead: request.method == "HEAD")
     while !reader.isComplete {
       if let silence = timeouts.read {
         let until = LoopClock.system.now + silence
@@ -43,13 +43,7 @@
         guard reader.finish() else { throw StreamError.closed(request.endpoint) }
         break
       }
-      do {
-        try reader.consume(piece)
-      } catch .headTooLong {
-        throw StreamError.tooLong(request.endpoint, limit: limits.maxHeadBytes)
-      } catch .malformed(let reason) {
-        throw HTTPClientError.malformed(reason: reason)
-      }
+      try reader.consume(piece)
     }
     return reader.response
   }
@@ -70,7 +64,7 @@ extension HTTPRequest {
   public func prepared() throws -> PreparedHTTPRequest {
     PreparedHTTPRequest(
       request: self, bytes: try wireBytes(),
-      address: tls == nil ? try AddressResolver.onlyAddress(of: endpoint) : nil)
+      address: tls == nil ? try endpoint.onlyAddress() : nil)
   }
 
   /// Head and body as sent; refuses what would end a line early, since headers and targets come from others.

@@ -193,9 +193,11 @@ internal import Glibc
 }
 
 private func onClose(_ connection: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  guard let connection = LoopPointer(connection), let context else { return }
+  guard let connection, let context else { return }
+  // libevent calls on the loop's thread: the pointer does not leave it.
+  nonisolated(unsafe) let loopConnection = connection
   let pending = Unmanaged<PendingRequest>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { pending.connectionCloses(connection.pointer) }
+  LoopActor.assumeIsolated { pending.connectionCloses(loopConnection) }
 }
 
 private func methodName(_ command: evhttp_cmd_type) -> String {

@@ -57,7 +57,7 @@ internal import Glibc
   /// - Throws: ``ListenError``.
   @discardableResult
   public func listen(on endpoint: Endpoint, mode: UInt32? = nil) throws -> Endpoint {
-    let descriptor = try ListeningSocket.open(endpoint, mode: mode)
+    let descriptor = try endpoint.openListener(mode: mode)
     if case .unix(let path) = endpoint {
       try serve(descriptor, path: path)
       return endpoint
@@ -71,7 +71,7 @@ internal import Glibc
   /// Takes over a listening stream socket: from systemd, or from the process this one replaced.
   /// - Throws: ``ListenError``; the descriptor then still belongs to the caller.
   public func adopt(descriptor: Int32) throws {
-    try ListeningSocket.prepareAdopted(descriptor)
+    try Endpoint.prepareAdopted(descriptor)
     try serve(descriptor, path: nil)
   }
 
@@ -215,9 +215,11 @@ internal import Glibc
 }
 
 private func onRequest(_ request: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  guard let request = LoopPointer(request), let context else { return }
+  guard let request, let context else { return }
+  // libevent calls on the loop's thread: the pointer does not leave it.
+  nonisolated(unsafe) let loopRequest = request
   let listener = Unmanaged<HTTPListener>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { listener.handle(request.pointer) }
+  LoopActor.assumeIsolated { listener.handle(loopRequest) }
 }
 
 private func onConnection(_ base: OpaquePointer?, _ context: UnsafeMutableRawPointer?) -> OpaquePointer? {
@@ -227,6 +229,8 @@ private func onConnection(_ base: OpaquePointer?, _ context: UnsafeMutableRawPoi
 }
 
 private func onAcceptFailure(_ listener: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  guard let server = LoopPointer(context.map { OpaquePointer($0) }) else { return }
-  LoopActor.assumeIsolated { HTTPListener.listeners[server.pointer]?.takeUnretainedValue().pauseAccepting() }
+  guard let context else { return }
+  // libevent calls on the loop's thread: the pointer does not leave it, and is only a key here.
+  nonisolated(unsafe) let server = OpaquePointer(context)
+  LoopActor.assumeIsolated { HTTPListener.listeners[server]?.takeUnretainedValue().pauseAccepting() }
 }

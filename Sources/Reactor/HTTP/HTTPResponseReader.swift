@@ -5,11 +5,6 @@ internal import SmartStack
 /// Pure and bounded: it keeps at most the limits' bytes, whatever arrives. Lenient where servers in the
 /// field are sloppy (bare `\n`, no reason, folded headers), strict where guessing would be wrong (lengths).
 struct HTTPResponseReader {
-  enum Problem: Error, Equatable {
-    case malformed(String)
-    case headTooLong
-  }
-
   private enum Phase: Equatable {
     case statusLine, headers
     case sizedBody(remaining: Int)
@@ -26,6 +21,7 @@ struct HTTPResponseReader {
 
   private let limits: HTTPClientLimits
   private let isHead: Bool
+  private let endpoint: Endpoint
   private var phase = Phase.statusLine
   private var line: [UInt8] = []
   private var headBytes = 0
@@ -33,8 +29,11 @@ struct HTTPResponseReader {
   /// What has been understood so far.
   private(set) var response = HTTPResponse(status: 0)
 
-  /// - Parameter isHead: whether the answer belongs to a HEAD request and has no body.
-  init(limits: HTTPClientLimits, isHead: Bool) {
+  /// - Parameters:
+  ///   - endpoint: what sends the answer, for errors.
+  ///   - isHead: whether the answer belongs to a HEAD request and has no body.
+  init(of endpoint: Endpoint, limits: HTTPClientLimits, isHead: Bool) {
+    self.endpoint = endpoint
     self.limits = limits
     self.isHead = isHead
   }
@@ -46,7 +45,8 @@ struct HTTPResponseReader {
   var hasHead: Bool { phase != .statusLine && phase != .headers }
 
   /// Takes the next bytes.
-  mutating func consume(_ bytes: [UInt8]) throws(Problem) {
+  /// - Throws: ``HTTPClientError``, or ``StreamError/tooLong(_:limit:)`` for the head.
+  mutating func consume(_ bytes: [UInt8]) throws {
     var rest = bytes[...]
     while !rest.isEmpty, phase != .complete {
       switch phase {
@@ -91,7 +91,7 @@ struct HTTPResponseReader {
 
   // MARK: Lines
 
-  private mutating func takeLine(_ rest: inout ArraySlice<UInt8>) throws(Problem) {
+  private mutating func takeLine(_ rest: inout ArraySlice<UInt8>) throws {
     let end = rest.firstIndex(of: UInt8(ascii: "\n"))
     let piece = rest[..<(end ?? rest.endIndex)]
     if phase == .statusLine, line.count < 8 { try checkPrefix(line + piece.prefix(limits.maxHeadBytes - headBytes)) }
@@ -105,32 +105,32 @@ struct HTTPResponseReader {
   }
 
   /// Head, interim answers and trailers share one budget; a chunk line has its own.
-  private mutating func count(_ bytes: Int) throws(Problem) {
+  private mutating func count(_ bytes: Int) throws {
     switch phase {
     case .chunkSize, .chunkEnd:
       if line.count + bytes > HTTPResponseReader.maximumChunkLine {
-        throw .malformed("a chunk's size line is too long")
+        throw HTTPClientError.malformed(reason: "a chunk's size line is too long")
       }
     default:
       headBytes += bytes
-      if headBytes > limits.maxHeadBytes { throw .headTooLong }
+      if headBytes > limits.maxHeadBytes { throw StreamError.tooLong(endpoint, limit: limits.maxHeadBytes) }
     }
   }
 
   /// Another protocol's greeting should fail at once, not at the deadline.
-  private func checkPrefix(_ line: [UInt8]) throws(Problem) {
+  private func checkPrefix(_ line: [UInt8]) throws {
     guard zip(line, "HTTP/1.".utf8).allSatisfy({ $0 == $1 }) else {
-      throw .malformed("it does not begin with HTTP/1: \(HTTPResponseReader.excerpt(line))")
+      throw HTTPClientError.malformed(reason: "it does not begin with HTTP/1: \(HTTPResponseReader.excerpt(line))")
     }
   }
 
-  private mutating func understandLine() throws(Problem) {
+  private mutating func understandLine() throws {
     switch phase {
     case .statusLine: try understandStatusLine()
     case .headers: if line.isEmpty { try finishHead() } else { try understandHeader() }
     case .chunkSize: try understandChunkSize()
     case .chunkEnd:
-      guard line.isEmpty else { throw .malformed("a chunk is longer than its size says") }
+      guard line.isEmpty else { throw HTTPClientError.malformed(reason: "a chunk is longer than its size says") }
       phase = .chunkSize
     case .trailers: if line.isEmpty { phase = .complete }
     case .sizedBody, .bodyToEnd, .chunk, .complete: break
@@ -138,36 +138,40 @@ struct HTTPResponseReader {
   }
 
   /// RFC 9112 §4, where many servers omit the blank before an empty reason.
-  private mutating func understandStatusLine() throws(Problem) {
+  private mutating func understandStatusLine() throws {
     let text = line
     guard text.count >= 12, text.starts(with: "HTTP/1.".utf8), text[7].isDigit, text[8] == UInt8(ascii: " "),
       text.count == 12 || text[12] == UInt8(ascii: " ")
-    else { throw .malformed("status line \(HTTPResponseReader.excerpt(text))") }
+    else { throw HTTPClientError.malformed(reason: "status line \(HTTPResponseReader.excerpt(text))") }
     guard let status = HTTPResponseReader.decimal(text[9..<12]), status >= 100 else {
-      throw .malformed("status \(HTTPResponseReader.excerpt(text))")
+      throw HTTPClientError.malformed(reason: "status \(HTTPResponseReader.excerpt(text))")
     }
     response = HTTPResponse(status: status, reason: String(decoding: text.dropFirst(13), as: UTF8.self))
     phase = .headers
   }
 
-  private mutating func understandHeader() throws(Problem) {
+  private mutating func understandHeader() throws {
     if line[0].isBlank {
       // RFC 9112 §5.2: an obsolete folded line continues the value before it.
-      guard var last = response.headers.popLast() else { throw .malformed("a folded line before any header") }
+      guard var last = response.headers.popLast() else {
+        throw HTTPClientError.malformed(reason: "a folded line before any header")
+      }
       last.value += " " + HTTPResponseReader.trimmedBlanks(line[...])
       response.headers.append(last)
       return
     }
     guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
-      throw .malformed("header without a colon: \(HTTPResponseReader.excerpt(line))")
+      throw HTTPClientError.malformed(reason: "header without a colon: \(HTTPResponseReader.excerpt(line))")
     }
     let name = HTTPResponseReader.trimmedBlanks(line[..<colon])
-    guard !name.isEmpty else { throw .malformed("header without a name: \(HTTPResponseReader.excerpt(line))") }
+    guard !name.isEmpty else {
+      throw HTTPClientError.malformed(reason: "header without a name: \(HTTPResponseReader.excerpt(line))")
+    }
     response.headers.append(HTTPHeader(name: name, value: HTTPResponseReader.trimmedBlanks(line[(colon + 1)...])))
   }
 
   /// RFC 9112 §6.3: how long the body is.
-  private mutating func finishHead() throws(Problem) {
+  private mutating func finishHead() throws {
     let status = response.status
     if (100..<200).contains(status), status != 101 {
       phase = .statusLine
@@ -185,13 +189,14 @@ struct HTTPResponseReader {
   }
 
   /// Several equal lengths are one; different ones are an attack or a bug.
-  private func contentLength() throws(Problem) -> Int? {
+  private func contentLength() throws -> Int? {
     var length: Int?
     for header in response.headers where header.name.equalsIgnoringASCIICase("Content-Length") {
       for part in header.value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
         let digits = Array(HTTPResponseReader.trimmedBlanks(Array(part)[...]).utf8)
         guard let value = HTTPResponseReader.decimal(digits[...]), length == nil || length == value else {
-          throw .malformed("Content-Length \(HTTPResponseReader.excerpt(Array(header.value.utf8)))")
+          throw HTTPClientError.malformed(
+            reason: "Content-Length \(HTTPResponseReader.excerpt(Array(header.value.utf8)))")
         }
         length = value
       }
@@ -199,16 +204,16 @@ struct HTTPResponseReader {
     return length
   }
 
-  private mutating func understandChunkSize() throws(Problem) {
+  private mutating func understandChunkSize() throws {
     let digits = line.prefix { $0 != UInt8(ascii: ";") && !$0.isBlank }
     var size = 0
     for digit in digits {
       guard let value = digit.hexadecimalValue, size >> 58 == 0 else {
-        throw .malformed("chunk size \(HTTPResponseReader.excerpt(line))")
+        throw HTTPClientError.malformed(reason: "chunk size \(HTTPResponseReader.excerpt(line))")
       }
       size = size << 4 | value
     }
-    guard !digits.isEmpty else { throw .malformed("a chunk without a size") }
+    guard !digits.isEmpty else { throw HTTPClientError.malformed(reason: "a chunk without a size") }
     phase = size == 0 ? .trailers : .chunk(remaining: size)
   }
 

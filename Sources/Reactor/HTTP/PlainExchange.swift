@@ -12,7 +12,6 @@ internal import Glibc
   private static let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 16)
 
   private let endpoint: Endpoint
-  private let limits: HTTPClientLimits
   private let deadline: Duration
   private let timeouts: HTTPTimeouts
   /// What the step under way may take in all, for the error.
@@ -35,12 +34,11 @@ internal import Glibc
     limits: HTTPClientLimits
   ) {
     self.endpoint = endpoint
-    self.limits = limits
     self.deadline = deadline
     self.timeouts = timeouts
     stepLimit = deadline
     end = LoopClock.system.now + deadline
-    reader = HTTPResponseReader(limits: limits, isHead: isHead)
+    reader = HTTPResponseReader(of: endpoint, limits: limits, isHead: isHead)
     unsent = bytes[...]
   }
 
@@ -91,8 +89,11 @@ internal import Glibc
     if piece.isEmpty {
       return reader.finish() ? succeed() : finish(StreamError.closed(endpoint))
     }
-    do throws(HTTPResponseReader.Problem) {
+    do {
       try reader.consume(piece)
+    } catch HTTPClientError.malformed where SocketAddress.isConnectedToItself(descriptor) {
+      // What a socket connected to itself reads is its own request.
+      return fail(ECONNREFUSED)
     } catch {
       return finish(error)
     }
@@ -135,15 +136,6 @@ internal import Glibc
       finish(StreamError.failed(endpoint, reason: errorText(code)))
     } else {
       finish(StreamError.refused(endpoint, reason: errorText(code)))
-    }
-  }
-
-  private func finish(_ problem: HTTPResponseReader.Problem) {
-    switch problem {
-    case .headTooLong: finish(StreamError.tooLong(endpoint, limit: limits.maxHeadBytes))
-    // What a socket connected to itself reads is its own request.
-    case .malformed where Connector.isConnectedToItself(descriptor): fail(ECONNREFUSED)
-    case .malformed(let reason): finish(HTTPClientError.malformed(reason: reason))
     }
   }
 

@@ -1,18 +1,32 @@
 internal import CEvent
 internal import Glibc
+internal import SmartStack
 
 /// Runs what blocks (`zookeeper_close`, `fsync`) on a few threads beside the loop.
 ///
 /// Threads start on demand up to ``maximumThreads`` and end after half a minute without work.
-public enum BlockingWork {
+///
+/// `@unchecked Sendable`: every field is reached with `mutex` held.
+public final class BlockingWork: @unchecked Sendable {
   /// More work than this waits in line.
   public static let maximumThreads = 8
 
-  private static let pool = BlockingPool(maximumThreads: maximumThreads)
+  private static let pool = BlockingWork()
+
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var work: [@Sendable () -> Void] = []
+  private var threads = 0
+  private var idle = 0
+
+  private init() {
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
 
   /// Runs `body` beside the loop and returns its result. There is no way to interrupt it: a cancelled task
   /// waits for it, too.
-  /// - Throws: what `body` throws, or ``ThreadError`` when the system gives no thread.
+  /// - Throws: what `body` throws, or `OperatorError` when the system gives no thread.
   public static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
       let code = pool.submit {
@@ -20,40 +34,15 @@ public enum BlockingWork {
         // Resumed on this thread, the task would take the detour over Swift's global pool.
         Task { @LoopActor in continuation.resume(with: result) }
       }
-      if code != 0 { continuation.resume(throwing: ThreadError(code: code)) }
+      if code != 0 { continuation.resume(throwing: OperatorError("cannot start a thread: \(errorText(code))")) }
     }
-  }
-}
-
-/// The system would not start a thread.
-public struct ThreadError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The system's error number.
-  public let code: Int32
-
-  /// A sentence for the log.
-  public var description: String { "cannot start a thread: \(errorText(code))" }
-}
-
-/// `@unchecked Sendable`: every field is reached with `mutex` held.
-private final class BlockingPool: @unchecked Sendable {
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  private let maximumThreads: Int
-  private var work: [@Sendable () -> Void] = []
-  private var threads = 0
-  private var idle = 0
-
-  init(maximumThreads: Int) {
-    self.maximumThreads = maximumThreads
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
   }
 
   /// 0, or the error number when there is no thread at all to run `body`, which is then forgotten.
-  func submit(_ body: @escaping @Sendable () -> Void) -> Int32 {
+  private func submit(_ body: @escaping @Sendable () -> Void) -> Int32 {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
-    if idle <= work.count, threads < maximumThreads {
+    if idle <= work.count, threads < BlockingWork.maximumThreads {
       let code = startThread()
       if threads == 0 { return code }
     }
@@ -102,6 +91,6 @@ private final class BlockingPool: @unchecked Sendable {
 
 private func runWorker(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
   guard let context else { return nil }
-  Unmanaged<BlockingPool>.fromOpaque(context).takeUnretainedValue().workUntilIdle()
+  Unmanaged<BlockingWork>.fromOpaque(context).takeUnretainedValue().workUntilIdle()
   return nil
 }

@@ -3,16 +3,23 @@ internal import Glibc
 
 /// Calls a body whenever a descriptor is ready; does not own the descriptor.
 @LoopActor final class DescriptorEvent {
-  enum Interest { case reading, writing }
-
   private var event: OpaquePointer?
   private let body: @LoopActor () -> Void
 
-  /// - Parameter body: runs again and again as long as the descriptor is ready and this is not cancelled.
-  init(_ descriptor: Int32, for interest: Interest, onReady body: @escaping @LoopActor () -> Void) {
+  /// - Parameter body: runs again and again as long as something can be read and this is not cancelled.
+  convenience init(reading descriptor: Int32, onReady body: @escaping @LoopActor () -> Void) {
+    self.init(descriptor, for: EV_READ, onReady: body)
+  }
+
+  /// - Parameter body: runs again and again as long as something can be written and this is not cancelled.
+  convenience init(writing descriptor: Int32, onReady body: @escaping @LoopActor () -> Void) {
+    self.init(descriptor, for: EV_WRITE, onReady: body)
+  }
+
+  private init(_ descriptor: Int32, for what: Int32, onReady body: @escaping @LoopActor () -> Void) {
     self.body = body
-    let what = Int16((interest == .reading ? EV_READ : EV_WRITE) | EV_PERSIST)
-    event = event_new(EventLoop.shared.base, descriptor, what, onReady, Unmanaged.passUnretained(self).toOpaque())
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    event = event_new(EventLoop.shared.base, descriptor, Int16(what | EV_PERSIST), onReady, context)
     precondition(event != nil && event_add(event, nil) == 0, "libevent refused descriptor \(descriptor)")
   }
 
@@ -35,15 +42,3 @@ private func onReady(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutabl
 
 /// The system's text for an error number.
 func errorText(_ code: Int32) -> String { String(cString: strerror(code)) }
-
-/// A C object's pointer on its way from a callback into isolated code.
-///
-/// `@unchecked Sendable`: made in a libevent callback, which is on the loop's thread, and used there at once.
-struct LoopPointer: @unchecked Sendable {
-  let pointer: OpaquePointer
-
-  init?(_ pointer: OpaquePointer?) {
-    guard let pointer else { return nil }
-    self.pointer = pointer
-  }
-}

@@ -17,13 +17,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// How many jobs run before sockets and timers get their turn, so that a chatty task starves nothing.
   private static let jobsPerPass = 512
 
-  private struct Inbox {
-    var jobs: [UnownedJob] = []
-    var isSignalled = false
-  }
-
   let base: OpaquePointer
-  private let inbox = Locked(Inbox())
+  private let inbox = Locked((jobs: [UnownedJob](), isSignalled: false))
   private let wakeDescriptor: Int32
   private var ready: [UnownedJob] = []
   private var next = 0

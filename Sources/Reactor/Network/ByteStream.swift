@@ -48,10 +48,10 @@ internal import Glibc
     let end = clock.now + deadline
     let opening = min(opening ?? deadline, deadline)
     let openEnd = clock.now + opening
-    let addresses = try await AddressResolver.addresses(of: endpoint, deadline: opening)
+    let addresses = try await endpoint.addresses(deadline: opening)
     let descriptor: Int32
     do {
-      descriptor = try await Connector.connect(addresses, to: endpoint, deadline: openEnd - clock.now)
+      descriptor = try await endpoint.connect(to: addresses, deadline: openEnd - clock.now)
     } catch StreamError.timedOut {
       throw StreamError.timedOut(endpoint, after: opening)
     }
@@ -71,10 +71,8 @@ internal import Glibc
     self.endpoint = endpoint
     let options = Int32(BEV_OPT_CLOSE_ON_FREE.rawValue)
     if let tls {
-      var host = ""
-      if case .tcp(let name, _) = endpoint { host = name }
       do throws(StreamError) {
-        session = try TLSSession.make(tls, for: endpoint, host: host)
+        session = try tls.makeSession(for: endpoint)
       } catch {
         Glibc.close(descriptor)
         throw error
@@ -319,7 +317,7 @@ internal import Glibc
     let tlsCode = UInt(bufferevent_get_openssl_error(bufferevent))
     if what & BEV_EVENT_EOF != 0 { return "closed during the TLS handshake" }
     if tlsCode == 0, code != 0, SSL_get_verify_result(session) == Int(X509_V_OK) { return errorText(code) }
-    return TLSSession.describeFailure(of: session, code: tlsCode)
+    return TLSOptions.describeFailure(of: session, code: tlsCode)
   }
 }
 

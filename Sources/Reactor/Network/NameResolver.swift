@@ -1,13 +1,4 @@
-/// Why a name could not be looked up; a name that does not exist is an empty answer instead.
-public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The name as it was given.
-  public let name: String
-  /// The resolver's words, for the log.
-  public let reason: String
-
-  /// A sentence for the log.
-  public var description: String { "\(name) cannot be looked up: \(reason)" }
-}
+internal import SmartStack
 
 /// Looks names up in DNS, on the loop, with c-ares: nothing blocks, and no thread is occupied.
 ///
@@ -39,11 +30,6 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
     let type: RecordType
   }
 
-  private struct Answer {
-    let records: NameRecords
-    let validUntil: LoopClock.Instant
-  }
-
   private let fixedServers: [Endpoint]?
   private let hosts: HostsFile
   private let timeout: Duration?
@@ -51,7 +37,7 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
   private var stamp: FileStamp?
   private var servers: NameServers?
   private var pending: [Question: OneShotEvent<NameRecords>] = [:]
-  private var answers: [Question: Answer] = [:]
+  private var answers: [Question: (records: NameRecords, validUntil: LoopClock.Instant)] = [:]
 
   /// - Parameters:
   ///   - nameservers: numeric hosts, asked in turn; nil: as `/etc/resolv.conf` has them at the moment, with its search
@@ -72,7 +58,7 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
   /// side. An answer is used for as long as its time to live allows, and after that while no name server answers.
   /// - Parameter name: a name, or a numeric address, which is its own answer.
   /// - Returns: numeric addresses; none when the name does not exist.
-  /// - Throws: ``NameFailure``, or `CancellationError`.
+  /// - Throws: `OperatorError`, or `CancellationError`.
   public func addresses(of name: String, deadline: Duration) async throws -> [String] {
     if SocketAddress.isNumeric(name) { return [name] }
     if let known = hosts.addresses(of: name) { return NameResolver.inOrder(known) }
@@ -107,13 +93,13 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   /// The addresses of one family that a name server knows now; `/etc/hosts` is not read.
-  /// - Throws: ``NameFailure``, or `CancellationError`.
+  /// - Throws: `OperatorError`, or `CancellationError`.
   public func addresses(of name: String, in family: Family, deadline: Duration) async throws -> [String] {
     try await records(of: Question(name: name, type: family.type), deadline: deadline).addresses
   }
 
   /// The servers that a name server knows now for `_service._proto.domain`, in its order.
-  /// - Throws: ``NameFailure``, or `CancellationError`.
+  /// - Throws: `OperatorError`, or `CancellationError`.
   public func services(of name: String, deadline: Duration) async throws -> [ServiceRecord] {
     try await records(of: Question(name: name, type: .service), deadline: deadline).services
   }
@@ -129,10 +115,11 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
     let answer = pending[question] ?? OneShotEvent<NameRecords>()
     if pending.updateValue(answer, forKey: question) == nil {
       let servers = currentServers()
-      ask(question, as: NameResolver.candidates(for: question.name, below: servers.settings)[...], at: servers)
+      let names = NameResolver.candidates(for: question.name, below: servers.searchDomains, ndots: servers.ndots)
+      ask(question, as: names[...], at: servers)
     }
     if let records = try await withDeadline(after: deadline, { try await answer.wait() }) { return records }
-    throw NameFailure(name: question.name, reason: "no name server has answered within \(deadline.secondsText)")
+    throw NameResolver.failure(of: question, reason: "no name server has answered within \(deadline.secondsText)")
   }
 
   /// Asks for one complete name after the other, until one exists.
@@ -156,12 +143,17 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
   private func finish(_ question: Question, with records: NameRecords?, or reason: String = "") {
     let event = pending.removeValue(forKey: question)
     guard let records else {
-      event?.fail(with: NameFailure(name: question.name, reason: reason))
+      event?.fail(with: NameResolver.failure(of: question, reason: reason))
       return
     }
     if answers.count >= NameResolver.keptAnswers { answers = [:] }
-    answers[question] = Answer(records: records, validUntil: LoopClock.system.now + records.timeToLive)
+    answers[question] = (records: records, validUntil: LoopClock.system.now + records.timeToLive)
     event?.happen(with: records)
+  }
+
+  /// A name that does not exist is no failure but an empty answer.
+  private static func failure(of question: Question, reason: String) -> OperatorError {
+    OperatorError("\(question.name) cannot be looked up: \(reason)")
   }
 
   // MARK: Servers
@@ -194,11 +186,11 @@ public struct NameFailure: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   /// The complete names to ask for, in order, when `name` is looked for.
-  static func candidates(for name: String, below settings: NameServers.Settings) -> [String] {
+  static func candidates(for name: String, below domains: [String], ndots: Int) -> [String] {
     if name.hasSuffix(".") { return [String(name.dropLast())] }
-    let below = settings.searchDomains.map { "\(name).\($0)" }
+    let below = domains.map { "\(name).\($0)" }
     let dots = name.utf8.count { $0 == UInt8(ascii: ".") }
-    return dots >= settings.ndots ? [name] + below : below + [name]
+    return dots >= ndots ? [name] + below : below + [name]
   }
 
   /// IPv6 addresses that this host has a route to, then IPv4, then the rest: what RFC 6724 comes to for most hosts.

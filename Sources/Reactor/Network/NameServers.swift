@@ -24,12 +24,6 @@ enum NameReply: Sendable {
 /// c-ares gets integer tokens, never pointers: a query may be answered before `ares_query` returns, and all that are
 /// pending are answered by `ares_destroy`. ``close()`` must be called; until then ``live`` keeps the channel.
 @LoopActor final class NameServers {
-  /// The servers, domains and limits in use, for messages and for names that are not complete.
-  struct Settings {
-    var searchDomains: [String] = []
-    var ndots = 1
-  }
-
   private static var live: [UInt: NameServers] = [:]
   private static var replies: [UInt: @LoopActor (NameReply) -> Void] = [:]
   private static var lastToken: UInt = 0
@@ -38,7 +32,9 @@ enum NameReply: Sendable {
   private let token: UInt
   private var events: [Int32: [DescriptorEvent]] = [:]
   private var timer: LoopTimer?
-  private(set) var settings = Settings()
+  /// The domains below which a name with fewer than ``ndots`` dots is looked for first.
+  private(set) var searchDomains: [String] = []
+  private(set) var ndots = 1
 
   /// - Parameters:
   ///   - servers: numeric hosts with ports, asked in turn; nil: those of `/etc/resolv.conf`, with its search list.
@@ -69,8 +65,8 @@ enum NameReply: Sendable {
     var options = ares_options()
     var mask: Int32 = 0
     guard ares_save_options(channel, &options, &mask) == ARES_SUCCESS else { return }
-    settings.ndots = Int(options.ndots)
-    settings.searchDomains = (0..<Int(options.ndomains)).compactMap { options.domains[$0].map { String(cString: $0) } }
+    ndots = Int(options.ndots)
+    searchDomains = (0..<Int(options.ndomains)).compactMap { options.domains[$0].map { String(cString: $0) } }
     ares_destroy_options(&options)
   }
 
@@ -116,11 +112,11 @@ enum NameReply: Sendable {
     var wanted: [DescriptorEvent] = []
     if reading {
       wanted.append(
-        DescriptorEvent(descriptor, for: .reading) { [weak self] in self?.process(reading: descriptor, writing: -1) })
+        DescriptorEvent(reading: descriptor) { [weak self] in self?.process(reading: descriptor, writing: -1) })
     }
     if writing {
       wanted.append(
-        DescriptorEvent(descriptor, for: .writing) { [weak self] in self?.process(reading: -1, writing: descriptor) })
+        DescriptorEvent(writing: descriptor) { [weak self] in self?.process(reading: -1, writing: descriptor) })
     }
     if !wanted.isEmpty { events[descriptor] = wanted }
   }

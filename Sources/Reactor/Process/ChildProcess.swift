@@ -50,7 +50,8 @@ public enum ChildOutput {
 ///
 /// A child inherits three descriptors and no others, default signal dispositions, and is the leader of a process
 /// group of its own. Only our own children are ever reaped, by their ids.
-@LoopActor public enum ChildProcess {
+/// A child goes on when its value is let go of; its end is then still reaped.
+@LoopActor public final class ChildProcess {
   /// How long children get between SIGTERM and SIGKILL.
   public static let grace: Duration = .seconds(2)
 
@@ -80,7 +81,7 @@ public enum ChildOutput {
     spawn.input = inputPipe.map { .descriptor($0.reading) } ?? .path("/dev/null", O_RDONLY)
     spawn.output = .descriptor(outputPipe.writing)
     spawn.errorOutput = .descriptor(errorPipe.writing)
-    let child = RunningChild(pid: try spawn.start())
+    let child = ChildProcess(pid: try spawn.start())
     let output = PipeReader(outputPipe, keeping: outputLimit)
     let errorOutput = PipeReader(errorPipe, keeping: outputLimit)
     let writer = inputPipe.map { PipeWriter($0, writing: input) }
@@ -103,49 +104,49 @@ public enum ChildOutput {
   public static func start(
     _ executable: String, arguments: [String], environment: [String: String]? = nil,
     workingDirectory: String? = nil, output: ChildOutput = .discard
-  ) throws -> RunningChild {
+  ) throws -> ChildProcess {
     var spawn = SpawnRequest(executable: executable, arguments: arguments)
     spawn.environment = environment
     spawn.workingDirectory = workingDirectory
     spawn.input = .path("/dev/null", O_RDONLY)
-    var reader: LineReader?
+    var pipe: Pipe?
     switch output {
     case .discard: spawn.output = .path("/dev/null", O_WRONLY)
     case .inherit: (spawn.output, spawn.errorOutput) = (.inherit, .inherit)
     case .append(let path): spawn.output = .path(path, O_WRONLY | O_CREAT | O_APPEND)
-    case .lines(let body):
-      let pipe = try Pipe()
-      spawn.output = .descriptor(pipe.writing)
-      reader = LineReader(pipe, onLine: body)
+    case .lines:
+      let ends = try Pipe()
+      spawn.output = .descriptor(ends.writing)
+      pipe = ends
     }
-    return RunningChild(pid: try spawn.start(), reader: reader)
+    let pid = try spawn.start()
+    guard case .lines(let body) = output, let pipe else { return ChildProcess(pid: pid) }
+    return ChildProcess(pid: pid, reader: PipeReader(pipe, onLine: body))
   }
-}
 
-/// A child started by ``ChildProcess``. It goes on when this value is let go of; its end is then still reaped.
-@LoopActor public final class RunningChild {
+  // MARK: One child
+
   /// Its process id, and its process group's.
   public let pid: Int32
   /// How it ended; nil while it runs.
   public private(set) var status: ChildResult.Status?
 
   private var exitEvent: DescriptorEvent?
-  private var reader: LineReader?
+  private var reader: PipeReader?
   private let ended = OneShotEvent<ChildResult.Status>()
   private var killTimer: LoopTimer?
   private var isStopping = false
 
-  init(pid: Int32, reader: LineReader? = nil) {
+  private init(pid: Int32, reader: PipeReader? = nil) {
     self.pid = pid
     self.reader = reader
-    reader?.startReading()
     let descriptor = smartstack_pidfd_open(pid)
     guard descriptor >= 0 else {
       lookNowAndThen()
       return
     }
     // The cycle through the event keeps this object until the child has ended.
-    exitEvent = DescriptorEvent(descriptor, for: .reading) {
+    exitEvent = DescriptorEvent(reading: descriptor) {
       guard self.reap() else { return }
       self.exitEvent?.cancel()
       self.exitEvent = nil

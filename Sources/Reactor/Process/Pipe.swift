@@ -41,76 +41,36 @@ internal import Glibc
   }
 }
 
-/// Reads a child's output as it comes: keeps a limit's worth, drops the rest, never stops reading.
+/// Reads a child's output as it comes and never stops reading: keeps a limit's worth of it and drops the rest, or hands
+/// it on line by line. To be made when the child has its own end.
 @LoopActor final class PipeReader {
   private let pipe: Pipe
   private let limit: Int
+  private let onLine: (@LoopActor (String) -> Void)?
   private var event: DescriptorEvent?
+  /// What is kept; of lines the one that is not complete.
   private(set) var bytes: [UInt8] = []
   private(set) var isTruncated = false
 
-  init(_ pipe: Pipe, keeping limit: Int) {
+  /// - Parameters:
+  ///   - limit: bytes kept, of lines of each.
+  ///   - onLine: nil keeps the output.
+  init(_ pipe: Pipe, keeping limit: Int = 64 << 10, onLine: (@LoopActor (String) -> Void)? = nil) {
     self.pipe = pipe
     self.limit = limit
+    self.onLine = onLine
     pipe.closeWriting()
     Pipe.setNonBlocking(pipe.reading)
-    event = DescriptorEvent(pipe.reading, for: .reading) { [weak self] in _ = self?.readOnce() }
+    event = DescriptorEvent(reading: pipe.reading) { [weak self] in _ = self?.readOnce() }
   }
 
   isolated deinit { event?.cancel() }
-
-  /// Takes what is there now and stops.
-  func drain() {
-    while readOnce() {}
-    stop()
-  }
-
-  private func stop() {
-    event?.cancel()
-    event = nil
-    pipe.closeReading()
-  }
-
-  private func readOnce() -> Bool {
-    guard let piece = pipe.readSome() else { return false }
-    if piece.isEmpty {
-      stop()
-      return false
-    }
-    let room = max(0, limit - bytes.count)
-    bytes += piece.prefix(room)
-    if piece.count > room { isTruncated = true }
-    return true
-  }
-}
-
-/// Hands a child's output on line by line.
-@LoopActor final class LineReader {
-  private static let maximumLine = 64 << 10
-  private let pipe: Pipe
-  private let body: @LoopActor (String) -> Void
-  private var event: DescriptorEvent?
-  private var line: [UInt8] = []
-
-  init(_ pipe: Pipe, onLine body: @escaping @LoopActor (String) -> Void) {
-    self.pipe = pipe
-    self.body = body
-  }
-
-  isolated deinit { event?.cancel() }
-
-  /// To be called when the child has its own end.
-  func startReading() {
-    pipe.closeWriting()
-    Pipe.setNonBlocking(pipe.reading)
-    event = DescriptorEvent(pipe.reading, for: .reading) { [weak self] in _ = self?.readOnce() }
-  }
 
   /// Takes what is there now and stops; an unfinished line counts as one.
   func drain() {
     while readOnce() {}
     stop()
-    if !line.isEmpty { emit() }
+    if !bytes.isEmpty, let onLine { emit(to: onLine) }
   }
 
   private func stop() {
@@ -125,16 +85,22 @@ internal import Glibc
       stop()
       return false
     }
+    guard let onLine else {
+      let room = max(0, limit - bytes.count)
+      bytes += piece.prefix(room)
+      if piece.count > room { isTruncated = true }
+      return true
+    }
     for byte in piece {
-      if byte == UInt8(ascii: "\n") { emit() } else if line.count < LineReader.maximumLine { line.append(byte) }
+      if byte == UInt8(ascii: "\n") { emit(to: onLine) } else if bytes.count < limit { bytes.append(byte) }
     }
     return true
   }
 
-  private func emit() {
-    let text = String(decoding: line, as: UTF8.self)
-    line.removeAll(keepingCapacity: true)
-    body(text)
+  private func emit(to onLine: @LoopActor (String) -> Void) {
+    let text = String(decoding: bytes, as: UTF8.self)
+    bytes.removeAll(keepingCapacity: true)
+    onLine(text)
   }
 }
 
@@ -149,7 +115,7 @@ internal import Glibc
     rest = bytes[...]
     pipe.closeReading()
     Pipe.setNonBlocking(pipe.writing)
-    event = DescriptorEvent(pipe.writing, for: .writing) { [weak self] in self?.writeOnce() }
+    event = DescriptorEvent(writing: pipe.writing) { [weak self] in self?.writeOnce() }
   }
 
   isolated deinit { event?.cancel() }

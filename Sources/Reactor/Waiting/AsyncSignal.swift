@@ -3,19 +3,9 @@
 /// A set signal is remembered until the task waits for it. Cancellation does not end the waiting: what stops the
 /// task changes its state and sets the signal.
 @LoopActor public final class AsyncSignal {
-  /// How long the signal holds back after ``AsyncSignal/set()``, so that a burst of changes is one.
-  public struct Debounce: Sendable {
-    let quiet: Duration
-    let limit: Duration
-
-    /// - Parameters:
-    ///   - quiet: a burst is over after this long without a further call…
-    ///   - limit: …or this long after its first call.
-    public init(quiet: Duration, limit: Duration) {
-      self.quiet = quiet
-      self.limit = limit
-    }
-  }
+  /// How long the signal holds back after ``set()``, so that a burst of changes is one: a burst is over after `quiet`
+  /// without a further call, or `limit` after its first call.
+  public typealias Debounce = (quiet: Duration, limit: Duration)
 
   private let clock: LoopClock
   private let debounce: Debounce?

@@ -30,7 +30,7 @@ enum EtcdAnswer {
       let name = String(decoding: key, as: UTF8.self)
       // An empty value is not in what the gateway sends.
       guard let value = bytes(of: pair["value"] ?? "") else { throw .unexpected("a value is not base64 text") }
-      do throws(RegistrationProblem) {
+      do throws(OperatorError) {
         let child = name.split(separator: "/").last.map { String($0) } ?? ""
         let decoded = try RegistrationCodec.decode(payload: value, name: child)
         reading.backends.append(decoded.backend)

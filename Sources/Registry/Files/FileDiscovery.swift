@@ -75,7 +75,7 @@ enum RegistrationDirectory {
       let path = "\(discovery.path)/\(name)"
       do throws(FileError) {
         let bytes = try Files.read(path, limit: limit)
-        do throws(RegistrationProblem) {
+        do throws(OperatorError) {
           let decoded = try RegistrationCodec.decode(payload: bytes, name: String(name.dropLast(".json".count)))
           reading.backends.append(decoded.backend)
           if !decoded.ignored.isEmpty { reading.ignored[path] = decoded.ignored }

@@ -70,6 +70,6 @@ internal import SmartStack
       return try Files.touch(target.path, mode: 0o644)
     }
     try Files.makeDirectory(target.directory, mode: 0o755)
-    try AtomicFile.write(data, to: target.path, mode: 0o644, sync: false)
+    try Files.write(data, to: target.path, mode: 0o644, sync: false)
   }
 }

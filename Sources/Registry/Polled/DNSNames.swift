@@ -85,7 +85,7 @@ internal import SmartStack
   }
 
   /// The addresses after both families have been asked for; one that cannot be had keeps its last answer.
-  /// - Throws: `NameFailure` when neither can be had, or one cannot and there is none of the other.
+  /// - Throws: `OperatorError` when neither can be had, or one cannot and there is none of the other.
   private func addresses(of host: String) async throws -> [String] {
     async let ipv4 = failure(of: host, in: .ipv4)
     async let ipv6 = failure(of: host, in: .ipv6)

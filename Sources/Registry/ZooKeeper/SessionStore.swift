@@ -40,7 +40,7 @@ internal import ZooKeeper
   func save(_ session: SavedSession, of ensemble: String) {
     guard let path = file(of: ensemble) else { return }
     do {
-      try AtomicFile.write(Array("\(ensemble)\n\(session.text)\n".utf8), to: path, mode: 0o600, sync: false)
+      try Files.write(Array("\(ensemble)\n\(session.text)\n".utf8), to: path, mode: 0o600, sync: false)
       isBroken = false
     } catch {
       if !isBroken {

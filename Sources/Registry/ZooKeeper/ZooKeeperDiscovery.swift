@@ -10,7 +10,7 @@ public struct ZooKeeperDiscovery: Hashable, Sendable {
     case serverset(endpoint: String?)
 
     /// A node's data as this format has it.
-    func decode(payload: [UInt8], name: String) throws(RegistrationProblem) -> DecodedBackend {
+    func decode(payload: [UInt8], name: String) throws(OperatorError) -> DecodedBackend {
       switch self {
       case .nerve: try RegistrationCodec.decode(payload: payload, name: name)
       case .serverset(let endpoint):

@@ -59,7 +59,7 @@ internal import ZooKeeper
 
     init(_ decoded: DecodedBackend) { (backend, ignored) = (decoded.backend, decoded.ignored) }
 
-    init(_ problem: RegistrationProblem) { self.problem = problem.description }
+    init(_ problem: OperatorError) { self.problem = problem.description }
   }
 
   private func path(of name: String) -> String {
@@ -67,14 +67,14 @@ internal import ZooKeeper
   }
 
   private func decode(_ name: String) async throws -> Child {
-    do throws(RegistrationProblem) {
+    do throws(OperatorError) {
       if let decoded = try RegistrationCodec.decode(name: name) { return Child(decoded) }
     } catch {
       return Child(error)
     }
     // It may have gone since the list was read.
     guard let bytes = try await client.read(path(of: name)) else { return Child() }
-    do throws(RegistrationProblem) {
+    do throws(OperatorError) {
       return Child(try discovery.decoding.decode(payload: bytes, name: name))
     } catch {
       return Child(error)

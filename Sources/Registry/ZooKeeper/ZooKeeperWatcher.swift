@@ -111,7 +111,7 @@ internal import ZooKeeper
 
   /// The child as its own name describes it; nil when its data must be read.
   private func decodeName(_ child: String) -> Child? {
-    do throws(RegistrationProblem) {
+    do throws(OperatorError) {
       guard let decoded = try RegistrationCodec.decode(name: child) else { return nil }
       return accepted(decoded, at: child)
     } catch {
@@ -138,7 +138,7 @@ internal import ZooKeeper
   }
 
   private func decode(_ bytes: [UInt8], of child: String, before: Child) -> Child {
-    do throws(RegistrationProblem) {
+    do throws(OperatorError) {
       return accepted(try discovery.decoding.decode(payload: bytes, name: child), at: child)
     } catch {
       count("parse_child_failed")

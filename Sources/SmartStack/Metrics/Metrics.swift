@@ -3,13 +3,7 @@
 /// Not thread-safe: an agent keeps one registry on its event loop. Asking twice for the same name and
 /// labels gives the same instrument.
 public final class Metrics {
-  private struct Family {
-    let help: String
-    let type: String
-    var series: [String: any Instrument] = [:]
-  }
-
-  private var families: [String: Family] = [:]
+  private var families: [String: (help: String, type: String, series: [String: any Instrument])] = [:]
   private var collectors: [(Metrics) -> Void] = []
 
   /// Creates a registry without metrics.
@@ -42,7 +36,7 @@ public final class Metrics {
       .joined(separator: ",")
     if let known = families[name]?.series[key] as? Kind { return known }
     let made = make()
-    families[name, default: Family(help: help, type: type)].series[key] = made
+    families[name, default: (help: help, type: type, series: [:])].series[key] = made
     return made
   }
 

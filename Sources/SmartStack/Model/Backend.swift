@@ -14,20 +14,12 @@ public struct Backend: Hashable, Sendable {
     var haproxyServerID: Int?
   }
 
-  /// `@unchecked Sendable`: the fields are written only through a reference that is known to be the only one.
-  private final class Storage: @unchecked Sendable {
-    var fields: Fields
-    init(_ fields: Fields) { self.fields = fields }
-  }
-
-  private var storage: Storage
+  /// Always one element: an array is what copies share.
+  private var storage: [Fields]
 
   private var fields: Fields {
-    get { storage.fields }
-    _modify {
-      if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.fields) }
-      yield &storage.fields
-    }
+    get { storage[0] }
+    _modify { yield &storage[0] }
   }
 
   /// A backend; see the properties for units.
@@ -35,10 +27,11 @@ public struct Backend: Hashable, Sendable {
     name: String? = nil, host: String, port: Int, id: Int? = nil, weight: Int? = nil,
     haproxyServerOptions: String? = nil, labels: Labels? = nil, haproxyServerID: Int? = nil
   ) {
-    storage = Storage(
+    storage = [
       Fields(
         name: name, host: host, port: port, id: id, weight: weight, haproxyServerOptions: haproxyServerOptions,
-        labels: labels, haproxyServerID: haproxyServerID))
+        labels: labels, haproxyServerID: haproxyServerID)
+    ]
   }
 
   /// The registering host's own name; part of the server's name in HAProxy.
@@ -81,12 +74,6 @@ public struct Backend: Hashable, Sendable {
     get { fields.haproxyServerID }
     set { fields.haproxyServerID = newValue }
   }
-
-  /// Whether all fields are the same.
-  public static func == (a: Backend, b: Backend) -> Bool { a.storage === b.storage || a.fields == b.fields }
-
-  /// As all fields together.
-  public func hash(into hasher: inout Hasher) { hasher.combine(fields) }
 
   /// `NAME_HOST:PORT`, or `HOST:PORT` without a name: the server's name in HAProxy.
   public var serverName: String {

@@ -23,22 +23,17 @@ public enum RegistrationCodec {
   /// Decodes a name that carries its data.
   /// - Returns: nil when the name carries none, or none that can be read: the data is to be fetched.
   /// - Throws: when it carries JSON that is not a usable registration; the child is skipped.
-  public static func decode(name: String) throws(RegistrationProblem) -> DecodedBackend? {
-    guard let payload = payload(inName: name) else { return nil }
-    do throws(RegistrationProblem) {
-      return try decode(payload: payload, name: name)
-    } catch .notJSON {
-      return nil
-    }
+  public static func decode(name: String) throws(OperatorError) -> DecodedBackend? {
+    guard let payload = payload(inName: name), let fields = try RegistrationFields(payload) else { return nil }
+    return try fields.backend(id: sequenceNumber(ofName: name))
   }
 
   /// Decodes a node's data.
   /// - Parameters:
   ///   - payload: the data.
   ///   - name: the child's name, for the sequence number at its end.
-  public static func decode(payload: [UInt8], name: String) throws(RegistrationProblem) -> DecodedBackend {
-    var cursor = JSONCursor(payload)
-    let fields = try RegistrationFields(reading: &cursor, length: payload.count)
+  public static func decode(payload: [UInt8], name: String) throws(OperatorError) -> DecodedBackend {
+    guard let fields = try RegistrationFields(payload) else { throw notJSON(payload) }
     return try fields.backend(id: sequenceNumber(ofName: name))
   }
 
@@ -46,10 +41,13 @@ public enum RegistrationCodec {
   /// - Parameter endpoint: the additional endpoint to take instead of the service's own.
   public static func decodeServerset(
     payload: [UInt8], name: String, endpoint: String?
-  ) throws(RegistrationProblem) -> DecodedBackend {
-    var cursor = JSONCursor(payload)
-    let fields = try RegistrationFields(readingServerset: &cursor, length: payload.count, endpoint: endpoint)
+  ) throws(OperatorError) -> DecodedBackend {
+    guard let fields = try RegistrationFields(serverset: payload, endpoint: endpoint) else { throw notJSON(payload) }
     return try fields.backend(id: sequenceNumber(ofName: name))
+  }
+
+  private static func notJSON(_ payload: [UInt8]) -> OperatorError {
+    OperatorError("the data (\(payload.count) byte\(payload.count == 1 ? "" : "s")) is not JSON")
   }
 
   /// The number that ZooKeeper put behind the last underscore of a sequential node's name.

@@ -21,18 +21,20 @@ struct RegistrationFields {
 
   // MARK: Reading
 
-  /// Reads the fields of nerve's JSON form.
-  init(reading cursor: inout JSONCursor, length: Int) throws(RegistrationProblem) {
-    try RegistrationFields.expectObject(&cursor, length: length)
+  /// Reads the fields of nerve's JSON form; nil for what is not JSON.
+  init?(_ payload: [UInt8]) throws(OperatorError) {
+    var cursor = JSONCursor(payload)
+    guard try RegistrationFields.isAtObject(&cursor) else { return nil }
     var fields = RegistrationFields()
     let isWhole = cursor.readObject { name, cursor in fields.read(name, from: &cursor) }
-    guard isWhole, cursor.peek() == nil else { throw .notJSON(length: length) }
+    guard isWhole, cursor.peek() == nil else { return nil }
     self = fields
   }
 
   /// `{"serviceEndpoint": {host, port}, "additionalEndpoints": {NAME: {host, port}}, "shard": 0}`
-  init(readingServerset cursor: inout JSONCursor, length: Int, endpoint: String?) throws(RegistrationProblem) {
-    try RegistrationFields.expectObject(&cursor, length: length)
+  init?(serverset payload: [UInt8], endpoint: String?) throws(OperatorError) {
+    var cursor = JSONCursor(payload)
+    guard try RegistrationFields.isAtObject(&cursor) else { return nil }
     var chosen: RegistrationFields?
     var shard = Field.absent
     let isWhole = cursor.readObject { name, cursor in
@@ -46,19 +48,20 @@ struct RegistrationFields {
       default: cursor.readCompact() != nil
       }
     }
-    guard isWhole, cursor.peek() == nil else { throw .notJSON(length: length) }
+    guard isWhole, cursor.peek() == nil else { return nil }
     guard var chosen else {
-      throw .missing(field: endpoint.map { "endpoint \(JSONText.quoted($0))" } ?? "serviceEndpoint")
+      throw OperatorError("it has no \(endpoint.map { "endpoint \(JSONText.quoted($0))" } ?? "serviceEndpoint")")
     }
     if case .integer(let number) = shard { shard = .text(number) }
     chosen.name = shard
     self = chosen
   }
 
-  private static func expectObject(_ cursor: inout JSONCursor, length: Int) throws(RegistrationProblem) {
-    if cursor.peek() == UInt8(ascii: "{") { return }
-    guard cursor.readCompact() != nil, cursor.peek() == nil else { throw .notJSON(length: length) }
-    throw .notAnObject
+  /// Whether an object begins here; false for what is not JSON.
+  private static func isAtObject(_ cursor: inout JSONCursor) throws(OperatorError) -> Bool {
+    if cursor.peek() == UInt8(ascii: "{") { return true }
+    guard cursor.readCompact() != nil, cursor.peek() == nil else { return false }
+    throw OperatorError("the JSON is not an object")
   }
 
   private mutating func read(_ name: String, from cursor: inout JSONCursor) -> Bool {
@@ -112,7 +115,7 @@ struct RegistrationFields {
 
   // MARK: Believing
 
-  func backend(id: Int?) throws(RegistrationProblem) -> DecodedBackend {
+  func backend(id: Int?) throws(OperatorError) -> DecodedBackend {
     var ignored: [String] = []
     var backend = Backend(host: try checkedHost(), port: try checkedPort(), id: id)
     backend.name = try checkedName()
@@ -122,50 +125,49 @@ struct RegistrationFields {
     return DecodedBackend(backend: backend, ignored: ignored)
   }
 
-  private func checkedHost() throws(RegistrationProblem) -> String {
+  private func checkedHost() throws(OperatorError) -> String {
     switch host {
-    case .absent: throw .missing(field: "host")
+    case .absent: throw OperatorError("it has no host")
     case .text(let text) where ServerText.isHost(text): return text
-    default: throw .invalid(field: "host", value: host.shown, need: "an address or a DNS name is needed")
+    default: throw host.invalid(as: "host", need: "an address or a DNS name is needed")
     }
   }
 
-  private func checkedPort() throws(RegistrationProblem) -> Int {
+  private func checkedPort() throws(OperatorError) -> Int {
     switch port {
-    case .absent: throw .missing(field: "port")
+    case .absent: throw OperatorError("it has no port")
     case .integer(let text), .text(let text):
       if text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text), (1...65_535).contains(number) {
         return number
       }
     default: break
     }
-    throw .invalid(field: "port", value: port.shown, need: "a number from 1 to 65535 is needed")
+    throw port.invalid(as: "port", need: "a number from 1 to 65535 is needed")
   }
 
-  private func checkedName() throws(RegistrationProblem) -> String? {
+  private func checkedName() throws(OperatorError) -> String? {
     switch name {
     case .absent, .other("null"): return nil
     case .text(let text) where text.isEmpty || ServerText.isName(text): return text
     default:
-      throw .invalid(
-        field: "name", value: name.shown, need: "only letters, digits and _.:- can stand in a server's name")
+      throw name.invalid(as: "name", need: "only letters, digits and _.:- can stand in a server's name")
     }
   }
 
-  private func checkedLabels() throws(RegistrationProblem) -> Labels? {
+  private func checkedLabels() throws(OperatorError) -> Labels? {
     switch labels {
     case .absent, .other("null"): return nil
     case .labels(let labels): return labels
-    default: throw .invalid(field: "labels", value: labels.shown, need: "an object is needed")
+    default: throw labels.invalid(as: "labels", need: "an object is needed")
     }
   }
 
-  private func checkedOptions(_ ignored: inout [String]) throws(RegistrationProblem) -> String? {
+  private func checkedOptions(_ ignored: inout [String]) throws(OperatorError) -> String? {
     switch options {
     case .absent, .other("null"): return nil
     case .text(let text):
       if let trouble = ServerText.troubleWithOptions(text) {
-        throw .invalid(field: "haproxy_server_options", value: options.shown, need: trouble)
+        throw options.invalid(as: "haproxy_server_options", need: trouble)
       }
       return text
     default:
@@ -199,6 +201,11 @@ extension RegistrationFields {
 }
 
 extension RegistrationFields.Field {
+  /// The error of a field that is something else than what it needs to be; one line, whatever the registration holds.
+  func invalid(as name: String, need: String) -> OperatorError {
+    OperatorError("its \(name) is \(shown.prefix(120)), and \(need)")
+  }
+
   /// For an error; one line.
   var shown: String {
     switch self {

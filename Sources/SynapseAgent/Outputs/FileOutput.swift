@@ -89,7 +89,7 @@ public struct FileOutputConfiguration: Hashable, Sendable {
     for (service, bytes) in files.sorted(by: { $0.key < $1.key }) {
       let path = "\(directory)/\(service).json"
       if let old = try? Files.read(path, limit: bytes.count + 1), old == bytes { continue }
-      try AtomicFile.write(bytes, to: path, mode: 0o644, sync: false)
+      try Files.write(bytes, to: path, mode: 0o644, sync: false)
       written += 1
     }
     return written

@@ -62,7 +62,7 @@ import Testing
       guard let local = try? reader.services(listed: bytes, by: .file("list")) else { continue }
       let candidate = try maker.make(local, files: SourceFiles())
       let path = host.options.configuration
-      try AtomicFile.write(candidate.bytes, to: path, mode: 0o644, sync: false)
+      try Files.write(candidate.bytes, to: path, mode: 0o644, sync: false)
       let (problems, _) = Agent.check(AgentOptions(configuration: path))
       #expect(problems.isEmpty, "seed \(ConfigureNerveFuzzTests.seed), round \(round): \(problems)")
     }

@@ -50,7 +50,7 @@ import Testing
     let world = try HostFiles(ConfigureSynapseRunTests.web, options: ["synapse_restart_command": .null])
     // A process of that name which ends with SIGHUP.
     let sleeper = try Files.read("/bin/sleep", limit: 1 << 24)
-    try AtomicFile.write(sleeper, to: world.path + "/synapse", mode: 0o755, sync: false)
+    try Files.write(sleeper, to: world.path + "/synapse", mode: 0o755, sync: false)
     let child = try ChildProcess.start(world.path + "/synapse", arguments: ["600"])
     try world.put("state/\(SynapseProgram.lockName(forHAProxyFile: "/var/run/synapse/haproxy.cfg"))", "\(child.pid)\n")
     var options = ConfigureSynapseOptions()
@@ -155,7 +155,7 @@ import Testing
     },
     BadInput(testDescription: "bytes that are no text", names: "soa/web/smartstack.yaml:", status: 3) {
       let bytes: [UInt8] = [0x6D, 0x3A, 0xFF, 0xFE, 0x00, 0x0A]
-      try AtomicFile.write(bytes, to: $0.path + "/soa/web/smartstack.yaml", mode: 0o644, sync: false)
+      try Files.write(bytes, to: $0.path + "/soa/web/smartstack.yaml", mode: 0o644, sync: false)
     },
   ]
 

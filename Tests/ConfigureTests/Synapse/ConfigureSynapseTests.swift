@@ -251,6 +251,6 @@ import YAMLConfig
     let options = try ToolOptions(node, luaDirectory: ToolOptions.defaultLuaDirectory())
     #expect(options.bindAddress == "169.254.255.254")
     #expect(options.warnings.isEmpty)
-    #expect(Files.kind(options.script("log_requests.lua")) == .file)
+    #expect(Files.isFile(options.script("log_requests.lua")))
   }
 }

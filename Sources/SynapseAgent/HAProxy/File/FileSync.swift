@@ -157,7 +157,7 @@ internal import SmartStack
       let candidate = configuration.candidatePath
       do {
         try await BlockingWork.run {
-          try AtomicFile.write(Array(file.text.utf8), to: candidate, mode: mode, sync: false)
+          try Files.write(Array(file.text.utf8), to: candidate, mode: mode, sync: false)
         }
       } catch {
         return (file, revision, .unwritable(error as? FileError ?? FileError("write", path: candidate, code: EIO)))

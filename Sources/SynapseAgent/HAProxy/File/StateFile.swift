@@ -68,7 +68,7 @@ internal import YAMLConfig
     revision = wanted.revision
     isOld = false
     do {
-      try await BlockingWork.run { try AtomicFile.write(model.stateFile(now: now), to: path, mode: 0o644, sync: false) }
+      try await BlockingWork.run { try Files.write(model.stateFile(now: now), to: path, mode: 0o644, sync: false) }
     } catch {
       logger.error("the state file cannot be written", with: [.path: path, .reason: "\(error)"])
     }

@@ -116,7 +116,7 @@ struct ReloadRecord: Sendable {
   /// Records that the file is about to be replaced and HAProxy not yet reloaded.
   func markPending() {
     guard let marker, !sockets.reloadReasons.isEmpty || sockets.sockets.isEmpty else { return }
-    do { try AtomicFile.write([], to: marker, mode: 0o600, sync: false) } catch {
+    do { try Files.write([], to: marker, mode: 0o600, sync: false) } catch {
       logger.warning("cannot note that a reload is pending", with: [.path: marker, .reason: error])
     }
   }
@@ -184,7 +184,7 @@ struct ReloadRecord: Sendable {
     guard let path = configuration.serverStatePath, let socket = sockets.sockets.first else { return }
     do {
       let text = try await socket.serverState()
-      try await BlockingWork.run { try AtomicFile.write(Array(text.utf8), to: path, mode: 0o644, sync: false) }
+      try await BlockingWork.run { try Files.write(Array(text.utf8), to: path, mode: 0o644, sync: false) }
     } catch {
       // Without it the new worker counts every server as up until it is checked.
       logger.warning(

@@ -2,32 +2,32 @@ internal import CEvent
 internal import Glibc
 
 /// Opens and checks listening sockets.
-enum ListeningSocket {
+extension Endpoint {
   /// A bound, listening, non-blocking, close-on-exec socket.
   /// - Parameter mode: of a Unix socket's file; nil leaves it to the umask.
-  static func open(_ endpoint: Endpoint, mode: UInt32? = nil) throws(ListenError) -> Int32 {
-    let address = try address(of: endpoint)
+  func openListener(mode: UInt32?) throws(ListenError) -> Int32 {
+    let address = try addressToBind()
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, type, 0)
-    guard descriptor >= 0 else { throw .failed(endpoint, reason: errorText(errno)) }
-    if case .unix(let path) = endpoint {
-      removeStaleSocket(path, at: address)
+    guard descriptor >= 0 else { throw .failed(self, reason: errorText(errno)) }
+    if case .unix(let path) = self {
+      Endpoint.removeStaleSocket(path, at: address)
     } else {
-      Connector.setOption(SO_REUSEADDR, level: SOL_SOCKET, of: descriptor)
+      setOption(SO_REUSEADDR, level: SOL_SOCKET, of: descriptor)
     }
     // The mode is set before anybody could connect: until listen() connections are refused.
-    if address.withPointer({ bind(descriptor, $0, $1) }) == 0, setMode(mode, of: endpoint),
+    if address.withPointer({ bind(descriptor, $0, $1) }) == 0, setMode(mode),
       Glibc.listen(descriptor, SOMAXCONN) == 0
     {
       return descriptor
     }
     let code = errno
     close(descriptor)
-    throw code == EADDRINUSE ? .addressInUse(endpoint) : .failed(endpoint, reason: errorText(code))
+    throw code == EADDRINUSE ? .addressInUse(self) : .failed(self, reason: errorText(code))
   }
 
-  private static func setMode(_ mode: UInt32?, of endpoint: Endpoint) -> Bool {
-    guard let mode, case .unix(let path) = endpoint else { return true }
+  private func setMode(_ mode: UInt32?) -> Bool {
+    guard let mode, case .unix(let path) = self else { return true }
     return chmod(path, mode) == 0
   }
 
@@ -39,16 +39,16 @@ enum ListeningSocket {
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
   }
 
-  private static func address(of endpoint: Endpoint) throws(ListenError) -> SocketAddress {
+  private func addressToBind() throws(ListenError) -> SocketAddress {
     do throws(StreamError) {
-      if let address = try AddressResolver.immediateAddresses(of: endpoint)?.first { return address }
-      guard case .tcp(let host, let port) = endpoint,
-        let address = try SocketAddress.lookUp(host: host, port: port, of: endpoint, flags: AI_PASSIVE).first
-      else { throw StreamError.refused(endpoint, reason: "the name has no address") }
+      if let address = try immediateAddresses()?.first { return address }
+      guard case .tcp(let host, let port) = self,
+        let address = try SocketAddress.lookUp(host: host, port: port, of: self, flags: AI_PASSIVE).first
+      else { throw StreamError.refused(self, reason: "the name has no address") }
       return address
     } catch {
-      if case .refused(_, let reason) = error { throw .failed(endpoint, reason: reason) }
-      throw .failed(endpoint, reason: error.description)
+      if case .refused(_, let reason) = error { throw .failed(self, reason: reason) }
+      throw .failed(self, reason: error.description)
     }
   }
 
@@ -58,7 +58,7 @@ enum ListeningSocket {
     guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
     let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     defer { close(probe) }
-    if address.withPointer({ connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unlink(path) }
+    if address.withPointer({ Glibc.connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unlink(path) }
   }
 
   private static func option(_ name: Int32, of descriptor: Int32) -> Int32? {

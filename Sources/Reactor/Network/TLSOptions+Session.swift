@@ -3,17 +3,18 @@ internal import Glibc
 internal import SmartStack
 
 /// OpenSSL for client streams: contexts made once, sessions made per stream.
-@LoopActor enum TLSSession {
-  private static var contexts: [Bool: OpaquePointer] = [:]
+extension TLSOptions {
+  @LoopActor private static var contexts: [Bool: OpaquePointer] = [:]
 
-  /// A client session for `host`. The caller owns it (a bufferevent usually takes it over).
-  static func make(_ options: TLSOptions, for endpoint: Endpoint, host: String) throws(StreamError) -> OpaquePointer {
-    let context = try context(for: options, to: endpoint)
+  /// A client session. The caller owns it (a bufferevent usually takes it over).
+  @LoopActor func makeSession(for endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
+    let context = try context(for: endpoint)
     defer { SSL_CTX_free(context) }
-    guard let session = SSL_new(context) else { throw StreamError.failed(endpoint, reason: nextError()) }
-    let name = options.serverName ?? host
-    if options.serverName != nil, IPAddress(name) == nil { _ = smartstack_ssl_set_host_name(session, name) }
-    if options.verify {
+    guard let session = SSL_new(context) else { throw StreamError.failed(endpoint, reason: TLSOptions.nextError()) }
+    var name = serverName ?? ""
+    if serverName == nil, case .tcp(let host, _) = endpoint { name = host }
+    if serverName != nil, IPAddress(name) == nil { _ = smartstack_ssl_set_host_name(session, name) }
+    if verify {
       SSL_set_verify(session, SSL_VERIFY_PEER, nil)
       let isAccepted =
         IPAddress(name) != nil
@@ -39,28 +40,28 @@ internal import SmartStack
   }
 
   /// One more reference to a shared context, or a fresh one for a private authority.
-  private static func context(for options: TLSOptions, to endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
-    if options.verify, let file = options.authorityFile {
+  @LoopActor private func context(for endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
+    if verify, let file = authorityFile {
       let context = try newContext(for: endpoint)
       guard SSL_CTX_load_verify_locations(context, file, nil) == 1 else {
         SSL_CTX_free(context)
-        throw StreamError.failed(endpoint, reason: "cannot read authorities from \(file): \(nextError())")
+        throw StreamError.failed(endpoint, reason: "cannot read authorities from \(file): \(TLSOptions.nextError())")
       }
       return context
     }
-    if contexts[options.verify] == nil {
+    if TLSOptions.contexts[verify] == nil {
       let context = try newContext(for: endpoint)
-      if options.verify { SSL_CTX_set_default_verify_paths(context) }
-      contexts[options.verify] = context
+      if verify { SSL_CTX_set_default_verify_paths(context) }
+      TLSOptions.contexts[verify] = context
     }
-    guard let shared = contexts[options.verify] else { throw StreamError.failed(endpoint, reason: "no context") }
+    guard let shared = TLSOptions.contexts[verify] else { throw StreamError.failed(endpoint, reason: "no context") }
     SSL_CTX_up_ref(shared)
     return shared
   }
 
-  private static func newContext(for endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
+  private func newContext(for endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
     guard let context = SSL_CTX_new(TLS_client_method()) else {
-      throw StreamError.failed(endpoint, reason: nextError())
+      throw StreamError.failed(endpoint, reason: TLSOptions.nextError())
     }
     // Servers that close without a goodbye are common; length or chunking tells whether an answer is whole.
     SSL_CTX_set_options(context, UInt64(1) << 7)  // SSL_OP_IGNORE_UNEXPECTED_EOF, a macro Swift cannot see

@@ -5,40 +5,32 @@ internal import Glibc
 ///
 /// By hand rather than with `bufferevent_socket_connect`: that makes sockets a child inherits, tries one
 /// address only, and reports some failures by a return value and others by a callback.
-enum Connector {
+extension Endpoint {
   /// Tries the addresses in turn; each gets an even share of what is left of the deadline.
-  @LoopActor static func connect(_ addresses: [SocketAddress], to endpoint: Endpoint, deadline: Duration) async throws
-    -> Int32
-  {
+  @LoopActor func connect(to addresses: [SocketAddress], deadline: Duration) async throws -> Int32 {
     let clock = LoopClock.system
     let end = clock.now + deadline
-    var problem = StreamError.timedOut(endpoint, after: deadline)
+    var problem = StreamError.timedOut(self, after: deadline)
     for (index, address) in addresses.enumerated() {
       let share = (end - clock.now) / (addresses.count - index)
-      guard share > .zero else { throw StreamError.timedOut(endpoint, after: deadline) }
-      switch try await connect(address, within: share) {
-      case .connected(let descriptor): return descriptor
-      case .failed(let code): problem = .refused(endpoint, reason: errorText(code))
-      case .selfConnected: problem = .refused(endpoint, reason: errorText(ECONNREFUSED))
-      case .timedOut: problem = .timedOut(endpoint, after: deadline)
+      guard share > .zero else { throw StreamError.timedOut(self, after: deadline) }
+      do {
+        return try await connect(to: address, within: share, of: deadline)
+      } catch let error as StreamError {
+        problem = error
       }
     }
     throw problem
   }
 
-  private enum Outcome {
-    case connected(Int32)
-    case failed(Int32)
-    case selfConnected
-    case timedOut
-  }
-
-  @LoopActor private static func connect(_ address: SocketAddress, within limit: Duration) async throws -> Outcome {
+  @LoopActor private func connect(
+    to address: SocketAddress, within limit: Duration, of deadline: Duration
+  ) async throws -> Int32 {
     let end = LoopClock.system.now + limit
     let isUnix = address.family == AF_UNIX
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, type, 0)
-    guard descriptor >= 0 else { return .failed(errno) }
+    guard descriptor >= 0 else { throw refusal(errno) }
     var isHandedOut = false
     defer { if !isHandedOut { close(descriptor) } }
     if !isUnix { setOption(TCP_NODELAY, level: Int32(IPPROTO_TCP), of: descriptor) }
@@ -47,32 +39,34 @@ enum Connector {
       if code == 0 { break }
       if isUnix, code == EAGAIN {
         // The listener's backlog is full; unlike TCP, the kernel leaves the waiting to us.
-        guard LoopClock.system.now < end else { return .timedOut }
+        guard LoopClock.system.now < end else { throw StreamError.timedOut(self, after: deadline) }
         try await LoopClock.system.sleep(for: .milliseconds(2))
         continue
       }
-      guard code == EINPROGRESS || code == EINTR else { return .failed(code) }
+      guard code == EINPROGRESS || code == EINTR else { throw refusal(code) }
       // On this machine the answer is usually there already; asking is cheaper than a pass of the loop.
-      if !isWritable(descriptor), !(try await becomesWritable(descriptor, before: end)) { return .timedOut }
+      if !isWritable(descriptor), !(try await becomesWritable(descriptor, before: end)) {
+        throw StreamError.timedOut(self, after: deadline)
+      }
       let result = pendingError(descriptor)
-      if result != 0 { return .failed(result) }
+      if result != 0 { throw refusal(result) }
       break
     }
-    if !isUnix, isConnectedToItself(descriptor) { return .selfConnected }
+    if !isUnix, SocketAddress.isConnectedToItself(descriptor) { throw refusal(ECONNREFUSED) }
     isHandedOut = true
-    return .connected(descriptor)
+    return descriptor
   }
 
-  private static func isWritable(_ descriptor: Int32) -> Bool {
+  private func refusal(_ code: Int32) -> StreamError { .refused(self, reason: errorText(code)) }
+
+  private func isWritable(_ descriptor: Int32) -> Bool {
     var query = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     return poll(&query, 1, 0) == 1
   }
 
-  @LoopActor private static func becomesWritable(_ descriptor: Int32, before end: LoopClock.Instant) async throws
-    -> Bool
-  {
+  @LoopActor private func becomesWritable(_ descriptor: Int32, before end: LoopClock.Instant) async throws -> Bool {
     let waiter = OneShotEvent<Bool>()
-    let event = DescriptorEvent(descriptor, for: .writing) { waiter.happen(with: true) }
+    let event = DescriptorEvent(writing: descriptor) { waiter.happen(with: true) }
     let timer = LoopClock.system.schedule(after: end - LoopClock.system.now) { waiter.happen(with: false) }
     defer {
       event.cancel()
@@ -81,12 +75,14 @@ enum Connector {
     return try await waiter.wait()
   }
 
-  private static func pendingError(_ descriptor: Int32) -> Int32 {
+  private func pendingError(_ descriptor: Int32) -> Int32 {
     var code: Int32 = 0
     var size = socklen_t(MemoryLayout<Int32>.size)
     return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) == 0 ? code : errno
   }
+}
 
+extension SocketAddress {
   /// A port nobody listens on can be given to the connecting socket itself, which then talks to itself
   /// (simultaneous open): a health check would find a dead service alive.
   static func isConnectedToItself(_ descriptor: Int32) -> Bool {
@@ -95,9 +91,10 @@ enum Connector {
     else { return false }
     return local.port == peer.port && local.host == peer.host
   }
+}
 
-  static func setOption(_ option: Int32, level: Int32, of descriptor: Int32) {
-    var on: Int32 = 1
-    setsockopt(descriptor, level, option, &on, socklen_t(MemoryLayout<Int32>.size))
-  }
+/// Switches a socket's option on.
+func setOption(_ option: Int32, level: Int32, of descriptor: Int32) {
+  var on: Int32 = 1
+  setsockopt(descriptor, level, option, &on, socklen_t(MemoryLayout<Int32>.size))
 }
