@@ -175,7 +175,7 @@ class Host:
 
     def reloads(self):
         """How often this host's HAProxy was reloaded."""
-        return self.read_log("synapse").count("HAProxy is reloaded")
+        return self.read_log("synapse").count("HAProxy reloaded")
 
     def read_log(self, name):
         return self.processes[name].output()

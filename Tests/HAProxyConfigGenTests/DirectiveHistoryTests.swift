@@ -54,8 +54,8 @@ import Testing
     let version = try HAProxyTool.version()
     let head = ["defaults", "mode http", "timeout connect 1s", "timeout client 1s", "timeout server 1s", "listen x"]
     for line in DirectiveHistory.rows.map(\.phrase) + ["option forceclose", "option http-tunnel"].map({ "no \($0)" }) {
-      let (_, report, output) = try HAProxyTool.check((head + [line]).joined(separator: "\n") + "\n")
-      let alerts = report.alerts.filter { $0.line == head.count + 1 }.map(\.message)
+      let (_, found, output) = try HAProxyTool.check((head + [line]).joined(separator: "\n") + "\n")
+      let alerts = found.filter { $0.line == head.count + 1 }.map(\.message)
       if DirectiveHistory.refusal(of: line.words, by: version) != nil {
         #expect(!alerts.isEmpty, "\(version) takes `\(line)`: \(output.suffix(500))")
       } else {

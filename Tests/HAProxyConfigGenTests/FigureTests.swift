@@ -16,13 +16,15 @@ import Testing
       return ServiceSnapshot(service: "service\(service).main", backends: backends)
     }
     let settings = (0..<services).map { service in
-      ServiceSettings(
-        service: "service\(service).main", port: .number(String(20_000 + service)),
-        serverOptions: "check port 6666 observe layer7 maxconn 50 maxqueue 10", frontend: ["timeout client 3000ms"],
-        backend: [
+      Fixture.service("service\(service).main") {
+        $0.port = .number(String(20_000 + service))
+        $0.serverOptions = "check port 6666 observe layer7 maxconn 50 maxqueue 10"
+        $0.frontend = ["timeout client 3000ms"]
+        $0.backend = [
           "balance leastconn", "option httpchk GET /http/service\(service).main/0/status", "timeout server 3000ms",
-        ],
-        backendOrder: .ascending, source: "{}")
+        ]
+        $0.source = "{}"
+      }
     }
     var top = Fixture.settings
     top.keepsGoneServers = true
@@ -41,9 +43,9 @@ import Testing
     var loaded = LoadedConfiguration(model)
     measure("read the file back") { loaded = LoadedConfiguration(text: file.text) }
     let running = RunningProxy(version: HAProxyVersion(2, 6, 12), file: file.text)
-    var plan = Plan.nothing
+    var plan = Plan()
     measure("plan: nothing") { plan = Planner.plan(running: running, loaded: loaded, wanted: model) }
-    #expect(plan == .nothing)
+    #expect(plan.isEmpty)
     model.apply(snapshot(7, from: 3), now: Fixture.now)
     measure("plan: one in, one out") { plan = Planner.plan(running: running, loaded: loaded, wanted: model) }
     measure("carry on what is loaded") { loaded.update(to: model) }
@@ -67,7 +69,7 @@ extension RunningProxy {
       let words = line.split { $0 == " " || $0 == "\t" }.map(String.init)
       if !line.hasPrefix("\t") { backend = words[0] == "backend" ? words[1] : "" }
       guard words[0] == "server", let colon = words[2].lastIndex(of: ":") else { continue }
-      backends[backend, default: RunningBackend()].servers[words[1]] = RunningServer(
+      backends[backend, default: [:]][words[1]] = RunningServer(
         id: Int(words[4]) ?? 0, address: String(words[2][..<colon]),
         port: Int(words[2][words[2].index(after: colon)...]) ?? 0,
         weight: 1, adminState: words.last == "disabled" ? .forcedMaintenance : [], checkState: [.configured, .enabled])

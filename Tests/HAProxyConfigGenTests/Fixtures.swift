@@ -5,12 +5,15 @@ import SmartStack
 enum Fixture {
   static let now = 1_800_000_000
 
-  static let settings = GeneratorSettings(
-    global: ["daemon", "maxconn 4096"],
-    defaults: [
+  static let settings: GeneratorSettings = {
+    var settings = GeneratorSettings()
+    settings.global = ["daemon", "maxconn 4096"]
+    settings.defaults = [
       "mode http", "timeout connect 1s", "timeout client 5s", "timeout server 5s", "balance roundrobin",
-    ],
-    serverOrderSeed: "1234")
+    ]
+    settings.serverOrderSeed = "1234"
+    return settings
+  }()
 
   static func backend(_ number: Int) -> Backend {
     Backend(name: "i-\(number)", host: "10.0.0.\(number)", port: 8000 + number, id: number)
@@ -19,8 +22,10 @@ enum Fixture {
   static func service(_ name: String = "web.main", _ change: (inout ServiceSettings) -> Void = { _ in })
     -> ServiceSettings
   {
-    var settings = ServiceSettings(
-      service: name, port: .number("3213"), serverOptions: "check inter 2s rise 3 fall 2", backendOrder: .ascending)
+    var settings = ServiceSettings(service: name)
+    settings.port = .number("3213")
+    settings.serverOptions = "check inter 2s rise 3 fall 2"
+    settings.backendOrder = .ascending
     change(&settings)
     return settings
   }

@@ -139,7 +139,7 @@ extension ServiceSettings {
     listen = json["listen"]?.lines ?? []
     backendName = json["backend_name"]?.string
     backendOrder = ServerOrder(configured: json["backend_order"]?.string)
-    cookieValueMethod = CookieValueMethod(configured: json["cookie_value_method"]?.string)
+    hashesCookies = json["cookie_value_method"]?.string == "hash"
     sharedFrontend = json["shared_frontend"]?.lines
     isDisabled = json["disabled"] == .bool(true)
   }

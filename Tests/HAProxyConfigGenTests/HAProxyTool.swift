@@ -5,14 +5,14 @@ import TestSupport
 /// The installed HAProxy: checks files, and runs for one test.
 enum HAProxyTool {
   /// What `haproxy -c` says of `text`; a file without any listener counts as accepted.
-  static func check(_ text: String) throws -> (isAccepted: Bool, report: CheckReport, output: String) {
+  static func check(_ text: String) throws -> (isAccepted: Bool, alerts: [CheckAlert], output: String) {
     let directory = TemporaryDirectory()
     let path = directory.path + "/haproxy.cfg"
     try write(text, to: path)
     let output = directory.path + "/output"
     let status = try wait(spawn(["haproxy", "-c", "-f", path], output: output))
     let words = read(output)
-    return (status == 0 || words.contains("no listener"), CheckReport(output: words, path: path), words)
+    return (status == 0 || words.contains("no listener"), CheckAlert.all(in: words, path: path), words)
   }
 
   /// The installed release.
@@ -29,8 +29,8 @@ enum HAProxyTool {
   static func settle(_ model: inout ProxyModel) throws -> (file: RenderedConfiguration, isAccepted: Bool) {
     while true {
       let file = model.render()
-      let (isAccepted, report, _) = try check(file.text)
-      if isAccepted || !model.skip(refusedBy: report, of: file) { return (file, isAccepted) }
+      let (isAccepted, alerts, _) = try check(file.text)
+      if isAccepted || !model.skip(refusedBy: alerts, of: file) { return (file, isAccepted) }
     }
   }
 
@@ -131,13 +131,13 @@ final class RunningHAProxy {
   func state(version: HAProxyVersion = HAProxyVersion(2, 6, 12)) throws -> RunningProxy {
     var proxy = RunningProxy(version: version, backends: [:])
     for line in try ask("show backend").split(separator: "\n") where !line.hasPrefix("#") {
-      proxy.backends[String(line)] = RunningBackend()
+      proxy.backends[String(line)] = [:]
     }
     for line in try ask("show servers state").split(separator: "\n").dropFirst(2) {
       let columns = line.split(separator: " ").map(String.init)
       guard columns.count > 18 else { continue }
       let number = { (index: Int) in Int(columns[index]) ?? 0 }
-      proxy.backends[columns[1], default: RunningBackend()].servers[columns[3]] = RunningServer(
+      proxy.backends[columns[1], default: [:]][columns[3]] = RunningServer(
         id: number(2), address: columns[4] == "-" ? nil : columns[4], port: number(18), weight: number(7),
         adminState: AdminState(rawValue: number(6)), checkState: CheckState(rawValue: number(13)),
         agentState: CheckState(rawValue: number(14)))

@@ -7,7 +7,7 @@ import Testing
 @Suite("lines and what becomes of them") struct RefusalTests {
   private static func texts(_ model: ProxyModel) -> [String] { model.problems.map(\.description) }
 
-  @Test("difference 9: lines in the wrong section, unknown ones and section headers") func listed() {
+  @Test("lines in the wrong section and section headers are skipped, unknown ones are doubted") func listed() {
     let service = Fixture.service {
       $0.frontend = ["timeout server 1s", "bindx", "backend evil", "timeout client 1s", "x\u{1}y"]
       $0.listen = ["timeout client 2s", "timeout server 2s", "modeless", "listen evil"]
@@ -31,7 +31,7 @@ import Testing
     #expect(model.problems.allSatisfy { $0.severity == .skipped })
   }
 
-  @Test("a refused line is left out and named, the rest of the service is served") func refusedLine() throws {
+  @Test("a refused line is skipped and named, the rest of the service is served") func refusedLine() throws {
     let service = Fixture.service {
       $0.backend = ["option forceclose", "fullconn 5", "idempotent", "reqidel ^X-Foo:.*"]
       $0.listen = ["modeless"]
@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  @Test("a host that does not resolve is left out, the others stay; other options are another chance")
+  @Test("a host that does not resolve is skipped until its options change")
   func unresolvable() throws {
     let lost = Backend(name: "lost", host: "no-such-host.invalid", port: 80)
     var model = Fixture.model([Fixture.backend(1), lost])
@@ -62,7 +62,7 @@ import Testing
     #expect(model.lines(of: "backend web.main").count == 1)
   }
 
-  @Test("complaints without a line: a missing backend, missing resolvers") func withoutLine() throws {
+  @Test("a complaint without a line names a missing backend or missing resolvers") func withoutLine() throws {
     let service = Fixture.service {
       $0.frontend = ["use_backend nosuch if TRUE", "maxconn 7"]
       $0.serverOptions = "check"
@@ -86,7 +86,7 @@ import Testing
     #expect(model.problems.isEmpty && model.render().text.contains("backend web.main"))
   }
 
-  @Test("of the operator's own sections only what HAProxy has no more is left out") func ownSections() throws {
+  @Test("of the operator's own sections only what HAProxy has no more is skipped") func ownSections() throws {
     var settings = Fixture.settings
     settings.defaults += ["option forceclose"]
     var model = Fixture.model([], settings: settings)
@@ -113,7 +113,7 @@ import Testing
       [ALERT]    (9) : config : backend 'b', server 'y': unable to find required resolvers 'none'
       [ALERT]    (9) : config : Fatal errors found in configuration.
       """
-    let alerts = CheckReport(output: output, path: "/x/y.cfg").alerts
+    let alerts = CheckAlert.all(in: output, path: "/x/y.cfg")
     #expect(alerts.map(\.line) == [14, 16, 26, nil, nil])
     #expect(alerts[0].message == "unknown keyword 'bindx' in 'frontend' section")
     #expect(alerts[2].message == "backend 'same' has the same name as backend 'same'")

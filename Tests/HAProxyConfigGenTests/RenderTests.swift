@@ -6,7 +6,7 @@ import Testing
 @Suite("the file") struct RenderTests {
   private static let backendHeader = "backend web.main"
 
-  @Test("difference 1: it ends with a newline and the same input gives the same text") func deterministic() throws {
+  @Test("the file ends with a newline, and the same input gives the same text") func deterministic() throws {
     let one = Fixture.model([Fixture.backend(1), Fixture.backend(2)]).render().text
     let other = Fixture.model([Fixture.backend(2), Fixture.backend(1)]).render().text
     #expect(one == other)
@@ -33,7 +33,7 @@ import Testing
   @Test("cookie values may be hashes") func hashedCookie() {
     let service = Fixture.service {
       $0.backend = ["cookie SRV insert"]
-      $0.cookieValueMethod = .hash
+      $0.hashesCookies = true
     }
     let line = Fixture.model([Fixture.backend(1)], service: service).lines(of: RenderTests.backendHeader).last
     #expect(line?.contains("cookie \(MessageDigest.sha1.hash("i-1_10.0.0.1:8001".utf8).hexadecimal) ") == true)
@@ -61,7 +61,7 @@ import Testing
     #expect(model.problems.first?.description.contains("\n") == false)
   }
 
-  @Test("difference 4: a shuffle depends on seed and names only") func shuffle() {
+  @Test("a shuffle depends on seed and names only") func shuffle() {
     func order(_ numbers: [Int], seed: String) -> [String] {
       var settings = Fixture.settings
       settings.serverOrderSeed = seed
@@ -77,7 +77,7 @@ import Testing
     #expect(order((1...20).filter { $0 != 3 && $0 != 8 }, seed: seed) == all.filter { !fewer.contains($0) })
   }
 
-  @Test("difference 4: no_shuffle keeps the registry's order") func registryOrder() {
+  @Test("no_shuffle keeps the registry's order") func registryOrder() {
     let service = Fixture.service { $0.backendOrder = ServerOrder(configured: "no_shuffle") }
     let lines = Fixture.model([3, 1, 2].map(Fixture.backend), service: service).lines(of: RenderTests.backendHeader)
     #expect(lines.map { String($0.dropFirst(7).prefix(3)) } == ["i-3", "i-1", "i-2"])
@@ -133,7 +133,7 @@ import Testing
   }
 
   @Test(
-    "bad settings of a service leave it out, named, and leave the others alone",
+    "a service with bad settings is skipped and named, the others are served",
     arguments: [
       (Fixture.service("bad") { $0.serverOptions = "check %{zone}" }, "%{zone}"),
       (Fixture.service("bad") { $0.serverOptions = "check\nbackend x" }, "control characters"),

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("server options") struct ServerOptionsTests {
   @Test(
-    "options from the registry that are taken",
+    "good options from the registry are accepted",
     arguments: [
       "", "backup", "check inter 2s rise 3 fall 2", "maxconn 50 maxqueue 10 observe layer7", "id 77", "weight 256",
       "cookie abc backup", "send-proxy-v2 proxy-v2-options ssl,crc32c", "source 10.0.0.1 usesrc clientip",
@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test(
-    "options from the registry that are not taken",
+    "bad options from the registry are refused",
     arguments: [
       "backup\nfrontend evil", "backup\r", "a\tb", "check # comment", "check \"x\"", "check 'x'", "check \\",
       "check;show",
@@ -29,7 +29,7 @@ import Testing
       String(repeating: "check ", count: 41), "crt " + String(repeating: "x", count: 1100), "check `x`", "check <x>",
     ])
   func refused(_ text: String) {
-    #expect(throws: UnknownServerOption.self) { try RegistrationOptions(untrusted: text) }
+    #expect(throws: ServerProblem.self) { try RegistrationOptions(untrusted: text) }
   }
 
   @Test("id and disabled are lifted out of the text") func lifted() throws {
@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test(
-    "templates",
+    "a template is filled in",
     arguments: [
       ("check port %{port} addr %{host} # %{name}", "check port 80 addr 10.0.0.1 # a_10.0.0.1:80"),
       ("50% off", "50% off"), ("100%% %{port}", "100% 80"), ("%<port>d %<host>s", "80 10.0.0.1"), ("%", "%"),
@@ -50,13 +50,13 @@ import Testing
   }
 
   @Test("an unknown template key is named") func unknownKey() {
-    #expect(throws: UnknownServerOption(word: "%{zone}", reason: "is none of %{host}, %{port} and %{name}")) {
+    #expect(throws: ServerProblem(subject: "%{zone}", reason: "is none of %{host}, %{port} and %{name}")) {
       try ServerTemplate("check %{zone}")
     }
   }
 
   @Test(
-    "default-server lines and a server's own",
+    "a server's own options replace those of default-server lines",
     arguments: [
       ("inter 10m rise 1 inter 2s", "rise 1 inter 2s"), ("check no-check", "no-check"), ("no-check check", "check"),
       ("source 10.0.0.1 usesrc clientip source 10.0.0.2", "source 10.0.0.2"), ("disabled enabled", "enabled"),
@@ -103,8 +103,7 @@ import Testing
     #expect(checked.isAccepted, "\(checked.output)")
     let proxy = try await RunningHAProxy(head + "listen l\n\tbind unix@SOCKET.l\nbackend b\n")
     for (index, sample) in samples.enumerated() {
-      let options = try RegistrationOptions(untrusted: sample)
-      _ = options
+      _ = try RegistrationOptions(untrusted: sample)
       let reply = try proxy.ask("add server b/s\(index) 127.0.0.1:1 \(sample)")
       let isAccepted = reply.contains("New server registered")
       let keyword = try #require(ServerKeyword.named(sample.words[0]))

@@ -6,7 +6,7 @@ import Testing
 @Suite("the master's command line") struct MasterSocketTests {
   private static let head = "#<PID>          <type>          <reloads>       <uptime>        <version>\n"
 
-  @Test func theProcessesOfShowProc() throws {
+  @Test func showProcTellsTheProcesses() throws {
     let text =
       MasterSocketTests.head
         + """
@@ -25,7 +25,7 @@ import Testing
     #expect(processes.failedReloads == 1)
   }
 
-  @Test func ofOlderReleases() throws {
+  @Test func showProcOfOlderReleasesIsRead() throws {
     let text = "# <PID> <type> <relative PID> <reloads> <uptime>\n12 master 0 0 0d 2.0\n# workers\n13 worker 1 0 0d\n"
     let processes = try MasterSocket.parse(text)
     #expect(processes.current == [13] && processes.old.isEmpty && processes.failedReloads == 0)
@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  @Test func anotherSocketIsNamed() {
+  @Test func anAnswerWithoutAMasterIsAnError() {
     #expect(throws: HAProxyRuntimeError.self) { try MasterSocket.parse("Unknown command: 'show proc'") }
   }
 }

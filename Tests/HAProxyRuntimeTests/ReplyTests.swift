@@ -12,7 +12,7 @@ import Testing
     return reader
   }
 
-  @Test("are told apart by the prompt, however the bytes arrive") func chunks() throws {
+  @Test("the prompt separates replies, however the bytes arrive") func chunks() throws {
     let stream = "\n> \n> No such server.\n\n> Server deleted.\n> "
     let whole = try read([stream], count: 4)
     #expect(whole.texts == ["", "", "No such server.\n", "Server deleted."])
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test("a missing end is no answer") func short() throws {
+  @Test("a reply without its end is incomplete") func short() throws {
     let reader = try read(["\n> No such server.\n\n>"], count: 2)
     #expect(!reader.isComplete)
     #expect(reader.count == 1)
@@ -58,17 +58,17 @@ import Testing
     let backends = try RunningProxy.backends(in: ReplyTests.states)
     #expect(
       backends == [
-        "a.main": RunningBackend(servers: [
+        "a.main": [
           "x_127.0.0.1:9001": RunningServer(
             id: 7, address: "127.0.0.1", port: 9001, weight: 5, adminState: .forcedMaintenance,
             checkState: CheckState(rawValue: 14)),
           "y_127.0.0.1:9002": RunningServer(
             id: 2, address: "127.0.0.1", port: 9002, adminState: [.forcedMaintenance, .configuredMaintenance],
             checkState: CheckState(rawValue: 14)),
-        ]),
-        "b": RunningBackend(servers: [
+        ],
+        "b": [
           "q": RunningServer(id: 1, address: nil, port: 99, adminState: .forcedMaintenance)
-        ]),
+        ],
       ])
     #expect(try RunningProxy.backends(in: "1\n\n").isEmpty)
     #expect(
@@ -93,7 +93,7 @@ import Testing
     let info = try ProxyInfo(parsing: "Version: 2.6.12\nPid: 1\n")
     let proxy = try RunningProxy(info: info, sections: text, servers: "1\n")
     #expect(proxy.version == HAProxyVersion(2, 6, 12))
-    #expect(proxy.backends == ["web": RunningBackend(), "tcp.main": RunningBackend()])
+    #expect(proxy.backends == ["web": [:], "tcp.main": [:]])
     #expect(throws: HAProxyRuntimeError.self) {
       try RunningProxy(info: info, sections: "nothing of the kind\n", servers: "1\n")
     }

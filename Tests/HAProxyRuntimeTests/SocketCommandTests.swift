@@ -53,40 +53,41 @@ import Testing
     }
   }
 
-  static let replies: [(RuntimeCommand, String, CommandOutcome)] = [
-    (.setMaintenance(web), "\n", .done("")),
-    (.setMaintenance(web), "", .done("")),
-    (.setMaintenance(web), "No such server.\n", .refused("No such server.")),
+  static let replies: [(change: RuntimeCommand, reply: String, isAccepted: Bool, text: String)] = [
+    (.setMaintenance(web), "\n", true, ""), (.setMaintenance(web), "", true, ""),
+    (.setMaintenance(web), "No such server.\n", false, "No such server."),
     (
       .setAddress(web, host: "10.0.0.1", port: 1),
-      "IP changed from '10.0.0.2' to '10.0.0.1' by 'stats socket command'\n",
-      .done("IP changed from '10.0.0.2' to '10.0.0.1' by 'stats socket command'")
+      "IP changed from '10.0.0.2' to '10.0.0.1' by 'stats socket command'\n", true,
+      "IP changed from '10.0.0.2' to '10.0.0.1' by 'stats socket command'"
     ),
     (
-      .addServer(web, address: "10.0.0.1:1", options: ["check"]), "New server registered.\n",
-      .done("New server registered.")
+      .addServer(web, address: "10.0.0.1:1", options: ["check"]), "New server registered.\n", true,
+      "New server registered."
     ),
     (
       .addServer(web, address: "10.0.0.1:1", options: ["chk"]),
-      "unknown keyword 'chk';\ndid you mean 'check' maybe ?\n",
-      .refused("unknown keyword 'chk'; | did you mean 'check' maybe ?")
+      "unknown keyword 'chk';\ndid you mean 'check' maybe ?\n", false,
+      "unknown keyword 'chk'; | did you mean 'check' maybe ?"
     ),
-    (.deleteServer(web, isOptional: false), "Server deleted.", .done("Server deleted.")),
+    (.deleteServer(web, isOptional: false), "Server deleted.", true, "Server deleted."),
     (
-      .deleteServer(web, isOptional: false), "Only servers in maintenance mode can be deleted.\n",
-      .refused("Only servers in maintenance mode can be deleted.")
+      .deleteServer(web, isOptional: false), "Only servers in maintenance mode can be deleted.\n", false,
+      "Only servers in maintenance mode can be deleted."
     ),
   ]
 
   @Test("a change is done when its reply says so", arguments: replies)
-  func judgesRepliesToChanges(change: RuntimeCommand, reply: String, outcome: CommandOutcome) throws {
-    #expect(try SocketCommand(change).outcome(of: reply) == outcome)
+  func judgesRepliesToChanges(change: RuntimeCommand, reply: String, isAccepted: Bool, text: String) throws {
+    let outcome = try SocketCommand(change).outcome(of: reply)
+    #expect(outcome == (isAccepted ? .success(text) : .failure(.refused(command: change.text, reply: text))))
   }
 
   @Test("a question is answered by any document but a complaint") func judgesRepliesToQuestions() {
     let complaint = SocketCommand.showInfo.outcome(of: "Unknown command: 'show info'\n  help\n")
-    #expect(complaint == .refused("Unknown command: 'show info' | help"))
-    #expect(SocketCommand.showInfo.outcome(of: "Name: HAProxy\n") == .done("Name: HAProxy\n"))
+    #expect(
+      complaint == .failure(.refused(command: "show info", reply: "Unknown command: 'show info' | help")))
+    #expect(SocketCommand.showInfo.outcome(of: "Name: HAProxy\n") == .success("Name: HAProxy\n"))
   }
 
   @Test("a batch is cut into lines that fit HAProxy's buffer") func batchIsCutIntoLines() throws {

@@ -11,7 +11,7 @@ import Testing
     golden?["csv"]?.string.flatMap { StatsPage(Array($0.utf8)) }
   }
 
-  @Test func theServersOfABackend() throws {
+  @Test func serversOfABackendAreAsRecorded() throws {
     let recorded = try #require(Self.golden?["get_backends"]?.array)
     let servers = try #require(Self.page).servers(of: "svc.main")
     #expect(servers.map(\.name) == recorded.map { $0["svname"]?.string })
@@ -24,7 +24,7 @@ import Testing
     #expect(servers.map(\.lastCheck) == checks)
   }
 
-  @Test func whichAreUp() throws {
+  @Test func onlyServersThatAreUpCountAsUp() throws {
     let recorded = try #require(Self.golden?["backend_is_up"]?.object)
     for server in try #require(Self.page).servers(of: "svc.main") {
       #expect(recorded["\(server.name) \(server.status)"]?.bool == server.isUp, "\(server.name)")
@@ -32,7 +32,7 @@ import Testing
     #expect(recorded.count == 6)
   }
 
-  @Test func howManyOfEachBackend() throws {
+  @Test func serversUpAreCountedPerBackend() throws {
     let page = try #require(Self.page)
     let recorded = try #require(Self.golden?["replication"]?.object)
     for (name, count) in recorded.members {
@@ -48,7 +48,7 @@ import Testing
     "host_with_underscore_10.1.1.1:5": ["10.1.1.1", "5", "host_with_underscore"],
   ]
 
-  @Test func wherePlacesStandInNames() throws {
+  @Test func placesAreReadFromRecordedNames() throws {
     let recorded = try #require(Self.golden?["ip_port_hostname_from_svname"]?.object)
     for (name, value) in recorded.members {
       let wanted = Self.betterThanRecorded[name] ?? value.array?.map { $0.string ?? $0.text() }
@@ -61,24 +61,24 @@ import Testing
     ("::1:80", "::1", 80), ("name_fe80::1:80", "fe80::1", 80), ("a_b.example:1", "b.example", 1),
     ("10.0.0.1:31_old_name", "10.0.0.1", 31),
   ])
-  func furtherNames(_ name: String, host: String, port: Int) {
+  func placesAreReadFromFurtherNames(_ name: String, host: String, port: Int) {
     #expect(ServerPlace(name).map { "\($0.host) \($0.port)" } == "\(host) \(port)")
   }
 
   @Test(arguments: ["", "_", ":", ":80", "a:", "a:0", "a:65536", "a:-1", "a_b", "FRONTEND", "[]:80"])
-  func namesWithoutAPlace(_ name: String) { #expect(ServerPlace(name) == nil) }
+  func namesWithoutAnAddressHaveNoPlace(_ name: String) { #expect(ServerPlace(name) == nil) }
 
-  @Test func quotedFieldsAndShortLines() throws {
+  @Test func quotedFieldsAndShortLinesAreRead() throws {
     let text = "# pxname,svname,status,desc\r\n\r\n\"a,b\",\"s\"\"1\",UP,\"two\nlines\"\r\nshort\nc,s2,DOWN"
     let page = try #require(StatsPage(Array(text.utf8)))
     #expect(page.servers.map { [$0.proxy, $0.name, $0.status] } == [["a,b", "s\"1", "UP"], ["c", "s2", "DOWN"]])
   }
 
-  @Test(arguments: ["", "\n", "<html>", "# pxname,svname\na,b\n", "pxname"]) func whatIsNoPage(_ text: String) {
+  @Test(arguments: ["", "\n", "<html>", "# pxname,svname\na,b\n", "pxname"]) func otherTextIsNoPage(_ text: String) {
     #expect(StatsPage(Array(text.utf8)) == nil)
   }
 
-  @Test func fuzzPages() throws {
+  @Test func mutatedPagesNeverTellAServerOfAnUnknownProxy() throws {
     var random = SeededGenerator(seed: ReplyTests.seed)
     let bytes = Array((Self.golden?["csv"]?.string ?? "").utf8)
     for round in 0..<min(ReplyTests.rounds, 500) {

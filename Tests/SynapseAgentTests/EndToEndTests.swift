@@ -94,7 +94,7 @@ struct EndToEndTests {
       try await eventually("the file has both") { world.file().contains("server two_") }
       await world.proxy.stop()
       try await world.registrar.delete(leaving)
-      try await eventually("the agent has seen it") { world.journal.contains("cannot be asked") }
+      try await eventually("the agent has seen it") { world.journal.contains("HAProxy query failed") }
       try await world.proxy.start()
       try await eventually("it serves what is wanted") { await world.servingTasks() == ["one"] }
       try await eventually("one answers") { await world.request() == "one" }

@@ -51,18 +51,20 @@ import Testing
   }
 
   private func examine(_ hostile: [Backend], _ found: inout Findings) throws {
+    var settings = GeneratorSettings()
+    settings.global = ["daemon"]
+    settings.defaults = [
+      "mode http", "balance roundrobin", "timeout client 1s", "timeout connect 1s", "timeout server 1s",
+    ]
+    var service = ServiceSettings(service: "web")
+    service.port = .number("80")
     var model = ProxyModel(
-      settings: GeneratorSettings(
-        global: ["daemon"],
-        defaults: [
-          "mode http", "balance roundrobin", "timeout client 1s", "timeout connect 1s", "timeout server 1s",
-        ]),
-      services: [ServiceSettings(service: "web", port: .number("80"))], memory: ServerMemory())
+      settings: settings, services: [service], memory: ServerMemory())
     let good = HostileZnodeTests.good
     model.apply(ServiceSnapshot(service: "web", backends: good), now: 0)
     let before = model.render().text
     let running = RunningProxy(
-      version: HAProxyVersion(2, 6, 12), backends: ["web": RunningBackend(servers: servers(of: model))])
+      version: HAProxyVersion(2, 6, 12), backends: ["web": servers(of: model)])
     let loaded = LoadedConfiguration(model)
     model.apply(ServiceSnapshot(service: "web", backends: good + hostile), now: 1)
     let file = model.render().text
@@ -72,12 +74,9 @@ import Testing
     for line in before.split(separator: "\n") where line.contains("server ") && !file.contains(line) {
       found.complaints.append("a good server's line is another one: \(line)")
     }
-    switch Planner.plan(running: running, loaded: loaded, wanted: model) {
-    case .nothing: break
-    case .commands(let commands), .reload(_, let commands):
-      found.commands += commands.count
-      for command in commands { found.complaints += complaints(about: command, names: names) }
-    }
+    let commands = Planner.plan(running: running, loaded: loaded, wanted: model).commands
+    found.commands += commands.count
+    for command in commands { found.complaints += complaints(about: command, names: names) }
   }
 
   private func servers(of model: ProxyModel) -> [String: RunningServer] {
@@ -128,9 +127,8 @@ import Testing
     let words = String(decoding: result.output + result.errorOutput, as: UTF8.self)
     // What HAProxy alone can know (a keyword's value, for one) the agent leaves out by its answer: only a server's own
     // line may be refused, and none may be broken into two.
-    let report = CheckReport(output: words, path: path)
     let lines = file.split(separator: "\n", omittingEmptySubsequences: false)
-    for alert in report.alerts {
+    for alert in CheckAlert.all(in: words, path: path) {
       if let number = alert.line, number <= lines.count, lines[number - 1].contains("server ") { continue }
       if alert.line == nil { continue }
       Issue.record("seed \(HostileZnodeTests.seed), round \(round): HAProxy refuses \(alert): \(words.prefix(800))")

@@ -10,7 +10,9 @@ import ZooKeeper
 
 /// What reloads leave behind: real HAProxies whose connections do not end.
 @Suite("old workers of HAProxy", .timeLimit(.minutes(3))) @LoopActor struct OldWorkerTests {
-  @Test("too many of them: the oldest go", arguments: [false, true]) func count(byMaster: Bool) async throws {
+  @Test("the oldest workers beyond the count are stopped", arguments: [false, true]) func count(byMaster: Bool)
+    async throws
+  {
     try await World.with { world in
       try await start(world, byMaster, ["max_old_workers: 2", "max_old_worker_age: 0"])
       var held: [(worker: Int32, stream: ByteStream)] = []
@@ -24,7 +26,7 @@ import ZooKeeper
       }
       #expect(try await held[0].stream.readToEnd(limit: 1 << 16).isEmpty)
       #expect(counted(world, "count") == 2 && counted(world, "age") == 0)
-      #expect(world.journal.contains("an old HAProxy is ended pid=\(pids[0]) reason=there are too many"))
+      #expect(world.journal.contains("old worker stopped pid=\(pids[0]) reason=there are too many"))
       // The youngest still answer, and so does the one that serves.
       for (_, stream) in held[2...] { #expect(try await finish(stream).contains("task")) }
       try await eventually("those whose connections end leave by themselves") {
@@ -35,7 +37,7 @@ import ZooKeeper
     }
   }
 
-  @Test("too old: it goes, and one that hangs goes, too") func age() async throws {
+  @Test("workers beyond the age are stopped, and killed when they hang") func age() async throws {
     try await World.with { world in
       try await start(world, false, ["max_old_worker_age: 2"])
       let (first, stream) = try await hold(world)

@@ -9,7 +9,7 @@ import Testing
 @testable import SynapseAgent
 
 @Suite("operation", .timeLimit(.minutes(3))) @LoopActor struct OperationTests {
-  @Test func whatSomebodyElseChangesIsPutRightAndCounted() async throws {
+  @Test func driftIsRepairedAndCounted() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.configuration(haproxy: ["audit_interval: 0.1"]))
       try await world.register("one", port: world.startTask("one"))
@@ -33,7 +33,7 @@ import Testing
         }
         try await eventually("round \(round): it serves") { await world.serving()[name] != nil }
       }
-      #expect(world.journal.contains("changed by somebody else"))
+      #expect(world.journal.contains("HAProxy drift detected"))
       // Our own changes are none of somebody else's.
       let counted = drifts.value
       try await world.register("two", port: world.startTask("two"))
@@ -56,7 +56,7 @@ import Testing
     }
   }
 
-  @Test func aReloadAtLeisureMakesServersTheFilesOwnAndSavesTheirState() async throws {
+  @Test func aFoldReloadMakesAddedServersTheFilesOwnAndSavesTheirState() async throws {
     try await World.with { world in
       let state = world.proxy.path + "/servers.state"
       let text = world.configuration(haproxy: ["fold_interval: 0.01"])
@@ -105,7 +105,7 @@ import Testing
         "synapse_haproxy_reloads_total{result=\"good\"} 1", "synapse_haproxy_reloads_total{result=\"failed\"} 0",
         "synapse_services_without_data 0", "synapse_services_without_servers 0",
       ] { #expect(lines.contains(line), "\(line) is among the metrics") }
-      try await eventually("all is said to be as wanted") {
+      try await eventually("HAProxy is in sync") {
         try await ask("/metrics").text.contains("\nsynapse_haproxy_is_current 1\n")
       }
       await world.proxy.stop()

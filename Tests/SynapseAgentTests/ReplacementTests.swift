@@ -12,7 +12,7 @@ import Testing
 @Suite("SIGUSR2", .timeLimit(.minutes(3))) @LoopActor struct ReplacementTests {
   @Test func anotherProgramTakesOverInPlaceAndNoRequestFails() async throws {
     try await withProgram { world, synapse in
-      let reloads = synapse.count(of: "reloading HAProxy")
+      let reloads = synapse.count(of: "HAProxy reload started")
       let worker = try await HAProxyRuntimeClient(socket: world.proxy.socketPath).observe().info.pid
       let clients = SteadyClients(port: world.port)
       let askers = SteadyClients(port: try statusPort(world), target: "/status")
@@ -41,7 +41,7 @@ import Testing
       await askers.stop()
       #expect(clients.problems.isEmpty, "\(clients.problems.prefix(3))")
       #expect(askers.problems.isEmpty && askers.answers > 50, "\(askers.problems.prefix(3))")
-      #expect(synapse.count(of: "reloading HAProxy") == reloads)
+      #expect(synapse.count(of: "HAProxy reload started") == reloads)
       #expect(try await HAProxyRuntimeClient(socket: world.proxy.socketPath).observe().info.pid == worker)
       #expect(ids.count == 11)
       synapse.signal(SIGTERM)
@@ -63,7 +63,7 @@ import Testing
 
   @Test func killedAndStartedAgainNothingIsReloaded() async throws {
     try await withProgram { world, synapse in
-      let reloads = synapse.count(of: "reloading HAProxy")
+      let reloads = synapse.count(of: "HAProxy reload started")
       for round in 1...5 {
         await synapse.kill()
         try synapse.start()
@@ -72,7 +72,7 @@ import Testing
         try await eventually("round \(round): served") { await world.servingTasks().contains(name) }
         try await eventually("round \(round): written") { world.file().contains("server \(name)_") }
       }
-      #expect(synapse.count(of: "reloading HAProxy") == reloads, "\(synapse.log.suffix(8000))")
+      #expect(synapse.count(of: "HAProxy reload started") == reloads, "\(synapse.log.suffix(8000))")
       #expect(await world.servingTasks().count == 6)
     }
   }
@@ -146,7 +146,7 @@ import Testing
         try await eventually("the file has it") { world.file().contains("server one_") }
         // A reload that is cut short is made up for by the next one: these tests are about those that are not.
         try await eventually("the reload is over") {
-          try synapse.count(of: "reloading HAProxy") == synapse.count(of: "HAProxy is reloaded")
+          try synapse.count(of: "HAProxy reload started") == synapse.count(of: "HAProxy reloaded")
             && !Files.list(world.proxy.path).contains { $0.hasPrefix("reload") }
         }
         outcome = .success(try await body(world, synapse))

@@ -159,7 +159,7 @@ internal import ZooKeeper
   func serving() async -> [String: RunningServer] {
     guard let seen = try? await HAProxyRuntimeClient(socket: proxy.socketPath).observe() else { return [:] }
     let maintenance: AdminState = [.forcedMaintenance, .inheritedMaintenance, .unresolved]
-    return (seen.running.backends["web"]?.servers ?? [:]).filter { $0.value.adminState.isDisjoint(with: maintenance) }
+    return (seen.running.backends["web"] ?? [:]).filter { $0.value.adminState.isDisjoint(with: maintenance) }
   }
 
   /// The names of the tasks behind ``serving()``.

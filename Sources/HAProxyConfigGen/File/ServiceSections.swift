@@ -39,13 +39,13 @@ struct ServiceSections: Sendable {
     let backendLines = ServiceSections.lines(of: settings, in: .backend, filter: &filter)
     traits = BackendTraits([context.defaults, backendLines])
     let builder: ServerLineBuilder
-    do throws(UnknownServerOption) {
+    do throws(ServerProblem) {
       builder = try ServerLineBuilder(
         options: settings.serverOptions,
         usesWeights: settings.usesNerveWeights ?? context.settings.usesNerveWeights,
-        cookies: settings.cookieValueMethod, traits: traits)
+        hashesCookies: settings.hashesCookies, traits: traits)
     } catch {
-      problems = [settings.bad("server_options: \(error.word) \(error.reason)")]
+      problems = [settings.bad("server_options: \(error)")]
       return
     }
     let frontend = ServiceSections.frontend(of: settings, in: context, filter: &filter)

@@ -59,28 +59,29 @@ struct ServerLineBuilder {
   private let template: ServerTemplate
   private let comment: ServerTemplate
   private let usesWeights: Bool
-  private let cookies: CookieValueMethod?
+  /// Whether cookie values are hashes; nil: the backend has no use for cookies.
+  private let hashesCookies: Bool?
   private let traits: BackendTraits
 
   /// - Parameters:
-  ///   - cookies: how to make cookie values, where the backend has a use for them.
+  ///   - hashesCookies: whether cookie values are hashes, where the backend has a use for them.
   ///   - traits: what the backend's lines and defaults say.
   /// - Throws: when the service's `server_options` cannot be written.
   init(
-    options: String?, usesWeights: Bool, cookies: CookieValueMethod, traits: BackendTraits
-  ) throws(UnknownServerOption) {
+    options: String?, usesWeights: Bool, hashesCookies: Bool, traits: BackendTraits
+  ) throws(ServerProblem) {
     let text = options ?? ""
     guard !text.hasControlBytes else {
-      throw UnknownServerOption(word: text.quoted, reason: "has control characters")
+      throw ServerProblem(subject: text.quoted, reason: "has control characters")
     }
     let (plain, comment) = text.splitAtComment
     guard !plain.words.contains("id") else {
-      throw UnknownServerOption(word: "id", reason: "would give every server the same id")
+      throw ServerProblem(subject: "id", reason: "would give every server the same id")
     }
     template = try ServerTemplate(plain)
     self.comment = try ServerTemplate(comment)
     self.usesWeights = usesWeights
-    self.cookies = traits.wantsCookies ? cookies : nil
+    self.hashesCookies = traits.wantsCookies ? hashesCookies : nil
     self.traits = traits
   }
 
@@ -97,7 +98,7 @@ struct ServerLineBuilder {
     return WantedServer(
       name: name, host: backend.host, port: backend.port, id: entry.id,
       isEnabled: entry.isLive && registered?.isDisabled != true,
-      cookie: cookies.map { $0 == .hash ? MessageDigest.sha1.hash(name.utf8).hexadecimal : name }, options: options,
+      cookie: hashesCookies.map { $0 ? MessageDigest.sha1.hash(name.utf8).hexadecimal : name }, options: options,
       comment: comment.expanded(host: backend.host, port: backend.port, name: name), weight: traits.weight(options))
   }
 }

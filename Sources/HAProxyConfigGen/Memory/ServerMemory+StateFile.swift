@@ -15,11 +15,9 @@ extension ServerMemory {
       guard cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
       return cursor.readObject { name, cursor in
         guard name != configurationKey, cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
-        var entry = StateEntry()
+        var entry = Entry(backend: Backend(host: "", port: 0), lastSeen: 0, isLive: false, order: 0)
         guard entry.read(&cursor) else { return false }
-        if let backend = entry.backend, backend.serverName == name, validator.admits(backend) {
-          memory.restore(backend, id: entry.id, lastSeen: entry.timestamp, service: service)
-        }
+        if entry.backend.serverName == name, validator.admits(entry.backend) { memory.restore(entry, of: service) }
         return true
       }
     }
@@ -47,17 +45,10 @@ extension ServerMemory {
   }
 }
 
-/// One server of the state file, its fields as far as they are of the right kind.
-private struct StateEntry {
-  var timestamp = 0
-  var id: Int?
-  private var fields = Backend(host: "", port: 0)
-
-  /// nil without host and port.
-  var backend: Backend? { fields.host.isEmpty || fields.port == 0 ? nil : fields }
-
+extension ServerMemory.Entry {
+  /// Reads a server of the state file, its fields as far as they are of the right kind.
   /// - Returns: false when it is not JSON.
-  mutating func read(_ cursor: inout JSONCursor) -> Bool {
+  fileprivate mutating func read(_ cursor: inout JSONCursor) -> Bool {
     cursor.readObject { key, cursor in
       if key == "labels", cursor.peek() == UInt8(ascii: "{") { return readLabels(&cursor) }
       if cursor.peek() == UInt8(ascii: "\"") {
@@ -73,21 +64,21 @@ private struct StateEntry {
 
   private mutating func set(_ key: String, to text: String) {
     switch key {
-    case "name": fields.name = text
-    case "host": fields.host = text
-    case "port": fields.port = Int(text) ?? 0
-    case "haproxy_server_options": fields.haproxyServerOptions = text
+    case "name": backend.name = text
+    case "host": backend.host = text
+    case "port": backend.port = Int(text) ?? 0
+    case "haproxy_server_options": backend.haproxyServerOptions = text
     default: break
     }
   }
 
   private mutating func set(_ key: String, to number: Int) {
     switch key {
-    case "timestamp": timestamp = number
+    case "timestamp": lastSeen = number
     case "haproxy_server_id": id = (1...2_147_483_647).contains(number) ? number : nil
-    case "port": fields.port = number
-    case "id": fields.id = number
-    case "weight": fields.weight = number
+    case "port": backend.port = number
+    case "id": backend.id = number
+    case "weight": backend.weight = number >= 0 ? number : nil
     default: break
     }
   }
@@ -104,12 +95,10 @@ private struct StateEntry {
       }
       return true
     }
-    fields.labels = labels
+    backend.labels = labels
     return isWhole
   }
-}
 
-extension ServerMemory.Entry {
   fileprivate func write(into text: inout String, now: Int) {
     text += "{\"timestamp\": \(isLive ? now : lastSeen)"
     if let id { text += ", \"haproxy_server_id\": \(id)" }

@@ -1,4 +1,4 @@
-internal import SmartStack
+public import SmartStack
 
 /// What is remembered of servers, across changes and restarts: their ids, and those that left.
 ///
@@ -32,6 +32,11 @@ public struct ServerMemory: Sendable {
   /// What `service` has, in the order of first sight.
   func entries(of service: String) -> [(name: String, entry: Entry)] {
     (services[service] ?? [:]).map { (name: $0.key, entry: $0.value) }.sorted { $0.entry.order < $1.entry.order }
+  }
+
+  /// The servers of `service` that are there or left less than `ttl` seconds ago, in the order of first sight.
+  public func servers(of service: String, ttl: Int, now: Int) -> [Backend] {
+    entries(of: service).filter { $0.entry.isLive || abs(now - $0.entry.lastSeen) <= ttl }.map(\.entry.backend)
   }
 
   func entry(_ name: String, of service: String) -> Entry? { services[service]?[name] }
@@ -98,11 +103,11 @@ public struct ServerMemory: Sendable {
   }
 
   /// Puts back a server that a state file tells of.
-  mutating func restore(_ backend: Backend, id: Int?, lastSeen: Int, service: String) {
-    var entry = newEntry(backend, now: lastSeen)
-    entry.isLive = false
-    entry.id = id
-    services[service, default: [:]][backend.serverName] = entry
+  mutating func restore(_ entry: Entry, of service: String) {
+    var entry = entry
+    entry.order = nextOrder
+    nextOrder += 1
+    services[service, default: [:]][entry.backend.serverName] = entry
   }
 }
 

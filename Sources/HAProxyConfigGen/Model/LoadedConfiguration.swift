@@ -17,11 +17,8 @@ public struct LoadedConfiguration: Equatable, Sendable {
     for print in sections.lazy.flatMap(\.prints) { add(print) }
   }
 
-  /// After the planned commands were obeyed and `text` is the file that goes with them. Servers that are no
-  /// longer in the file are still in HAProxy's memory, so they are not forgotten here.
-  public mutating func update(text: String) { update(LoadedConfiguration(text: text)) }
-
-  /// Records that the commands were obeyed which go with the file of `model`.
+  /// Records that the commands were obeyed which go with the file of `model`. Servers that are no longer in the file are
+  /// still in HAProxy's memory, so they are not forgotten here.
   public mutating func update(to model: ProxyModel) { update(LoadedConfiguration(sections: model.sections)) }
 
   /// Records that the commands were obeyed for these services; the others are as they were.
@@ -36,7 +33,7 @@ public struct LoadedConfiguration: Equatable, Sendable {
       guard let known = sections[header]?.servers, let written = backend.section.managed?.servers,
         known.count > written.count
       else { continue }
-      let present = running.backends[backend.name]?.servers ?? [:]
+      let present = running.backends[backend.name] ?? [:]
       sections[header]?.servers = known.filter { written[$0.key] != nil || present[$0.key] != nil }
     }
   }

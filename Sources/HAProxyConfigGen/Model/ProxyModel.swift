@@ -67,8 +67,8 @@ public struct ProxyModel: Sendable {
   /// file they would get others, which would mean a reload. Servers whose id is known already keep it.
   public mutating func recordIDs(of running: RunningProxy) {
     for (name, service) in services {
-      guard let backend = running.backends[service.settings.backendSection] else { continue }
-      memory.record(running: backend.servers.mapValues(\.id), of: name)
+      guard let servers = running.backends[service.settings.backendSection] else { continue }
+      memory.record(running: servers.mapValues(\.id), of: name)
     }
   }
 
@@ -104,10 +104,10 @@ public struct ProxyModel: Sendable {
   /// Skips what `haproxy -c` refused of the file that was rendered from this model.
   /// - Returns: whether anything could be skipped, so that rendering and checking again makes sense.
   ///   If not, the file cannot be repaired and the old one must stay.
-  public mutating func skip(refusedBy report: CheckReport, of file: RenderedConfiguration) -> Bool {
+  public mutating func skip(refusedBy alerts: [CheckAlert], of file: RenderedConfiguration) -> Bool {
     var changed: Set<String> = []
     var isBaseChanged = false
-    for alert in report.alerts {
+    for alert in alerts {
       guard let (origin, text) = culprit(of: alert, in: file) else { continue }
       switch origin {
       case .fixed, .global: continue
@@ -257,7 +257,7 @@ extension ProxyModel {
     servers.reserveCapacity(snapshot.backends.count)
     for backend in snapshot.backends {
       let name = backend.serverName
-      do throws(UnknownServerOption) {
+      do throws(ServerProblem) {
         let id = try validator.admit(backend)
         if let at = positions[name] {
           // Registered twice, as after an outage: the newer registration counts, at the older one's place.
@@ -268,14 +268,14 @@ extension ProxyModel {
         }
       } catch {
         let origin = LineOrigin.server(service: snapshot.service, name: String(name.quoted.dropFirst().dropLast()))
-        skipped.append(ConfigProblem(.skipped, at: origin, message: "skipped: \(error.word) \(error.reason)"))
+        skipped.append(ConfigProblem(.skipped, at: origin, message: "skipped: \(error)"))
       }
     }
     return (servers, skipped)
   }
 
   /// What to skip because of `alert`, and the text that was refused.
-  private func culprit(of alert: CheckReport.Alert, in file: RenderedConfiguration) -> (LineOrigin, String)? {
+  private func culprit(of alert: CheckAlert, in file: RenderedConfiguration) -> (LineOrigin, String)? {
     if let line = alert.line {
       guard let origin = file.origin(ofLine: line), let text = file.content(ofLine: line) else { return nil }
       // A line the generator adds cannot go alone.

@@ -1,15 +1,9 @@
-/// What to do for servers: added ones first, so that capacity is there before it is taken away.
-struct PlannedSteps {
-  var arrivals: [RuntimeCommand] = []
-  var changes: [RuntimeCommand] = []
-  var departures: [RuntimeCommand] = []
-  var reason: ServerReloadReason?
-}
+internal import SmartStack
 
 /// Plans for the servers of one backend.
 struct BackendPlanner {
   var name: String
-  var running: RunningBackend
+  var running: [String: RunningServer]
   var version: HAProxyVersion
   var traits: BackendTraits
   /// Options of the servers in HAProxy's memory; nil when nothing is known.
@@ -24,21 +18,29 @@ struct BackendPlanner {
 
   // MARK: A server that is there
 
-  func change(of server: WantedServer, from present: RunningServer) -> PlannedSteps {
-    var steps = PlannedSteps()
+  func change(of server: WantedServer, from present: RunningServer) -> Plan {
+    var steps = Plan()
     guard server.isEnabled else {
       if !present.adminState.contains(.forcedMaintenance) {
         steps.departures.append(.setMaintenance(path(server.name)))
       }
       return steps
     }
+    var problem: ServerProblem?
     if let id = server.id, id != present.id {
-      steps.reason = .idChanged
+      problem = ServerProblem(subject: "its id", reason: "has changed")
     } else if let loaded, loaded[server.name]?.options != server.print {
-      steps.reason = .optionsChanged
+      problem = ServerProblem(subject: "its options", reason: "have changed")
     }
     steps.changes += address(of: server, from: present)
-    weigh(server, from: present, into: &steps)
+    if let weight = server.weight, weight != present.weight, (0...256).contains(weight) {
+      if traits.isDynamic {
+        steps.changes.append(.setWeight(path(server.name), weight))
+      } else {
+        problem = problem ?? staticBalance
+      }
+    }
+    if let problem { steps.reloadReasons.append(reason(problem, for: server)) }
     let resting: AdminState = [.forcedMaintenance, .forcedDrain]
     if !present.adminState.isDisjoint(with: resting) {
       // Checks first: a server is not to take traffic unwatched. Those of the file have theirs switched on.
@@ -53,82 +55,89 @@ struct BackendPlanner {
     return steps
   }
 
-  private func address(of server: WantedServer, from present: RunningServer) -> [RuntimeCommand] {
-    guard let address = present.address, address != server.host || present.port != server.port,
-      let wanted = HostAddress(server.host), !wanted.isName
-    else { return [] }
-    if HostAddress(address) == wanted, present.port == server.port { return [] }
-    return [.setAddress(path(server.name), host: server.host, port: server.port)]
+  private func reason(_ problem: ServerProblem, for server: WantedServer) -> String {
+    "server \(path(server.name)): \(problem)"
   }
 
-  private func weigh(_ server: WantedServer, from present: RunningServer, into steps: inout PlannedSteps) {
-    guard let weight = server.weight, weight != present.weight, (0...256).contains(weight) else { return }
-    if traits.isDynamic {
-      steps.changes.append(.setWeight(path(server.name), weight))
-    } else {
-      steps.reason = steps.reason ?? .staticBalance(traits.balance.joined(separator: " "))
-    }
+  private var staticBalance: ServerProblem {
+    ServerProblem(subject: "balance \(traits.balance.joined(separator: " "))", reason: "takes no changes at run time")
+  }
+
+  private func address(of server: WantedServer, from present: RunningServer) -> [RuntimeCommand] {
+    guard let address = present.address, address != server.host || present.port != server.port,
+      let wanted = IPAddress(server.host)
+    else { return [] }
+    if IPAddress(address) == wanted, present.port == server.port { return [] }
+    return [.setAddress(path(server.name), host: server.host, port: server.port)]
   }
 
   // MARK: A server that comes
 
-  func arrival(of server: WantedServer) -> PlannedSteps {
-    var steps = PlannedSteps()
-    do throws(ServerReloadReason) {
+  func arrival(of server: WantedServer) -> Plan {
+    var steps = Plan()
+    do throws(ServerProblem) {
       let options = try runtimeOptions(server)
       let words = options.flatMap(\.words)
       try check(words)
-      if isOutdated { return PlannedSteps() }
-      if let id = server.id, let other = running.servers.first(where: { $0.value.id == id })?.key {
-        guard version.deletesServers, wanted[other] == nil else { throw ServerReloadReason.idTaken(by: other) }
+      if isOutdated { return Plan() }
+      if let id = server.id, let other = running.first(where: { $0.value.id == id })?.key {
+        guard version.deletesServers, wanted[other] == nil else {
+          throw ServerProblem(subject: "its id", reason: "still belongs to \(other)")
+        }
         steps.arrivals.append(.deleteServer(path(other), isOptional: false))
       }
       steps.arrivals += addition(of: server, words: words, options: options)
     } catch {
-      steps.reason = error
+      steps.reloadReasons = [reason(error, for: server)]
     }
     return steps
   }
 
   /// The options a server in the file would have: `add server` inherits nothing from `default-server`.
-  private func runtimeOptions(_ server: WantedServer) throws(ServerReloadReason) -> [ServerOption] {
-    guard version.addsServers else { throw ServerReloadReason.version(version) }
-    guard traits.isDynamic else { throw ServerReloadReason.staticBalance(traits.balance.joined(separator: " ")) }
-    guard let address = HostAddress(server.host), !address.isName else {
-      throw ServerReloadReason.hostName(server.host)
+  private func runtimeOptions(_ server: WantedServer) throws(ServerProblem) -> [ServerOption] {
+    guard version.addsServers else {
+      throw ServerProblem(subject: "HAProxy \(version)", reason: "cannot add servers at run time")
+    }
+    guard traits.isDynamic else { throw staticBalance }
+    guard IPAddress(server.host) != nil else {
+      throw ServerProblem(subject: server.host, reason: "is a name, which HAProxy resolves only when it loads its file")
     }
     var written = server.options.words
     if let cookie = server.cookie { written = ["cookie", cookie] + written }
     var options: [ServerOption]
-    do throws(UnknownServerOption) {
+    do throws(ServerProblem) {
       options = try ServerOption.read(traits.defaultServer)
       options += try ServerOption.read(written)
     } catch {
-      throw ServerReloadReason.keyword(error.word)
+      throw refusal(of: error.subject)
     }
     var accepted: [ServerOption] = []
     for option in ServerOption.merge(options) where try isGiven(option) { accepted.append(option) }
     return accepted
   }
 
+  private func refusal(of keyword: String) -> ServerProblem {
+    ServerProblem(subject: "`\(keyword)`", reason: "cannot be given to a server at run time")
+  }
+
   /// Whether `add server` is to be given the option; it starts from nothing, so taking back is superfluous.
-  private func isGiven(_ option: ServerOption) throws(ServerReloadReason) -> Bool {
+  private func isGiven(_ option: ServerOption) throws(ServerProblem) -> Bool {
     if option.keyword == "cookie", version.addsCookies { return true }
     if option.keyword == "enabled" || option.keyword == "id" { return false }
     return switch ServerKeyword.named(option.keyword)?.atRunTime {
     case .accepted: true
     case .superfluous: false
-    case .refused, nil: throw ServerReloadReason.keyword(option.keyword)
+    case .refused, nil: throw refusal(of: option.keyword)
     }
   }
 
   /// The socket's commands know no quotes, end at `;` and have a limit of words.
-  private func check(_ words: [String]) throws(ServerReloadReason) {
+  private func check(_ words: [String]) throws(ServerProblem) {
     guard words.count + 6 <= BackendPlanner.maximumWords,
       words.allSatisfy({ word in
         !word.utf8.contains { byte in "\"'\\;#<$".utf8.contains(byte) || !(0x21...0x7E).contains(byte) }
       })
-    else { throw ServerReloadReason.unquotable }
+    else { throw ServerProblem(subject: "its line", reason: "cannot be given as a command") }
   }
 
   private func addition(of server: WantedServer, words: [String], options: [ServerOption]) -> [RuntimeCommand] {

@@ -6,13 +6,12 @@ public struct Planner {
   private let loaded: LoadedConfiguration?
   /// Sections that HAProxy has with other lines than the file's.
   private var outdated: Set<String> = []
-  private var reasons: [ReloadReason] = []
-  private var steps = PlannedSteps()
+  private var plan = Plan()
 
   private init(running: RunningProxy, loaded: LoadedConfiguration?) {
     self.running = running
     self.loaded = loaded
-    if loaded == nil { reasons.append(.unknownConfiguration) }
+    if loaded == nil { plan.reloadReasons.append("it is not known which configuration HAProxy has loaded") }
   }
 
   /// What to do so that `running` serves what `wanted` says.
@@ -41,25 +40,17 @@ public struct Planner {
   /// from 2.6.13 on, until their last connection ends. When they pile up, a reload at leisure drops them.
   public static func leftovers(running: RunningProxy, wanted: ProxyModel) -> Int {
     wanted.backends.reduce(0) { count, backend in
-      count
-        + (running.backends[backend.name].map {
-          leftovers(in: $0, section: backend.section, traits: backend.traits).count
-        } ?? 0)
+      let servers = running.backends[backend.name] ?? [:]
+      return count + leftovers(in: servers, section: backend.section, traits: backend.traits).count
     }
   }
 
   /// The servers of a running backend that are neither in the section nor the configuration's own.
   private static func leftovers(
-    in running: RunningBackend, section: Section, traits: BackendTraits
+    in running: [String: RunningServer], section: Section, traits: BackendTraits
   ) -> [(key: String, value: RunningServer)] {
     let written = section.managed?.servers ?? [:]
-    return running.servers.filter { written[$0.key] == nil && !traits.isForeign($0.key) }.sorted { $0.key < $1.key }
-  }
-
-  private var plan: Plan {
-    let commands = steps.arrivals + steps.changes + steps.departures
-    if !reasons.isEmpty { return .reload(because: reasons, meanwhile: commands) }
-    return commands.isEmpty ? .nothing : .commands(commands)
+    return running.filter { written[$0.key] == nil && !traits.isForeign($0.key) }.sorted { $0.key < $1.key }
   }
 
   // MARK: Sections
@@ -73,52 +64,47 @@ public struct Planner {
     ) { $1 }
     for (header, print) in wanted {
       guard let before = loaded.sections[header] else {
-        reasons.append(.sectionAdded(header))
+        plan.reloadReasons.append("section `\(header)` is new")
         outdated.insert(header)
         continue
       }
       let servers =
         foreign[header]?.allSatisfy { before.servers[$0.key] == $0.value } ?? (before.servers == print.servers)
       if before.lines != print.lines || !servers {
-        reasons.append(.sectionChanged(header))
+        plan.reloadReasons.append("section `\(header)` has changed")
         outdated.insert(header)
       }
     }
-    if isComplete { reasons += loaded.sections.keys.filter { wanted[$0] == nil }.map { .sectionRemoved($0) } }
-    reasons.sort { $0.description < $1.description }
+    if isComplete {
+      plan.reloadReasons += loaded.sections.keys.filter { wanted[$0] == nil }.map { "section `\($0)` was removed" }
+    }
+    plan.reloadReasons.sort()
   }
 
   // MARK: Servers
 
   private mutating func compare(_ section: Section, name: String, traits: BackendTraits) {
-    guard let backend = running.backends[name] else {
-      if loaded?.sections[section.header.text] != nil { reasons.append(.sectionAdded(section.header.text)) }
+    let header = section.header.text
+    guard let servers = running.backends[name] else {
+      if loaded?.sections[header] != nil { plan.reloadReasons.append("section `\(header)` is new") }
       return
     }
     let planner = BackendPlanner(
-      name: name, running: backend, version: running.version, traits: traits,
-      loaded: loaded?.sections[section.header.text]?.servers,
-      wanted: section.managed?.servers ?? [:],
-      isOutdated: loaded == nil || outdated.contains(section.header.text))
+      name: name, running: servers, version: running.version, traits: traits,
+      loaded: loaded?.sections[header]?.servers, wanted: section.managed?.servers ?? [:],
+      isOutdated: loaded == nil || outdated.contains(header))
     var found = 0
     for server in section.servers {
-      if let present = backend.servers[server.name] {
+      if let present = servers[server.name] {
         found += 1
-        add(planner.change(of: server, from: present), of: server, in: name)
+        plan.add(planner.change(of: server, from: present))
       } else if server.isEnabled {
-        add(planner.arrival(of: server), of: server, in: name)
+        plan.add(planner.arrival(of: server))
       }
     }
-    guard found < backend.servers.count else { return }
-    for (server, present) in Planner.leftovers(in: backend, section: section, traits: traits) {
-      steps.departures += planner.departure(of: server, from: present)
+    guard found < servers.count else { return }
+    for (server, present) in Planner.leftovers(in: servers, section: section, traits: traits) {
+      plan.departures += planner.departure(of: server, from: present)
     }
-  }
-
-  private mutating func add(_ more: PlannedSteps, of server: WantedServer, in backend: String) {
-    steps.arrivals += more.arrivals
-    steps.changes += more.changes
-    steps.departures += more.departures
-    if let reason = more.reason { reasons.append(.server(backend: backend, server: server.name, reason)) }
   }
 }

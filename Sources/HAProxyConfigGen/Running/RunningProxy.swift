@@ -2,23 +2,15 @@
 public struct RunningProxy: Hashable, Sendable {
   /// HAProxy's version, from `show info`.
   public var version: HAProxyVersion
-  /// Every backend by name, also those without servers (`show servers state` omits them; `show backend` has them).
-  public var backends: [String: RunningBackend]
+  /// The servers by name of every backend, also of those without any (`show servers state` omits them; `show stat`
+  /// has them).
+  public var backends: [String: [String: RunningServer]]
 
   /// A process with these backends.
-  public init(version: HAProxyVersion, backends: [String: RunningBackend]) {
+  public init(version: HAProxyVersion, backends: [String: [String: RunningServer]]) {
     self.version = version
     self.backends = backends
   }
-}
-
-/// A backend of a running HAProxy.
-public struct RunningBackend: Hashable, Sendable {
-  /// Its servers by name.
-  public var servers: [String: RunningServer]
-
-  /// A backend with these servers.
-  public init(servers: [String: RunningServer] = [:]) { self.servers = servers }
 }
 
 /// A server of a running HAProxy; the fields are columns of `show servers state`.
@@ -83,8 +75,6 @@ public struct CheckState: OptionSet, Hashable, Sendable {
   /// Bits from the number.
   public init(rawValue: Int) { self.rawValue = rawValue }
 
-  /// A check is under way.
-  public static let inProgress = CheckState(rawValue: 0x01)
   /// The server's line asks for checks.
   public static let configured = CheckState(rawValue: 0x02)
   /// Checks are switched on.

@@ -1,5 +1,5 @@
 /// One change of a server in a running HAProxy, as its stats socket takes it.
-public enum RuntimeCommand: Hashable, Sendable, CustomStringConvertible {
+public enum RuntimeCommand: Hashable, Sendable {
   /// `add server B/S HOST:PORT OPTIONS`; the server starts in maintenance, unchecked.
   case addServer(ServerPath, address: String, options: [String])
   /// `set server B/S state ready`: traffic as the server's checks allow.
@@ -66,9 +66,6 @@ public enum RuntimeCommand: Hashable, Sendable, CustomStringConvertible {
     case .setReady, .setMaintenance, .setWeight, .enableHealth, .enableAgent: []
     }
   }
-
-  /// One line, as it is sent.
-  public var description: String { text }
 }
 
 /// A server's name within a running HAProxy.

@@ -3,51 +3,34 @@
 /// Whether and how files are written, sockets spoken to and HAProxy reloaded is the agent's business.
 public struct GeneratorSettings: Hashable, Sendable {
   /// Lines of the `global` section.
-  public var global: [String]
+  public var global: [String] = []
   /// Lines of the `defaults` section.
-  public var defaults: [String]
+  public var defaults: [String] = []
   /// Further sections, written as they stand, in this order.
-  public var extraSections: [ExtraSection]
+  public var extraSections: [ExtraSection] = []
   /// Lines of the frontend that several services share; nil: there is none.
   public var sharedFrontend: [String]?
   /// Where services listen that do not say it themselves.
-  public var bindAddress: String
+  public var bindAddress = "localhost"
   /// Seeds the order of servers whose service asks for no other; any text, upstream's is a 128-bit number.
-  public var serverOrderSeed: String
+  public var serverOrderSeed = "0"
   /// Ids are given from 1 to this one.
-  public var maxServerID: Int
+  public var maxServerID = 65_535
   /// How many seconds a server that left is remembered.
-  public var stateFileTTL: Int
+  public var stateFileTTL = 86_400
   /// Whether a server that left stays in the file, disabled, while it is remembered: so with a state file.
-  public var keepsGoneServers: Bool
+  public var keepsGoneServers = false
   /// Whether a registration's weight is written; a service may say otherwise.
-  public var usesNerveWeights: Bool
+  public var usesNerveWeights = false
   /// Whether the installed HAProxy has the last word on a directive we do not know. When nothing
-  /// checks the file, such a line is left out instead, as it might make the file a bad one.
-  public var keepsUnknownDirectives: Bool
-  /// The HAProxy that is to load the file, where it is known: lines of services that it would refuse are left out, and
+  /// checks the file, such a line is skipped instead, as it might make the file a bad one.
+  public var keepsUnknownDirectives = true
+  /// The HAProxy that is to load the file, where it is known: lines of services that it would refuse are skipped, and
   /// named, before it is asked.
   public var version: HAProxyVersion?
 
-  /// Settings; everything but the two required sections has upstream's default.
-  public init(
-    global: [String] = [], defaults: [String] = [], extraSections: [ExtraSection] = [], sharedFrontend: [String]? = nil,
-    bindAddress: String = "localhost", serverOrderSeed: String = "0", maxServerID: Int = 65_535,
-    stateFileTTL: Int = 86_400, keepsGoneServers: Bool = false, usesNerveWeights: Bool = false,
-    keepsUnknownDirectives: Bool = true
-  ) {
-    self.global = global
-    self.defaults = defaults
-    self.extraSections = extraSections
-    self.sharedFrontend = sharedFrontend
-    self.bindAddress = bindAddress
-    self.serverOrderSeed = serverOrderSeed
-    self.maxServerID = maxServerID
-    self.stateFileTTL = stateFileTTL
-    self.keepsGoneServers = keepsGoneServers
-    self.usesNerveWeights = usesNerveWeights
-    self.keepsUnknownDirectives = keepsUnknownDirectives
-  }
+  /// Settings with upstream's defaults, without the two required sections.
+  public init() {}
 }
 
 /// A section of the file that is not synapse's own: `listen stats` and its lines.

@@ -2,19 +2,11 @@
 /// 1.8 to 3.4, one row for each. What is not listed is as old as 1.8 and still there.
 ///
 /// Where a stable branch got a directive afterwards (`option http-restrict-req-hdr-names`, `option
-/// idle-close-on-response`) there is no row: a line must not be left out because of a guess.
+/// idle-close-on-response`) there is no row: a line must not be skipped because of a guess.
 enum DirectiveHistory {
-  /// The directive at the beginning of a line, and when it was there.
-  struct Row: Sendable {
-    /// One to three words.
-    var phrase: String
-    /// The first release that has it; nil: before 2.0.
-    var since: HAProxyVersion?
-    /// The first release that refuses it; nil: it is still there.
-    var until: HAProxyVersion?
-    /// What to write instead.
-    var instead = ""
-  }
+  /// The one to three words at the beginning of a line, the first release that has them (nil: before 2.0), the first
+  /// that refuses them (nil: they are still there), and what to write instead.
+  typealias Row = (phrase: String, since: HAProxyVersion?, until: HAProxyVersion?, instead: String)
 
   /// All rows of the table.
   static let rows: [Row] = gone + new
@@ -64,62 +56,34 @@ enum DirectiveHistory {
     (HAProxyVersion(2, 5), "", "option http-tunnel, option http_proxy, option http-use-htx, grace"),
     (HAProxyVersion(2, 7), "`thread` on `bind`", "bind-process"),
   ].flatMap { until, instead, phrases in
-    phrases.phrases.map { Row(phrase: $0, since: nil, until: until, instead: instead) }
+    phrases.phrases.map { ($0, nil, until, instead) }
   }
 
   /// The directives that each release brought.
-  private static let new: [Row] = [
-    (HAProxyVersion(2, 0), "retry-on"),
-    (HAProxyVersion(2, 1), "use-fcgi-app"),
-    (
-      HAProxyVersion(2, 2),
-      """
-      errorfiles, http-after-response, http-error, http-check comment, http-check connect, http-check send
-      http-check set-var, http-check unset-var, http-request return, http-request strict-mode, http-response return
-      http-response strict-mode, tcp-check comment, tcp-check send-binary-lf, tcp-check send-lf, tcp-check set-var
-      tcp-check unset-var
-      """
-    ),
-    (HAProxyVersion(2, 3), "clitcpka-cnt, clitcpka-idle, clitcpka-intvl, srvtcpka-cnt, srvtcpka-idle, srvtcpka-intvl"),
-    (
-      HAProxyVersion(2, 4),
-      "http-request normalize-uri, http-request set-timeout, http-request wait-for-body, http-response wait-for-body"
-    ),
-    (
-      HAProxyVersion(2, 5),
-      """
-      error-log-format, option httpslog, http-check set-var-fmt, tcp-check set-var-fmt, http-request sc-inc-gpc
-      http-request sc-set-gpt, http-response sc-inc-gpc, http-response sc-set-gpt
-      """
-    ),
-    (
-      HAProxyVersion(2, 7),
-      """
-      http-request set-bandwidth-limit, http-response set-bandwidth-limit, tcp-request content set-bandwidth-limit
-      tcp-response content set-bandwidth-limit
-      """
-    ),
-    (HAProxyVersion(2, 8), "option forwarded, http-request sc-add-gpc, http-response sc-add-gpc"),
-    (HAProxyVersion(2, 9), "timeout client-hs, http-response set-timeout, tcp-request session attach-srv"),
-    (
-      HAProxyVersion(3, 0),
-      """
-      guid, http-request set-bc-mark, http-request set-bc-tos, http-request set-fc-mark, http-request set-fc-tos
-      http-response set-fc-mark, http-response set-fc-tos
-      """
-    ),
-    (
-      HAProxyVersion(3, 1),
-      "log-steps, quic-initial, http-request do-log, http-response do-log, http-request set-retries"
-    ),
-    (
-      HAProxyVersion(3, 2),
-      """
-      hash-preserve-affinity, option http-drop-request-trailers, option http-drop-response-trailers, http-request pause
-      http-response pause
-      """
-    ),
-  ].flatMap { since, phrases in phrases.phrases.map { Row(phrase: $0, since: since, until: nil) } }
+  private static let new: [Row] = """
+    2.0: retry-on
+    2.1: use-fcgi-app
+    2.2: errorfiles, http-after-response, http-error, http-check comment, http-check connect, http-check send
+    2.2: http-check set-var, http-check unset-var, http-request return, http-request strict-mode, http-response return
+    2.2: http-response strict-mode, tcp-check comment, tcp-check send-binary-lf, tcp-check send-lf, tcp-check set-var
+    2.2: tcp-check unset-var
+    2.3: clitcpka-cnt, clitcpka-idle, clitcpka-intvl, srvtcpka-cnt, srvtcpka-idle, srvtcpka-intvl
+    2.4: http-request normalize-uri, http-request set-timeout, http-request wait-for-body, http-response wait-for-body
+    2.5: error-log-format, option httpslog, http-check set-var-fmt, tcp-check set-var-fmt, http-request sc-inc-gpc
+    2.5: http-request sc-set-gpt, http-response sc-inc-gpc, http-response sc-set-gpt
+    2.7: http-request set-bandwidth-limit, http-response set-bandwidth-limit, tcp-request content set-bandwidth-limit
+    2.7: tcp-response content set-bandwidth-limit
+    2.8: option forwarded, http-request sc-add-gpc, http-response sc-add-gpc
+    2.9: timeout client-hs, http-response set-timeout, tcp-request session attach-srv
+    3.0: guid, http-request set-bc-mark, http-request set-bc-tos, http-request set-fc-mark, http-request set-fc-tos
+    3.0: http-response set-fc-mark, http-response set-fc-tos
+    3.1: log-steps, quic-initial, http-request do-log, http-response do-log, http-request set-retries
+    3.2: hash-preserve-affinity, option http-drop-request-trailers, option http-drop-response-trailers
+    3.2: http-request pause, http-response pause
+    """.split(separator: "\n").flatMap { line -> [Row] in
+      let parts = line.split(separator: ":", maxSplits: 1).map(String.init)
+      return parts[1].phrases.map { ($0, HAProxyVersion(parts[0]), nil, "") }
+    }
 }
 
 extension String {

@@ -25,8 +25,8 @@ enum Directives {
     return .unknown
   }
 
-  /// Whether 2.6 has it no more, and leaving it out costs nothing that would keep a request away from a
-  /// server or a client away from a service. Only these are left out of `defaults` when HAProxy refuses them.
+  /// Whether 2.6 has it no more, and skipping it costs nothing that would keep a request away from a
+  /// server or a client away from a service. Only these are skipped in `defaults` when HAProxy refuses them.
   static func isObsolete(_ words: [String]) -> Bool {
     let directive = words.first == "no" ? words.dropFirst() : words[...]
     return directive.count >= 2 && directive.first == "option" && obsoleteOptions.contains(directive[1])

@@ -15,17 +15,17 @@ struct RegistrationOptions: Hashable, Sendable {
 
   /// Checks text from the registry: server keywords that HAProxy 2.6 has, each with an argument of its form,
   /// and nothing that means something to the configuration's parser or to the socket's.
-  init(untrusted text: String) throws(UnknownServerOption) {
+  init(untrusted text: String) throws(ServerProblem) {
     guard text.utf8.count <= RegistrationOptions.maximumBytes else {
-      throw UnknownServerOption(word: String(text.prefix(20)), reason: "and what follows is too long")
+      throw ServerProblem(subject: String(text.prefix(20)), reason: "and what follows is too long")
     }
     guard text.utf8.allSatisfy({ RegistrationOptions.isHarmless($0) }) else {
-      throw UnknownServerOption(word: text.quoted, reason: "has a character that no option needs")
+      throw ServerProblem(subject: text.quoted, reason: "has a character that no option needs")
     }
     let template = try ServerTemplate(text)
     let words = template.expanded(host: "10.0.0.1", port: 1, name: "name").words
     guard words.count <= RegistrationOptions.maximumWords else {
-      throw UnknownServerOption(word: words[0], reason: "and what follows are too many words")
+      throw ServerProblem(subject: words[0], reason: "and what follows are too many words")
     }
     let options = try ServerOption.read(words)
     for option in options { try RegistrationOptions.check(option) }
@@ -43,21 +43,21 @@ struct RegistrationOptions: Hashable, Sendable {
     }
   }
 
-  private static func check(_ option: ServerOption) throws(UnknownServerOption) {
+  private static func check(_ option: ServerOption) throws(ServerProblem) {
     guard option.keyword != "usesrc", option.keyword != "interface" else {
-      throw UnknownServerOption(word: option.keyword, reason: "belongs after `source`")
+      throw ServerProblem(subject: option.keyword, reason: "belongs after `source`")
     }
     guard let keyword = ServerKeyword.named(option.keyword), let argument = option.arguments.first else { return }
     guard keyword.accepts(argument) else {
-      throw UnknownServerOption(word: "\(option.keyword) \(argument)", reason: "is not a value for this option")
+      throw ServerProblem(subject: "\(option.keyword) \(argument)", reason: "is not a value for this option")
     }
   }
 
   /// The number itself: a template there would give every server its own surprise.
-  private static func id(in words: [String]) throws(UnknownServerOption) -> Int? {
+  private static func id(in words: [String]) throws(ServerProblem) -> Int? {
     guard let at = words.lastIndex(of: "id"), at + 1 < words.count else { return nil }
     guard let id = Int(words[at + 1]) else {
-      throw UnknownServerOption(word: "id \(words[at + 1])", reason: "is not a value for this option")
+      throw ServerProblem(subject: "id \(words[at + 1])", reason: "is not a value for this option")
     }
     return id
   }

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// A keyword of HAProxy 2.6's `server` line.
 struct ServerKeyword: Sendable {
   /// The form of its one argument.
@@ -44,7 +46,7 @@ struct ServerKeyword: Sendable {
     case .integer(let range): word.utf8.allSatisfy { $0.isDigit } && (Int(word).map { range.contains($0) } ?? false)
     case .time(let minimum): ServerKeyword.milliseconds(word).map { $0 >= minimum && $0 <= 2_147_483_647 } ?? false
     case .oneOf(let words): words.contains(word)
-    case .address: HostAddress(word).map { !$0.isName } ?? false
+    case .address: IPAddress(word) != nil
     case .word: !word.isEmpty
     }
   }
@@ -67,7 +69,7 @@ struct ServerKeyword: Sendable {
   private static let table: [String: ServerKeyword] = {
     var table: [String: ServerKeyword] = [:]
     func add(_ names: String, taking argument: Argument, atRunTime: AtRunTime) {
-      for name in names.split(separator: " ").map(String.init) {
+      for name in names.split(whereSeparator: \.isWhitespace).map(String.init) {
         table[name] = ServerKeyword(name: name, argument: argument, atRunTime: atRunTime)
       }
     }
@@ -77,21 +79,16 @@ struct ServerKeyword: Sendable {
     let tls = Argument.oneOf(["SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"])
 
     add(
-      "agent-check allow-0rtt backup check check-send-proxy check-ssl check-via-socks4 disabled", taking: .none,
-      atRunTime: .accepted)
+      """
+      agent-check allow-0rtt backup check check-send-proxy check-ssl check-via-socks4 disabled enabled force-sslv3
+      force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-ssl-reuse no-sslv3 no-tls-tickets no-tlsv10 no-tlsv11
+      no-tlsv12 no-tlsv13 send-proxy send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn ssl tfo tls-tickets
+      """, taking: .none, atRunTime: .accepted)
     add(
-      "enabled force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-ssl-reuse no-sslv3", taking: .none,
-      atRunTime: .accepted)
-    add(
-      "no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 send-proxy send-proxy-v2", taking: .none,
-      atRunTime: .accepted)
-    add("send-proxy-v2-ssl send-proxy-v2-ssl-cn ssl tfo tls-tickets", taking: .none, atRunTime: .accepted)
-    add(
-      "no-agent-check no-backup no-check no-check-ssl no-check-send-proxy no-send-proxy", taking: .none,
-      atRunTime: .superfluous)
-    add(
-      "no-send-proxy-v2 no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-ssl no-tfo ssl-reuse stick", taking: .none,
-      atRunTime: .superfluous)
+      """
+      no-agent-check no-backup no-check no-check-ssl no-check-send-proxy no-send-proxy no-send-proxy-v2
+      no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-ssl no-tfo ssl-reuse stick
+      """, taking: .none, atRunTime: .superfluous)
     add("non-stick", taking: .none, atRunTime: .refused)
 
     add("addr agent-addr", taking: .address, atRunTime: .accepted)

@@ -5,18 +5,18 @@ struct ServerOption: Hashable, Sendable {
   var arguments: [String]
 
   /// Reads words of trusted origin; nil names the first word that is no keyword we know.
-  static func read(_ words: [String]) throws(UnknownServerOption) -> [ServerOption] {
+  static func read(_ words: [String]) throws(ServerProblem) -> [ServerOption] {
     var options: [ServerOption] = []
     var rest = words[...]
     while let word = rest.popFirst() {
       guard let keyword = ServerKeyword.named(word) else {
-        throw UnknownServerOption(word: word, reason: "is not an option of a server that we know")
+        throw ServerProblem(subject: word, reason: "is not an option of a server that we know")
       }
       if case .none = keyword.argument {
         options.append(ServerOption(keyword: word, arguments: []))
         continue
       }
-      guard let argument = rest.popFirst() else { throw UnknownServerOption(word: word, reason: "lacks its value") }
+      guard let argument = rest.popFirst() else { throw ServerProblem(subject: word, reason: "lacks its value") }
       var arguments = [argument]
       while word == "source", rest.count >= 2, rest.first == "usesrc" || rest.first == "interface" {
         arguments += rest.prefix(2)
@@ -41,8 +41,11 @@ struct ServerOption: Hashable, Sendable {
   }
 }
 
-/// Why a word on a `server` line was not taken.
-struct UnknownServerOption: Error, Hashable {
-  var word: String
+/// Why a server cannot be written, or cannot be changed while HAProxy runs.
+struct ServerProblem: Error, Hashable, CustomStringConvertible {
+  /// The word, the option or the part that the problem is about.
+  var subject: String
   var reason: String
+
+  var description: String { "\(subject) \(reason)" }
 }

@@ -9,7 +9,7 @@ struct ServerTemplate: Hashable, Sendable {
 
   private let pieces: [Piece]
 
-  init(_ text: String) throws(UnknownServerOption) {
+  init(_ text: String) throws(ServerProblem) {
     var pieces: [Piece] = []
     var plain = ""
     var rest = text[...]
@@ -50,12 +50,12 @@ struct ServerTemplate: Hashable, Sendable {
     return (text[text.index(after: text.startIndex)..<end], rest)
   }
 
-  private static func piece(_ name: Substring) throws(UnknownServerOption) -> Piece {
+  private static func piece(_ name: Substring) throws(ServerProblem) -> Piece {
     switch name {
     case "host": .host
     case "port": .port
     case "name": .name
-    default: throw UnknownServerOption(word: "%{\(name)}", reason: "is none of %{host}, %{port} and %{name}")
+    default: throw ServerProblem(subject: "%{\(name)}", reason: "is none of %{host}, %{port} and %{name}")
     }
   }
 

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 extension UInt8 {
   var isDigit: Bool { (0x30...0x39).contains(self) }
 }
@@ -5,6 +7,15 @@ extension UInt8 {
 extension String {
   /// Whether it has a byte that would end the line or is no text at all.
   var hasControlBytes: Bool { utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F } }
+
+  /// Whether it is an address or a host name, which HAProxy resolves when it loads its file.
+  ///
+  /// Also the gate for hosts from the registry: HAProxy gives `unix@`, `fd@`, `/path`, `*` and others a
+  /// meaning of their own in the place of an address; none of them has the form of either.
+  var isHost: Bool {
+    guard !isEmpty, utf8.count <= 253 else { return false }
+    return IPAddress(self) != nil || !utf8.contains(UInt8(ascii: ":")) && ServerText.isDNSName(self)
+  }
 
   /// The words between blanks.
   var words: [String] { split { $0 == " " || $0 == "\t" }.map(String.init) }

@@ -1,4 +1,6 @@
-/// Why HAProxy's stats socket did not do what was asked of it.
+public import Reactor
+
+/// Why HAProxy did not do what was asked of it, at a socket or at its statistics page.
 public enum HAProxyRuntimeError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Nobody listens there, or it may not be opened.
   case unreachable(socket: String, reason: String)
@@ -14,6 +16,8 @@ public enum HAProxyRuntimeError: Error, Equatable, Sendable, CustomStringConvert
   case unsafeArgument(String, reason: String)
   /// The reply is not in the form that HAProxy documents.
   case malformed(command: String, reason: String)
+  /// The statistics page is not there, or is something else.
+  case noStatsPage(Endpoint, reason: String)
 
   /// What happened and what to look at, in one sentence.
   public var description: String {
@@ -27,6 +31,8 @@ public enum HAProxyRuntimeError: Error, Equatable, Sendable, CustomStringConvert
     case .refused(let command, let reply): "HAProxy refused `\(command)`: \(reply)"
     case .unsafeArgument(let argument, let reason): "not sent to HAProxy: '\(argument)' \(reason)"
     case .malformed(let command, let reason): "HAProxy's answer to `\(command)` cannot be read: \(reason)"
+    case .noStatsPage(let endpoint, let reason):
+      "no stats page of HAProxy at http://\(endpoint)/ (\(reason)); does it run, with `stats enable` on that port?"
     }
   }
 }

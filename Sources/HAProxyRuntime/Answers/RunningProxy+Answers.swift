@@ -7,9 +7,9 @@ extension RunningProxy {
   ///   - sections: the answer to `show stat`, which has the backends without servers too.
   ///   - servers: the answer to `show servers state`.
   public init(info: ProxyInfo, sections: String, servers: String) throws(HAProxyRuntimeError) {
-    var backends: [String: RunningBackend] = [:]
-    let missing = ReplyTable.walk(sections, as: .csv, required: ["pxname", "svname"]) { row in
-      if let proxy = row.text("pxname"), row.text("svname") == "BACKEND" { backends[proxy] = RunningBackend() }
+    var backends: [String: [String: RunningServer]] = [:]
+    let missing = ReplyRow.walk(sections, isCSV: true, required: ["pxname", "svname"]) { row in
+      if let proxy = row.text("pxname"), row.text("svname") == "BACKEND" { backends[proxy] = [:] }
     }
     if !missing.isEmpty {
       throw .malformed(command: "show stat", reason: "no column \(missing.joined(separator: ", "))")
@@ -20,16 +20,16 @@ extension RunningProxy {
 
   /// Reads the answer to `show servers state`, which has backends with servers only. A record that is not a server is
   /// skipped.
-  public static func backends(in reply: String) throws(HAProxyRuntimeError) -> [String: RunningBackend] {
+  public static func backends(in reply: String) throws(HAProxyRuntimeError) -> [String: [String: RunningServer]] {
     let required = [
       "be_name", "srv_name", "srv_id", "srv_addr", "srv_op_state", "srv_admin_state", "srv_uweight", "srv_port",
     ]
-    var backends: [String: RunningBackend] = [:]
-    let missing = ReplyTable.walk(reply, as: .blanks, required: required) { row in
+    var backends: [String: [String: RunningServer]] = [:]
+    let missing = ReplyRow.walk(reply, isCSV: false, required: required) { row in
       guard let backend = row.text("be_name"), let name = row.text("srv_name"), let server = RunningServer(row) else {
         return
       }
-      backends[backend, default: RunningBackend()].servers[name] = server
+      backends[backend, default: [:]][name] = server
     }
     // A process without any backend prints the version alone.
     if !missing.isEmpty, !reply.allSatisfy({ $0.isNumber || $0.isNewline }) {
@@ -41,7 +41,7 @@ extension RunningProxy {
 
 extension RunningServer {
   /// Reads one record of `show servers state`; nil when it is not a server.
-  init?(_ row: ReplyTable.Row) {
+  init?(_ row: ReplyRow) {
     guard let id = row.number("srv_id"), let address = row.text("srv_addr"), let port = row.number("srv_port"),
       row.number("srv_op_state") != nil, let administration = row.number("srv_admin_state"),
       let weight = row.number("srv_uweight")

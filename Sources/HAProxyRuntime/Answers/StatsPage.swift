@@ -29,7 +29,7 @@ public struct StatsPage: Hashable, Sendable {
   public init?(_ bytes: [UInt8]) {
     var page: (servers: [Server], proxies: Set<String>) = ([], [])
     let text = String(decoding: bytes, as: UTF8.self)
-    let missing = ReplyTable.walk(text, as: .csv, required: ["pxname", "svname", "status"]) { row in
+    let missing = ReplyRow.walk(text, isCSV: true, required: ["pxname", "svname", "status"]) { row in
       guard let proxy = row.text("pxname"), let name = row.text("svname"), let status = row.text("status") else {
         return
       }
@@ -47,7 +47,7 @@ public struct StatsPage: Hashable, Sendable {
   /// The servers of one proxy.
   public func servers(of proxy: String) -> [Server] { servers.filter { $0.proxy == proxy } }
 
-  private static func lastCheck(_ row: ReplyTable.Row) -> String {
+  private static func lastCheck(_ row: ReplyRow) -> String {
     guard let status = row.text("check_status"), !status.isEmpty else { return "" }
     let milliseconds = row.text("check_duration") ?? ""
     return "\(status)/\(row.text("check_code") ?? "")" + (milliseconds.isEmpty ? "" : " in \(milliseconds)ms")

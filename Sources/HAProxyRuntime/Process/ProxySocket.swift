@@ -124,12 +124,8 @@ public import SmartStack
     mustObserve = false
     do {
       if running == nil { try await observe() }
-      let reasons: [String]
-      switch await plan(for: model, part: part) {
-      case .nothing: reasons = []
-      case .commands(let commands): reasons = try await send(commands)
-      case .reload(let causes, let commands): reasons = causes.map(\.description) + (try await send(commands))
-      }
+      let plan = await plan(for: model, part: part)
+      let reasons = plan.isEmpty ? [] : plan.reloadReasons + (try await send(plan.commands))
       if running == nil {
         // The commands met a process that had just started: what they added is not in the file it has loaded.
         process.loaded?.note(added: lastAdded, of: model)
@@ -147,14 +143,14 @@ public import SmartStack
   }
 
   private func plan(for model: ProxyModel, part: Set<String>?) async -> Plan {
-    guard let running else { return .nothing }
+    guard let running else { return Plan() }
     let loaded = process.loaded
     let start = ContinuousClock.now
-    defer { logger.debug("planned", with: [.elapsed: ContinuousClock.now - start]) }
+    defer { logger.debug("changes planned", with: [.elapsed: ContinuousClock.now - start]) }
     if let part { return Planner.plan(running: running, loaded: loaded, wanted: model, services: part) }
     // All of it takes milliseconds with thousands of servers: not on the loop.
     let whole = try? await BlockingWork.run { Planner.plan(running: running, loaded: loaded, wanted: model) }
-    return whole ?? .nothing
+    return whole ?? Plan()
   }
 
   /// Records that every command was obeyed: what is loaded is what the model says.
@@ -194,7 +190,7 @@ public import SmartStack
       if let reason = complaint(about: command.planned, outcome: outcome) { reasons.append(reason) }
     }
     try record(backends, from: Array(outcomes.dropFirst(commands.count)))
-    logger.info("HAProxy is updated", with: [.count: commands.count, .elapsed: ContinuousClock.now - start])
+    logger.info("servers updated", with: [.count: commands.count, .elapsed: ContinuousClock.now - start])
     return reasons
   }
 
@@ -203,7 +199,7 @@ public import SmartStack
     guard isDriftSuspected, repairs > 0 else { return }
     drifts += 1
     counters.drifts.increment()
-    logger.warning("HAProxy was changed by somebody else, it is put right", with: [.path: path, .count: repairs])
+    logger.warning("HAProxy drift detected", with: [.path: path, .count: repairs])
   }
 
   private func sendable(
@@ -226,29 +222,33 @@ public import SmartStack
     return (commands, complaints)
   }
 
-  private func complaint(about command: RuntimeCommand, outcome: CommandOutcome) -> String? {
-    guard case .refused(let reply) = outcome else {
+  private func complaint(
+    about command: RuntimeCommand, outcome: Result<String, HAProxyRuntimeError>
+  ) -> String? {
+    guard case .failure(let error) = outcome else {
       if command.isAddition {
         process.addedServers += 1
         lastAdded.insert(command.path)
       }
-      logger.debug("HAProxy obeyed", with: [.command: command.text])
+      logger.debug("command accepted", with: [.command: command.text])
       return nil
     }
     process.refused.insert(command.text)
     counters.refusals.increment()
     if command.isOptional { return nil }
-    logger.warning("HAProxy refused a command", with: [.command: command.text, .reason: reply])
-    return HAProxyRuntimeError.refused(command: command.text, reply: reply).description
+    logger.warning("command refused", with: [.command: command.text, .reason: error])
+    return error.description
   }
 
   /// Records the state of the touched backends, read on the same connection.
-  private func record(_ backends: [String], from outcomes: [CommandOutcome]) throws(HAProxyRuntimeError) {
+  private func record(
+    _ backends: [String], from outcomes: [Result<String, HAProxyRuntimeError>]
+  ) throws(HAProxyRuntimeError) {
     for (backend, outcome) in zip(backends, outcomes) {
-      guard case .done(let text) = outcome else { continue }
-      process.running?.backends[backend] = try RunningProxy.backends(in: text)[backend] ?? RunningBackend()
+      guard case .success(let text) = outcome else { continue }
+      process.running?.backends[backend] = try RunningProxy.backends(in: text)[backend] ?? [:]
     }
-    if case .done(let text)? = outcomes.last { _ = record(try ProxyInfo(parsing: text)) }
+    if case .success(let text)? = outcomes.last { _ = record(try ProxyInfo(parsing: text)) }
   }
 
   private func record(_ now: ProxyInfo) -> Bool {
@@ -256,7 +256,7 @@ public import SmartStack
       process.info = now
       return false
     }
-    logger.notice("HAProxy runs as another process", with: [.pid: now.pid])
+    logger.notice("HAProxy process changed", with: [.pid: now.pid])
     process = Process(info: now, loaded: loadedByRestart())
     return true
   }
@@ -267,7 +267,7 @@ public import SmartStack
     lastReasons = reasons
     // A first start has one per section; a few are enough.
     for reason in reasons.prefix(5) {
-      logger.info("HAProxy needs a reload", with: [.reason: reason, .count: reasons.count])
+      logger.info("reload required", with: [.reason: reason, .count: reasons.count])
     }
   }
 }
@@ -282,6 +282,6 @@ public import SmartStack
     commands = metrics.counter("synapse_haproxy_commands_total", help: "Commands sent to HAProxy's socket.")
     refusals = metrics.counter("synapse_haproxy_refusals_total", help: "Commands that HAProxy refused.")
     drifts = metrics.counter(
-      "synapse_haproxy_drifts_total", help: "Audits that found HAProxy changed by somebody else.")
+      "synapse_haproxy_drifts_total", help: "Audits that found HAProxy changed by another program.")
   }
 }

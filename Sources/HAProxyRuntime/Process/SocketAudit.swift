@@ -4,39 +4,30 @@ internal import SmartStack
 
 /// The comparison of what runs with what commands have brought about.
 extension ProxySocket {
-  /// The result of an audit.
-  public enum Audit: Sendable {
-    case agrees, differs
-    /// A change was made meanwhile: what was read is neither from before nor from after it.
-    case overtaken
-    /// Not even the last model has been brought about.
-    case unsettled
-  }
-
   /// Compares the servers as they are with those observed last. While nothing changes, it costs one pass over the
   /// answer's bytes; only an answer unlike the one before is read.
-  public func audit() async throws(HAProxyRuntimeError) -> Audit {
+  /// - Returns: whether HAProxy differs, which another program must have brought about; false: not even the last model
+  ///   has been brought about; nil: nothing is to be repaired, or a change was made meanwhile.
+  public func audit() async throws(HAProxyRuntimeError) -> Bool? {
     let epoch = epoch
-    guard isInSync, let seen = running else { return .unsettled }
+    guard isInSync, let seen = running else { return false }
     let text = try await client.run(.showServers)
     let before = lastAgreement
     let work = try? await BlockingWork.run { () -> (digest: StableHash, agrees: Bool) in
       let digest = hashServers(text)
       if let before, before.digest == digest, before.epoch == epoch { return (digest, true) }
       let now = try RunningProxy.backends(in: text)
-      return (digest, seen.backends.allSatisfy { now[$0.key, default: RunningBackend()].agrees(with: $0.value) })
+      return (digest, seen.backends.allSatisfy { agree(now[$0.key] ?? [:], with: $0.value) })
     }
-    guard let work, self.epoch == epoch else { return .overtaken }
+    guard let work, self.epoch == epoch else { return nil }
     lastAgreement = work.agrees ? (work.digest, epoch) : nil
-    return work.agrees ? .agrees : .differs
+    return work.agrees ? nil : true
   }
 }
 
-extension RunningBackend {
-  fileprivate func agrees(with other: RunningBackend) -> Bool {
-    servers.count == other.servers.count
-      && other.servers.allSatisfy { entry in servers[entry.key].map { $0.agrees(with: entry.value) } ?? false }
-  }
+private func agree(_ servers: [String: RunningServer], with others: [String: RunningServer]) -> Bool {
+  servers.count == others.count
+    && others.allSatisfy { entry in servers[entry.key].map { $0.agrees(with: entry.value) } ?? false }
 }
 
 extension RunningServer {

@@ -9,8 +9,6 @@ public import Reactor
 @LoopActor public final class HAProxyRuntimeClient {
   /// Longer lines would not fit HAProxy's buffer (`tune.bufsize`, 16 KiB unless configured).
   nonisolated static let lineLimit = 4096
-  /// Answers longer than this are taken for a mistake; 100,000 servers print 10 MB.
-  nonisolated static let answerLimit = 256 << 20
 
   /// Path of the socket.
   public nonisolated let socket: String
@@ -25,8 +23,10 @@ public import Reactor
   }
 
   /// Runs the commands in order; a refused one does not keep the later ones from running.
-  /// - Returns: one outcome per command.
-  public func run(_ commands: [SocketCommand]) async throws(HAProxyRuntimeError) -> [CommandOutcome] {
+  /// - Returns: what HAProxy said to each command: a document or nothing when it obeyed, else its complaint.
+  public func run(
+    _ commands: [SocketCommand]
+  ) async throws(HAProxyRuntimeError) -> [Result<String, HAProxyRuntimeError>] {
     if commands.isEmpty { return [] }
     let stream = try await connect()
     defer { stream.close() }
@@ -53,34 +53,26 @@ public import Reactor
   /// - Returns: the document it answers with, or nothing.
   @discardableResult
   public func run(_ command: SocketCommand) async throws(HAProxyRuntimeError) -> String {
-    switch try await run([command]).first {
-    case .done(let text): return text
-    case .refused(let reply): throw .refused(command: command.text, reply: reply)
-    case nil: throw .closed(command: command.text)
-    }
+    guard let outcome = try await run([command]).first else { throw .closed(command: command.text) }
+    return try outcome.get()
   }
 
-  /// What runs now: process, sections and servers, of one moment.
-  public func observe() async throws(HAProxyRuntimeError) -> ObservedProxy {
-    let commands: [SocketCommand] = [.showInfo, .showSections, .showServers]
+  /// What runs now: the process, and its backends with their servers, of one moment.
+  public func observe() async throws(HAProxyRuntimeError) -> (info: ProxyInfo, running: RunningProxy) {
     var documents: [String] = []
-    for (command, outcome) in zip(commands, try await run(commands)) {
-      switch outcome {
-      case .done(let text): documents.append(text)
-      case .refused(let reply): throw .refused(command: command.text, reply: reply)
-      }
-    }
+    for outcome in try await run([.showInfo, .showSections, .showServers]) { documents.append(try outcome.get()) }
     guard documents.count == 3 else { throw .closed(command: SocketCommand.showServers.text) }
     return try await HAProxyRuntimeClient.read(documents)
   }
 
   /// Off the loop: 10,000 servers are a megabyte.
-  private static func read(_ documents: [String]) async throws(HAProxyRuntimeError) -> ObservedProxy {
+  private static func read(
+    _ documents: [String]
+  ) async throws(HAProxyRuntimeError) -> (info: ProxyInfo, running: RunningProxy) {
     do {
       return try await BlockingWork.run {
         let info = try ProxyInfo(parsing: documents[0])
-        return ObservedProxy(
-          info: info, running: try RunningProxy(info: info, sections: documents[1], servers: documents[2]))
+        return (info, try RunningProxy(info: info, sections: documents[1], servers: documents[2]))
       }
     } catch let error as HAProxyRuntimeError {
       throw error
@@ -111,12 +103,4 @@ public import Reactor
     }
     return script + "\n"
   }
-}
-
-/// One HAProxy process at one moment.
-public struct ObservedProxy: Hashable, Sendable {
-  /// The process as `show info` describes it.
-  public let info: ProxyInfo
-  /// The process's backends and their servers.
-  public let running: RunningProxy
 }

@@ -2,18 +2,9 @@ public import Reactor
 
 /// The command line of HAProxy's master process (`haproxy -W -S PATH`).
 @LoopActor public struct MasterSocket {
-  /// The processes that a master has, by `show proc`.
-  public struct Processes: Hashable, Sendable {
-    /// Process ids of the workers that serve.
-    public var current: [Int] = []
-    /// Process ids of those that a reload has replaced and that still have connections.
-    public var old: [Int] = []
-    /// Reloads in a row that the master could not carry out.
-    public var failedReloads = 0
-
-    /// Creates a state without any worker.
-    public init() {}
-  }
+  /// Process ids of the workers that serve, of those that a reload has replaced and that still have connections, and the
+  /// number of reloads in a row that the master could not carry out.
+  public typealias Processes = (current: [Int], old: [Int], failedReloads: Int)
 
   /// Path of the socket.
   public nonisolated let path: String
@@ -22,7 +13,7 @@ public import Reactor
   public nonisolated init(path: String) { self.path = path }
 
   /// Asks the master to load its file. That it took the command does not mean that it will succeed, before HAProxy 2.7:
-  /// it runs itself anew and only then reads the file.
+  /// it executes itself again and only then reads the file.
   public func reload(within limit: Duration) async throws(HAProxyRuntimeError) {
     let answer = try await ask("reload", within: limit)
     // 2.7 and later say how it went, with the alerts below.
@@ -41,7 +32,7 @@ public import Reactor
     guard answer.contains("master") else {
       throw .malformed(command: "show proc", reason: "no line of a master; is this the socket of `-S`?")
     }
-    var processes = Processes()
+    var processes: Processes = ([], [], 0)
     var isOld = false
     for line in answer.split(separator: "\n") {
       if line.hasPrefix("#") {
@@ -49,8 +40,8 @@ public import Reactor
         continue
       }
       let words = line.split(separator: " ")
-      if words.count >= 2, words[1] == "master", let mark = line.index(after: "[failed: ") {
-        processes.failedReloads = Int(line[mark...].prefix { $0.isNumber }) ?? 0
+      if words.count >= 2, words[1] == "master", let mark = line.firstRange(of: "[failed: ") {
+        processes.failedReloads = Int(line[mark.upperBound...].prefix { $0.isNumber }) ?? 0
       }
       guard words.count >= 2, words[1] == "worker", let pid = Int(words[0]) else { continue }
       if isOld { processes.old.append(pid) } else { processes.current.append(pid) }
@@ -61,11 +52,8 @@ public import Reactor
   /// One command on a connection of its own.
   private func ask(_ command: String, within limit: Duration) async throws(HAProxyRuntimeError) -> String {
     let stream: ByteStream
-    do {
-      stream = try await ByteStream.connect(to: .unix(path: path), deadline: limit)
-    } catch StreamError.refused(_, let reason) {
-      throw .noMaster(socket: path, reason: reason)
-    } catch {
+    do { stream = try await ByteStream.connect(to: .unix(path: path), deadline: limit) } catch {
+      if case StreamError.refused(_, let reason) = error { throw .noMaster(socket: path, reason: reason) }
       throw .noMaster(socket: path, reason: "\(error)")
     }
     defer { stream.close() }
@@ -78,17 +66,5 @@ public import Reactor
     } catch {
       throw .closed(command: command)
     }
-  }
-}
-
-extension Substring {
-  /// The index after the first occurrence of `word`.
-  fileprivate func index(after word: String) -> Index? {
-    var start = startIndex
-    while start < endIndex {
-      if self[start...].hasPrefix(word) { return index(start, offsetBy: word.count) }
-      formIndex(after: &start)
-    }
-    return nil
   }
 }

@@ -1,5 +1,7 @@
 /// Cuts what HAProxy sends in prompt mode into answers: each ends with a line that starts with `> `.
 struct ReplyReader {
+  /// Answers longer than this are taken for a mistake; 100,000 servers print 10 MB.
+  private static let limit = 256 << 20
   private static let mark: [UInt8] = Array("\n> ".utf8)
 
   private let expected: Int
@@ -19,8 +21,8 @@ struct ReplyReader {
   /// - Parameter pending: the command that is being answered, for the error.
   mutating func append(_ bytes: [UInt8], pending command: () -> String) throws(HAProxyRuntimeError) {
     received += bytes.count
-    if received > HAProxyRuntimeClient.answerLimit {
-      throw .malformed(command: command(), reason: "more than \(HAProxyRuntimeClient.answerLimit) bytes")
+    if received > ReplyReader.limit {
+      throw .malformed(command: command(), reason: "more than \(ReplyReader.limit) bytes")
     }
     pending += bytes
     var start = 0

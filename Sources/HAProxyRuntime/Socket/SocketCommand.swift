@@ -2,14 +2,11 @@ public import HAProxyConfigGen
 internal import SmartStack
 
 /// One command of HAProxy's stats socket, safe to send: a change from a plan, or a question.
-public struct SocketCommand: Hashable, Sendable, CustomStringConvertible {
+public struct SocketCommand: Hashable, Sendable {
   /// The command's line, without its end.
   public let text: String
   /// The change that the command makes; nil: it is a question, and is answered by a document.
   private let change: RuntimeCommand?
-
-  /// The line as it is sent.
-  public var description: String { text }
 
   private init(question text: String) {
     self.text = text
@@ -65,22 +62,16 @@ public struct SocketCommand: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// What HAProxy said to one command.
-public enum CommandOutcome: Hashable, Sendable {
-  /// It did it; the text is a document's, or empty.
-  case done(String)
-  /// It did not; the text is its complaint, on one line.
-  case refused(String)
-}
-
 extension SocketCommand {
-  /// Judges whether a reply means success.
-  func outcome(of reply: String) -> CommandOutcome {
+  /// Judges whether a reply means success: a document, or one line. A complaint is on one line, too.
+  func outcome(of reply: String) -> Result<String, HAProxyRuntimeError> {
     let line = SocketCommand.oneLine(reply)
-    if let change { return change.accepts(reply: line) ? .done(line) : .refused(line) }
     // None of the documents that are asked for begins like that.
-    let isComplaint = ["Unknown command", "Permission denied", "Can't find"].contains { reply.hasPrefix($0) }
-    return isComplaint ? .refused(line) : .done(reply)
+    let isAccepted =
+      change?.accepts(reply: line)
+      ?? !["Unknown command", "Permission denied", "Can't find"].contains { reply.hasPrefix($0) }
+    if !isAccepted { return .failure(.refused(command: text, reply: line)) }
+    return .success(change == nil ? reply : line)
   }
 
   private static func oneLine(_ reply: String) -> String {

@@ -9,10 +9,9 @@ extension StatsPage {
   /// - Parameters:
   ///   - endpoint: where the page is served.
   ///   - scope: only proxies whose names contain it; nil: all.
-  /// - Throws: ``StatsError``.
   @LoopActor public static func ask(
     _ endpoint: Endpoint, scope: String? = nil, deadline: Duration
-  ) async throws(StatsError) -> StatsPage {
+  ) async throws(HAProxyRuntimeError) -> StatsPage {
     let target = "/;csv;norefresh;scope=\(scope ?? "")"
     let response: HTTPResponse
     do {
@@ -20,28 +19,16 @@ extension StatsPage {
         HTTPRequest(endpoint: endpoint, target: target), deadline: deadline,
         limits: HTTPClientLimits(maxBodyBytes: bodyLimit))
     } catch {
-      throw StatsError(endpoint: endpoint, reason: "\(error)")
+      throw HAProxyRuntimeError.noStatsPage(endpoint, reason: "\(error)")
     }
     guard response.status == 200 else {
-      throw StatsError(endpoint: endpoint, reason: "it answers HTTP \(response.status)")
+      throw HAProxyRuntimeError.noStatsPage(endpoint, reason: "it answers HTTP \(response.status)")
     }
     guard let page = StatsPage(response.body) else {
       let start = String(decoding: response.body.prefix(40), as: UTF8.self)
-      throw StatsError(endpoint: endpoint, reason: "its answer is not a stats page: \(JSONText.quoted(start))")
+      throw HAProxyRuntimeError.noStatsPage(
+        endpoint, reason: "its answer is not a stats page: \(JSONText.quoted(start))")
     }
     return page
-  }
-}
-
-/// Why a HAProxy did not tell how its servers are.
-public struct StatsError: Error, Sendable, CustomStringConvertible {
-  /// The address of the statistics page.
-  public let endpoint: Endpoint
-  /// The reason in one sentence.
-  public let reason: String
-
-  /// What it means and what to look at.
-  public var description: String {
-    "no stats page of HAProxy at http://\(endpoint)/ (\(reason)); does it run, with `stats enable` on that port?"
   }
 }

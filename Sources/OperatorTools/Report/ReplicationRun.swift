@@ -69,7 +69,7 @@ internal import SmartStack
     let scope = services.count == 1 ? services[0] : nil
     var reason = ""
     for _ in 0..<ReplicationRun.pageAttempts {
-      do throws(StatsError) {
+      do throws(HAProxyRuntimeError) {
         let page = try await StatsPage.ask(endpoint, scope: scope, deadline: ReplicationRun.pageDeadline)
         return ("\(endpoint)", page)
       } catch {

@@ -43,13 +43,13 @@ internal import SmartStack
   /// - Parameter silent: services without data.
   /// - Returns: the servers that are remembered of those.
   func change(to configuration: SynapseConfiguration, silent: Set<String>) async -> [String: [Backend]] {
-    let memory = haproxy?.memory
+    let memory = haproxy?.wanted.model.memory
     await stopOutputs(without: configuration)
     let made = haproxy == nil ? makeHAProxyOutput(configuration, memory: memory) : nil
     await made?.prepare()
     let silentServices = configuration.services.filter { silent.contains($0.name) }
     let remembered = (haproxy ?? made).map { AgentOutputs.remembered(silentServices, in: $0) } ?? [:]
-    haproxy?.replaceServices(configuration.services.map(\.haproxy))
+    haproxy?.wanted.replaceServices(configuration.services.map(\.haproxy))
     exec?.replaceServices(AgentOutputs.names(in: configuration, of: \.isTold))
     if let made {
       made.start()
@@ -77,9 +77,9 @@ internal import SmartStack
   }
 
   private func startMissing(_ configuration: SynapseConfiguration) {
-    if let section = configuration.fileOutput {
+    if let directory = configuration.fileOutputDirectory {
       files = FileOutput(
-        section, services: AgentOutputs.names(in: configuration, of: \.writesFile), clock: context.clock,
+        directory: directory, services: AgentOutputs.names(in: configuration, of: \.writesFile), clock: context.clock,
         logger: context.logger)
       files?.start()
     }
@@ -95,11 +95,12 @@ internal import SmartStack
     guard let section = configuration.haproxy else { return nil }
     let handedOver = inherited
     inherited = nil
-    let saved = handedOver?.memory ?? section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
+    let state = handedOver?.memory ?? section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
+    let saved = state.map(ServerMemory.init(stateFile:))
     let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash(section.filePath).hexadecimal)" }
     let output = HAProxyOutput(
-      section, services: configuration.services.map(\.haproxy), savedState: saved,
-      memory: memory ?? saved.map(ServerMemory.init(stateFile:)) ?? .init(), reloadMarker: marker,
+      section, services: configuration.services.map(\.haproxy), saved: saved, memory: memory ?? saved ?? .init(),
+      reloadMarker: marker,
       clock: context.clock, logger: context.logger, metrics: context.metrics, statsd: context.statsd)
     if let handedOver { output.reloads.wait(handedOver.reloadDelay) }
     return output

@@ -102,7 +102,7 @@ extension SynapseConfiguration {
   /// What tells agents apart that keep different files: part of the names of lock and status socket.
   /// - Parameter path: the configuration's.
   public func instance(_ path: String) -> String {
-    StableHash(haproxy?.filePath ?? fileOutput?.directory ?? path).hexadecimal
+    StableHash(haproxy?.filePath ?? fileOutputDirectory ?? path).hexadecimal
   }
 }
 

@@ -16,7 +16,7 @@ public struct SynapseUpgradeState: Sendable {
 
   /// Creates the state of an agent that keeps a HAProxy.
   @LoopActor init(of output: HAProxyOutput) {
-    memory = output.memoryState
+    memory = output.wanted.stateFile()
     reloadDelay = output.reloads.delay
   }
 

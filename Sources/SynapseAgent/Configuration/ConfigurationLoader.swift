@@ -36,10 +36,10 @@ public struct ConfigurationLoader {
       throw top.error(at: "haproxy", "is null; it needs at least global and defaults")
     }
     if let section = try top.optionalSection("file_output") {
-      result.fileOutput = FileOutputConfiguration(directory: try section.string("output_directory"))
+      result.fileOutputDirectory = try section.string("output_directory")
     }
     if let section = try top.optionalSection("exec_output") { result.execOutput = try execOutput(section) }
-    if result.haproxy == nil, result.fileOutput == nil, result.execOutput == nil {
+    if result.haproxy == nil, result.fileOutputDirectory == nil, result.execOutput == nil {
       throw document.root.error(
         "neither 'haproxy' nor 'file_output' nor 'exec_output' is given: there is nothing to keep")
     }

@@ -10,8 +10,8 @@ public struct SynapseConfiguration: Sendable {
   public var services: [ServiceConfiguration] = []
   /// The `haproxy` section; nil: no HAProxy is kept.
   public var haproxy: HAProxyConfiguration?
-  /// The `file_output` section; nil: no files are kept.
-  public var fileOutput: FileOutputConfiguration?
+  /// `file_output`: the directory where one JSON file per service is kept; nil: no files are kept.
+  public var fileOutputDirectory: String?
   /// The `exec_output` section; nil: no command is run.
   public var execOutput: ExecOutputConfiguration?
   /// Where upstream's StatsD metrics go; nil: nowhere.

@@ -3,11 +3,14 @@ internal import HAProxyRuntime
 internal import SmartStack
 
 extension HAProxyOutput {
+  /// Whether nothing is left to be done.
+  var isCurrent: Bool { file.isCurrent && socketSync.isInSync }
+
   /// HAProxy's part of `synapse status`.
   var status: JSONObject {
     var status = JSONObject()
     status["file"] = .string(configuration.filePath)
-    status["file_is_current"] = .bool(isFileCurrent)
+    status["file_is_current"] = .bool(file.isCurrent)
     status["sockets"] = .array(
       socketSync.sockets.map { socket in
         [
@@ -17,7 +20,7 @@ extension HAProxyOutput {
         ]
       })
     status["reload_needed_because"] = .array(socketSync.reloadReasons.map { .string($0) })
-    status["problems"] = .array(problems.map { .string($0.description) })
+    status["problems"] = .array(wanted.model.problems.map { .string($0.description) })
     status["reloads"] = .array(
       reloads.history.map { record in
         [

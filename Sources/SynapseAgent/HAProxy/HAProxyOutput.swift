@@ -14,8 +14,8 @@ internal import SmartStack
   let configuration: HAProxyConfiguration
   let socketSync: SocketSync
   let reloads: ReloadPolicy
-  private let wanted: WantedModel
-  private let file: FileSync
+  let wanted: WantedModel
+  let file: FileSync
   private let state: StateFile
   private let workers: OldWorkers
   private let clock: LoopClock
@@ -26,11 +26,11 @@ internal import SmartStack
   private var isStopped = false
 
   /// - Parameters:
-  ///   - savedState: the state file's content; nil: there is none.
+  ///   - saved: what the state file holds; nil: there is none.
   ///   - memory: the ids that servers have.
   ///   - reloadMarker: the path of a file that exists while a reload is pending; nil: a crash before it is not noticed.
   init(
-    _ configuration: HAProxyConfiguration, services: [ServiceSettings], savedState: [UInt8]?, memory: ServerMemory,
+    _ configuration: HAProxyConfiguration, services: [ServiceSettings], saved: ServerMemory?, memory: ServerMemory,
     reloadMarker: String?, clock: LoopClock, logger: Logger, metrics: Metrics, statsd: StatsD?
   ) {
     self.configuration = configuration
@@ -41,8 +41,7 @@ internal import SmartStack
     settings.keepsUnknownDirectives = checker.isActive
     let wanted = WantedModel(settings: settings, services: services, memory: memory, clock: clock, logger: logger)
     let counted = HAProxyMetrics(metrics, statsd: statsd)
-    let file = FileSync(
-      configuration, checker: checker, wanted: wanted, clock: clock, logger: logger, metrics: counted)
+    let file = FileSync(configuration, checker: checker, wanted: wanted, clock: clock, logger: logger, metrics: counted)
     let sockets = configuration.sockets.map { path in
       ProxySocket(path: path, logger: logger, metrics: metrics) { [weak file] in file?.loadedConfiguration() }
     }
@@ -51,11 +50,9 @@ internal import SmartStack
     reloads = ReloadPolicy(
       configuration, marker: reloadMarker, sockets: socketSync, file: file, clock: clock, logger: logger,
       metrics: counted)
-    state = StateFile(configuration, saved: savedState, wanted: wanted, clock: clock, logger: logger)
+    state = StateFile(configuration, saved: saved, wanted: wanted, clock: clock, logger: logger)
     workers = OldWorkers(configuration, sockets: sockets, logger: logger, metrics: counted)
   }
-
-  // MARK: Services
 
   /// Observes what runs, before the first snapshots: servers are to keep the ids they have there.
   func prepare() async {
@@ -66,31 +63,15 @@ internal import SmartStack
 
   func apply(_ snapshots: [ServiceSnapshot]) { wanted.apply(snapshots) }
 
-  /// Replaces the services under the same top-level section; ``apply(_:)`` with all of them follows.
-  func replaceServices(_ services: [ServiceSettings]) { wanted.replaceServices(services) }
-
   /// The servers that services had when the agent started.
   func remembered(_ services: [ServiceSettings]) -> [String: [Backend]] {
     state.remembered(services, sockets: socketSync.sockets)
   }
 
-  /// The ids that servers have, for an output that replaces this one.
-  var memory: ServerMemory { wanted.model.memory }
-  /// The ids that servers have, for the next program.
-  var memoryState: [UInt8] { wanted.stateFile() }
-  /// The problems of the model.
-  var problems: [ConfigProblem] { wanted.model.problems }
-  /// Whether the file is the model's.
-  var isFileCurrent: Bool { file.isCurrent }
-  /// Whether nothing is left to be done.
-  var isCurrent: Bool { file.isCurrent && socketSync.isInSync }
-
   /// The installed release where that checks the file, else the one that runs.
   private func targetVersion() async -> HAProxyVersion? {
     await file.checkerVersion() ?? socketSync.sockets.compactMap(\.running).first?.version
   }
-
-  // MARK: Running
 
   func start() {
     wanted.onChange = { [weak self] in
@@ -104,16 +85,13 @@ internal import SmartStack
       socketSync.requestSync()
     }
     task = Task { @LoopActor [weak self] in await self?.run() }
-    tickers.append(
-      Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.everyMinute() })
-    if socketSync.sockets.isEmpty { return }
-    tickers.append(
-      Ticker(every: workers.pause, phase: workers.pause, clock: clock) { [weak self] _ in
-        self?.workers.killExcessWorkers()
-      })
+    tickers = [
+      Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.everyMinute() },
+      Ticker(every: workers.pause, phase: workers.pause, clock: clock) { [workers] _ in workers.killExcessWorkers() },
+    ]
   }
 
-  /// Ends both tasks after what they are at; HAProxy stays up.
+  /// Stops both tasks after what they are at; HAProxy stays up.
   func stop() async {
     isStopped = true
     reloads.stop()
@@ -144,7 +122,11 @@ internal import SmartStack
       await socketSync.waitUntilSynced()
       let start = clock.now
       metrics.problems.value = Double(wanted.reportProblems())
-      if await syncFile() { await reloadIfDue() }
+      if await syncFile() {
+        let (isReloaded, delay) = await reloads.reloadIfDue()
+        if isReloaded { workers.killExcessWorkers() }
+        if let delay { work.set(after: delay) }
+      }
       if let wait = await state.writeIfDue() { work.set(after: wait) }
       file.recordRound(since: start)
     }
@@ -162,14 +144,6 @@ internal import SmartStack
     case .kept(let delay):
       if let delay { work.set(after: delay) }
       return false
-    }
-  }
-
-  private func reloadIfDue() async {
-    switch await reloads.reloadIfDue() {
-    case .unneeded, .impossible: break
-    case .done: workers.killExcessWorkers()
-    case .deferred(let delay): work.set(after: delay)
     }
   }
 }

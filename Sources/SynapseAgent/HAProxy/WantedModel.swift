@@ -60,10 +60,9 @@ internal import YAMLConfig
       guard let section = try top.optionalSection("haproxy") else { return }
       model.replace(try ServiceSettings(service: snapshot.service, section: section), now: now)
       changedServices = nil
-      logger.info("service takes its haproxy section from the registry", with: [.service: snapshot.service])
+      logger.info("registry section applied", with: [.service: snapshot.service])
     } catch {
-      logger.warning(
-        "generator sections in the registry are ignored", with: [.service: snapshot.service, .reason: error])
+      logger.warning("registry section ignored", with: [.service: snapshot.service, .reason: error])
     }
   }
 
@@ -90,8 +89,8 @@ internal import YAMLConfig
 
   /// Skips what HAProxy has refused of a file that was rendered from the model.
   /// - Returns: whether there was anything to skip.
-  func skip(refusedBy report: CheckReport, of file: RenderedConfiguration) -> Bool {
-    guard model.skip(refusedBy: report, of: file) else { return false }
+  func skip(refusedBy alerts: [CheckAlert], of file: RenderedConfiguration) -> Bool {
+    guard model.skip(refusedBy: alerts, of: file) else { return false }
     changed()
     return true
   }
@@ -116,9 +115,9 @@ internal import YAMLConfig
         .service: problem.origin, .reason: problem.message,
       ]
       if problem.severity == .doubt {
-        logger.warning("part of the configuration may be wrong", with: details)
+        logger.warning("configuration line doubtful", with: details)
       } else {
-        logger.warning("part of the configuration is skipped", with: details)
+        logger.warning("configuration part skipped", with: details)
       }
     }
     reportedProblems = Set(problems)

@@ -6,21 +6,21 @@ internal import SmartStack
 public struct ExecOutputConfiguration: Hashable, Sendable {
   /// The program and its arguments; a command given as one text is the shell's.
   public var command: [String]
-  /// How long one run may take, in which it is to take in everything it is told.
+  /// How long one run may take, in which it is to read all of its input.
   public var deadline: Duration = .seconds(30)
-  /// From the start of one run to the start of the next: changes in between are told together.
+  /// From the start of one run to the start of the next: changes in between are one run.
   public var interval: Duration = .seconds(1)
 
   /// A command, at least one word.
   public init(command: [String]) { self.command = command }
 }
 
-/// Runs a command after changes and tells it, on its standard input, what the changed services are now.
+/// Runs a command after changes and notifies it, on its standard input, of what the changed services are now.
 ///
 /// The input is one JSON object: a service's name and the list of its servers, as in the files of ``FileOutput``; null
-/// for a service that was told of and is no longer configured. The first run is told of every service. There is one run at a time;
-/// what changes meanwhile is told by the next. A run that fails is repeated with growing delays, with everything that
-/// it was told and what has changed since.
+/// for a service that it knows and that is no longer configured. The first run receives every service. There is one run
+/// at a time; what changes meanwhile is for the next. A run that fails is repeated with growing delays, with everything
+/// that it received and what has changed since.
 @LoopActor final class ExecOutput: ConfigGenerator {
   /// How long a run may go on once the output is to stop, before it is stopped, too.
   private static let farewell: Duration = .seconds(3)
@@ -34,7 +34,7 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
   /// What there is to know: JSON text by service.
   private var current: [String: String] = [:]
   /// What the command knows for certain.
-  private var told: [String: String] = [:]
+  private var notified: [String: String] = [:]
   private var failures = 0
   private var isStopped = false
   private var task: Task<Void, Never>?
@@ -49,7 +49,7 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
     work = AsyncSignal(clock: clock)
   }
 
-  /// Other services from now on; the command notified of those that are no longer among them.
+  /// Other services from now on; the command is notified of those that are no longer among them.
   func replaceServices(_ services: Set<String>) {
     self.services = services
     for name in current.keys where !self.services.contains(name) { current[name] = "null" }
@@ -81,10 +81,10 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
         work.set(after: pause)
         continue
       }
-      await tell()
+      await notify()
     }
     // The last word.
-    if !Task.isCancelled { await tell() }
+    if !Task.isCancelled { await notify() }
     work.cancelAppointment()
   }
 
@@ -94,31 +94,37 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
     return notBefore - clock.now
   }
 
-  private func tell() async {
-    let telling = current.filter { told[$0.key] != $0.value }
-    if telling.isEmpty { return }
+  private func notify() async {
+    let pending = current.filter { notified[$0.key] != $0.value }
+    if pending.isEmpty { return }
     notBefore = clock.now + configuration.interval
     do {
       let result = try await ChildProcess.run(
-        configuration.command[0], arguments: Array(configuration.command.dropFirst()), input: ExecOutput.input(telling),
+        configuration.command[0], arguments: Array(configuration.command.dropFirst()), input: ExecOutput.input(pending),
         deadline: configuration.deadline)
-      guard result.status == .exited(0) else { throw ExecFailure(result) }
-      told.merge(telling) { _, new in new }
-      logger.info("command notified", with: [.command: shown, .count: telling.count, .elapsed: result.elapsed])
+      guard result.status == .exited(0) else {
+        let line = String(decoding: result.errorOutput, as: UTF8.self).split(whereSeparator: \.isNewline).last
+        return retry(pending, because: "\(result.status)" + (line.map { ": \($0.prefix(200))" } ?? ""))
+      }
+      notified.merge(pending) { _, new in new }
+      logger.info("command notified", with: [.command: shown, .count: pending.count, .elapsed: result.elapsed])
       if failures > 0 { logger.notice("command succeeded again", with: [.command: shown, .attempt: failures]) }
       failures = 0
     } catch {
-      // What it made of the input is anybody's guess.
-      for name in telling.keys { told[name] = nil }
-      let delay = retrying.delay(attempt: failures)
-      if failures == 0 {
-        logger.error(
-          "command failed, retry scheduled", with: [.command: shown, .reason: "\(error)", .delay: delay])
-      }
-      failures += 1
-      notBefore = clock.now + delay
-      work.set()
+      retry(pending, because: "\(error)")
     }
+  }
+
+  private func retry(_ pending: [String: String], because reason: String) {
+    // What it made of the input is anybody's guess.
+    for name in pending.keys { notified[name] = nil }
+    let delay = retrying.delay(attempt: failures)
+    if failures == 0 {
+      logger.error("command failed, retry scheduled", with: [.command: shown, .reason: reason, .delay: delay])
+    }
+    failures += 1
+    notBefore = clock.now + delay
+    work.set()
   }
 
   private var shown: String { configuration.command.joined(separator: " ") }
@@ -127,16 +133,5 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
   nonisolated static func input(_ services: [String: String]) -> [UInt8] {
     let members = services.sorted { $0.key < $1.key }.map { "\(JSONText.quoted($0.key)):\($0.value)" }
     return Array("{\(members.joined(separator: ","))}\n".utf8)
-  }
-}
-
-/// A run that did not end well.
-private struct ExecFailure: Error, CustomStringConvertible {
-  let description: String
-
-  init(_ result: ChildResult) {
-    let text = String(decoding: result.errorOutput, as: UTF8.self)
-    let line = text.split(whereSeparator: \.isNewline).last.map { ": \($0.prefix(200))" } ?? ""
-    description = "\(result.status)\(line)"
   }
 }

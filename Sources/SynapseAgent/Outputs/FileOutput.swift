@@ -2,19 +2,10 @@ internal import Logging
 internal import Reactor
 internal import SmartStack
 
-/// Settings of the `file_output` section.
-public struct FileOutputConfiguration: Hashable, Sendable {
-  /// Where one JSON file per service is kept.
-  public var directory: String
-
-  /// Settings with a directory.
-  public init(directory: String) { self.directory = directory }
-}
-
 /// Keeps one JSON file per service, for whoever follows discovery without HAProxy.
 ///
 /// A file is replaced, atomically, only when its content changes; files of services that are no longer
-/// configured are removed. A service that has not been heard of yet keeps the file it has.
+/// configured are removed. A service without data yet keeps the file it has.
 @LoopActor final class FileOutput: ConfigGenerator {
   private let directory: String
   private let services: Set<String>
@@ -26,8 +17,8 @@ public struct FileOutputConfiguration: Hashable, Sendable {
   private var isStopped = false
   private var task: Task<Void, Never>?
 
-  init(_ configuration: FileOutputConfiguration, services: Set<String>, clock: LoopClock, logger: Logger) {
-    directory = configuration.directory
+  init(directory: String, services: Set<String>, clock: LoopClock, logger: Logger) {
+    self.directory = directory
     self.services = services
     self.clock = clock
     self.logger = logger
@@ -59,7 +50,7 @@ public struct FileOutputConfiguration: Hashable, Sendable {
         if written > 0 { logger.info("service files replaced", with: [.path: directory, .count: written]) }
         if !hasCleaned { try await clean() }
       } catch {
-        logger.error("service files not written", with: [.path: directory, .reason: "\(error)"])
+        logger.error("service file write failed", with: [.path: directory, .reason: "\(error)"])
         wanted.merge(files) { newer, _ in newer }
         if !isStopped { work.set(after: .seconds(5)) }
       }
@@ -79,7 +70,7 @@ public struct FileOutputConfiguration: Hashable, Sendable {
     }
     hasCleaned = true
     for name in removed {
-      logger.notice("file of an unknown service removed", with: [.path: "\(directory)/\(name)"])
+      logger.notice("service file removed", with: [.path: "\(directory)/\(name)"])
     }
   }
 
@@ -95,7 +86,7 @@ public struct FileOutputConfiguration: Hashable, Sendable {
     return written
   }
 
-  /// The servers as the original writes them.
+  /// The servers as upstream writes them.
   nonisolated static func json(_ backends: [Backend]) -> String {
     let items = backends.map { backend in
       var fields = "\"name\":\(text(backend.name)),\"host\":\(JSONText.quoted(backend.host)),\"port\":\(backend.port)"

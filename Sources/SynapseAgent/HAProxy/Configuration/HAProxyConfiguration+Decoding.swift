@@ -102,7 +102,7 @@ extension ServiceSettings {
     listen = try section.lines("listen") ?? listen
     backendName = try section.partOfLine("backend_name")
     backendOrder = ServerOrder(configured: try section.optionalString("backend_order"))
-    cookieValueMethod = CookieValueMethod(configured: try section.optionalString("cookie_value_method"))
+    hashesCookies = try section.optionalString("cookie_value_method") == "hash"
     sharedFrontend = try section.lines("shared_frontend")
     isDisabled = try section.bool("disabled", default: isDisabled)
     usesNerveWeights = try section.optionalBool("use_nerve_weights")

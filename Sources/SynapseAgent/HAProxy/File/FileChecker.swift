@@ -1,18 +1,24 @@
 internal import HAProxyConfigGen
 internal import Reactor
 
+/// What became of a candidate for HAProxy's file.
+enum FileVerdict {
+  /// HAProxy has this file already.
+  case unchanged
+  /// HAProxy would start with it.
+  case accepted
+  /// The candidate could not be written.
+  case unwritable(FileError)
+  /// HAProxy could not be asked.
+  case unchecked(reason: String)
+  /// HAProxy would not start with it, and nothing of it can be skipped.
+  case refused([CheckAlert], output: String)
+  /// HAProxy refuses whatever remains.
+  case unrepairable
+}
+
 /// Asks HAProxy whether it would start with a file.
 @LoopActor struct FileChecker {
-  /// What HAProxy answers about a file.
-  enum Verdict {
-    /// HAProxy would start with it.
-    case good
-    /// HAProxy would not start with it.
-    case refused(CheckReport, output: String)
-    /// HAProxy could not be asked.
-    case unknown(reason: String)
-  }
-
   private static let deadline: Duration = .seconds(60)
 
   private let check: FileCheck
@@ -45,31 +51,31 @@ internal import Reactor
   }
 
   /// Checks the file at `path`.
-  func verdict(on path: String) async -> Verdict {
+  func verdict(on path: String) async -> FileVerdict {
     switch check {
-    case .none: return .good
+    case .none: return .accepted
     case .installedHAProxy:
-      guard let executable else { return .good }
+      guard let executable else { return .accepted }
       return await run(executable, arguments: ["-c", "-f", path], on: path)
     case .command(let command): return await run("/bin/sh", arguments: ["-c", command], on: path)
     }
   }
 
-  private func run(_ executable: String, arguments: [String], on path: String) async -> Verdict {
+  private func run(_ executable: String, arguments: [String], on path: String) async -> FileVerdict {
     do {
       let result = try await ChildProcess.run(
         executable, arguments: arguments, deadline: FileChecker.deadline, outputLimit: 1 << 20)
       let output = String(decoding: result.output + [10] + result.errorOutput, as: UTF8.self)
       switch result.status {
-      case .exited(0): return .good
+      case .exited(0): return .accepted
       // HAProxy's own word for a file without any listener: nothing wrong with it, nothing to start.
-      case .exited(2) where output.contains("no listener") && !output.contains("ALERT"): return .good
-      case .exited: return .refused(CheckReport(output: output, path: path), output: output)
-      case .signalled(let number): return .unknown(reason: "\(executable) was ended by signal \(number)")
-      case .timedOut: return .unknown(reason: "\(executable) did not end within \(FileChecker.deadline)")
+      case .exited(2) where output.contains("no listener") && !output.contains("ALERT"): return .accepted
+      case .exited: return .refused(CheckAlert.all(in: output, path: path), output: output)
+      case .signalled(let number): return .unchecked(reason: "\(executable) was killed by signal \(number)")
+      case .timedOut: return .unchecked(reason: "\(executable) did not end within \(FileChecker.deadline)")
       }
     } catch {
-      return .unknown(reason: "\(error)")
+      return .unchecked(reason: "\(error)")
     }
   }
 

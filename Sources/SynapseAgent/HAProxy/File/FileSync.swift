@@ -25,22 +25,6 @@ internal import SmartStack
     case kept(retryAfter: Duration?)
   }
 
-  /// What became of a candidate for the file.
-  enum Trial {
-    /// HAProxy has this file already.
-    case unchanged
-    /// HAProxy accepts the candidate, whose file is written.
-    case accepted
-    /// The candidate could not be written.
-    case unwritable(FileError)
-    /// HAProxy could not be asked.
-    case unchecked(reason: String)
-    /// HAProxy refuses the candidate, and nothing of it can be skipped.
-    case refused(CheckReport, output: String)
-    /// HAProxy refuses whatever remains.
-    case unrepairable
-  }
-
   private let configuration: HAProxyConfiguration
   private let checker: FileChecker
   private let wanted: WantedModel
@@ -106,9 +90,9 @@ internal import SmartStack
   /// - Parameter willReplace: called before the new file takes the old one's place.
   func sync(willReplace: @LoopActor () -> Void) async -> Outcome {
     guard configuration.writesFile else { return .current }
-    let (file, fileRevision, trial) = await trySettling(mode: 0o644)
+    let (file, fileRevision, verdict) = await trySettling(mode: 0o644)
     let (candidate, path) = (configuration.candidatePath, configuration.filePath)
-    switch trial {
+    switch verdict {
     case .unchanged:
       revision = fileRevision
       return .current
@@ -121,25 +105,24 @@ internal import SmartStack
       }
       (text, revision) = (file.text, fileRevision)
       metrics.fileWrites.increment()
-      logger.info("the HAProxy file is replaced", with: [.path: path])
+      logger.info("HAProxy file replaced", with: [.path: path])
       return .replaced
     case .unwritable(let error): return keepUnwritten(because: error)
     case .unchecked(let reason):
-      logger.error("the HAProxy file cannot be checked, the old one stays", with: [.path: candidate, .reason: reason])
+      logger.error("HAProxy file check failed", with: [.path: candidate, .reason: reason])
       return keep(retryAfter: .seconds(10))
-    case .refused(let report, let output):
-      let words =
-        report.alerts.isEmpty ? String(output.suffix(600)) : report.alerts.map(\.message).joined(separator: "; ")
-      logger.error("HAProxy refuses the new file, the old one stays", with: [.path: candidate, .reason: words])
+    case .refused(let alerts, let output):
+      let words = alerts.isEmpty ? String(output.suffix(600)) : alerts.map(\.message).joined(separator: "; ")
+      logger.error("HAProxy file rejected", with: [.path: candidate, .reason: words])
       return keep(retryAfter: .seconds(60))
     case .unrepairable:
-      logger.error("the HAProxy file cannot be repaired, the old one stays", with: [.path: path])
+      logger.error("HAProxy file repair failed", with: [.path: path])
       return .kept(retryAfter: nil)
     }
   }
 
   private func keepUnwritten(because error: any Error) -> Outcome {
-    logger.error("the HAProxy file cannot be written", with: [.path: configuration.filePath, .reason: "\(error)"])
+    logger.error("HAProxy file write failed", with: [.path: configuration.filePath, .reason: "\(error)"])
     return keep(retryAfter: .seconds(10))
   }
 
@@ -150,7 +133,7 @@ internal import SmartStack
 
   /// Renders the model and has HAProxy check it, until HAProxy accepts it: what HAProxy refuses is skipped.
   /// - Parameter mode: the permissions of the candidate's file.
-  func trySettling(mode: UInt32) async -> (file: RenderedConfiguration, revision: Int, trial: Trial) {
+  func trySettling(mode: UInt32) async -> (file: RenderedConfiguration, revision: Int, verdict: FileVerdict) {
     for _ in 0..<FileSync.repairLimit {
       let (file, revision) = await render()
       if file.text == text { return (file, revision, .unchanged) }
@@ -162,20 +145,16 @@ internal import SmartStack
       } catch {
         return (file, revision, .unwritable(error as? FileError ?? FileError("write", path: candidate, code: EIO)))
       }
-      switch await checker.verdict(on: candidate) {
-      case .good:
-        metrics.countCheck("good")
-        return (file, revision, .accepted)
-      case .unknown(let reason):
-        metrics.countCheck("unknown")
-        return (file, revision, .unchecked(reason: reason))
-      case .refused(let report, let output):
-        metrics.countCheck("refused")
-        for alert in report.alerts {
-          logger.error("HAProxy refuses a line", with: [.service: file.place(of: alert), .reason: alert.message])
-        }
-        if !wanted.skip(refusedBy: report, of: file) { return (file, revision, .refused(report, output: output)) }
+      let verdict = await checker.verdict(on: candidate)
+      guard case .refused(let alerts, _) = verdict else {
+        if case .accepted = verdict { metrics.countCheck("good") } else { metrics.countCheck("unknown") }
+        return (file, revision, verdict)
       }
+      metrics.countCheck("refused")
+      for alert in alerts {
+        logger.error("configuration line rejected", with: [.service: file.place(of: alert), .reason: alert.message])
+      }
+      if !wanted.skip(refusedBy: alerts, of: file) { return (file, revision, verdict) }
     }
     let (file, revision) = await render()
     return (file, revision, .unrepairable)
@@ -197,7 +176,7 @@ internal import SmartStack
 
 extension RenderedConfiguration {
   /// Where the refused line came from, as far as HAProxy tells.
-  func place(of alert: CheckReport.Alert) -> String {
+  func place(of alert: CheckAlert) -> String {
     alert.line.flatMap { origin(ofLine: $0) }?.description ?? alert.proxy ?? "the file"
   }
 }

@@ -5,15 +5,9 @@ public import SmartStack
 
 /// HAProxy's file as the agent would write it, made for a command: nothing outside is touched.
 @LoopActor public struct Rendering {
-  /// The file that was made.
-  public struct Outcome {
-    /// The text of the file.
-    public var text: String
-    /// What was skipped, by its place in the configuration, with HAProxy's own words where it refused something.
-    public var problems: [String]
-    /// Whether HAProxy accepts the text; nil: it could not be asked.
-    public var isAccepted: Bool?
-  }
+  /// The text of the file; what was skipped, by its place in the configuration, with HAProxy's own words where it refused
+  /// something; and whether HAProxy accepts the text (nil: it could not be asked).
+  public typealias Outcome = (text: String, problems: [String], isAccepted: Bool?)
 
   /// The section whose file it is.
   public let section: HAProxyConfiguration
@@ -47,10 +41,10 @@ public import SmartStack
     let sync = FileSync(
       section, checker: checker, wanted: wanted, clock: .system, logger: logger,
       metrics: HAProxyMetrics(Metrics(), statsd: nil))
-    let (file, _, trial) = await sync.trySettling(mode: 0o600)
+    let (file, _, verdict) = await sync.trySettling(mode: 0o600)
     // What was skipped is one of the model's problems from then on, with HAProxy's words.
-    var outcome = Outcome(text: file.text, problems: wanted.model.problems.map(\.description), isAccepted: false)
-    switch trial {
+    var outcome: Outcome = (file.text, wanted.model.problems.map(\.description), isAccepted: false)
+    switch verdict {
     case .unchanged, .accepted: outcome.isAccepted = true
     case .unwritable(let error):
       outcome.isAccepted = nil
@@ -58,12 +52,12 @@ public import SmartStack
     case .unchecked(let reason):
       outcome.isAccepted = nil
       outcome.problems.append("cannot be checked: \(reason)")
-    case .refused(let report, let output):
-      outcome.problems += report.alerts.map { alert in
+    case .refused(let alerts, let output):
+      outcome.problems += alerts.map { alert in
         let text = alert.line.flatMap { file.content(ofLine: $0) }.map { " `\($0)`" } ?? ""
         return "\(file.place(of: alert)):\(text) HAProxy refuses it: \(alert.message)"
       }
-      if report.alerts.isEmpty { outcome.problems.append("HAProxy refuses the file: \(output.suffix(600))") }
+      if alerts.isEmpty { outcome.problems.append("HAProxy refuses the file: \(output.suffix(600))") }
     case .unrepairable: break
     }
     return outcome

@@ -3,7 +3,6 @@ internal import HAProxyRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
-internal import YAMLConfig
 
 /// Writes the state file, which tells the next agent of servers and their ids.
 ///
@@ -18,15 +17,17 @@ internal import YAMLConfig
   private let wanted: WantedModel
   private let clock: LoopClock
   private let logger: Logger
-  /// The file's content when the agent started.
-  private let saved: [UInt8]?
+  /// What the file held when the agent started.
+  private let saved: ServerMemory?
   /// The last writing, and the model's revision that it held; nil: unknown.
   private var lastWrite: (at: LoopClock.Instant, took: Duration)?
   private var revision: Int?
   /// Whether it is to be written again although nothing has changed: its age shows that the agent lives.
   private var isOld = false
 
-  init(_ configuration: HAProxyConfiguration, saved: [UInt8]?, wanted: WantedModel, clock: LoopClock, logger: Logger) {
+  init(
+    _ configuration: HAProxyConfiguration, saved: ServerMemory?, wanted: WantedModel, clock: LoopClock, logger: Logger
+  ) {
     path = configuration.stateFilePath
     timeToLive = configuration.generator.stateFileTTL
     self.saved = saved
@@ -70,7 +71,7 @@ internal import YAMLConfig
     do {
       try await BlockingWork.run { try Files.write(model.stateFile(now: now), to: path, mode: 0o644, sync: false) }
     } catch {
-      logger.error("the state file cannot be written", with: [.path: path, .reason: "\(error)"])
+      logger.error("state file write failed", with: [.path: path, .reason: "\(error)"])
     }
     lastWrite = (clock.now, clock.now - start)
   }
@@ -78,16 +79,30 @@ internal import YAMLConfig
   /// The servers that services had when the agent started, so that nothing that serves is emptied.
   /// - Returns: by service, from the state file, else from what HAProxy runs.
   func remembered(_ services: [ServiceSettings], sockets: [ProxySocket]) -> [String: [Backend]] {
-    let state = saved.flatMap { try? YAMLDocument.parse($0, file: path ?? "") }
     let now = Int(clock.unixTime)
     var remembered: [String: [Backend]] = [:]
     for service in services {
-      var backends = RememberedServers.inState(state, service: service.service, timeToLive: timeToLive, now: now)
+      var backends = saved?.servers(of: service.service, ttl: timeToLive, now: now) ?? []
       for socket in sockets where backends.isEmpty {
-        backends = RememberedServers.running(socket.running?.backends[service.backendSection])
+        backends = StateFile.servers(running: socket.running?.backends[service.backendSection] ?? [:])
       }
       remembered[service.service] = backends
     }
     return remembered
+  }
+
+  /// The servers that a running backend has in service.
+  nonisolated static func servers(running backend: [String: RunningServer]) -> [Backend] {
+    let resting: AdminState = [.forcedMaintenance, .inheritedMaintenance]
+    return backend.sorted { $0.value.id < $1.value.id }.compactMap { name, server in
+      guard let address = server.address, server.adminState.isDisjoint(with: resting) else { return nil }
+      let host = address.contains(":") ? "[\(address)]" : address
+      guard let suffix = [address, host].map({ "\($0):\(server.port)" }).first(where: name.hasSuffix) else {
+        return nil
+      }
+      let front = name.dropLast(suffix.count)
+      guard front.isEmpty || front.hasSuffix("_") else { return nil }
+      return Backend(name: front.isEmpty ? nil : String(front.dropLast()), host: address, port: server.port)
+    }
   }
 }

@@ -4,32 +4,12 @@ internal import Logging
 internal import Reactor
 internal import SmartStack
 
-/// One attempt to reload HAProxy.
-struct ReloadRecord: Sendable {
-  /// The moment in seconds since 1970.
-  var at: Double
-  /// Why HAProxy was reloaded.
-  var reason: String
-  /// What went wrong; nil: nothing.
-  var failure: String?
-  var elapsed: Duration
-}
-
 /// Decides when HAProxy is reloaded, and why; reloads it.
 @LoopActor final class ReloadPolicy {
   /// Servers that left stay in HAProxy's memory (before 2.6.13 they cannot be deleted without danger). More of
   /// them than this are dropped by a reload.
   private static let leftoverLimit = 1000
   private static let historyLimit = 50
-
-  /// What became of a reload.
-  enum Outcome {
-    case unneeded, done
-    /// To be asked for again after the delay.
-    case deferred(Duration)
-    /// Nobody may reload HAProxy, or the file is not the model's.
-    case impossible
-  }
 
   private let configuration: HAProxyConfiguration
   private let sockets: SocketSync
@@ -40,8 +20,8 @@ struct ReloadRecord: Sendable {
   /// The file that says that an earlier run replaced HAProxy's and did not get to the reload; nil: nowhere.
   private let marker: String?
   private var schedule: ReloadSchedule
-  /// The last attempts, oldest first.
-  private(set) var history: [ReloadRecord] = []
+  /// The last attempts, oldest first: when (in seconds since 1970), why, what went wrong (nil: nothing), how long.
+  private(set) var history: [(at: Double, reason: String, failure: String?, elapsed: Duration)] = []
   /// When servers that came at run time are to become the file's; nil: there are none, or never.
   private var foldDue: LoopClock.Instant?
   /// Servers that left and are still in HAProxy's memory, as of the last minute.
@@ -117,7 +97,7 @@ struct ReloadRecord: Sendable {
   func markPending() {
     guard let marker, !sockets.reloadReasons.isEmpty || sockets.sockets.isEmpty else { return }
     do { try Files.write([], to: marker, mode: 0o600, sync: false) } catch {
-      logger.warning("cannot note that a reload is pending", with: [.path: marker, .reason: error])
+      logger.warning("reload marker write failed", with: [.path: marker, .reason: error])
     }
   }
 
@@ -134,38 +114,39 @@ struct ReloadRecord: Sendable {
   /// Gives up waiting for a new process.
   func stop() { isStopped = true }
 
-  /// Reloads HAProxy if there is a reason and the schedule allows it.
-  func reloadIfDue() async -> Outcome {
+  /// Reloads HAProxy if there is a reason, somebody may reload it and the schedule allows it.
+  /// - Returns: whether it was reloaded, and how long to wait before asking again; nil: there is nothing to wait for.
+  func reloadIfDue() async -> (isReloaded: Bool, retryAfter: Duration?) {
     // The repair of the file may have changed the model.
     await sockets.waitUntilSynced()
     guard let reason else {
       clearPending()
-      return .unneeded
+      return (false, nil)
     }
-    guard let method = configuration.reload, file.isCurrent else { return .impossible }
+    guard let method = configuration.reload, file.isCurrent else { return (false, nil) }
     let wait = delay
-    if wait > .zero { return .deferred(wait) }
+    if wait > .zero { return (false, wait) }
     schedule.started(now: clock.now, using: &generator)
-    logger.notice("reloading HAProxy", with: [.reason: reason, .command: method.description])
+    logger.notice("HAProxy reload started", with: [.reason: reason, .command: method.description])
     let start = clock.now
     let failure = await reload(by: method)
-    history.append(ReloadRecord(at: clock.unixTime, reason: reason, failure: failure, elapsed: clock.now - start))
+    history.append((clock.unixTime, reason, failure, clock.now - start))
     if history.count > ReloadPolicy.historyLimit { history.removeFirst() }
     metrics.countReload(isGood: failure == nil)
     if let failure {
       schedule.failed(now: clock.now, using: &generator)
       logger.error(
-        "HAProxy was not reloaded",
+        "HAProxy reload failed",
         with: [.reason: failure, .attempt: schedule.failures, .delay: delay, .command: method.description])
-      return .deferred(max(delay, .milliseconds(10)))
+      return (false, max(delay, .milliseconds(10)))
     }
     schedule.succeeded()
     leftovers = 0
     isFileUnloaded = false
-    logger.notice("HAProxy is reloaded", with: [.elapsed: clock.now - start])
+    logger.notice("HAProxy reloaded", with: [.elapsed: clock.now - start])
     await sockets.waitUntilSynced()
     if !isReloadDue { clearPending() }
-    return .done
+    return (true, nil)
   }
 
   /// - Returns: why it failed; nil when it did not.
@@ -187,8 +168,7 @@ struct ReloadRecord: Sendable {
       try await BlockingWork.run { try Files.write(Array(text.utf8), to: path, mode: 0o644, sync: false) }
     } catch {
       // Without it the new worker counts every server as up until it is checked.
-      logger.warning(
-        "HAProxy's server state cannot be saved before the reload", with: [.path: path, .reason: "\(error)"])
+      logger.warning("server state write failed", with: [.path: path, .reason: "\(error)"])
     }
   }
 }

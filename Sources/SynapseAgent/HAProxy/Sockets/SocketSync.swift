@@ -116,7 +116,7 @@ internal import SmartStack
   func observe() async {
     for socket in sockets {
       do { try await socket.observe() } catch {
-        logger.info("HAProxy cannot be asked", with: [.path: socket.path, .reason: error])
+        logger.info("HAProxy query failed", with: [.path: socket.path, .reason: error])
       }
     }
   }

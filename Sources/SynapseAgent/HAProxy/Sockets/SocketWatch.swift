@@ -63,12 +63,12 @@ internal import SmartStack
     if case .unreachable(let reason) = outcome {
       if unreachable.insert(socket.path).inserted {
         failedLooks = 0
-        logger.warning("HAProxy cannot be asked", with: [.path: socket.path, .reason: reason])
+        logger.warning("HAProxy query failed", with: [.path: socket.path, .reason: reason])
       }
       lookAgainSoon()
       return failedLooks > SocketWatch.looksBeforeReload ? [reason] : []
     }
-    if unreachable.remove(socket.path) != nil { logger.notice("HAProxy answers again", with: [.path: socket.path]) }
+    if unreachable.remove(socket.path) != nil { logger.notice("HAProxy query recovered", with: [.path: socket.path]) }
     switch outcome {
     case .matches, .unreachable: return []
     case .restarted: return ["HAProxy restarts while it is being spoken to"]
@@ -109,8 +109,8 @@ internal import SmartStack
     isAuditing = true
     Task { @LoopActor in
       for socket in sockets {
-        guard let result = try? await socket.audit(), result == .differs || result == .unsettled else { continue }
-        socket.observeAgain(isDriftSuspected: result == .differs)
+        guard let isDriftSuspected = try? await socket.audit() else { continue }
+        socket.observeAgain(isDriftSuspected: isDriftSuspected)
         onDoubt?()
       }
       isAuditing = false

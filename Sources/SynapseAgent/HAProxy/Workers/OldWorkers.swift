@@ -72,13 +72,13 @@ internal import SmartStack
     let code = worker.process.signal(isFirst ? SIGTERM : SIGKILL)
     if code != 0 {
       let words = String(cString: strerror(code))
-      if isFirst { logger.warning("an old HAProxy cannot be ended", with: [.pid: worker.process.pid, .reason: words]) }
+      if isFirst { logger.warning("old worker stop failed", with: [.pid: worker.process.pid, .reason: words]) }
       return
     }
     if isFirst { metrics.countEndedWorker(beyond: excess.rawValue) }
     let reason = excess == .age ? "it was replaced \(worker.age) ago" : "there are too many of them"
     logger.notice(
-      "an old HAProxy is ended",
+      "old worker stopped",
       with: [.pid: worker.process.pid, .reason: reason, .signal: isFirst ? "SIGTERM" : "SIGKILL"])
   }
 }
