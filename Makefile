@@ -42,7 +42,7 @@ SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/newer-
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
 PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures \
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
-  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py) examples/discovery-only/etc/synapse/tell-daemon
+  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
 .PHONY: help dependencies build products deb test-package check figures test unit conformance examples demo bench test-tsan test-asan \
   fuzz format clean
@@ -84,6 +84,7 @@ test: check
 	@swift build --build-tests $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
 	Tests/SetUps/run --bindir .build/debug
+	Tests/BlastRadius/run --bindir .build/debug
 	scripts/examples --bindir .build/debug
 	# A failed run repeats its failures at the end, where a reader of the last lines sees them.
 	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then

@@ -1,0 +1,187 @@
+"""Ports, addresses, the parts of synapse.conf.json that all services share, and what is kept on disk."""
+import os
+import signal
+import socket
+
+from cell import B_PORT, EITHER, OUT, SERVED, Cell
+from stage import HACHECK_PORT, LOCAL, SERVICES, STATS_PORT, STATUS_PORT, changed, write_text
+
+import world
+
+# --- ports and addresses ---------------------------------------------------------------------------------------------
+
+class PortTaken(Cell):
+    """Another program holds b's port, which b is to be given now."""
+
+    def __init__(self):
+        super().__init__("port", "held by another program", OUT, ("b", "20022"), check=False)
+        self.holder = None
+
+    def document(self, stage, names):
+        return changed(stage.good_synapse(names), ("services", "b", "haproxy", "port"), 20022)
+
+    def spoil(self, stage):
+        self.holder = socket.create_server((world.SYNAPSE_ADDRESS, 20022))
+        stage.write(synapse=self.document(stage, "abc"))
+
+    def add_d(self, stage):
+        stage.write(stage.good_nerve("abcd"), self.document(stage, "abcd"))
+
+    def mend(self, stage):
+        self.holder.close()
+        super().mend(stage)
+
+
+class SynapsePort(Cell):
+    """b wants a port that somebody else of ours has."""
+
+    def __init__(self, kind, port, b=OUT):
+        self.port = port
+        super().__init__("port", kind, b, ("b", str(port)))
+
+    def document(self, stage, names):
+        document = changed(stage.good_synapse(names), ("services", "b", "haproxy", "port"), self.port)
+        return changed(document, ("services", "b", "haproxy", "bind_address"), LOCAL) if self.port in (
+            STATS_PORT, STATUS_PORT, HACHECK_PORT) else document
+
+    def spoil(self, stage):
+        stage.write(synapse=self.document(stage, "abc"))
+
+    def add_d(self, stage):
+        stage.write(stage.good_nerve("abcd"), self.document(stage, "abcd"))
+
+
+class Address(Cell):
+    def __init__(self, kind, address):
+        self.address = address
+        super().__init__("bind_address", kind, OUT, ("b",))
+
+    def document(self, stage, names):
+        return changed(stage.good_synapse(names), ("services", "b", "haproxy", "bind_address"), self.address)
+
+    spoil, add_d = SynapsePort.spoil, SynapsePort.add_d
+
+
+def ports():
+    yield PortTaken()
+    yield SynapsePort("another service's", SERVICES["a"][1])
+    yield SynapsePort("the statistics page's", STATS_PORT)
+    yield SynapsePort("the status port's", STATUS_PORT)
+    yield SynapsePort("hacheck's", HACHECK_PORT)
+    yield Address("one that this host does not have", "10.99.99.99")
+    yield Address("no address", "not an address")
+
+
+# --- sections that all services share ----------------------------------------------------------------------------------
+
+class Shared(Cell):
+    """A mistake in a part that belongs to no service; every service is served."""
+
+    def __init__(self, key, kind, value, named, b=SERVED):
+        self.key, self.value = key, value
+        super().__init__(f"synapse.conf.json haproxy.{key}", kind, b, named)
+
+    def document(self, stage, names):
+        document = stage.good_synapse(names)
+        part = document["haproxy"][self.key]
+        if isinstance(part, list):
+            part += self.value
+        else:
+            part.update(self.value)
+        return document
+
+    spoil, add_d = SynapsePort.spoil, SynapsePort.add_d
+
+
+def shared():
+    yield Shared("extra_sections", "an address behind the name", {"listen more :3213": [
+        "mode http", "stats enable", "stats uri /"]}, ())
+    yield Shared("extra_sections", "a backend that is not there", {"frontend x": [
+        "bind 127.0.0.1:3215", "default_backend nowhere"]}, ("frontend x",))
+    yield Shared("extra_sections", "an unknown directive", {
+        "frontend x": ["bind 127.0.0.1:3215", "frobnicate"]}, ("frobnicate",))
+    yield Shared("extra_sections", "an unknown kind of section", {"frontendd x": ["bind 127.0.0.1:3215"]}, ("frontendd",))
+    yield Shared("extra_sections", "a port that a service has", {"listen x": [f"bind {world.SYNAPSE_ADDRESS}:{B_PORT}"]},
+                 ("listen x",), b=EITHER)
+    yield Shared("extra_sections", "an address that this host does not have", {"listen x": ["bind 10.99.99.99:3215"]},
+                 ("listen x",))
+    yield Shared("global", "a word that HAProxy has dropped", ["nbproc 2"], ("nbproc",))
+    yield Shared("global", "an unknown word", ["frobnicate 7"], ("frobnicate",))
+    yield Shared("global", "a file that is not there", ["ca-base /nowhere", "lua-load /nowhere.lua"], ("lua-load",))
+    yield Shared("defaults", "an unknown word", ["frobnicate 7"], ("frobnicate",))
+    yield Shared("defaults", "a word that HAProxy has dropped", ["option forceclose"], ("forceclose",))
+    yield Shared("defaults", "a file that is not there", ["errorfile 503 /nowhere/503.http"], ("errorfile",))
+
+
+# --- on disk -----------------------------------------------------------------------------------------------------------
+
+class Disk(Cell):
+    """Somebody changes what synapse keeps on disk or in HAProxy; every service is served again, or still."""
+
+    def __init__(self, kind, act, named=("haproxy.cfg",), disturbs=False):
+        self.act, self.disturbs = act, disturbs
+        super().__init__("disk", kind, SERVED, named, check=False)
+
+    def spoil(self, stage):
+        self.act(stage)
+
+    def run(self, stage):
+        if not self.disturbs:
+            return super().run(stage)
+        # What HAProxy was made to load is another file: nobody is served for a moment, everybody within an audit.
+        stage.begin()
+        self.spoil(stage)
+        stage.until("all are served again", lambda: all(stage.answer(name) == name for name in "abc"))
+        stage.begin()
+        self.add_d(stage)
+        stage.until("d is served", lambda: stage.answer("d") == "d")
+        stage.clients_move()
+        stage.undisturbed()
+
+
+FOREIGN = ("global\n  stats socket {socket} level admin expose-fd listeners\n"
+           "defaults\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n"
+           "listen foreign\n  bind 127.0.0.1:3216\n")
+
+
+def replace_file(stage):
+    write_text(stage.haproxy.config, FOREIGN.format(socket=stage.haproxy.socket))
+
+
+def replace_file_and_reload(stage):
+    replace_file(stage)
+    stage.haproxy.process.send(signal.SIGUSR2)
+
+
+def delete_file(stage):
+    os.remove(stage.haproxy.config)
+
+
+def corrupt_file(stage):
+    write_text(stage.haproxy.config, "this is not a configuration\n")
+
+
+def truncate_state(stage):
+    write_text(f"{stage.folder}/state.json", b"{\"half")
+
+
+def disable_frontend(stage):
+    stage.haproxy.command("disable frontend b")
+
+
+def maintenance(stage):
+    for name in stage.haproxy.in_rotation("b"):
+        stage.haproxy.command(f"set server b/{name} state maint")
+
+
+def disk():
+    yield Disk("haproxy.cfg replaced", replace_file)
+    yield Disk("haproxy.cfg replaced and loaded", replace_file_and_reload, disturbs=True)
+    yield Disk("haproxy.cfg deleted", delete_file)
+    yield Disk("haproxy.cfg is garbage", corrupt_file)
+    yield Disk("state file half-written", truncate_state, named=())
+    yield Disk("a frontend disabled at the socket", disable_frontend, named=("b",))
+    yield Disk("a server put into maintenance at the socket", maintenance, named=())
+
+
+CELLS = [*ports(), *shared(), *disk()]
