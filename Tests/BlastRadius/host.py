@@ -1,5 +1,6 @@
 """Ports, addresses, the parts of synapse.conf.json that all services share, and what is kept on disk."""
 import os
+import re
 import signal
 import socket
 
@@ -14,7 +15,7 @@ class PortTaken(Cell):
     """Another program holds b's port, which b is to be given now."""
 
     def __init__(self):
-        super().__init__("port", "held by another program", OUT, ("b", "20022"), check=False)
+        super().__init__("port", "held by another program", OUT, ("services.b.", "20022"), check=False)
         self.holder = None
 
     def document(self, stage, names):
@@ -37,7 +38,7 @@ class SynapsePort(Cell):
 
     def __init__(self, kind, port, b=OUT):
         self.port = port
-        super().__init__("port", kind, b, ("b", str(port)))
+        super().__init__("port", kind, b, ("services.b.", str(port)))
 
     def document(self, stage, names):
         document = changed(stage.good_synapse(names), ("services", "b", "haproxy", "port"), self.port)
@@ -54,7 +55,7 @@ class SynapsePort(Cell):
 class Address(Cell):
     def __init__(self, kind, address):
         self.address = address
-        super().__init__("bind_address", kind, OUT, ("b",))
+        super().__init__("bind_address", kind, OUT, ("services.b.",))
 
     def document(self, stage, names):
         return changed(stage.good_synapse(names), ("services", "b", "haproxy", "bind_address"), self.address)
@@ -124,6 +125,8 @@ class Disk(Cell):
 
     def spoil(self, stage):
         self.act(stage)
+        # Within an audit, and without any other change.
+        stage.until("haproxy.cfg has b again", lambda: has_b(stage))
 
     def run(self, stage):
         if not self.disturbs:
@@ -137,6 +140,18 @@ class Disk(Cell):
         stage.until("d is served", lambda: stage.answer("d") == "d")
         stage.clients_move()
         stage.undisturbed()
+
+    def mend(self, stage):
+        super().mend(stage)
+        stage.until("haproxy.cfg has b", lambda: has_b(stage))
+
+
+def has_b(stage):
+    try:
+        with open(stage.haproxy.config, errors="replace") as file:
+            return re.search(r"^frontend b\b", file.read(), re.M) is not None
+    except OSError:
+        return False
 
 
 FOREIGN = ("global\n  stats socket {socket} level admin expose-fd listeners\n"
@@ -180,7 +195,7 @@ def disk():
     yield Disk("haproxy.cfg deleted", delete_file)
     yield Disk("haproxy.cfg is garbage", corrupt_file)
     yield Disk("state file half-written", truncate_state, named=())
-    yield Disk("a frontend disabled at the socket", disable_frontend, named=("b",))
+    yield Disk("a frontend disabled at the socket", disable_frontend, named=("frontend b",))
     yield Disk("a server put into maintenance at the socket", maintenance, named=())
 
 

@@ -131,7 +131,7 @@ def synapse_keys():
         ("haproxy.shared_frontend", "an unknown directive", ["frobnicate on"], SERVED),
     ]
     for key, kind, value, b in lines:
-        yield SynapseKey(key, kind, value, b, named=("b",))
+        yield SynapseKey(key, kind, value, b, named=("services.b.",))
 
 
 CELLS = [*nerve_keys(), *synapse_keys()]
