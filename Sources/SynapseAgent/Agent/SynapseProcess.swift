@@ -11,6 +11,9 @@ internal import SmartStack
   private let logger: Logger
   private let metrics = Metrics()
   private let isLastReloadGood: Gauge
+  private var reloading: Task<Void, Never>?
+  /// Whether a reading waits for the one that is under way.
+  private var isReloadQueued = false
   private var lock: InstanceLock?
   private var synapse: Synapse?
   private var process: AgentProcess?
@@ -69,17 +72,27 @@ internal import SmartStack
     status = server
   }
 
-  /// SIGHUP: a file that cannot be read changes nothing.
+  /// SIGHUP. Readings follow each other: of two at once, the older text could be applied last. A burst of signals costs
+  /// two.
   private func reloadSoon() {
-    Task { @LoopActor in
-      do {
-        synapse?.reload(try await SynapseProgram.load(path))
-        isLastReloadGood.value = 1
-      } catch {
-        isLastReloadGood.value = 0
-        logger.error(
-          "the configuration cannot be read, everything stays as it was", with: [.path: path, .reason: "\(error)"])
-      }
+    if isReloadQueued { return }
+    isReloadQueued = true
+    reloading = Task { @LoopActor [previous = reloading] in
+      await previous?.value
+      isReloadQueued = false
+      await reload()
+    }
+  }
+
+  /// Reads the file and applies it; one that cannot be read changes nothing.
+  private func reload() async {
+    do {
+      synapse?.reload(try await SynapseProgram.load(path))
+      isLastReloadGood.value = 1
+    } catch {
+      isLastReloadGood.value = 0
+      logger.error(
+        "the configuration cannot be read, everything stays as it was", with: [.path: path, .reason: "\(error)"])
     }
   }
 
