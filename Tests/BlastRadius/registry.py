@@ -1,8 +1,11 @@
 """What ZooKeeper holds: registrations of b, and the data of its directory."""
 import json
+import socket
+import subprocess
+import threading
 
-from cell import B_PORT, B_TASK, HOSTILE, SERVED, Cell
-from stage import LOCAL, ROOT, SERVICES
+from cell import B_PORT, B_TASK, HOSTILE, OUT, SERVED, Cell
+from stage import LOCAL, ROOT, SERVICES, Stage, write_text
 
 # --- what the registry holds -------------------------------------------------------------------------------------------
 
@@ -53,8 +56,55 @@ def registrations():
     yield Znode("deep nesting", b"[" * 5000)
     yield Znode("large", json.dumps({**good, "host": "x" * 500_000}).encode())
     yield Znode("a host name nobody knows", {**good, "host": "no-such-host.invalid"}, named=("no-such-host.invalid",))
+    yield Named("the host is a name", "known", SERVED)
+    yield Named("the host is a name whose name server is silent", "silent", OUT, named=("silent.test",))
     yield Znode("the same host and port, other options", {**good, "haproxy_server_options": "maxconn 7"}, named=("foreign",))
     yield Znode("many that are no registrations", b"x", count=50)
+
+
+class NamedStage(Stage):
+    """Its name server knows `known.test`, has no IPv6 answer for anybody, and is silent for `silent.test`."""
+
+    def start(self):
+        self.knows = {b"known"}
+        self.names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.names.bind((LOCAL, 53))
+        threading.Thread(target=self._serve, daemon=True).start()
+        write_text(f"{self.folder}/resolv.conf", f"nameserver {LOCAL}\n")
+        subprocess.run(["mount", "--bind", f"{self.folder}/resolv.conf", "/etc/resolv.conf"], check=True)
+        super().start()
+
+    def _serve(self):
+        while True:
+            question, peer = self.names.recvfrom(2048)
+            host, kind = question[13:13 + question[12]], question[-3]
+            if kind == 1 and host in self.knows:
+                record = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(LOCAL)
+                self.names.sendto(question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question[12:] + record, peer)
+
+
+class Named(Znode):
+    """A registration of b whose host is a name, and is b's only one. Its name server answers at the end, if not before."""
+
+    stage = NamedStage
+
+    def __init__(self, kind, host, b, named=()):
+        super().__init__(kind, {"host": f"{host}.test", "port": B_TASK, "name": "foreign"}, named)
+        self.host, self.b = host.encode(), b
+
+    def spoil(self, stage):
+        super().spoil(stage)
+        # b's own registration goes: what is left is the one with a name.
+        stage.write(nerve=stage.good_nerve("ac"))
+
+    def add_d(self, stage):
+        stage.write(stage.good_nerve("acd"), stage.good_synapse("abcd"))
+
+    def mend(self, stage):
+        stage.knows.add(self.host)
+        stage.until("b is served by its name", lambda: stage.answer("b") == "b")
+        stage.knows.discard(b"silent")
+        super().mend(stage)
 
 
 class Directory(Cell):

@@ -185,12 +185,39 @@ import Testing
     #expect(plan.count == 3 && plan[0].contains(" cookie i-1_10.0.0.1:8001 "))
   }
 
-  @Test("names are resolved by a reload only, and then their address is HAProxy's business") func hostNames() {
-    let named = Fixture.model([Backend(name: "n", host: "localhost", port: 80)])
-    #expect(PlannerTests.plan(PlannerTests.model([]), named).first?.contains("localhost is a name") == true)
+  @Test("HAProxy gets a server with a host name when its address is known, and follows the address by commands")
+  func hostNames() {
+    var named = Fixture.model([Fixture.backend(1), Backend(name: "n", host: "web.test", port: 80)])
+    #expect(named.lines(of: "backend web.main").count == 1 && named.hostNames == ["web.test"])
     #expect(
-      PlannerTests.plan(named, named) { $0.backends["web.main"]?["n_localhost:80"]?.address = "127.0.0.1" }
-        == [])
+      named.problems.map(\.description) == [
+        "services.web.main: server n_web.test:80: skipped: the address of its host `web.test` is not known yet"
+      ])
+    #expect(named.recordLookUps(["web.test": .failure(OperatorError("no answer"))]) == ["web.main"])
+    #expect(named.problems.map(\.description)[0].hasSuffix("is not known yet: no answer"))
+    let without = named
+    #expect(named.recordLookUps(["web.test": .success("10.0.0.9")]) == ["web.main"])
+    #expect(named.problems.isEmpty)
+    #expect(named.lines(of: "backend web.main").last?.hasPrefix("server n_web.test:80 10.0.0.9:80 ") == true)
+    let arrival = PlannerTests.plan(without, named).first
+    #expect(arrival?.hasPrefix("add server web.main/n_web.test:80 10.0.0.9:80 ") == true)
+    // A failure, and the same again, leave the last address.
+    #expect(named.recordLookUps(["web.test": .failure(OperatorError("no answer"))]).isEmpty)
+    #expect(named.recordLookUps(["web.test": .success("10.0.0.9")]).isEmpty)
+    let before = named
+    #expect(named.recordLookUps(["web.test": .success("10.0.0.10")]) == ["web.main"])
+    #expect(PlannerTests.plan(before, named) == ["set server web.main/n_web.test:80 addr 10.0.0.10 port 80"])
+  }
+
+  @Test("until its name is looked up, a server keeps the address that it runs with") func runningAddress() {
+    let server = RunningServer(id: 4, address: "10.0.0.9", port: 80)
+    var model = Fixture.model([])
+    model.recordIDs(
+      of: RunningProxy(version: HAProxyVersion(2, 6), backends: ["web.main": ["n_web.test:80": server]]))
+    model.apply(
+      ServiceSnapshot(service: "web.main", backends: [Backend(name: "n", host: "web.test", port: 80)]),
+      now: Fixture.now)
+    #expect(model.lines(of: "backend web.main").first?.hasPrefix("server n_web.test:80 10.0.0.9:80 id 4 ") == true)
   }
 
   @Test("changed options, ids, lines and sections need a reload") func changes() {

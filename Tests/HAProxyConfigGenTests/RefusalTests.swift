@@ -45,19 +45,19 @@ import Testing
     }
   }
 
-  @Test("a host that does not resolve is skipped until its options change")
-  func unresolvable() throws {
-    let lost = Backend(name: "lost", host: "no-such-host.invalid", port: 80)
-    var model = Fixture.model([Fixture.backend(1), lost])
+  @Test("a server that HAProxy refuses is skipped until its options change")
+  func refusedServer() throws {
+    var bad = Fixture.backend(2)
+    bad.haproxyServerOptions = "resolvers nosuch"
+    var model = Fixture.model([Fixture.backend(1), bad])
     #expect(try HAProxyTool.settle(&model).isAccepted)
     #expect(model.lines(of: "backend web.main").count == 1)
-    #expect(RefusalTests.texts(model).contains { $0.contains("server lost_no-such-host.invalid:80: HAProxy refuses") })
+    #expect(RefusalTests.texts(model).contains { $0.contains("server i-2_10.0.0.2:8002: HAProxy refuses") })
     // The same again is refused without asking.
-    model.apply(ServiceSnapshot(service: "web.main", backends: [lost]), now: Fixture.now)
+    model.apply(ServiceSnapshot(service: "web.main", backends: [bad]), now: Fixture.now)
     #expect(model.lines(of: "backend web.main").isEmpty)
-    var changed = lost
-    changed.haproxyServerOptions = "init-addr none"
-    model.apply(ServiceSnapshot(service: "web.main", backends: [changed]), now: Fixture.now)
+    bad.haproxyServerOptions = "maxconn 5"
+    model.apply(ServiceSnapshot(service: "web.main", backends: [bad]), now: Fixture.now)
     #expect(try HAProxyTool.settle(&model).isAccepted)
     #expect(model.lines(of: "backend web.main").count == 1)
   }

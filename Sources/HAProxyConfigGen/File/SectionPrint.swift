@@ -4,7 +4,7 @@ internal import SmartStack
 struct SectionPrint: Hashable, Sendable {
   /// Fingerprints of one `server` line.
   struct Server: Hashable, Sendable {
-    /// All but name, id, weight and `disabled`: what no command can change.
+    /// All but name, address, id, weight and `disabled`: what no command can change.
     var options: UInt64
     /// All words of the line.
     var whole: UInt64
@@ -78,7 +78,7 @@ private struct SectionReader {
       if isWord(SectionReader.id, at: word) || isWord(SectionReader.weight, at: word) {
         index += 1
         if index < words.count { whole.add(word: bytes[words[index]]) }
-      } else if !isWord(SectionReader.disabled, at: word) {
+      } else if index > 2, !isWord(SectionReader.disabled, at: word) {
         options.add(word: bytes[word])
       }
       index += 1

@@ -24,6 +24,8 @@ public struct ServerMemory: Sendable {
   private(set) var services: [String: [String: Entry]] = [:]
   /// Ids that a running HAProxy has given, by service and server.
   private var running: [String: [String: Int]] = [:]
+  /// The addresses of hosts that are names.
+  var addresses = HostAddresses()
   private var nextOrder = 0
 
   /// Nothing is remembered yet.
@@ -92,6 +94,7 @@ public struct ServerMemory: Sendable {
   /// - Returns: the services that lost a server by it.
   mutating func expire(ttl: Int, now: Int) -> [String] {
     var changed: [String] = []
+    addresses.keep(Set(services.values.lazy.flatMap(\.values).map(\.backend.host)))
     for (service, entries) in services {
       var kept = entries
       ServerMemory.forget(&kept, ttl: ttl, now: now)

@@ -9,6 +9,8 @@ public struct ProxyModel: Sendable {
     var registry: [String] = []
     /// What was wrong with registrations.
     var skipped: [ConfigProblem] = []
+    /// The hosts of the live servers that are names.
+    var hostNames: Set<String> = []
     var sections: ServiceSections
   }
 
@@ -58,6 +60,7 @@ public struct ProxyModel: Sendable {
       ConfigProblem(.doubt, at: .server(service: snapshot.service, name: $0.name), message: $0.message)
     }
     services[snapshot.service]?.registry = live.servers.map(\.name)
+    services[snapshot.service]?.hostNames = Set(live.servers.lazy.map(\.backend.host).filter(HostAddresses.isName))
     services[snapshot.service]?.skipped = live.skipped + doubts
     context.refusals.forget(service: snapshot.service) { memory.entry($0, of: snapshot.service) != nil }
     build(snapshot.service)
@@ -69,7 +72,20 @@ public struct ProxyModel: Sendable {
     for (name, service) in services {
       guard let servers = running.backends[service.settings.backendSection] else { continue }
       memory.record(running: servers.mapValues(\.id), of: name)
+      memory.addresses.record(running: servers.compactMapValues(\.address), of: name)
     }
+  }
+
+  /// The hosts of live servers that are names, to be looked up.
+  public var hostNames: Set<String> { services.values.reduce(into: []) { $0.formUnion($1.hostNames) } }
+
+  /// Records what look-ups of host names have found; a failure leaves the last address as it was.
+  /// - Returns: the services whose servers have changed by it.
+  public mutating func recordLookUps(_ outcomes: [String: Result<String, OperatorError>]) -> Set<String> {
+    let news = Set(outcomes.filter { memory.addresses.record($0.value, of: $0.key) }.keys)
+    let changed = order.filter { services[$0].map { !$0.hostNames.isDisjoint(with: news) } ?? false }
+    for name in changed { build(name) }
+    return Set(changed)
   }
 
   /// Sets the version of the HAProxy that is to load the file; nil: unknown.
@@ -226,14 +242,34 @@ extension ProxyModel {
       services[name]?.sections = ServiceSections(problems: [service.settings.bad(owner)])
       return
     }
-    let entries = memory.entries(of: name).filter { settings.keepsGoneServers || $0.entry.isLive }
+    let (entries, unknown) = writableServers(of: name)
     var built = ServiceSections(
       service.settings, entries: entries, registry: service.registry, context: context, validator: &validator)
     if service.settings.sharedFrontend != nil, settings.sharedFrontend == nil {
       let message = "skipped, as the top level has no shared_frontend"
       built.problems.append(ConfigProblem(.skipped, at: .service(name, .sharedFrontend, nil), message: message))
     }
+    built.problems += unknown
     services[name]?.sections = built
+  }
+
+  /// The servers whose address is known, and what is wrong with the others.
+  private func writableServers(
+    of service: String
+  ) -> (servers: [(name: String, entry: ServerMemory.Entry)], problems: [ConfigProblem]) {
+    var servers: [(name: String, entry: ServerMemory.Entry)] = []
+    var problems: [ConfigProblem] = []
+    for (name, entry) in memory.entries(of: service) where settings.keepsGoneServers || entry.isLive {
+      var entry = entry
+      if let resolved = memory.addresses.resolved(entry.backend, of: service) {
+        entry.backend = resolved
+        servers.append((name, entry))
+      } else if entry.isLive {
+        let message = memory.addresses.problem(of: entry.backend.host)
+        problems.append(ConfigProblem(.skipped, at: .server(service: service, name: name), message: message))
+      }
+    }
+    return (servers, problems)
   }
 
   /// Whether another section has the name of one of this service's: the first in the file keeps it.

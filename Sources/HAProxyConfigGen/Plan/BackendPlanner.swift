@@ -99,9 +99,6 @@ struct BackendPlanner {
       throw ServerProblem(subject: "HAProxy \(version)", reason: "cannot add servers at run time")
     }
     guard traits.isDynamic else { throw staticBalance }
-    guard IPAddress(server.host) != nil else {
-      throw ServerProblem(subject: server.host, reason: "is a name, which HAProxy resolves only when it loads its file")
-    }
     var written = server.options.words
     if let cookie = server.cookie { written = ["cookie", cookie] + written }
     var options: [ServerOption]

@@ -60,8 +60,23 @@ internal import SmartStack
   /// - Returns: numeric addresses; none when the name does not exist.
   /// - Throws: `OperatorError`, or `CancellationError`.
   public func addresses(of name: String, deadline: Duration) async throws -> [String] {
-    if SocketAddress.isNumeric(name) { return [name] }
-    if let known = hosts.addresses(of: name) { return NameResolver.inOrder(known) }
+    do {
+      return try await lookUp(name, deadline: deadline).addresses
+    } catch {
+      let last = Family.allCases.flatMap { lastAddresses(of: name, in: $0) ?? [] }
+      if last.isEmpty { throw error }
+      return NameResolver.inOrder(last)
+    }
+  }
+
+  /// Like ``addresses(of:deadline:)``, with a failure when no name server answers.
+  /// - Returns: how long the addresses hold besides; nil where nobody says so, as for a name of `/etc/hosts`.
+  /// - Throws: `OperatorError`, or `CancellationError`.
+  public func lookUp(
+    _ name: String, deadline: Duration
+  ) async throws -> (addresses: [String], lifetime: Duration?) {
+    if SocketAddress.isNumeric(name) { return ([name], nil) }
+    if let known = hosts.addresses(of: name) { return (NameResolver.inOrder(known), nil) }
     var results: [Family: Result<[String], any Error>] = [:]
     let enough = OneShotEvent<Void>()
     for family in Family.allCases {
@@ -76,19 +91,24 @@ internal import SmartStack
       }
     }
     try await enough.wait()
-    let found = results.values.flatMap { (try? $0.get()) ?? [] }
-    if found.isEmpty { for result in results.values { _ = try result.get() } }
-    return NameResolver.inOrder(found)
+    if !results.values.contains(where: { (try? $0.get())?.isEmpty == false }) {
+      for result in results.values { _ = try result.get() }
+    }
+    // A family without an answer has its last one beside the other's.
+    let found = Family.allCases.filter { lastAddresses(of: name, in: $0)?.isEmpty == false }
+    let lifetimes = found.compactMap { answers[Question(name: name, type: $0.type)]?.validUntil }
+    return (
+      NameResolver.inOrder(found.flatMap { lastAddresses(of: name, in: $0) ?? [] }),
+      lifetimes.min().map { max(.zero, $0 - LoopClock.system.now) }
+    )
   }
 
   private func result(of name: String, family: Family, deadline: Duration) async -> Result<[String], any Error> {
-    do {
-      if let fresh = answers[Question(name: name, type: family.type)], fresh.validUntil > LoopClock.system.now {
-        return .success(fresh.records.addresses)
-      }
-      return .success(try await addresses(of: name, in: family, deadline: deadline))
-    } catch {
-      return lastAddresses(of: name, in: family).map { .success($0) } ?? .failure(error)
+    if let fresh = answers[Question(name: name, type: family.type)], fresh.validUntil > LoopClock.system.now {
+      return .success(fresh.records.addresses)
+    }
+    do { return .success(try await addresses(of: name, in: family, deadline: deadline)) } catch {
+      return .failure(error)
     }
   }
 

@@ -94,6 +94,7 @@ internal import SmartStack
   /// Stops both tasks after what they are at; HAProxy stays up.
   func stop() async {
     isStopped = true
+    wanted.stop()
     reloads.stop()
     for ticker in tickers { ticker.cancel() }
     work.cancelAppointment()

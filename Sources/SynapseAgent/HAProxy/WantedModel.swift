@@ -17,6 +17,7 @@ internal import YAMLConfig
   private let settings: GeneratorSettings
   private let clock: LoopClock
   private let logger: Logger
+  private let names: HostNames
   /// The services whose servers have changed since ``takeChanges()``; nil: anything may have.
   private var changedServices: Set<String>?
   /// The `haproxy` sections of the registry, by service.
@@ -24,11 +25,13 @@ internal import YAMLConfig
   private var reportedProblems: Set<ConfigProblem> = []
 
   init(
-    settings: GeneratorSettings, services: [ServiceSettings], memory: ServerMemory, clock: LoopClock, logger: Logger
+    settings: GeneratorSettings, services: [ServiceSettings], memory: ServerMemory, clock: LoopClock, logger: Logger,
+    resolver: NameResolver = .system
   ) {
     self.settings = settings
     self.clock = clock
     self.logger = logger
+    names = HostNames(resolver: resolver, clock: clock, logger: logger)
     model = ProxyModel(settings: settings, services: services, memory: memory)
   }
 
@@ -48,8 +51,19 @@ internal import YAMLConfig
       applyRegistrySection(of: snapshot, now: now)
       model.apply(snapshot, now: now)
     }
-    changed(in: Set(snapshots.map(\.service)))
+    let found = names.follow(model.hostNames) { [weak self] outcomes in
+      guard let self else { return }
+      let services = model.recordLookUps(outcomes)
+      if !services.isEmpty { changed(in: services) }
+    }
+    changed(in: Set(snapshots.map(\.service)).union(model.recordLookUps(found)))
   }
+
+  /// Returns once the address of each host that is a name is in the model, or could not be looked up.
+  func waitForNames() async { await names.waitUntilAnswered() }
+
+  /// Stops following host names.
+  func stop() { names.stop() }
 
   /// A section of the registry replaces the configured one as a whole.
   private func applyRegistrySection(of snapshot: ServiceSnapshot, now: Int) {

@@ -38,6 +38,8 @@ public import SmartStack
         let name = service.settings.service
         return ServiceSnapshot(service: name, backends: servers[name] ?? service.defaultServers)
       })
+    await wanted.waitForNames()
+    wanted.stop()
     let sync = FileSync(
       section, checker: checker, wanted: wanted, clock: .system, logger: logger,
       metrics: HAProxyMetrics(Metrics(), statsd: nil))
