@@ -135,6 +135,15 @@ public final class ConfigSection {
     return try node.string()
   }
 
+  /// An address or a DNS name, without blanks around it and without the brackets of an IPv6 address.
+  public func host(_ key: String, default fallback: String? = nil) throws(ConfigError) -> String {
+    let text = try string(key, default: fallback)
+    guard let host = ServerText.host(text) else {
+      throw error(at: key, "\(JSONText.quoted(text)) is neither an address nor a host name")
+    }
+    return host
+  }
+
   /// One of a few words.
   public func choice(_ key: String, of words: [String], default fallback: String? = nil) throws(ConfigError) -> String {
     let text = try string(key, default: fallback)

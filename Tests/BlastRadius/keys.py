@@ -46,7 +46,8 @@ def nerve_keys():
         ("port", "zero", 0), ("port", "a list", [31002]),
         ("zk_hosts", "wrong type", 7), ("zk_hosts", "missing", MISSING), ("zk_hosts", "empty", []),
         ("zk_hosts", "a port that is none", ["127.0.0.1:abc"]), ("zk_hosts", "a URL", ["tcp://127.0.0.1:2181"]),
-        ("zk_hosts", "an empty host", [":2181"]), ("zk_hosts", "hostile", [HOSTILE]),
+        ("zk_hosts", "an empty host", [":2181"]), ("zk_hosts", "a path that is none", ["127.0.0.1:2181/a//b"]),
+        ("zk_hosts", "hostile", [HOSTILE]),
         ("zk_path", "wrong type", {}), ("zk_path", "missing", MISSING), ("zk_path", "empty", ""),
         ("zk_path", "no slash", "b"), ("zk_path", "hostile", "/a/../b"),
         ("check_interval", "wrong type", "soon"), ("check_interval", "negative", -1), ("check_interval", "a map", {}),
@@ -55,8 +56,11 @@ def nerve_keys():
         ("checks.0.uri", "wrong type", []), ("checks.0.uri", "hostile", "/o k\r\nX: y"),
         ("checks.0.timeout", "wrong type", "1s"), ("checks.0.timeout", "negative", -1),
         ("checks.0.rise", "wrong type", []), ("checks.0.rise", "zero", 0), ("checks.0.fall", "wrong type", "two"),
+        ("checks.0.fall", "zero", 0),
+        ("checks.0.host", "hostile", HOSTILE),
         ("checks.0.headers", "wrong type", "X"), ("checks.0.headers", "hostile", {"X": "a\r\nY: b"}),
-        ("weight", "wrong type", "heavy"), ("labels", "wrong type", "x"), ("haproxy_server_options", "hostile", HOSTILE),
+        ("weight", "wrong type", "heavy"), ("labels", "wrong type", "x"), ("labels", "a list", []),
+        ("haproxy_server_options", "wrong type", 7), ("haproxy_server_options", "hostile", HOSTILE),
         ("node_type", "unknown", "eternal"), ("reporter_type", "unknown", "zookeper"),
         ("rate_limiting", "wrong type", 5), ("rate_limiting", "a value in it", {"average_rate": "x"}),
         ("use_path_encoding", "wrong type", "maybe"), ("load_test_concurrency", "wrong type", "x"),
@@ -66,6 +70,9 @@ def nerve_keys():
         yield NerveKey(key, kind, value)
     for kind, value in (("null", None), ("a text", "x"), ("a list", [])):
         yield NerveWhole(kind, value)
+    for key, kind, value in (("zk_hosts", "one text with commas", ["127.0.0.1:2181,127.0.0.1:2182"]),
+                             ("host", "blanks around it", " 127.0.0.1 ")):
+        yield NerveKey(key, kind, value, b=SERVED, named=())
 
 
 class NerveWhole(Cell):
@@ -99,7 +106,8 @@ def synapse_keys():
         ("discovery.method", "null", None),
         ("discovery.path", "wrong type", {}), ("discovery.path", "missing", MISSING), ("discovery.path", "no slash", "b"),
         ("discovery.hosts", "wrong type", 3), ("discovery.hosts", "missing", MISSING), ("discovery.hosts", "empty", []),
-        ("discovery.hosts", "a port that is none", ["127.0.0.1:abc"]),
+        ("discovery.hosts", "a port that is none", ["127.0.0.1:abc"]), ("discovery.hosts", "a URL", ["tcp://127.0.0.1:2181"]),
+        ("discovery.hosts", "an empty host", [":2181"]),
         ("discovery.label_filters", "wrong type", "x"), ("discovery.label_filters", "unknown condition",
                                                          [{"label": "x", "value": "", "condition": "like"}]),
         ("default_servers", "wrong type", "x"), ("default_servers", "a server without port", [{"host": "127.0.0.1"}]),

@@ -30,9 +30,9 @@ import ZooKeeper
   private let client: ZooKeeperClient
   private let directory: String
 
-  init(_ connection: String, _ directory: String) {
+  init(_ connection: String, _ directory: String) throws {
     self.directory = directory
-    client = ZooKeeperClient(connection: connection, sessionTimeout: .seconds(30), logger: silent)
+    client = ZooKeeperClient(ensemble: try ServerList([connection]), sessionTimeout: .seconds(30), logger: silent)
     client.start()
     _ = client.watchDirectory(directory) { [weak self] event in
       guard let self else { return }
@@ -136,7 +136,7 @@ import ZooKeeper
   }
 
   func observe(_ directory: String) async throws -> Observer {
-    let observer = Observer(server.connection, directory)
+    let observer = try Observer(server.connection, directory)
     observers.append(observer)
     try await eventually("the observer has looked") { observer.now != nil }
     return observer

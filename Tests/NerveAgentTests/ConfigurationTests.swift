@@ -71,12 +71,43 @@ import ZooKeeper
   @Test func oneSessionPerEnsembleHoweverItIsWritten() throws {
     func ensemble(_ hosts: String) throws -> String? {
       let text = serviceText("").replacing(#"["127.0.0.1:2181"]"#, with: hosts)
-      return try load(text).services.first?.registry.zooKeeper?.ensemble
+      return try load(text).services.first?.registry.zooKeeper?.ensemble.description
     }
     #expect(try ensemble(#"["b:2181", "a:2182", "b:2181"]"#) == "a:2182,b:2181")
     #expect(try ensemble(#"["b", "a:2182"]"#) == "a:2182,b:2181")
     #expect(try ensemble(#""a:1""#) == "a:1")
+    #expect(try ensemble(#"["a:1,b:2"]"#) == "a:1,b:2")
     #expect(try ensemble(#"["a:1/x/y", "b:1"]"#) == "a:1,b:1/x/y")
+  }
+
+  @Test(arguments: [
+    (#""host": "10.0.0.9 ""#, "10.0.0.9"), (#""host": "[::1]""#, "::1"),
+    (#""haproxy_server_options": 7"#, "10.0.0.5"), (#""labels": null"#, "10.0.0.5"),
+    (#""host": "h", "haproxy_server_options": "weight 3", "labels": {"a": 1}"#, "h"),
+  ])
+  func whatNerveRegistersSynapseReads(_ keys: String, _ host: String) throws {
+    let service = try #require(try load(serviceText(keys)).services.first)
+    let registration = try #require(service.registry.zooKeeper?.registration)
+    #expect(try RegistrationCodec.decode(payload: registration.data, name: registration.name).backend.host == host)
+    #expect(service.host == host)
+  }
+
+  @Test(arguments: [
+    (#""use_path_encoding": "true""#, "use_path_encoding: is neither true nor false, and counts as false"),
+    (#""haproxy_server_options": 7"#, "haproxy_server_options: is not a text; readers of the registration ignore it"),
+    (#""checks": [{"type": "tcp", "rise": 0}]"#, "checks[0].rise: 0 counts as 1"),
+  ])
+  func aValueWithoutItsMeaningIsNamed(_ key: String, _ warning: String) throws {
+    let configuration = try load(serviceText(key))
+    #expect(configuration.services.count == 1)
+    #expect(configuration.warnings.map { "\($0.path): \($0.problem)" } == ["services.web.\(warning)"])
+  }
+
+  @Test func anInstanceThatCannotBePartOfAServersNameIsNamed() throws {
+    #expect(
+      try load(#"{"instance_id": "my host"}"#).warnings.map(\.problem) == [
+        "`my host` cannot be part of a server's name in HAProxy: synapse skips its registrations"
+      ])
   }
 
   @Test func theTrailingSlashOfAPathIsDropped() throws {
@@ -165,16 +196,23 @@ import ZooKeeper
     (#""weight": null"#, "services.web.weight: is null; a whole number from 0 on is needed, or no such key"),
     (#""port": 0"#, "services.web.port: 0 is outside 1...65535"),
     (#""port": null"#, "services.web.port: is null, and a value is needed"),
-    (#""host": """#, "services.web.host: an address or a name is needed"),
+    (#""host": """#, "services.web.host: \"\" is neither an address nor a host name"),
+    (#""host": "10.0.0.9 x""#, "services.web.host: \"10.0.0.9 x\" is neither an address nor a host name"),
+    (#""labels": "x""#, "services.web.labels: expected a mapping, found the text \"x\""),
+    (
+      #""haproxy_server_options": "a;b""#,
+      "services.web.haproxy_server_options: only one line of plain words is allowed: no quotes, backslashes, "
+        + "control characters, # or ;"
+    ),
     (#""reporter_type": "smoke""#, "services.web.reporter_type: 'smoke' is not one of zookeeper, etcd, file"),
     (
       #""node_type": "ephemeral-ish""#,
       "services.web.node_type: 'ephemeral-ish' is not one of ephemeral, ephemeral_sequential, persistent, "
         + "persistent_sequential"
     ),
-    (#""zk_hosts": []"#, "services.web.zk_hosts: not one host"),
-    (#""zk_hosts": ["a b:1"]"#, "services.web.zk_hosts: 'a b:1' is not a HOST:PORT"),
-    (#""zk_hosts": ["a:1/x", "b:1/y"]"#, "services.web.zk_hosts: different paths below the hosts: /x, /y"),
+    (#""zk_hosts": []"#, "services.web.zk_hosts: names no host"),
+    (#""zk_hosts": ["a b:1"]"#, "services.web.zk_hosts: `a b:1` is not a HOST[:PORT]"),
+    (#""zk_hosts": ["a:1/x", "b:1/y"]"#, "services.web.zk_hosts: has different paths below the hosts: /x, /y"),
     (#""zk_path": "nerve""#, "services.web.zk_path: 'nerve' does not begin with a slash"),
     (#""zk_path": "/a//b""#, "services.web.zk_path: '/a//b' is not a path of a znode"),
     (#""zk_path": "/a/../b""#, "services.web.zk_path: '/a/../b' is not a path of a znode"),

@@ -80,8 +80,8 @@ import ZooKeeper
     nerve = AgentProgram(
       "nerve", ["-c", directory.path + "/nerve.conf.json", "--log-level", "debug"],
       logPath: directory.path + "/nerve.log")
-    steady = Observer(ensemble.connection, "/nerve/steady")
-    changing = Observer(ensemble.connection, "/nerve/changing")
+    steady = try Observer(ensemble.connection, "/nerve/steady")
+    changing = try Observer(ensemble.connection, "/nerve/changing")
   }
 
   func start() async throws {

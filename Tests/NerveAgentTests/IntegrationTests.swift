@@ -52,7 +52,7 @@ import ZooKeeper
       let elsewhere = world.service("b").replacing(world.server.connection, with: other.connection)
       world.configure(world.service("a"), elsewhere)
       let here = try await world.observe("/nerve/a")
-      let there = Observer(other.connection, "/nerve/b")
+      let there = try Observer(other.connection, "/nerve/b")
       let agent = try world.agent()
       try await here.sees(1, "registered in the first ensemble")
       try await there.sees(1, "registered in the second ensemble")
@@ -224,7 +224,8 @@ import ZooKeeper
       _ = try world.agent()
       let names = try await observer.sees(1, "registered")
       let path = "/nerve/web/" + names[0]
-      let stranger = ZooKeeperClient(connection: world.server.connection, sessionTimeout: .seconds(30), logger: silent)
+      let stranger = ZooKeeperClient(
+        ensemble: try ServerList([world.server.connection]), sessionTimeout: .seconds(30), logger: silent)
       stranger.start()
       try await eventually("connected") { (try? await stranger.read(path)) != nil }
       await #expect(throws: ZooKeeperError(code: .noAuth, operation: "set", path: path)) {

@@ -35,10 +35,14 @@ func serviceText(_ more: String) -> String {
   """
 }
 
+let localEnsemble: ServerList = {
+  do { return try ServerList(["127.0.0.1:2181"]) } catch { preconditionFailure("\(error)") }
+}()
+
 /// A service as the reader makes it, without going through a file.
 func service(
   _ name: String = "web", weight: Int? = nil, mode: NodeMode = .ephemeralSequential, checks: [CheckConfiguration] = [],
-  interval: Duration = .seconds(2), rateLimit: RateLimit? = nil, ensemble: String = "127.0.0.1:2181"
+  interval: Duration = .seconds(2), rateLimit: RateLimit? = nil, ensemble: ServerList = localEnsemble
 ) -> ServiceConfiguration {
   let payload = RegistrationPayload(host: "10.0.0.5", port: "3000", name: "host1", weight: weight)
   return ServiceConfiguration(

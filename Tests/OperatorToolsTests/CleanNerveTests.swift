@@ -22,7 +22,7 @@ import ZooKeeper
   ) async throws {
     let server = try ZooKeeperServer()
     try await server.start()
-    let client = ZooKeeperClient(connection: server.connection, logger: silent)
+    let client = ZooKeeperClient(ensemble: try ServerList([server.connection]), logger: silent)
     client.start()
     #expect(await client.connects(within: .seconds(30)))
     let directory = TemporaryDirectory()
@@ -117,7 +117,7 @@ import ZooKeeper
   @Test @LoopActor func whatOnlyOthersMayChangeIsNamed() async throws {
     try await withRegistry { client, directory in
       let owner = ZooKeeperClient(
-        connection: client.connection, logger: silent,
+        ensemble: client.ensemble, logger: silent,
         credentials: ZooKeeperCredentials(secret: "nerve:secret", protectsNodes: true))
       owner.start()
       #expect(await owner.connects(within: .seconds(30)))

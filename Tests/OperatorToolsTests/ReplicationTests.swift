@@ -6,6 +6,7 @@ import SmartStack
 import SynapseAgent
 import TestSupport
 import Testing
+import ZooKeeper
 
 @testable import OperatorTools
 
@@ -211,7 +212,8 @@ import Testing
     let parts = [
       NamedDiscovery(
         name: "one",
-        discovery: Discovery(ZooKeeperDiscovery(hosts: ["127.0.0.1:1"], path: "/a"), labelFilters: [filter])),
+        discovery: Discovery(
+          ZooKeeperDiscovery(ensemble: try ServerList(["127.0.0.1:1"]), path: "/a"), labelFilters: [filter])),
       NamedDiscovery(name: "two", discovery: Discovery(BaseDiscovery(), labelFilters: [filter])),
     ]
     let plain = Discovery(MultiDiscovery(parts: parts, resolver: .union), labelFilters: [filter]).unfiltered

@@ -153,6 +153,16 @@ private func shown(_ decoded: DecodedBackend) -> String {
     #expect(ServerText.isHost(text) == isHost)
   }
 
+  @Test(arguments: [
+    ("10.0.0.9 ", "10.0.0.9"), ("\tweb\n", "web"), ("[::1]", "::1"), (" [fe80::1] ", "fe80::1"), ("::1", "::1"),
+    ("[10.0.0.1]", nil), ("[::1", nil), ("10.0.0.9 x", nil), ("a\nb", nil), (" ", nil), ("[]", nil),
+  ])
+  func blanksAndBracketsAroundAHostAreDropped(_ text: String, _ host: String?) throws {
+    #expect(ServerText.host(text) == host)
+    let payload = Array("{\"host\": \(JSONText.quoted(text)), \"port\": 1}".utf8)
+    #expect((try? RegistrationCodec.decode(payload: payload, name: "a_1"))?.backend.host == host)
+  }
+
   // MARK: Names
 
   static let names: [(String, String?)] = [

@@ -5,6 +5,7 @@ import SmartStack
 import TestSupport
 import Testing
 import YAMLConfig
+import ZooKeeper
 
 @testable import Registry
 @testable import SynapseAgent
@@ -77,7 +78,7 @@ import YAMLConfig
     #expect(configuration.skipped.isEmpty)
     #expect(configuration.warnings.isEmpty)
     let service = try #require(configuration.services.first)
-    var zookeeper = ZooKeeperDiscovery(hosts: ["b:2181", "a:2181"], path: "/svc/web")
+    var zookeeper = ZooKeeperDiscovery(ensemble: try ServerList(["b:2181", "a:2181"]), path: "/svc/web")
     zookeeper.generatorConfigPath = "/conf/web"
     zookeeper.decoding = .serverset(endpoint: "http")
     zookeeper.jitter = .seconds(3)
@@ -325,7 +326,7 @@ import YAMLConfig
               watchers: {second: {method: zookeeper, path: /b, hosts: h}}
               resolver: {method: sequential, sequential_order: [primary, second]}
         """)
-    let second = Discovery(ZooKeeperDiscovery(hosts: ["h"], path: "/b"))
+    let second = Discovery(ZooKeeperDiscovery(ensemble: try ServerList(["h"]), path: "/b"))
     #expect(
       configuration.services.first?.discovery
         == Discovery(
@@ -350,7 +351,7 @@ import YAMLConfig
       ConfigurationTests.haproxy
         + "services: {a: {discovery: {method: zookeeper, hosts: h, path: /a, discovery_jitter: 121}}}\n")
     let service = try #require(configuration.services.first)
-    #expect(service.discovery == Discovery(ZooKeeperDiscovery(hosts: ["h"], path: "/a")))
+    #expect(service.discovery == Discovery(ZooKeeperDiscovery(ensemble: try ServerList(["h"]), path: "/a")))
     #expect(
       configuration.warnings.map { sentence($0) } == [
         "synapse.conf.json:7:85: services.a.discovery.discovery_jitter: is outside 0...120, and ignored"

@@ -74,15 +74,6 @@ import ZooKeeper
     try await sees(["synapse.watcher.multi.stop:1|c"], receiver)
   }
 
-  @Test("ensembles by their short names")
-  func clusters() {
-    let names = [
-      (["zk12-devc.example.com:2181", "zk3-devc.example.com:2181"], "zk12-devc"),
-      (["zookeeper7.local:2181"], "zookeeper"), (["127.0.0.1:2181"], "127.0.0.1:2181"), ([], ""),
-    ]
-    for (hosts, name) in names { #expect(ZooKeeperDiscovery(hosts: hosts, path: "/x").cluster == name) }
-  }
-
   private func sees(_ wanted: [String], _ receiver: UDPReceiver) async throws {
     var seen: Set<String> = []
     do {

@@ -24,14 +24,15 @@ internal import ZooKeeper
   static func make() async throws -> World {
     let zookeeper = try ZooKeeperServer()
     try await zookeeper.start()
-    return World(zookeeper, port: try freePort())
+    return try World(zookeeper, port: try freePort())
   }
 
-  private init(_ zookeeper: ZooKeeperServer, port: Int) {
+  private init(_ zookeeper: ZooKeeperServer, port: Int) throws {
     self.zookeeper = zookeeper
     self.port = port
     registrar = ZooKeeperClient(
-      connection: zookeeper.connection, logger: Logger(label: "registrar") { _ in SwiftLogNoOpLogHandler() })
+      ensemble: try ServerList([zookeeper.connection]),
+      logger: Logger(label: "registrar") { _ in SwiftLogNoOpLogHandler() })
     registrar.start()
   }
 

@@ -17,7 +17,8 @@ import ZooKeeper
     server = try ZooKeeperServer()
     try await server.start()
     client = ZooKeeperClient(
-      connection: server.connection, logger: Logger(label: "registrar") { _ in SwiftLogNoOpLogHandler() })
+      ensemble: try ServerList([server.connection]),
+      logger: Logger(label: "registrar") { _ in SwiftLogNoOpLogHandler() })
     client.start()
     try await eventually("connected") { if case .connected = self.client.state { true } else { false } }
   }

@@ -236,7 +236,7 @@ import Testing
       try await eventually("refused") { if case .failed(let error) = bad.state { error.code == c.code } else { false } }
       let good = client.want(Self.web)
       _ = try await registered(good)
-      #expect(metrics.render().contains("reconnects_total{ensemble=\"\(client.connection)\"} 0"))
+      #expect(metrics.render().contains("reconnects_total{ensemble=\"\(client.ensemble.description)\"} 0"))
       await bad.withdraw()
     }
   }

@@ -290,8 +290,8 @@ import Testing
       let clients = ZooKeeperClients(logger: testLogger)
       let port = try freePort()
       let hosts = [server.connection, "127.0.0.1:\(port)"]
-      let one = clients.client(for: hosts)
-      #expect(clients.client(for: hosts.reversed()) === one)
+      let one = clients.client(for: try ServerList(hosts))
+      #expect(try clients.client(for: ServerList(hosts.reversed())) === one)
       try await connected(one)
       try await eventually("the server counts one session") {
         await server.fourLetters("dump").contains("Session Sets (1)/(1):")

@@ -30,7 +30,8 @@ let testLogger: Logger = {
     clock: LoopClock = .system, isConnected: Bool = true
   ) async throws -> ZooKeeperClient {
     let client = ZooKeeperClient(
-      connection: connection ?? server.connection, sessionTimeout: timeout, clock: clock, logger: testLogger,
+      ensemble: try ServerList([connection ?? server.connection]), sessionTimeout: timeout, clock: clock,
+      logger: testLogger,
       metrics: metrics,
       savedSession: saved, credentials: credentials, limits: limits)
     clients.append(client)

@@ -136,8 +136,17 @@ import Testing
     #expect("\(error)" == "ZooKeeper refused create /a/b: not permitted by the node's access control list")
   }
 
-  @Test func theSameServersInAnyOrderAreOneEnsemble() {
-    #expect(ZooKeeperClients.key(for: ["b:2181", "a:2181"]) == ZooKeeperClients.key(for: ["a:2181", "b:2181"]))
+  @Test func theSameServersInAnyOrderAreOneEnsemble() throws {
+    #expect(try ServerList(["b:2181", "a"]) == ServerList(["a:2181,b:2181", "b:2181"]))
+  }
+
+  @Test("ensembles by their short names")
+  func clusters() throws {
+    let names = [
+      (["zk12-devc.example.com:2181", "zk3-devc.example.com:2181"], "zk12-devc"),
+      (["zookeeper7.local:2181"], "zookeeper"), (["127.0.0.1:2181"], "127.0.0.1:2181"),
+    ]
+    for (hosts, name) in names { #expect(try ServerList(hosts).cluster == name) }
   }
 
   struct Connection: Sendable {
@@ -159,9 +168,17 @@ import Testing
       Connection(text: "a:0", servers: nil),
       Connection(text: "a:b", servers: nil),
       Connection(text: "a:70000", servers: nil),
+      Connection(text: "a:1,", servers: ["a 1"]),
+      Connection(text: "a:1/x,b:1/x", servers: ["a 1", "b 1"], chroot: "/x"),
+      Connection(text: "a:1/x,b:1/y", servers: nil),
+      Connection(text: "a:1/x/../y", servers: nil),
+      Connection(text: "tcp://a:1", servers: nil),
+      Connection(text: ":2181", servers: nil),
+      Connection(text: "7", servers: nil),
+      Connection(text: "a b:1", servers: nil),
     ])
   func connections(_ c: Connection) {
-    let list = ServerList(c.text)
+    let list = try? ServerList([c.text])
     #expect(list?.servers.map { "\($0.host) \($0.port)" } == c.servers)
     #expect(list?.chroot ?? "" == c.chroot)
   }
@@ -173,7 +190,7 @@ import Testing
   }
 
   @Test func aNameWithoutAnAddressDoesNotSpoilTheOthers() async throws {
-    let list = try #require(ServerList("nowhere.invalid:1,127.0.0.1:2,127.0.0.1:3"))
+    let list = try ServerList(["nowhere.invalid:1,127.0.0.1:2,127.0.0.1:3"])
     #expect(await list.addresses(deadline: .seconds(20)) == ["127.0.0.1:2", "127.0.0.1:3"])
   }
 }

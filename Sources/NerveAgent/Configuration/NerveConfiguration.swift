@@ -90,6 +90,11 @@ extension NerveConfiguration {
       throw section.error(
         at: "instance_id", "\(YAMLScalar(text: name, kind: .text).summary) cannot be part of a znode's name")
     }
+    if !ServerText.isName(name) {
+      section.warn(
+        at: "instance_id",
+        "\(name.quoted) cannot be part of a server's name in HAProxy: synapse skips its registrations")
+    }
     return name
   }
 

@@ -11,8 +11,7 @@ struct ServiceReader {
   /// The service, or its copies with `load_test_concurrency`.
   /// - Throws: at the first thing that is wrong.
   func read() throws(ConfigError) -> [ServiceConfiguration] {
-    let host = try section.string("host")
-    guard !host.isEmpty else { throw section.error(at: "host", "an address or a name is needed") }
+    let host = try section.host("host")
     let port = try section.int("port", in: 1...65535)
     // configure_nerve writes the ensemble's name for its own use.
     section.acknowledge("zk_cluster_name", "name")
@@ -57,7 +56,7 @@ struct ServiceReader {
 
   private func check(_ section: ConfigSection, host: String, port: Int) throws(ConfigError) -> CheckConfiguration {
     let kind = try section.choice("type", of: ProbeKind.self)
-    let host = try section.string("host", default: host)
+    let host = try section.host("host", default: host)
     let port = try section.int("port", in: 1...65535, default: port)
     let given = try section.optionalString("name")
     let usual = "\(key) \(kind.rawValue)-\(host):\(port)"
@@ -65,7 +64,13 @@ struct ServiceReader {
       section, target: ProbeTarget(service: key, check: given ?? usual, host: host, port: port))
     return CheckConfiguration(
       name: given ?? settings.name ?? usual, settings: settings,
-      rise: try section.int("rise", in: 0...1_000_000, default: 1),
-      fall: try section.int("fall", in: 0...1_000_000, default: 1))
+      rise: try results("rise", of: section), fall: try results("fall", of: section))
+  }
+
+  /// A number of results in a row.
+  private func results(_ key: String, of section: ConfigSection) throws(ConfigError) -> Int {
+    let count = try section.int(key, in: 0...1_000_000, default: 1)
+    if count == 0 { section.warn(at: key, "0 counts as 1") }
+    return max(1, count)
   }
 }

@@ -3,6 +3,7 @@ internal import Logging
 internal import Reactor
 internal import Registry
 internal import SmartStack
+internal import ZooKeeper
 
 /// The agent's log lines, metrics and upstream's datagrams: each thing that happens is reported once, here.
 ///
@@ -127,7 +128,7 @@ internal import SmartStack
       guard let znode else { return }
       statsD?.increment(
         isNewConnection ? "nerve.reporter.zk.client.created" : "nerve.reporter.zk.client.reused",
-        tags: ["zk_cluster:\(znode.cluster)"])
+        tags: ["zk_cluster:\(znode.ensemble.cluster)"])
       // The length of a payload that is to become part of the node's name.
       if let bytes = znode.encodedBytes {
         statsD?.gauge("nerve.reporter.zk.child.bytes", value: Double(bytes), tags: NerveTelemetry.place(of: znode))
@@ -153,12 +154,12 @@ internal import SmartStack
       reported(name, result: "success")
       if let znode {
         statsD?.timing(
-          "nerve.reporter.zk.delete.elapsed_time", elapsed: elapsed, tags: ["zk_cluster:\(znode.cluster)"])
+          "nerve.reporter.zk.delete.elapsed_time", elapsed: elapsed, tags: ["zk_cluster:\(znode.ensemble.cluster)"])
       }
     case .renewed(let isReachable):
       guard let znode else { return }
       let result = isReachable ? ["result:success"] : ["result:fail", "reason:connection_error"]
-      statsD?.increment("nerve.reporter.zk.ttl.renew", tags: ["zk_cluster:\(znode.cluster)"] + result)
+      statsD?.increment("nerve.reporter.zk.ttl.renew", tags: ["zk_cluster:\(znode.ensemble.cluster)"] + result)
     }
   }
 
@@ -167,7 +168,7 @@ internal import SmartStack
   }
 
   private static func place(of znode: ZooKeeperTarget) -> [String] {
-    ["zk_cluster:\(znode.cluster)", "zk_path:\(znode.directory)"]
+    ["zk_cluster:\(znode.ensemble.cluster)", "zk_path:\(znode.directory)"]
   }
 
   // MARK: Configurations

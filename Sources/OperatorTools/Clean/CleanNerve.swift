@@ -85,14 +85,13 @@ internal import ZooKeeper
   private func clean(_ location: String) async throws -> Bool {
     let servers = try SourceFiles().zooKeeperServers("\(directory)/\(location).yaml")
     let client = ZooKeeperClient(
-      connection: servers.joined(separator: ","), logger: Logger(label: "clean_nerve") { _ in SwiftLogNoOpLogHandler() }
-    )
+      ensemble: try ServerList(servers), logger: Logger(label: "clean_nerve") { _ in SwiftLogNoOpLogHandler() })
     client.start()
     guard await client.connects(within: connectLimit) else {
       await client.close()
       say(
         "WARNING",
-        sentence: "Could not connect to zookeeper cluster for \(location): no server answers at \(client.connection)")
+        sentence: "Could not connect to zookeeper cluster for \(location): no server answers at \(client.ensemble)")
       return false
     }
     let outcome: Result<Bool, any Error>

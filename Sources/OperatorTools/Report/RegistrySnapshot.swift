@@ -4,6 +4,7 @@ internal import Registry
 internal import SmartStack
 internal import SynapseAgent
 internal import YAMLConfig
+internal import ZooKeeper
 
 @LoopActor extension ReplicationPlaces {
   /// Reads everything that is registered for services, at all locations.
@@ -19,12 +20,12 @@ internal import YAMLConfig
       configuration.services = try await configured(services, in: path)
       place = path
     } else {
-      let hosts = try hosts(files)
+      let ensemble = try ensemble(files)
       configuration.services = services.map { name in
-        let discovery = ZooKeeperDiscovery(hosts: hosts, path: "/smartstack/global/\(name)")
+        let discovery = ZooKeeperDiscovery(ensemble: ensemble, path: "/smartstack/global/\(name)")
         return ServiceConfiguration(name: name, discovery: Discovery(discovery))
       }
-      place = hosts.joined(separator: ",")
+      place = ensemble.description
     }
     let (servers, silent) = await LiveServices.read(configuration)
     guard silent.isEmpty else {
@@ -35,10 +36,10 @@ internal import YAMLConfig
     return servers
   }
 
-  private func hosts(_ files: SourceFiles) throws(OperatorError) -> [String] {
-    if !zookeeper.isEmpty { return zookeeper }
-    do throws(ConfigError) {
-      return try files.zooKeeperServers(zkTopologyPath)
+  private func ensemble(_ files: SourceFiles) throws(OperatorError) -> ServerList {
+    if !zookeeper.isEmpty { return try ServerList(zookeeper) }
+    do {
+      return try ServerList(files.zooKeeperServers(zkTopologyPath))
     } catch {
       throw OperatorError("\(error); name the registry with --zookeeper HOST:PORT or --synapse-config FILE")
     }

@@ -1,5 +1,6 @@
 internal import Reactor
 public import YAMLConfig
+public import ZooKeeper
 
 /// A `discovery_multi` section, or a `discovery` section with method multi: several discoveries under one name.
 public struct MultiDiscovery: DiscoverySettings {
@@ -37,7 +38,7 @@ public struct MultiDiscovery: DiscoverySettings {
   public var place: String { parts.map { "\($0.name): \($0.discovery.place)" }.joined(separator: "; ") }
 
   /// The ensembles of all parts.
-  public var ensembles: Set<String> { parts.reduce(into: []) { $0.formUnion($1.discovery.ensembles) } }
+  public var ensembles: Set<ServerList> { parts.reduce(into: []) { $0.formUnion($1.discovery.ensembles) } }
 
   /// The parts without their label filters.
   public var unfiltered: MultiDiscovery {

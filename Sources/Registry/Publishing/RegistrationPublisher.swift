@@ -12,7 +12,7 @@ public import ZooKeeper
   private let clock: LoopClock
   private let logger: Logger
   private let metrics: Metrics
-  private var ensembles = UseCount<String, ZooKeeperRegistry>()
+  private var ensembles = UseCount<ServerList, ZooKeeperRegistry>()
   private var etcds = UseCount<EtcdSettings, EtcdRegistry>()
   private let files: FileRegistry
 
@@ -58,12 +58,12 @@ public import ZooKeeper
       onClose: { [weak self] in await self?.leave(target) })
   }
 
-  private func open(_ ensemble: String) -> ZooKeeperRegistry {
+  private func open(_ ensemble: ServerList) -> ZooKeeperRegistry {
     let client = ZooKeeperClient(
-      connection: ensemble, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
-      savedSession: store?.load(ensemble), credentials: credentials)
+      ensemble: ensemble, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
+      savedSession: store?.load(ensemble.description), credentials: credentials)
     client.onState { [weak client, store] state in
-      if case .connected = state, let session = client?.savedSession { store?.save(session, of: ensemble) }
+      if case .connected = state, let session = client?.savedSession { store?.save(session, of: ensemble.description) }
     }
     let registry = ZooKeeperRegistry(client: client, clock: clock)
     client.start()
@@ -77,7 +77,7 @@ public import ZooKeeper
       guard let registry = ensembles.leave(target.ensemble) else { return }
       logger.info("ensemble no longer used", with: [.ensemble: target.ensemble])
       await registry.client.close()
-      if ensembles[target.ensemble] == nil { store?.forget(target.ensemble) }
+      if ensembles[target.ensemble] == nil { store?.forget(target.ensemble.description) }
     case .etcd(let target):
       etcds[target.cluster]?.leave(target.key)
       await etcds.leave(target.cluster)?.close()
@@ -93,11 +93,16 @@ public import ZooKeeper
   }
 
   /// The sessions in use, by ensemble.
-  public var sessions: [String: SavedSession] { ensembles.values.compactMapValues(\.client.savedSession) }
+  public var sessions: [String: SavedSession] {
+    Dictionary(
+      uniqueKeysWithValues: ensembles.values.compactMap { ensemble, registry in
+        registry.client.savedSession.map { (ensemble.description, $0) }
+      })
+  }
 
   /// Deletes what an earlier run left and no target of `running` wants; called when every service has reported.
   public func dropLeftovers(of running: [RegistrationTarget]) {
-    var directories: [String: Set<String>] = [:]
+    var directories: [ServerList: Set<String>] = [:]
     var fileDirectories: Set<String> = []
     for target in running {
       switch target {
@@ -120,7 +125,7 @@ public import ZooKeeper
     await withDiscardingTaskGroup { group in
       for registry in leaving.values { group.addTask { await registry.client.close() } }
     }
-    for ensemble in leaving.keys { store?.forget(ensemble) }
+    for ensemble in leaving.keys { store?.forget(ensemble.description) }
   }
 
   /// Leaves every registration where it is, for a successor.

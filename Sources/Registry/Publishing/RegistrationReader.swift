@@ -26,16 +26,31 @@ public struct RegistrationReader {
 
   private func payload() throws(ConfigError) -> RegistrationPayload {
     var payload = RegistrationPayload(
-      host: try section.string("host"), port: try section.required("port").json(), name: instanceID)
+      host: try section.host("host"), port: try section.required("port").json(), name: instanceID)
     if let weight = section.rawNode("weight") {
       guard !weight.isNull else {
         throw section.error(at: "weight", "is null; a whole number from 0 on is needed, or no such key")
       }
       payload.weight = try weight.int(in: 0...Int(Int32.max))
     }
-    payload.haproxyServerOptions = section.rawNode("haproxy_server_options")?.json()
-    payload.labels = section.rawNode("labels")?.json()
+    payload.haproxyServerOptions = try serverOptions()
+    if let labels = section.rawNode("labels") {
+      if !labels.isNull { _ = try labels.entries() }
+      payload.labels = labels.json()
+    }
     return payload
+  }
+
+  /// JSON, as written; what readers of the registration would refuse is refused here, too.
+  private func serverOptions() throws(ConfigError) -> String? {
+    let key = "haproxy_server_options"
+    guard let node = section.rawNode(key) else { return nil }
+    if case .scalar(let scalar) = node.value, scalar.kind == .text {
+      if let trouble = ServerText.troubleWithOptions(scalar.text) { throw section.error(at: key, trouble) }
+    } else if !node.isNull {
+      section.warn(at: key, "is not a text; readers of the registration ignore it")
+    }
+    return node.json()
   }
 
   // MARK: ZooKeeper
@@ -46,7 +61,7 @@ public struct RegistrationReader {
       directory: try path("zk_path", of: "a znode"), name: payload.nodeName(pathEncoded: isEncoded),
       data: Array(payload.json.utf8), mode: mode)
     return ZooKeeperTarget(
-      ensemble: try ensemble(), registration: registration,
+      ensemble: try section.ensemble("zk_hosts"), registration: registration,
       renewal: try section.optionalDuration("ttl_seconds", in: 0.1...1e9),
       encodedBytes: isEncoded ? Base64.text(registration.data).utf8.count : nil)
   }
@@ -62,30 +77,10 @@ public struct RegistrationReader {
 
   /// Only the boolean true is true; upstream takes the text "true" for false, and files rely on it.
   private func flag(_ key: String) -> Bool {
-    guard let node = section.node(key), let value = try? node.bool() else { return false }
-    return value
-  }
-
-  /// The hosts sorted and joined, each with its port, the chroot at the end.
-  private func ensemble() throws(ConfigError) -> String {
-    _ = try section.required("zk_hosts")
-    var hosts: Set<String> = []
-    var chroots: Set<String> = []
-    for text in try section.strings("zk_hosts") {
-      let (host, chroot) = text.cut(at: "/")
-      guard !host.isEmpty, !host.contains(where: { $0 == "," || $0.isWhitespace }) else {
-        throw section.error(at: "zk_hosts", "'\(text)' is not a HOST:PORT")
-      }
-      let hasPort = host.hasSuffix("]") ? false : host.contains(":")
-      hosts.insert(hasPort ? String(host) : "\(host):2181")
-      if let chroot, !chroot.isEmpty { chroots.insert("/" + chroot) }
-    }
-    guard !hosts.isEmpty else { throw section.error(at: "zk_hosts", "not one host") }
-    guard chroots.count <= 1 else {
-      throw section.error(
-        at: "zk_hosts", "different paths below the hosts: \(chroots.sorted().joined(separator: ", "))")
-    }
-    return hosts.sorted().joined(separator: ",") + (chroots.first ?? "")
+    guard let node = section.node(key) else { return false }
+    if let value = try? node.bool() { return value }
+    section.warn(at: key, "is neither true nor false, and counts as false")
+    return false
   }
 
   // MARK: etcd
@@ -173,13 +168,5 @@ public struct RegistrationReader {
       throw section.error(at: key, "'\(path)' is not a path of \(what)")
     }
     return path
-  }
-}
-
-extension String {
-  /// What stands before the first `separator`, and what stands after it; nil when there is none.
-  fileprivate func cut(at separator: Character) -> (before: Substring, after: Substring?) {
-    guard let index = firstIndex(of: separator) else { return (self[...], nil) }
-    return (self[..<index], self[self.index(after: index)...])
   }
 }

@@ -9,11 +9,13 @@ extension Backend {
   public init(
     configured server: ConfigSection, port: Int, acceptsHost: (String) -> Bool = { _ in false }
   ) throws(ConfigError) {
-    self.init(name: try server.optionalString("name"), host: try server.string("host"), port: port)
+    self.init(name: try server.optionalString("name"), host: "", port: port)
+    let host = try server.string("host")
+    self.host = acceptsHost(host) ? host : try server.host("host")
     id = try server.optionalInt("id")
     weight = try server.optionalInt("weight", in: 0...Int.max)
     haproxyServerOptions = try server.optionalString("haproxy_server_options")
-    try checkText(server, acceptsHost: acceptsHost)
+    try checkText(server)
     haproxyServerID = try server.optionalInt("haproxy_server_id", in: 1...Int(Int32.max))
     if server.node("labels") != nil {
       var labels = Labels()
@@ -23,10 +25,7 @@ extension Backend {
   }
 
   /// The rules that registrations are held to.
-  private func checkText(_ server: ConfigSection, acceptsHost: (String) -> Bool) throws(ConfigError) {
-    if !ServerText.isHost(host), !acceptsHost(host) {
-      throw server.error(at: "host", "\(JSONText.quoted(host)) is neither an address nor a host name")
-    }
+  private func checkText(_ server: ConfigSection) throws(ConfigError) {
     if let name, !name.isEmpty, !ServerText.isName(name) {
       throw server.error(at: "name", "\(JSONText.quoted(name)) is not a server name: letters, digits and -_.: only")
     }

@@ -1,5 +1,6 @@
 public import Reactor
 public import YAMLConfig
+public import ZooKeeper
 
 /// The settings of one discovery method: decoded, shown to operators, and made into a watcher.
 public protocol DiscoverySettings: Hashable, Sendable {
@@ -10,7 +11,7 @@ public protocol DiscoverySettings: Hashable, Sendable {
   var place: String { get }
 
   /// The ZooKeeper ensembles that are needed, by their key.
-  var ensembles: Set<String> { get }
+  var ensembles: Set<ServerList> { get }
 
   /// Settings that are the same but for label filters of parts.
   var unfiltered: Self { get }
@@ -22,7 +23,7 @@ public protocol DiscoverySettings: Hashable, Sendable {
 
 extension DiscoverySettings {
   /// No ensemble, unless the method reads ZooKeeper.
-  public var ensembles: Set<String> { [] }
+  public var ensembles: Set<ServerList> { [] }
 
   /// Itself, unless the method has parts.
   public var unfiltered: Self { self }
@@ -77,7 +78,7 @@ public struct Discovery: Hashable, Sendable {
   public var place: String { settings.place }
 
   /// The ZooKeeper ensembles that are needed, by their key.
-  public var ensembles: Set<String> { settings.ensembles }
+  public var ensembles: Set<ServerList> { settings.ensembles }
 
   /// The discovery without label filters, also in its parts.
   public var unfiltered: Discovery { Discovery(settings.unfiltered) }

@@ -1,6 +1,7 @@
 internal import Reactor
 internal import SmartStack
 public import YAMLConfig
+public import ZooKeeper
 
 /// A `discovery` section with method zookeeper_dns or zookeeper_dns_poll: registrations whose hosts are names.
 public struct ZooKeeperDNSDiscovery: DiscoverySettings {
@@ -19,7 +20,7 @@ public struct ZooKeeperDNSDiscovery: DiscoverySettings {
   public var place: String { registrations.place }
 
   /// The ensemble of the registrations.
-  public var ensembles: Set<String> { registrations.ensembles }
+  public var ensembles: Set<ServerList> { registrations.ensembles }
 
   /// A watcher of the registrations in front of one that looks their hosts up.
   @LoopActor public func makeWatcher(

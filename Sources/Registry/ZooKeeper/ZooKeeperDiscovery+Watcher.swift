@@ -1,12 +1,12 @@
 internal import Reactor
-internal import ZooKeeper
+public import ZooKeeper
 
 extension ZooKeeperDiscovery: DiscoverySettings {
   /// The ensemble and the directory.
-  public var place: String { "zookeeper \(hosts.joined(separator: ",")) \(path)" }
+  public var place: String { "zookeeper \(ensemble) \(path)" }
 
   /// The ensemble that holds the registrations.
-  public var ensembles: Set<String> { [ZooKeeperClients.key(for: hosts)] }
+  public var ensembles: Set<ServerList> { [ensemble] }
 
   /// A watcher of the directory, or one that polls it.
   @LoopActor public func makeWatcher(
@@ -16,7 +16,7 @@ extension ZooKeeperDiscovery: DiscoverySettings {
   @LoopActor func makeWatcher(
     in environment: WatchEnvironment, policy: @escaping ReadingPolicy
   ) -> any RegistryWatcher {
-    let client = environment.clients.client(for: hosts)
+    let client = environment.clients.client(for: ensemble)
     guard let pollInterval else {
       return ZooKeeperWatcher(self, client: client, environment: environment, policy: policy)
     }

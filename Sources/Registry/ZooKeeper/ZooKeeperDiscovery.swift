@@ -1,5 +1,6 @@
 internal import SmartStack
 public import YAMLConfig
+public import ZooKeeper
 
 /// A `discovery` section with one of the methods that read ZooKeeper.
 public struct ZooKeeperDiscovery: Hashable, Sendable {
@@ -19,8 +20,8 @@ public struct ZooKeeperDiscovery: Hashable, Sendable {
     }
   }
 
-  /// The ensemble's servers, `host:port` each.
-  public var hosts: [String]
+  /// The ensemble that holds the directory.
+  public var ensemble: ServerList
   /// The directory of the registrations, without a trailing slash.
   public var path: String
   /// The format of the registrations.
@@ -32,17 +33,9 @@ public struct ZooKeeperDiscovery: Hashable, Sendable {
   /// `polling_interval_sec`: how often it is read; nil: watched.
   public var pollInterval: Duration?
 
-  /// The ensemble as upstream's metrics name it: the first host's name without its domain and last digits.
-  var cluster: String {
-    let host = hosts.min() ?? ""
-    let name = host.prefix { $0 != "." }
-    guard let last = name.lastIndex(where: { !("0"..."9").contains($0) }) else { return host }
-    return String(name[...last])
-  }
-
   /// Children of `path`, as nerve keeps them; its own data holds the generator sections.
-  public init(hosts: [String], path: String) {
-    self.hosts = hosts
+  public init(ensemble: ServerList, path: String) {
+    self.ensemble = ensemble
     self.path = path
     generatorConfigPath = path
   }
@@ -52,9 +45,7 @@ extension ZooKeeperDiscovery {
   /// Decodes a section with method zookeeper, zookeeper_poll, or one that looks up their hosts.
   public init(_ source: DiscoverySource) throws(ConfigError) {
     let section = source.section
-    let hosts = try section.required("hosts").strings()
-    if hosts.isEmpty { throw section.error(at: "hosts", "at least one ZooKeeper server is needed") }
-    self.init(hosts: hosts, path: try ZooKeeperDiscovery.path("path", in: section))
+    self.init(ensemble: try section.ensemble("hosts"), path: try ZooKeeperDiscovery.path("path", in: section))
     if let other = try section.optionalString("generator_config_path") {
       generatorConfigPath =
         other == "disabled" ? nil : try ZooKeeperDiscovery.path("generator_config_path", in: section)
@@ -84,5 +75,17 @@ extension ZooKeeperDiscovery {
       throw section.error(at: key, "'\(path)' is not an absolute ZooKeeper path")
     }
     return path
+  }
+}
+
+extension ConfigSection {
+  /// The servers of an ensemble: a list, or one text with commas.
+  func ensemble(_ key: String) throws(ConfigError) -> ServerList {
+    let hosts = try required(key).strings()
+    do {
+      return try ServerList(hosts)
+    } catch {
+      throw self.error(at: key, error.description)
+    }
   }
 }

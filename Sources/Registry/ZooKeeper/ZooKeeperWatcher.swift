@@ -71,13 +71,17 @@ internal import ZooKeeper
     case .children(let names):
       count(
         "discovery",
-        tags: ["zk_cluster:\(discovery.cluster)", "zk_path:\(discovery.path)", "service_name:\(environment.service)"])
+        tags: [
+          "zk_cluster:\(discovery.ensemble.cluster)", "zk_path:\(discovery.path)",
+          "service_name:\(environment.service)",
+        ])
       update(names)
     case .data: break
     case .missing: update([])
     case .failed(let error):
       // Not knowing is no change: what was delivered stands.
-      count("children.failed", tags: ["zk_cluster:\(discovery.cluster)", "service_name:\(environment.service)"])
+      count(
+        "children.failed", tags: ["zk_cluster:\(discovery.ensemble.cluster)", "service_name:\(environment.service)"])
       environment.logger.warning(
         "service not readable", with: [.service: environment.service, .path: discovery.path, .reason: error])
     }

@@ -128,9 +128,10 @@ struct RegistrationFields {
   private func checkedHost() throws(OperatorError) -> String {
     switch host {
     case .absent: throw OperatorError("it has no host")
-    case .text(let text) where ServerText.isHost(text): return text
-    default: throw host.invalid(as: "host", need: "an address or a DNS name is needed")
+    case .text(let text): if let host = ServerText.host(text) { return host }
+    default: break
     }
+    throw host.invalid(as: "host", need: "an address or a DNS name is needed")
   }
 
   private func checkedPort() throws(OperatorError) -> Int {

@@ -4,6 +4,18 @@ public enum ServerText {
   /// Whether `text` is an IPv4 or IPv6 address or a DNS name.
   public static func isHost(_ text: String) -> Bool { isAddress(text) || isDNSName(text) }
 
+  /// The host that `text` means: without blanks at both ends, an IPv6 address without its brackets. Nil when it is
+  /// neither an address nor a DNS name.
+  public static func host(_ text: String) -> String? {
+    if isHost(text) { return text }
+    let host = text.trimmedBlanks
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      let address = String(host.dropFirst().dropLast())
+      return IPAddress(address)?.isIPv6 == true ? address : nil
+    }
+    return isHost(host) ? host : nil
+  }
+
   /// Whether `text` is an IPv4 address in four decimal parts, or an IPv6 address without zone and brackets.
   public static func isAddress(_ text: String) -> Bool { IPAddress(text) != nil }
 

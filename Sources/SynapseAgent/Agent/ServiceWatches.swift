@@ -87,9 +87,9 @@ internal import ZooKeeper
   }
 
   private func closeUnusedEnsembles(_ services: [ServiceConfiguration]) {
-    let used = services.reduce(into: Set<String>()) { $0.formUnion($1.discovery.ensembles) }
-    for key in context.clients.all.keys where !used.contains(key) {
-      Task { @LoopActor [clients = context.clients] in await clients.close(key) }
+    let used = services.reduce(into: Set<ServerList>()) { $0.formUnion($1.discovery.ensembles) }
+    for ensemble in context.clients.all.keys where !used.contains(ensemble) {
+      Task { @LoopActor [clients = context.clients] in await clients.close(ensemble) }
     }
   }
 }

@@ -12,8 +12,8 @@ public import SmartStack
 @LoopActor public final class ZooKeeperClient {
   /// How the client stands with the ensemble.
   public private(set) var state: ConnectionState = .connecting
-  /// The connection string given at the start.
-  public let connection: String
+  /// The servers that the client was made for.
+  public var ensemble: ServerList { context.ensemble }
 
   /// Whether requests are answered.
   public var isConnected: Bool { context.connected != nil }
@@ -33,22 +33,20 @@ public import SmartStack
   private var watches: [WatchKey: PathWatch] = [:] { didSet { cadence.pathCount = watches.count } }
 
   /// - Parameters:
-  ///   - connection: `host:port,host:port` with an optional `/chroot` at the end.
+  ///   - ensemble: the servers; their names are looked up again now and then.
   ///   - sessionTimeout: what is asked for, less up to a twentieth; the server may give more or less
   ///     (2 to 20 of its ticks).
   ///   - metrics: where requests, watches, reconnects, expiries and registrations are counted.
   ///   - savedSession: a session to carry on; when it has expired a new one is opened.
   ///   - credentials: added to every connection.
   public init(
-    connection: String, sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system, logger: Logger,
+    ensemble: ServerList, sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system, logger: Logger,
     metrics: Metrics? = nil, savedSession: SavedSession? = nil, credentials: ZooKeeperCredentials? = nil,
     limits: ZooKeeperLimits = ZooKeeperLimits()
   ) {
-    self.connection = connection
     self.sessionTimeout = sessionTimeout
     context = SessionContext(
-      clock: clock, logger: logger, limits: limits, metrics: ZooKeeperMetrics(metrics, ensemble: connection),
-      credentials: credentials)
+      ensemble: ensemble, clock: clock, logger: logger, limits: limits, metrics: metrics, credentials: credentials)
     cadence = WatchCadence(limits: limits, clock: clock)
     resumable = savedSession
   }
@@ -58,6 +56,7 @@ public import SmartStack
     guard !isStarted else { return }
     isStarted = true
     LibraryLog.use(context.logger)
+    context.outage.begin()
     openSession()
   }
 
@@ -146,13 +145,8 @@ public import SmartStack
   // MARK: The session
 
   private func openSession() {
-    guard let servers = ServerList(connection) else {
-      context.logger.error(
-        "invalid ZooKeeper connection string; expected host:port[,host:port…][/chroot]", with: [.ensemble: connection])
-      return
-    }
     let settings = SessionSettings(
-      servers: servers, timeout: sessionTimeout, resuming: resumable, credentials: context.credentials,
+      servers: ensemble, timeout: sessionTimeout, resuming: resumable, credentials: context.credentials,
       watchBytes: context.limits.watchBytes)
     resumable = nil
     let session = ZooKeeperSession(settings, metrics: context.metrics) { [weak self] in self?.handle($1, of: $0) }
@@ -162,7 +156,7 @@ public import SmartStack
         try await session.open()
       } catch {
         guard session === context.session else { return }
-        context.logger.error("session not opened", with: [.ensemble: connection, .reason: "\(error)"])
+        context.logger.debug("session not opened", with: [.ensemble: ensemble, .reason: "\(error)"])
         resumable = session.settings.resuming
         replaceSession()
       }
@@ -175,7 +169,7 @@ public import SmartStack
     case .connected: connected(session)
     case .disconnected:
       guard case .connected = state else { return }
-      context.logger.warning("connection lost", with: [.ensemble: connection, .session: hex(session.id)])
+      context.logger.warning("connection lost", with: [.ensemble: ensemble, .session: hex(session.id)])
       cadence.reads.dismissWaiters()
       move(to: .suspended)
     case .ended(let code): ended(code)
@@ -190,7 +184,7 @@ public import SmartStack
     context.logger.notice(
       "connected",
       with: [
-        .ensemble: connection, .session: hex(session.id), .generation: session.generation,
+        .ensemble: ensemble, .session: hex(session.id), .generation: session.generation,
         .state: isNew ? (session.isResumed ? "resumed" : "new") : "same",
       ])
     move(to: .connected(sessionID: session.id))
@@ -201,7 +195,7 @@ public import SmartStack
 
   private func ended(_ code: ZooKeeperError.Code) {
     context.metrics.expiries.increment()
-    context.logger.warning("session ended", with: [.ensemble: connection, .reason: code.words])
+    context.logger.warning("session ended", with: [.ensemble: ensemble, .reason: code.words])
     // Wrong credentials do not mend themselves in a second.
     if code == .authFailed { failures = max(failures, 5) }
     replaceSession()
@@ -223,7 +217,17 @@ public import SmartStack
   private func move(to new: ConnectionState) {
     guard new != state else { return }
     state = new
-    if case .connected = new { context.metrics.isConnected.value = 1 } else { context.metrics.isConnected.value = 0 }
+    switch new {
+    case .connected:
+      context.metrics.isConnected.value = 1
+      context.outage.end()
+    case .connecting, .suspended:
+      context.metrics.isConnected.value = 0
+      context.outage.begin()
+    case .closed:
+      context.metrics.isConnected.value = 0
+      context.outage.end()
+    }
     for number in observers.keys.sorted() { observers[number]?(new) }
   }
 

@@ -7,31 +7,27 @@ public import SmartStack
   private let clock: LoopClock
   private let logger: Logger
   private let metrics: Metrics?
-  private var clients: [String: ZooKeeperClient] = [:]
+  private var clients: [ServerList: ZooKeeperClient] = [:]
 
   /// Creates a table without clients; each logs and counts there.
   public init(clock: LoopClock = .system, logger: Logger, metrics: Metrics? = nil) {
     (self.clock, self.logger, self.metrics) = (clock, logger, metrics)
   }
 
-  /// What two lists of the same servers have in common: the servers in sorted order, joined with commas.
-  public nonisolated static func key(for hosts: [String]) -> String { hosts.sorted().joined(separator: ",") }
-
-  /// The ensemble's client, started; the same one for the same servers in any order.
-  public func client(for hosts: [String]) -> ZooKeeperClient {
-    let key = Self.key(for: hosts)
-    if let known = clients[key] { return known }
-    let made = ZooKeeperClient(connection: key, clock: clock, logger: logger, metrics: metrics)
-    clients[key] = made
+  /// The ensemble's client, started.
+  public func client(for ensemble: ServerList) -> ZooKeeperClient {
+    if let known = clients[ensemble] { return known }
+    let made = ZooKeeperClient(ensemble: ensemble, clock: clock, logger: logger, metrics: metrics)
+    clients[ensemble] = made
     made.start()
     return made
   }
 
-  /// The clients there are, by ``key(for:)``.
-  public var all: [String: ZooKeeperClient] { clients }
+  /// The clients there are.
+  public var all: [ServerList: ZooKeeperClient] { clients }
 
   /// Ends one ensemble's session when no service needs it any more.
-  public func close(_ key: String) async { await clients.removeValue(forKey: key)?.close() }
+  public func close(_ ensemble: ServerList) async { await clients.removeValue(forKey: ensemble)?.close() }
 
   /// Ends every session, all at the same time.
   public func closeAll() async {

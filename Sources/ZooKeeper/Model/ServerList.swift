@@ -1,31 +1,71 @@
 internal import Reactor
+public import SmartStack
 
-/// The servers of a connection string, and their addresses.
+/// The servers of one ensemble: in sorted order, each once, with the path below which everything stands.
 ///
 /// Names are resolved here rather than by libzookeeper, for three reasons found in its 3.8.0: one name
 /// that cannot be resolved makes it refuse all servers; it resolves on its I/O thread, at every attempt
 /// to connect; and after a failed attempt it passes over a server, so that from an even number of
 /// addresses it never tries every second one, and tries the others without a pause.
-struct ServerList: Sendable {
-  var servers: [(host: String, port: String)]
-  /// The chroot, `/path` or nothing.
-  var chroot: String
+public struct ServerList: Hashable, Sendable, CustomStringConvertible {
+  struct Server: Hashable, Sendable {
+    var host: String
+    var port: Int
+    var endpoint: Endpoint { .tcp(host: host, port: port) }
+  }
 
-  /// Reads `host:port,host:port/chroot`; the default port is 2181, an IPv6 address may stand in
-  /// brackets. Nil when there is no server or one makes no sense.
-  init?(_ connection: String) {
-    let slash = connection.firstIndex(of: "/") ?? connection.endIndex
-    chroot = connection[slash...] == "/" ? "" : String(connection[slash...])
-    servers = []
-    for part in connection[..<slash].split(separator: ",") {
-      let text = part.filter { !$0.isWhitespace }
-      let colon = text.lastIndex(of: ":").flatMap { text[$0...].contains("]") ? nil : $0 }
-      let host = (colon.map { text[..<$0] } ?? text[...]).filter { $0 != "[" && $0 != "]" }
-      let port = colon.map { String(text[text.index(after: $0)...]) } ?? "2181"
-      guard !host.isEmpty, let number = UInt16(port), number > 0 else { return nil }
-      servers.append((host, port))
+  private static let defaultPort = 2181
+
+  let servers: [Server]
+  /// The chroot, `/path` or nothing.
+  let chroot: String
+
+  /// Reads texts of the form `HOST[:PORT][/CHROOT]`, or several of them with commas between; an IPv6 address may stand
+  /// in brackets. Two lists of the same servers are equal.
+  /// - Throws: the first text that makes no sense, and why.
+  public init(_ texts: [String]) throws(OperatorError) {
+    var (servers, chroots) = (Set<Server>(), Set<String>())
+    for part in texts.flatMap({ $0.split(separator: ",") }).map(\.trimmedBlanks) where !part.isEmpty {
+      let slash = part.firstIndex(of: "/") ?? part.endIndex
+      guard let server = ServerList.server(part[..<slash]) else {
+        throw OperatorError(
+          "\(part.quoted) is not a HOST[:PORT]\(part.contains("://") ? "; write it without ://" : "")")
+      }
+      servers.insert(server)
+      if part[slash...].count > 1 { chroots.insert(String(part[slash...])) }
     }
-    if servers.isEmpty { return nil }
+    guard !servers.isEmpty else { throw OperatorError("names no host") }
+    guard chroots.count <= 1 else {
+      throw OperatorError("has different paths below the hosts: \(chroots.sorted().joined(separator: ", "))")
+    }
+    self.servers = servers.sorted { $0.endpoint.description < $1.endpoint.description }
+    chroot = chroots.first ?? ""
+    guard ServerList.isPath(chroot) else { throw OperatorError("\(chroot.quoted) is not a path of a znode") }
+  }
+
+  private static func server(_ text: Substring) -> Server? {
+    // The colon of a port stands behind a bracket, or is the only one.
+    let colon = text.hasSuffix("]") || ServerText.isAddress(String(text)) ? nil : text.lastIndex(of: ":")
+    let port = colon.map { Int(text[text.index(after: $0)...]) } ?? defaultPort
+    guard let host = ServerText.host(String(text[..<(colon ?? text.endIndex)])), let port, (1...65535).contains(port)
+    else { return nil }
+    return Server(host: host, port: port)
+  }
+
+  private static func isPath(_ chroot: String) -> Bool {
+    let names = chroot.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+    return !names.contains { ["", ".", ".."].contains($0) } && !chroot.unicodeScalars.contains(where: \.breaksLine)
+  }
+
+  /// The list as one text, `host:port,host:port[/chroot]`.
+  public var description: String { servers.map(\.endpoint.description).joined(separator: ",") + chroot }
+
+  /// The short name in upstream's metric tags: the first host's first label without the digits at its end.
+  public var cluster: String {
+    guard let first = servers.first else { return "" }
+    let label = first.host.prefix { $0 != "." }
+    guard let last = label.lastIndex(where: { !("0"..."9").contains($0) }) else { return first.endpoint.description }
+    return String(label[...last])
   }
 
   /// The numeric addresses, sorted, each as libzookeeper takes it; names without an address are skipped.

@@ -1,8 +1,10 @@
 internal import Logging
 internal import Reactor
+internal import SmartStack
 
 /// The session in use, and what everything that sends requests over it shares.
 @LoopActor final class SessionContext {
+  let ensemble: ServerList
   let clock: LoopClock
   let logger: Logger
   let limits: ZooKeeperLimits
@@ -10,18 +12,22 @@ internal import Reactor
   let credentials: ZooKeeperCredentials?
   /// Nil before the first session and between two.
   var session: ZooKeeperSession?
+  /// Reports that no session can be had, and why.
+  let outage: OutageReport
   /// Whether the client was closed or abandoned; final.
   var isClosed = false
 
   init(
-    clock: LoopClock, logger: Logger, limits: ZooKeeperLimits, metrics: ZooKeeperMetrics,
+    ensemble: ServerList, clock: LoopClock, logger: Logger, limits: ZooKeeperLimits, metrics: Metrics?,
     credentials: ZooKeeperCredentials?
   ) {
+    self.ensemble = ensemble
     self.clock = clock
     self.logger = logger
     self.limits = limits
-    self.metrics = metrics
+    self.metrics = ZooKeeperMetrics(metrics, ensemble: ensemble.description)
     self.credentials = credentials
+    outage = OutageReport(of: ensemble, clock: clock, logger: logger)
   }
 
   /// The session when requests can be sent.
