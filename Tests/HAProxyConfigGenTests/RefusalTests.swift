@@ -78,7 +78,8 @@ import Testing
   @Test("a line the generator adds takes the service with it, until its settings change") func generated() throws {
     let service = Fixture.service { $0.bindOptions = "nonsense" }
     var model = ProxyModel(
-      settings: Fixture.settings, services: [service, Fixture.service("good")], memory: ServerMemory())
+      settings: Fixture.settings, services: [service, Fixture.service("good") { $0.port = .number("3214") }],
+      memory: ServerMemory())
     #expect(try HAProxyTool.settle(&model).isAccepted)
     #expect(!model.render().text.contains("web.main") && model.render().text.contains("backend good"))
     #expect(model.problems.map(\.severity) == [.badService])

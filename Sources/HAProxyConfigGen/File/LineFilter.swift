@@ -4,13 +4,13 @@ internal import SmartStack
 struct LineFilter {
   private let keepsUnknown: Bool
   private let version: HAProxyVersion?
-  private let refusals: Refusals
+  private let skipped: SkippedParts
   private(set) var problems: [ConfigProblem] = []
 
-  init(_ settings: GeneratorSettings, refusals: Refusals) {
+  init(_ settings: GeneratorSettings, skipped: SkippedParts) {
     keepsUnknown = settings.keepsUnknownDirectives
     version = settings.version
-    self.refusals = refusals
+    self.skipped = skipped
   }
 
   /// Lines that are written whatever they say, as long as they are lines and HAProxy has not refused them.
@@ -75,7 +75,7 @@ struct LineFilter {
       skip(line, because: "\(line.text.quoted) has control characters")
       return false
     }
-    if let message = refusals.message(line.origin, text: line.text) {
+    if let message = skipped.message(line.origin, text: line.text) {
       skip(line, because: "HAProxy refuses \(line.text.quoted): \(message)")
       return false
     }
@@ -90,7 +90,7 @@ struct LineFilter {
   private func mayGo(_ line: ConfigLine) -> Bool {
     switch line.origin {
     case .service, .server, .sharedFrontend: true
-    case .fixed, .global, .defaults, .extra: Directives.isObsolete(line.text.words)
+    case .fixed, .agent, .global, .defaults, .extra: Directives.isObsolete(line.text.words)
     }
   }
 

@@ -3,13 +3,8 @@ internal import SmartStack
 /// What does not change with a service's servers, shared by all of them.
 struct SharedContext: Sendable {
   var settings: GeneratorSettings
-  /// Lines of the `defaults` section that services build on.
-  var defaults: [ConfigLine]
-  /// Names that sections other than services' have: `backend stats`.
-  var foreignNames: Set<String>
-  /// The shared frontend's own lines.
-  var sharedLines: [ConfigLine] = []
-  var refusals: Refusals
+  var base = BaseSections()
+  var skipped = SkippedParts()
 }
 
 /// One service's part of the file.
@@ -31,13 +26,14 @@ struct ServiceSections: Sendable {
     _ settings: ServiceSettings, entries: [(name: String, entry: ServerMemory.Entry)], registry: [String],
     context: SharedContext, validator: inout ServerValidator
   ) {
-    if let problem = ServiceSections.problem(of: settings, in: context) {
+    let unit = LineOrigin.service(settings.service, .section, nil)
+    if let problem = settings.problem ?? context.skipped.problem(of: unit) {
       problems = [problem]
       return
     }
-    var filter = LineFilter(context.settings, refusals: context.refusals)
+    var filter = LineFilter(context.settings, skipped: context.skipped)
     let backendLines = ServiceSections.lines(of: settings, in: .backend, filter: &filter)
-    traits = BackendTraits([context.defaults, backendLines])
+    traits = BackendTraits([context.base.defaults, backendLines])
     let builder: ServerLineBuilder
     do throws(ServerProblem) {
       builder = try ServerLineBuilder(
@@ -45,7 +41,7 @@ struct ServiceSections: Sendable {
         usesWeights: settings.usesNerveWeights ?? context.settings.usesNerveWeights,
         hashesCookies: settings.hashesCookies, traits: traits)
     } catch {
-      problems = [settings.bad("server_options: \(error)")]
+      problems = [settings.bad(error.description, at: .serverOptions)]
       return
     }
     let frontend = ServiceSections.frontend(of: settings, in: context, filter: &filter)
@@ -57,25 +53,6 @@ struct ServiceSections: Sendable {
     backend = Section(
       ConfigLine(text: "backend \(settings.backendSection)", origin: .service(settings.service, .backend, nil)),
       lines: backendLines, servers: servers, service: settings.service)
-  }
-
-  private static func problem(of settings: ServiceSettings, in context: SharedContext) -> ConfigProblem? {
-    if let message = context.refusals.message(service: settings.service) {
-      return settings.bad("HAProxy refuses it: \(message)")
-    }
-    guard ServerText.isName(settings.service) else {
-      return settings.bad("its name may have letters, digits and -_.: only")
-    }
-    guard ServerText.isName(settings.backendSection) else {
-      return settings.bad("backend_name \(settings.backendSection.quoted) may have letters, digits and -_.: only")
-    }
-    if case .number(let port) = settings.port, port.isEmpty || !port.utf8.allSatisfy({ $0.isDigit || $0 == 0x2D }) {
-      return settings.bad("port \(port.quoted) is not a port")
-    }
-    for (key, text) in [("bind_address", settings.bindAddress), ("bind_options", settings.bindOptions)] {
-      if let text, text.hasControlBytes { return settings.bad("\(key) \(text.quoted) has control characters") }
-    }
-    return nil
   }
 
   private static func lines(
@@ -92,16 +69,10 @@ struct ServiceSections: Sendable {
   private static func frontend(
     of settings: ServiceSettings, in context: SharedContext, filter: inout LineFilter
   ) -> Section? {
+    guard let bind = settings.bind(defaultAddress: context.settings.bindAddress) else { return nil }
     let generated = LineOrigin.service(settings.service, .frontend, nil)
-    var bind = "bind " + (settings.bindAddress ?? context.settings.bindAddress)
-    switch settings.port {
-    case .omitted: return nil
-    case .none: break
-    case .number(let port): bind += ":" + port
-    }
-    if let options = settings.bindOptions?.trimmedBlanks, !options.isEmpty { bind += " " + options }
     var lines = lines(of: settings, in: .frontend, filter: &filter)
-    lines.append(ConfigLine(text: bind, origin: generated))
+    lines.append(ConfigLine(text: "bind \(bind)", origin: .service(settings.service, .port, nil)))
     lines.append(ConfigLine(text: "default_backend \(settings.backendSection)", origin: generated))
     return Section(ConfigLine(text: "frontend \(settings.service)", origin: generated), lines: lines)
   }
@@ -109,7 +80,7 @@ struct ServiceSections: Sendable {
   private static func shared(
     by settings: ServiceSettings, in context: SharedContext, filter: inout LineFilter
   ) -> [ConfigLine] {
-    guard let lines = settings.sharedFrontend, context.settings.sharedFrontend != nil else { return [] }
+    guard let lines = settings.sharedFrontend, context.base.sharedLines != nil else { return [] }
     return filter.directives(lines, in: .frontend) { .service(settings.service, .sharedFrontend, $0) }
   }
 
@@ -126,7 +97,7 @@ struct ServiceSections: Sendable {
       if traits.ownServers.contains(name) {
         problems.append(
           ConfigProblem(.skipped, at: origin, message: "the backend's own lines have a server of that name"))
-      } else if let message = context.refusals.message(origin, text: server.enabledLine) {
+      } else if let message = context.skipped.message(origin, text: server.enabledLine) {
         problems.append(
           ConfigProblem(.skipped, at: origin, message: "HAProxy refuses \(server.enabledLine.quoted): \(message)"))
       } else {
@@ -164,7 +135,28 @@ struct ServiceSections: Sendable {
 }
 
 extension ServiceSettings {
-  func bad(_ message: String) -> ConfigProblem {
-    ConfigProblem(.badService, at: .service(service, .backend, nil), message: message)
+  /// What is wrong with it whatever else there is; nil: nothing.
+  var problem: ConfigProblem? {
+    guard ServerText.isName(service) else { return bad("its name may have letters, digits and -_.: only") }
+    guard ServerText.isName(backendSection) else {
+      return bad("backend_name \(backendSection.quoted) may have letters, digits and -_.: only")
+    }
+    if case .number(let port) = port, port.isEmpty || !port.utf8.allSatisfy({ $0.isDigit || $0 == 0x2D }) {
+      return bad("\(port.quoted) is not a port", at: .port)
+    }
+    for (key, text) in [("bind_address", bindAddress), ("bind_options", bindOptions)] {
+      if let text, text.hasControlBytes { return bad("\(key) \(text.quoted) has control characters") }
+    }
+    do throws(ServerProblem) {
+      _ = try ServerLineBuilder(
+        options: serverOptions, usesWeights: false, hashesCookies: false, traits: BackendTraits([]))
+      return nil
+    } catch {
+      return bad(error.description, at: .serverOptions)
+    }
+  }
+
+  func bad(_ message: String, at part: ServicePart = .section) -> ConfigProblem {
+    ConfigProblem(.badService, at: .service(service, part, nil), message: message)
   }
 }

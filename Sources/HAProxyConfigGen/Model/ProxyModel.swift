@@ -20,33 +20,35 @@ public struct ProxyModel: Sendable {
   public private(set) var memory: ServerMemory
 
   private var context: SharedContext
-  private var base: [Section] = []
-  private var baseProblems: [ConfigProblem] = []
   private let order: [String]
+  /// Names that sections other than services' have.
+  private let foreignNames: Set<String>
   private var services: [String: Service] = [:]
   private var validator = ServerValidator()
   /// The service that has the backend of a name.
   private var owners: [String: String] = [:]
+  /// The addresses of the sections as HAProxy has them: who has one keeps it.
+  private var activeAddresses: [String: Set<ListenAddress>] = [:]
 
   /// A model in which every service has the servers that `memory` remembers, as ones that left.
   /// Services appear in the file in this order; of two with one name the first counts.
   public init(settings: GeneratorSettings, services: [ServiceSettings], memory: ServerMemory) {
     self.settings = settings
     self.memory = memory
-    context = SharedContext(settings: settings, defaults: [], foreignNames: [], refusals: Refusals())
+    context = SharedContext(settings: settings)
+    foreignNames = BaseSections.names(settings)
     var order: [String] = []
     for service in services where self.services[service.service] == nil {
       order.append(service.service)
       self.services[service.service] = Service(settings: service, sections: ServiceSections(problems: []))
     }
     self.order = order
-    buildBase()
     buildAll()
   }
 
   /// What was worked around, in the file's order.
   public var problems: [ConfigProblem] {
-    baseProblems
+    context.base.problems
       + order.flatMap { name in services[name].map { $0.sections.problems + $0.skipped } ?? [] }
   }
 
@@ -62,7 +64,7 @@ public struct ProxyModel: Sendable {
     services[snapshot.service]?.registry = live.servers.map(\.name)
     services[snapshot.service]?.hostNames = Set(live.servers.lazy.map(\.backend.host).filter(HostAddresses.isName))
     services[snapshot.service]?.skipped = live.skipped + doubts
-    context.refusals.forget(service: snapshot.service) { memory.entry($0, of: snapshot.service) != nil }
+    context.skipped.forget(service: snapshot.service) { memory.entry($0, of: snapshot.service) != nil }
     build(snapshot.service)
   }
 
@@ -94,7 +96,6 @@ public struct ProxyModel: Sendable {
     guard settings.version != version else { return false }
     settings.version = version
     context.settings.version = version
-    buildBase()
     buildAll()
     return true
   }
@@ -103,10 +104,55 @@ public struct ProxyModel: Sendable {
   public mutating func replace(_ settings: ServiceSettings, now: Int) {
     guard let before = services[settings.service], before.settings != settings else { return }
     services[settings.service]?.settings = settings
-    context.refusals.forget(service: settings.service)
+    let wasRefused = context.skipped.refusal(of: .service(settings.service, .section, nil)) != nil
+    context.skipped.forget(service: settings.service)
     let namesChanged =
       before.settings.backendSection != settings.backendSection || before.settings.isDisabled != settings.isDisabled
-    if namesChanged { buildAll() } else { build(settings.service) }
+    let addressesChanged =
+      claims(of: before.settings).map(\.address) != claims(of: settings).map(\.address)
+      || before.settings.isFromRegistry != settings.isFromRegistry
+    if namesChanged || addressesChanged || wasRefused { buildAll() } else { build(settings.service) }
+  }
+
+  // MARK: Addresses
+
+  /// Every address that a service or a section wants to listen on, skipped ones included.
+  public var claims: [AddressClaim] {
+    settings.claims + order.flatMap { name in services[name].map { claims(of: $0.settings) } ?? [] }
+  }
+
+  private func claims(of service: ServiceSettings) -> [AddressClaim] {
+    service.claims(defaultAddress: settings.bindAddress)
+  }
+
+  /// The addresses of the sections as they are written, by the sections' first lines.
+  public var listening: [String: Set<ListenAddress>] {
+    claims.reduce(into: [:]) { listening, claim in
+      if context.skipped.problem(of: claim.unit) == nil { listening[claim.section, default: []].insert(claim.address) }
+    }
+  }
+
+  /// Records where sections listen in HAProxy: of two that want an address, the one that has it keeps it.
+  public mutating func recordListening(_ addresses: [String: Set<ListenAddress>]) {
+    guard activeAddresses != addresses else { return }
+    activeAddresses = addresses
+    buildAll()
+  }
+
+  /// Skips the services and sections whose addresses this host cannot listen on.
+  /// - Parameter reasons: why, by unit; what was skipped before and is not among them is written again.
+  /// - Returns: whether the file changes by it.
+  public mutating func setUnbindable(_ reasons: [LineOrigin: String]) -> Bool {
+    let before = context.skipped.unbindable
+    guard before != reasons else { return false }
+    context.skipped.unbindable = reasons
+    let changed = Set(before.keys).union(reasons.keys).filter { before[$0] != reasons[$0] }
+    if changed.allSatisfy({ $0.service != nil }) {
+      for service in changed.compactMap(\.service) { build(service) }
+    } else {
+      buildAll()
+    }
+    return true
   }
 
   /// Forgets servers whose time is over; true if the file changes by it.
@@ -126,18 +172,22 @@ public struct ProxyModel: Sendable {
     for alert in alerts {
       guard let (origin, text) = culprit(of: alert, in: file) else { continue }
       switch origin {
-      case .fixed, .global: continue
+      case .fixed, .agent, .global: continue
       case .defaults, .extra:
         // The operator's own sections: only what HAProxy has no more is skipped, never what may protect something.
         guard Directives.isObsolete(text.words) else { continue }
       case .sharedFrontend(nil): continue
       case .sharedFrontend, .service, .server: break
       }
-      guard context.refusals.add(origin, text: text, message: alert.message) else { continue }
-      if let service = origin.service { changed.insert(service) } else { isBaseChanged = true }
+      guard context.skipped.add(origin, text: text, message: alert.message) else { continue }
+      // What is skipped as a whole leaves its address to others.
+      if let service = origin.service, origin != origin.unit {
+        changed.insert(service)
+      } else {
+        isBaseChanged = true
+      }
     }
     if isBaseChanged {
-      buildBase()
       buildAll()
     } else {
       for name in changed { build(name) }
@@ -156,7 +206,7 @@ public struct ProxyModel: Sendable {
 
   /// All sections in the file's order.
   var sections: [Section] {
-    var sections = base
+    var sections = context.base.sections
     var shared: [ConfigLine] = []
     for name in order {
       guard let built = services[name]?.sections else { continue }
@@ -164,12 +214,9 @@ public struct ProxyModel: Sendable {
       if let backend = built.backend { sections.append(backend) }
       shared += built.shared
     }
-    if settings.sharedFrontend != nil {
-      sections.append(
-        Section(
-          ConfigLine(text: "frontend \(sharedFrontendName)", origin: .sharedFrontend(nil)),
-          lines: context.sharedLines + shared
-        ))
+    if let own = context.base.sharedLines {
+      let header = ConfigLine(text: BaseSections.sharedFrontend, origin: .sharedFrontend(nil))
+      sections.append(Section(header, lines: own + shared))
     }
     return sections
   }
@@ -193,43 +240,25 @@ public struct ProxyModel: Sendable {
   }
 }
 
-private let sharedFrontendName = "shared-frontend"
-
 // MARK: - Building
 
 extension ProxyModel {
-  /// `global`, `defaults`, the extra sections and the shared frontend's own lines.
-  private mutating func buildBase() {
-    var filter = LineFilter(settings, refusals: context.refusals)
-    let global = filter.verbatim(settings.global) { .global($0) }
-    var defaults = filter.verbatim(settings.defaults) { .defaults($0) }
-    base = [
-      Section(ConfigLine(text: "global", origin: .fixed), lines: global, isSpaced: true),
-      Section(ConfigLine(text: "defaults", origin: .fixed), lines: defaults, isSpaced: false),
-    ]
-    context.foreignNames = settings.sharedFrontend == nil ? [] : ["frontend \(sharedFrontendName)"]
-    for extra in settings.extraSections {
-      let title = extra.title.words
-      let header = ConfigLine(text: title.joined(separator: " "), origin: .extra(title: extra.title, nil))
-      let lines = filter.verbatim(extra.lines) { .extra(title: extra.title, $0) }
-      base.append(Section(header, lines: lines))
-      if title.first == "defaults" { defaults = lines }
-      guard title.count > 1 else { continue }
-      if title[0] != "backend" { context.foreignNames.insert("frontend \(title[1])") }
-      if title[0] != "frontend" { context.foreignNames.insert("backend \(title[1])") }
-    }
-    context.defaults = defaults
-    context.sharedLines = filter.directives(settings.sharedFrontend ?? [], in: .frontend) { .sharedFrontend($0) }
-    baseProblems = filter.problems
-  }
-
   private mutating func buildAll() {
     owners = [:]
     for name in order {
       guard let settings = services[name]?.settings, !settings.isDisabled else { continue }
       if owners[settings.backendSection] == nil { owners[settings.backendSection] = name }
     }
+    // What is skipped anyway takes no address from others.
+    let rivals = claims.filter { claim in
+      guard context.skipped.refusal(of: claim.unit) == nil else { return false }
+      guard let service = claim.unit.service.flatMap({ services[$0]?.settings }) else { return true }
+      return service.problem == nil && conflict(service) == nil
+    }
+    context.skipped.conflicts = AddressClaim.conflicts(rivals, active: activeAddresses)
+    context.base = BaseSections(settings, skipped: context.skipped)
     for name in order { build(name) }
+    activeAddresses = listening
   }
 
   private mutating func build(_ name: String) {
@@ -275,8 +304,8 @@ extension ProxyModel {
   /// Whether another section has the name of one of this service's: the first in the file keeps it.
   private func conflict(_ settings: ServiceSettings) -> String? {
     let backend = settings.backendSection
-    if context.foreignNames.contains("backend \(backend)") { return "section `backend \(backend)` is there already" }
-    if settings.port != .omitted, context.foreignNames.contains("frontend \(settings.service)") {
+    if foreignNames.contains("backend \(backend)") { return "section `backend \(backend)` is there already" }
+    if settings.port != .omitted, foreignNames.contains("frontend \(settings.service)") {
       return "section `frontend \(settings.service)` is there already"
     }
     guard let owner = owners[backend], owner != settings.service else { return nil }
@@ -315,7 +344,7 @@ extension ProxyModel {
     if let line = alert.line {
       guard let origin = file.origin(ofLine: line), let text = file.content(ofLine: line) else { return nil }
       // A line the generator adds cannot go alone.
-      if case .service(let service, _, nil) = origin { return (.service(service, .backend, nil), "") }
+      if case .service(_, _, nil) = origin { return (origin.unit, "") }
       return (origin, text)
     }
     guard let proxy = alert.proxy else { return nil }
@@ -335,6 +364,6 @@ extension ProxyModel {
         return (line.origin, line.text)
       }
     }
-    return owners.first.map { (.service($0, .backend, nil), "") }
+    return owners.first.map { (.service($0, .section, nil), "") }
   }
 }

@@ -10,6 +10,9 @@ public struct GeneratorSettings: Hashable, Sendable {
   public var extraSections: [ExtraSection] = []
   /// Lines of the frontend that several services share; nil: there is none.
   public var sharedFrontend: [String]?
+  /// Addresses on this host that are not HAProxy's, by the agent's key that says so: `status_port`. What is written is
+  /// what would follow `bind`.
+  public var reservedAddresses: [String: String] = [:]
   /// Where services listen that do not say it themselves.
   public var bindAddress = "localhost"
   /// Seeds the order of servers whose service asks for no other; any text, upstream's is a 128-bit number.
@@ -44,5 +47,15 @@ public struct ExtraSection: Hashable, Sendable {
   public init(title: String, lines: [String]) {
     self.title = title
     self.lines = lines
+  }
+
+  /// The words of the title, and the address behind them: before HAProxy 1.7, `listen stats :3212` stood for
+  /// `listen stats` and `bind :3212`, and public configurations still have it.
+  var heading: (words: [String], address: String?) {
+    let words = title.words
+    guard words.count > 2, words[0] == "listen" || words[0] == "frontend", words[2] != "from" else {
+      return (words, nil)
+    }
+    return (Array(words.prefix(2)), words.dropFirst(2).joined(separator: " "))
   }
 }

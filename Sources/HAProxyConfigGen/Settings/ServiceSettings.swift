@@ -28,6 +28,8 @@ public struct ServiceSettings: Hashable, Sendable {
   public var isDisabled = false
   /// Overrides the top level's.
   public var usesNerveWeights: Bool?
+  /// Whether the registry says so, not this host's configuration.
+  public var isFromRegistry = false
   /// The section as it was configured, a JSON object; goes into the state file as upstream's does.
   public var source: String?
 

@@ -6,7 +6,7 @@ public struct ConfigProblem: Hashable, Sendable, CustomStringConvertible {
     case doubt
     /// One line or server is skipped.
     case skipped
-    /// The whole service is skipped: bad data of its own, which `--check-config` refuses.
+    /// A whole service or section is skipped: bad data of its own, which `--check-config` refuses.
     case badService
   }
 

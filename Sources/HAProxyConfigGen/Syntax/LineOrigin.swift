@@ -2,6 +2,8 @@
 public enum LineOrigin: Hashable, Sendable, CustomStringConvertible {
   /// Written by the generator itself: comment, blank line, `global`, `defaults`.
   case fixed
+  /// A key of the agent's own configuration, such as `status_port`.
+  case agent(String)
   /// Line `index` of `global`.
   case global(Int)
   /// Line `index` of `defaults`.
@@ -19,7 +21,18 @@ public enum LineOrigin: Hashable, Sendable, CustomStringConvertible {
   public var service: String? {
     switch self {
     case .service(let name, _, _), .server(let name, _): name
-    case .fixed, .global, .defaults, .extra, .sharedFrontend: nil
+    case .fixed, .agent, .global, .defaults, .extra, .sharedFrontend: nil
+    }
+  }
+
+  /// The part of the configuration that is skipped as one when the line cannot be skipped alone.
+  public var unit: LineOrigin {
+    switch self {
+    case .service(let name, .sharedFrontend, _): .service(name, .sharedFrontend, nil)
+    case .service(let name, _, _), .server(let name, _): .service(name, .section, nil)
+    case .extra(let title, _): .extra(title: title, nil)
+    case .sharedFrontend: .sharedFrontend(nil)
+    case .fixed, .agent, .global, .defaults: self
     }
   }
 
@@ -27,12 +40,13 @@ public enum LineOrigin: Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .fixed: "haproxy"
+    case .agent(let key): key
     case .global(let index): "haproxy.global[\(index)]"
     case .defaults(let index): "haproxy.defaults[\(index)]"
     case .extra(let title, let index): "haproxy.extra_sections.\(title)" + (index.map { "[\($0)]" } ?? "")
     case .sharedFrontend(let index): "haproxy.shared_frontend" + (index.map { "[\($0)]" } ?? "")
     case .service(let name, let part, let index):
-      "services.\(name).haproxy." + part.key + (index.map { "[\($0)]" } ?? "")
+      "services.\(name).haproxy" + part.key + (index.map { "[\($0)]" } ?? "")
     case .server(let service, let name): "services.\(service): server \(name)"
     }
   }
@@ -41,13 +55,22 @@ public enum LineOrigin: Hashable, Sendable, CustomStringConvertible {
 /// A part of a service's `haproxy` section, and the section of the file it went to.
 public enum ServicePart: Hashable, Sendable {
   case frontend, backend, listenInFrontend, listenInBackend, sharedFrontend
+  /// The section as a whole.
+  case section
+  /// The key `port`, with the address and the options that stand beside it on the `bind` line.
+  case port
+  /// The key `server_options` of the section.
+  case serverOptions
 
   var key: String {
     switch self {
-    case .frontend: "frontend"
-    case .backend: "backend"
-    case .listenInFrontend, .listenInBackend: "listen"
-    case .sharedFrontend: "shared_frontend"
+    case .frontend: ".frontend"
+    case .backend: ".backend"
+    case .listenInFrontend, .listenInBackend: ".listen"
+    case .sharedFrontend: ".shared_frontend"
+    case .section: ""
+    case .port: ".port"
+    case .serverOptions: ".server_options"
     }
   }
 }

@@ -1,4 +1,5 @@
 internal import AgentKit
+internal import HAProxyConfigGen
 public import YAMLConfig
 
 /// Reads a configuration file and what belongs to it.
@@ -68,6 +69,9 @@ public struct ConfigurationLoader {
       "first_data_deadline", in: 0...86_400, default: result.firstDataDeadline)
     if top.has("status_port") { result.statusPort = try top.int("status_port", in: 0...65_535) }
     result.statusAddress = try top.string("status_address", default: result.statusAddress)
+    if let port = result.statusPort {
+      result.haproxy?.generator.reservedAddresses["status_port"] = "\(result.statusAddress):\(port)"
+    }
     guard let section = try top.optionalSection("statsd") else { return }
     var statsd = StatsDConfiguration()
     statsd.host = try section.string("host", default: statsd.host)

@@ -58,6 +58,7 @@ internal import SmartStack
   func prepare() async {
     await socketSync.observe()
     for running in socketSync.sockets.compactMap(\.running) { wanted.recordIDs(of: running) }
+    if let text = file.text { wanted.recordListening(in: text) }
     _ = wanted.setVersion(await targetVersion())
   }
 

@@ -82,13 +82,21 @@ internal import YAMLConfig
 
   /// Replaces the services under the same settings; ``apply(_:)`` with all of them follows.
   func replaceServices(_ services: [ServiceSettings]) {
+    let listening = model.listening
     model = ProxyModel(settings: settings, services: services, memory: model.memory)
+    model.recordListening(listening)
     registrySections = [:]
     changedServices = nil
   }
 
   /// Records the ids that servers have in a running HAProxy, before the first snapshots.
   func recordIDs(of running: RunningProxy) { model.recordIDs(of: running) }
+
+  /// Records where the sections of HAProxy's file listen, before the first snapshots.
+  func recordListening(in text: String) { model.recordListening(AddressClaim.listening(in: text)) }
+
+  /// Skips the services and sections whose addresses this host cannot listen on; see ``ProxyModel/setUnbindable(_:)``.
+  func setUnbindable(_ reasons: [LineOrigin: String]) { if model.setUnbindable(reasons) { changed() } }
 
   /// Sets the version of the HAProxy that is to load the file.
   /// - Returns: whether the model has changed by it.

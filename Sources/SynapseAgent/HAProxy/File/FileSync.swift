@@ -32,7 +32,7 @@ internal import SmartStack
   private let logger: Logger
   private let metrics: HAProxyMetrics
   /// The file as it stands on disk; nil: there is none, or it cannot be read.
-  private var text: String?
+  private(set) var text: String?
   /// The model's revision that the file holds.
   private var revision = 0
   private var rendered: (revision: Int, file: RenderedConfiguration)?

@@ -26,12 +26,14 @@ public import SmartStack
     var section = section
     section.generator.keepsUnknownDirectives = checker.isActive
     section.candidatePath = candidate
-    // The ids of the running agent's servers are in its state file.
+    // The ids of the running agent's servers are in its state file, and the addresses of its services in HAProxy's.
     let saved = section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
+    let current = try? Files.read(section.filePath, limit: 1 << 30)
     section.filePath = ""
     let wanted = WantedModel(
       settings: section.generator, services: services.map(\.settings),
       memory: saved.map(ServerMemory.init(stateFile:)) ?? ServerMemory(), clock: .system, logger: logger)
+    if let current { wanted.recordListening(in: String(decoding: current, as: UTF8.self)) }
     _ = wanted.setVersion(await checker.version())
     wanted.apply(
       services.map { service in
