@@ -3,9 +3,12 @@ import json
 import socket
 import subprocess
 import threading
+import time
 
 from cell import B_PORT, B_TASK, HOSTILE, OUT, SERVED, Cell
 from stage import LOCAL, ROOT, SERVICES, Stage, write_text
+
+from world import Trouble
 
 # --- what the registry holds -------------------------------------------------------------------------------------------
 
@@ -58,8 +61,50 @@ def registrations():
     yield Znode("a host name nobody knows", {**good, "host": "no-such-host.invalid"}, named=("no-such-host.invalid",))
     yield Named("the host is a name", "known", SERVED)
     yield Named("the host is a name whose name server is silent", "silent", OUT, named=("silent.test",))
-    yield Znode("the same host and port, other options", {**good, "haproxy_server_options": "maxconn 7"}, named=("foreign",))
+    yield Znode("the same host and port, other options", {**good, "haproxy_server_options": "maxconn 7"},
+                named=("services.b: server ", f"{LOCAL}:{B_TASK} is registered twice", "maxconn 7"))
+    yield Znode("the id of b's own server", {**good, "port": 31009, "haproxy_server_options": "id 1"},
+                named=("services.b: server foreign", "asks for id 1"))
+    yield Flapping()
     yield Znode("many that are no registrations", b"x", count=50)
+
+
+class Flapping(Znode):
+    """A registration of b that says something else every moment, for which this HAProxy has to be reloaded."""
+
+    def __init__(self):
+        super().__init__("options that change without end", {}, named=("reload postponed", "b"))
+        self.number, self.running = 0, False
+
+    def spoil(self, stage):
+        self.payload = self.next()
+        super().spoil(stage)
+        self.running = True
+        threading.Thread(target=self._flap, args=(stage,), daemon=True).start()
+        position = stage.log_position()
+        stage.until("b's reloads wait", lambda: "reload postponed" in stage.log_since(position, "synapse"))
+        reloads, number = self.reloads(stage, position), self.number
+        stage.until("b changes on", lambda: self.number > number + 10)
+        if self.reloads(stage, position) > reloads:
+            raise Trouble("HAProxy is reloaded for b without end")
+
+    @staticmethod
+    def reloads(stage, position):
+        return stage.log_since(position, "synapse").count("HAProxy reload started")
+
+    def next(self):
+        self.number += 1
+        return {"host": LOCAL, "port": B_TASK, "name": "foreign", "haproxy_server_options": f"maxconn {self.number}"}
+
+    def _flap(self, stage):
+        while self.running:
+            stage.client.set(f"{ROOT}/b/{self.node}", json.dumps(self.next()).encode())
+            time.sleep(0.1)
+
+    def restore(self, stage):
+        self.running = False
+        time.sleep(0.2)
+        super().restore(stage)
 
 
 class NamedStage(Stage):

@@ -25,7 +25,8 @@ import Testing
       ("kept while others come", ["b", "a b c"], "a=2 b=1 c=3"),
       ("kept by those that left", ["a b", "b", "b c", "a b c"], "a=1 b=2 c=3"),
       ("prescribed ids go before", ["a b c=1"], "a=2 b=3 c=1"),
-      ("a prescribed id is taken from another", ["a b", "a b c=1"], "a=3 b=2 c=1"),
+      ("a prescribed id is not taken from a server that is there", ["a b", "a b c=1"], "a=1 b=2 c=3"),
+      ("a prescribed id is taken from a server that left", ["a b", "b c=1"], "a-=3 b=2 c=1"),
       ("of two that ask for one, the first by name", ["b=5 a=5"], "a=5 b=1"),
       ("who has it keeps it", ["b=5", "a=5 b=5"], "a=1 b=5"),
       ("a changed prescription", ["a=5", "a=6"], "a=6"),
@@ -48,6 +49,38 @@ import Testing
     #expect(first.map(\.message) == ["asks for id 5, which a has; it gets another"])
     let second = memory.observe(MemoryTests.servers("a b c d"), of: "web", maxServerID: 1, ttl: 10, now: 0)
     #expect(second.map(\.name) == ["c", "d"])
+  }
+
+  @Test("ids that the backend's own lines have are nobody else's") func ownIDs() {
+    let service = Fixture.service { $0.backend = ["server own 127.0.0.1:1 id 1", "server other 127.0.0.1:2 id 3"] }
+    var foreign = Fixture.backend(2)
+    foreign.haproxyServerOptions = "id 3"
+    let model = Fixture.model([Fixture.backend(1), foreign], service: service)
+    let ids = model.lines(of: "backend web.main").map(\.words).map { $0[$0.firstIndex(of: "id").map { $0 + 1 } ?? 0] }
+    #expect(ids == ["1", "3", "2", "4"])
+    #expect(
+      model.problems.map(\.message) == [
+        "asks for id 3, which a server of the backend's own lines has; it gets another"
+      ])
+  }
+
+  @Test("only a configuration file takes an id from a server that has it by chance") func configuredIDs() {
+    var configured = Backend(host: "10.0.0.3", port: 1, haproxyServerID: 1)
+    var memory = ServerMemory()
+    _ = memory.observe(MemoryTests.servers("a b"), of: "web", maxServerID: 9, ttl: 10, now: 0)
+    let all = MemoryTests.servers("a b") + [(name: "c", backend: configured, id: 1)]
+    #expect(memory.observe(all, of: "web", maxServerID: 9, ttl: 10, now: 0).isEmpty)
+    #expect(MemoryTests.ids(memory) == "a=3 b=2 c=1")
+    // What runs has its id, even if nothing is remembered.
+    memory = ServerMemory()
+    memory.record(running: ["a": 1, "b": 2], of: "web")
+    configured.haproxyServerID = nil
+    let foreign = MemoryTests.servers("a b") + [(name: "c", backend: configured, id: 1)]
+    #expect(
+      memory.observe(foreign, of: "web", maxServerID: 9, ttl: 10, now: 0).map(\.message) == [
+        "asks for id 1, which a has; it gets another"
+      ])
+    #expect(MemoryTests.ids(memory) == "a=1 b=2 c=3")
   }
 
   @Test("ids of a running HAProxy are kept where nothing else is known") func runningIDs() {

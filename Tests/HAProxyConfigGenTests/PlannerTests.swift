@@ -33,7 +33,7 @@ import Testing
   }
 
   static func words(_ plan: Plan) -> [String] {
-    (plan.reloadReasons.isEmpty ? [] : ["reload: " + plan.reloadReasons.joined(separator: "; ")])
+    (plan.reloadReasons.isEmpty ? [] : ["reload: " + plan.reloadReasons.map(\.description).joined(separator: "; ")])
       + plan.commands.map(\.text)
   }
 
@@ -218,6 +218,37 @@ import Testing
       ServiceSnapshot(service: "web.main", backends: [Backend(name: "n", host: "web.test", port: 80)]),
       now: Fixture.now)
     #expect(model.lines(of: "backend web.main").first?.hasPrefix("server n_web.test:80 10.0.0.9:80 id 4 ") == true)
+  }
+
+  @Test("where HAProxy deletes servers, other options are commands") func replacements() {
+    let before = PlannerTests.model([1])
+    let options = PlannerTests.model([1]) { $1.serverOptions = "check inter 5s" }
+    #expect(
+      PlannerTests.plan(before, options, version: HAProxyVersion(2, 6, 13)) == [
+        "set server web.main/i-1_10.0.0.1:8001 state maint", "del server web.main/i-1_10.0.0.1:8001",
+        "add server web.main/i-1_10.0.0.1:8001 10.0.0.1:8001 id 1 check inter 5s",
+        "enable health web.main/i-1_10.0.0.1:8001", "set server web.main/i-1_10.0.0.1:8001 state ready",
+      ])
+    // An id that another server still has, and options that no command takes.
+    let other = RunningServer(id: 1, address: "10.0.0.9", port: 1, adminState: .forcedMaintenance)
+    let taken = PlannerTests.plan(before, options, version: HAProxyVersion(3, 0)) {
+      $0.backends["web.main"]?["other"] = other
+    }
+    #expect(taken[0].hasPrefix("reload: "))
+    let resolvers = PlannerTests.model([1]) { $1.serverOptions = "check resolvers dns" }
+    #expect(PlannerTests.plan(before, resolvers, version: HAProxyVersion(3, 0))[0].hasPrefix("reload: "))
+  }
+
+  @Test("the reasons of one service name it") func owners() {
+    let before = PlannerTests.model([1])
+    func services(_ after: ProxyModel) -> Set<String?> {
+      let plan = Planner.plan(
+        running: PlannerTests.running(before), loaded: LoadedConfiguration(before), wanted: after)
+      return Set(plan.reloadReasons.map(\.service))
+    }
+    #expect(services(PlannerTests.model([1]) { $1.serverOptions = "check inter 5s" }) == ["web.main"])
+    #expect(services(PlannerTests.model([1]) { $1.frontend = ["maxconn 9"] }) == ["web.main"])
+    #expect(services(PlannerTests.model([1]) { settings, _ in settings.global += ["maxconn 9"] }) == [nil])
   }
 
   @Test("changed options, ids, lines and sections need a reload") func changes() {

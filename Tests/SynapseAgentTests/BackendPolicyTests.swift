@@ -52,6 +52,26 @@ import Testing
     Case(name: "nothing ever read is nothing", readings: [(0, ".")], offered: [""]),
   ]
 
+  @Test("registrations of one host and port that differ are named, those that agree or differ in labels are not")
+  func conflicts() {
+    var policy = BackendPolicy(BackendPolicy.Rules())
+    let plain = backend("a", id: 1)
+    var other = backend("a", id: 2, labels: ["region:r1": ""])
+    _ = policy.apply([plain, other, Backend(name: "a", host: "10.0.0.1", port: 81)], now: start)
+    #expect(policy.conflicts.isEmpty && policy.backends.count == 2)
+    other.haproxyServerOptions = "maxconn 7"
+    _ = policy.apply([plain, other, backend("b")], now: start)
+    #expect(policy.backends.map(\.id) == [2, nil])
+    #expect(
+      policy.conflicts.map(\.message) == [
+        "10.0.0.1:80 is registered twice, with options none and maxconn 7; the newer counts",
+        "10.0.0.1:80 is registered twice, with name a and b, options maxconn 7 and none; both are servers",
+      ])
+    #expect(policy.conflicts.map(\.server) == ["a_10.0.0.1:80", "a_10.0.0.1:80"])
+    _ = policy.apply([plain], now: start)
+    #expect(policy.conflicts.isEmpty)
+  }
+
   @Test("readings", arguments: cases) func readingsBecomeBackends(_ c: Case) {
     var rules = BackendPolicy.Rules()
     c.change(&rules)

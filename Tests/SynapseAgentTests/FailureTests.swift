@@ -68,6 +68,7 @@ import ZooKeeper
       try await world.register("one", port: world.startTask("one"))
       try await eventually("one answers") { await world.request() == "one" }
       for round in 0..<(rounds ?? 2) {
+        world.synapse?.haproxy?.reloads.resetBudgets()
         for (index, way) in ways.enumerated() {
           let (good, failed) = (world.reloads, world.failedReloads)
           try reloading(way)

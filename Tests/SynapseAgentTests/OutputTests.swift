@@ -32,6 +32,24 @@ import Testing
     #expect(schedule.delay(now: start + .seconds(91)) == .zero)
   }
 
+  @Test func aServiceThatChangesWithoutEndIsServedLateAndAlone() {
+    var budget = ReloadBudget()
+    var now = ContinuousClock.now
+    var reloads = 0
+    for _ in 0..<7200 {
+      if budget.delay(of: "b", now: now) == .zero {
+        reloads += 1
+        budget.charge(["b"], now: now)
+      }
+      now += .seconds(1)
+    }
+    #expect((15...18).contains(reloads))
+    #expect(budget.delay(of: "b", now: now) > .zero && budget.delay(of: "b", now: now) < .seconds(600))
+    #expect(budget.delay(of: "a", now: now) == .zero && budget.delay(of: nil, now: now) == .zero)
+    let delay = budget.delay(of: "b", now: now)
+    #expect(budget.delay(of: "b", now: now + delay + .milliseconds(1)) == .zero)
+  }
+
   @Test func failuresWaitLongerAndLongerUpToFiveMinutes() {
     var schedule = ReloadSchedule(interval: .seconds(2), jitter: 0)
     var dice = Fixed()
@@ -110,9 +128,9 @@ import Testing
     var settings = GeneratorSettings()
     settings.global = ["daemon"]
     settings.defaults = ["mode http", "balance roundrobin"]
-    let configured = services.keys.sorted().map { name in
+    let configured = zip(8000..., services.keys.sorted()).map { port, name in
       var service = ServiceSettings(service: name)
-      service.port = .number("80")
+      service.port = .number(String(port))
       service.serverOptions = "check"
       return service
     }

@@ -12,6 +12,8 @@ struct BackendTraits: Sendable {
   private(set) var defaultServer: [String] = []
   /// Servers that the configuration itself writes into the backend; not synapse's to touch.
   private(set) var ownServers: Set<String> = []
+  /// Their ids, as far as their lines have one.
+  private(set) var ownIDs: Set<Int> = []
   /// Prefixes of `server-template` lines.
   private(set) var templates: [String] = []
 
@@ -29,7 +31,9 @@ struct BackendTraits: Sendable {
     case "balance": balance = Array(words.dropFirst())
     case "hash-type": isConsistentHash = second == "consistent"
     case "default-server": defaultServer += words.dropFirst()
-    case "server": ownServers.insert(second)
+    case "server":
+      ownServers.insert(second)
+      if let at = words.firstIndex(of: "id"), at + 1 < words.count, let id = Int(words[at + 1]) { ownIDs.insert(id) }
     case "server-template": templates.append(second)
     default: break
     }

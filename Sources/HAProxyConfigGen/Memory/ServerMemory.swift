@@ -44,10 +44,13 @@ public struct ServerMemory: Sendable {
   func entry(_ name: String, of service: String) -> Entry? { services[service]?[name] }
 
   /// Records the servers that are there now.
-  /// - Parameter live: in the registry's order; `id` is the prescribed one.
+  /// - Parameters:
+  ///   - live: in the registry's order; `id` is the prescribed one.
+  ///   - reserved: the ids of servers that the backend's own lines have.
   /// - Returns: what to tell of servers that could not have the id they ask for, or none at all.
   mutating func observe(
-    _ live: [(name: String, backend: Backend, id: Int?)], of service: String, maxServerID: Int, ttl: Int, now: Int
+    _ live: [(name: String, backend: Backend, id: Int?)], of service: String, reserved: Set<Int> = [],
+    maxServerID: Int, ttl: Int, now: Int
   ) -> [(name: String, message: String)] {
     var entries = services[service] ?? [:]
     for (name, entry) in entries where entry.isLive {
@@ -63,7 +66,7 @@ public struct ServerMemory: Sendable {
       entries[server.name] = entry
     }
     ServerMemory.forget(&entries, ttl: ttl, now: now)
-    var ids = IDs(entries: entries, running: running[service] ?? [:], maximum: maxServerID)
+    var ids = IDs(entries: entries, running: running[service] ?? [:], own: reserved, maximum: maxServerID)
     var messages = ids.prescribe(live)
     messages += ids.assign()
     services[service] = ids.entries
@@ -120,18 +123,21 @@ private struct IDs {
   private var holders: [Int: String] = [:]
   private let running: [String: Int]
   private let reserved: Set<Int>
+  /// Those of servers that are not synapse's: never given.
+  private let own: Set<Int>
   private let maximum: Int
   private var candidate = 1
 
-  init(entries: [String: ServerMemory.Entry], running: [String: Int], maximum: Int) {
+  init(entries: [String: ServerMemory.Entry], running: [String: Int], own: Set<Int>, maximum: Int) {
     self.entries = entries
     self.running = running
     reserved = Set(running.values)
+    self.own = own
     self.maximum = maximum
     for (name, entry) in entries.sorted(by: { $0.value.order < $1.value.order }) {
       guard let id = entry.id else { continue }
       // A state file may have been edited by hand: the first to claim an id keeps it.
-      if holders[id] == nil { holders[id] = name } else { self.entries[name]?.id = nil }
+      if holders[id] == nil, !own.contains(id) { holders[id] = name } else { self.entries[name]?.id = nil }
     }
   }
 
@@ -145,7 +151,8 @@ private struct IDs {
         if let id = server.id { claimed[id] = server.name }
         continue
       }
-      if let other = claimed[id] ?? claimant(of: id, but: server.name) {
+      let line = own.contains(id) ? "a server of the backend's own lines" : nil
+      if let other = line ?? claimed[id] ?? claimant(of: id, for: server) {
         messages.append((server.name, "asks for id \(id), which \(other) has; it gets another"))
         entries[server.name]?.isPrescribed = false
         continue
@@ -159,11 +166,12 @@ private struct IDs {
     return messages
   }
 
-  private func claimant(of id: Int, but name: String) -> String? {
-    guard let holder = holders[id], holder != name, let entry = entries[holder], entry.isLive, entry.isPrescribed else {
-      return nil
-    }
-    return holder
+  /// The server that is there and keeps the id. Only a configuration file takes an id from a server that has it by
+  /// chance: everybody can write registrations.
+  private func claimant(of id: Int, for server: (name: String, backend: Backend, id: Int?)) -> String? {
+    let known = holders[id] ?? running.first { $0.value == id && entries[$0.key]?.id == nil }?.key
+    guard let holder = known, holder != server.name, let entry = entries[holder], entry.isLive else { return nil }
+    return entry.isPrescribed || server.backend.haproxyServerID != id ? holder : nil
   }
 
   /// Live servers first: those that left must not keep an id from one that is there.
@@ -171,7 +179,7 @@ private struct IDs {
     var messages: [(name: String, message: String)] = []
     let without = entries.filter { $0.value.id == nil }
     for (name, _) in without.sorted(by: { $0.key < $1.key }) {
-      if let id = running[name], holders[id] == nil { give(id, to: name) }
+      if let id = running[name], holders[id] == nil, !own.contains(id) { give(id, to: name) }
     }
     for (name, _) in without.filter(\.value.isLive).sorted(by: { $0.key < $1.key })
     where entries[name]?.id == nil {
@@ -194,10 +202,10 @@ private struct IDs {
 
   private mutating func free() -> Int? {
     while candidate <= maximum {
-      if holders[candidate] == nil, !reserved.contains(candidate) { return candidate }
+      if holders[candidate] == nil, !reserved.contains(candidate), !own.contains(candidate) { return candidate }
       candidate += 1
     }
-    return reserved.filter { $0 <= maximum && holders[$0] == nil }.min()
+    return reserved.filter { $0 <= maximum && holders[$0] == nil && !own.contains($0) }.min()
   }
 
   /// The id of the server that left longest ago, which is forgotten by it.

@@ -57,13 +57,17 @@ public struct ProxyModel: Sendable {
     guard services[snapshot.service] != nil else { return }
     let live = accept(snapshot)
     let messages = memory.observe(
-      live.servers, of: snapshot.service, maxServerID: settings.maxServerID, ttl: settings.stateFileTTL, now: now)
+      live.servers, of: snapshot.service, reserved: services[snapshot.service]?.sections.traits.ownIDs ?? [],
+      maxServerID: settings.maxServerID, ttl: settings.stateFileTTL, now: now)
     let doubts = messages.map {
       ConfigProblem(.doubt, at: .server(service: snapshot.service, name: $0.name), message: $0.message)
     }
     services[snapshot.service]?.registry = live.servers.map(\.name)
     services[snapshot.service]?.hostNames = Set(live.servers.lazy.map(\.backend.host).filter(HostAddresses.isName))
-    services[snapshot.service]?.skipped = live.skipped + doubts
+    let conflicts = snapshot.conflicts.map {
+      ConfigProblem(.doubt, at: .server(service: snapshot.service, name: $0.server), message: $0.message)
+    }
+    services[snapshot.service]?.skipped = live.skipped + doubts + conflicts
     context.skipped.forget(service: snapshot.service) { memory.entry($0, of: snapshot.service) != nil }
     build(snapshot.service)
   }

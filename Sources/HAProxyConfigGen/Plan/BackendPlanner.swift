@@ -3,6 +3,8 @@ internal import SmartStack
 /// Plans for the servers of one backend.
 struct BackendPlanner {
   var name: String
+  /// The service that the servers are of.
+  var service: String?
   var running: [String: RunningServer]
   var version: HAProxyVersion
   var traits: BackendTraits
@@ -26,11 +28,16 @@ struct BackendPlanner {
       }
       return steps
     }
+    let isFree = server.id.map { id in running.allSatisfy { $0.key == server.name || $0.value.id != id } } ?? true
     var problem: ServerProblem?
     if let id = server.id, id != present.id {
       problem = ServerProblem(subject: "its id", reason: "has changed")
     } else if let loaded, loaded[server.name]?.options != server.print {
       problem = ServerProblem(subject: "its options", reason: "have changed")
+    }
+    if problem != nil, isFree, let replacement = replacement(of: server) {
+      steps.changes = replacement
+      return steps
     }
     steps.changes += address(of: server, from: present)
     if let weight = server.weight, weight != present.weight, (0...256).contains(weight) {
@@ -55,8 +62,19 @@ struct BackendPlanner {
     return steps
   }
 
-  private func reason(_ problem: ServerProblem, for server: WantedServer) -> String {
-    "server \(path(server.name)): \(problem)"
+  private func reason(_ problem: ServerProblem, for server: WantedServer) -> ReloadReason {
+    ReloadReason("server \(path(server.name)): \(problem)", service: service)
+  }
+
+  /// The commands that give a server that is there other options, or another id: it is deleted and added again. HAProxy
+  /// refuses to delete a server that has connections; it goes on as it was then.
+  private func replacement(of server: WantedServer) -> [RuntimeCommand]? {
+    guard version.deletesServers, !isOutdated, let options = try? runtimeOptions(server) else { return nil }
+    let words = options.flatMap(\.words)
+    guard (try? check(words)) != nil else { return nil }
+    let path = path(server.name)
+    return [.setMaintenance(path), .deleteServer(path, isOptional: false)]
+      + addition(of: server, words: words, options: options)
   }
 
   private var staticBalance: ServerProblem {

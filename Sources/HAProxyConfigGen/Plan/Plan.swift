@@ -1,7 +1,24 @@
+/// Why the file must be loaded again.
+public struct ReloadReason: Hashable, Sendable, Comparable, CustomStringConvertible {
+  /// One clause for the log.
+  public var description: String
+  /// The service whose servers or lines ask for it; nil: it concerns all.
+  public var service: String?
+
+  /// A reason of one service, or of all.
+  public init(_ description: String, service: String? = nil) {
+    self.description = description
+    self.service = service
+  }
+
+  /// In the order of their texts.
+  public static func < (one: ReloadReason, other: ReloadReason) -> Bool { one.description < other.description }
+}
+
 /// What to do so that a running HAProxy serves what is wanted; an empty plan: it serves it already.
 public struct Plan: Hashable, Sendable {
-  /// Why the file must be loaded again, one clause for the log each; empty: commands are enough.
-  public internal(set) var reloadReasons: [String] = []
+  /// Why the file must be loaded again; empty: commands are enough.
+  public internal(set) var reloadReasons: [ReloadReason] = []
   /// Added servers come first, so that capacity is there before it is taken away.
   var arrivals: [RuntimeCommand] = []
   var changes: [RuntimeCommand] = []

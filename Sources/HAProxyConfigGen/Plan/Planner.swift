@@ -11,7 +11,9 @@ public struct Planner {
   private init(running: RunningProxy, loaded: LoadedConfiguration?) {
     self.running = running
     self.loaded = loaded
-    if loaded == nil { plan.reloadReasons.append("it is not known which configuration HAProxy has loaded") }
+    if loaded == nil {
+      plan.reloadReasons.append(ReloadReason("it is not known which configuration HAProxy has loaded"))
+    }
   }
 
   /// What to do so that `running` serves what `wanted` says.
@@ -62,21 +64,27 @@ public struct Planner {
     let foreign = Dictionary(
       sections.lazy.compactMap { section in section.foreignServers.map { (section.header.text, $0) } }
     ) { $1 }
+    let owners = Dictionary(
+      sections.lazy.compactMap { section in
+        (section.service ?? section.header.origin.service).map { (section.header.text, $0) }
+      }
+    ) { $1 }
     for (header, print) in wanted {
       guard let before = loaded.sections[header] else {
-        plan.reloadReasons.append("section `\(header)` is new")
+        plan.reloadReasons.append(ReloadReason("section `\(header)` is new", service: owners[header]))
         outdated.insert(header)
         continue
       }
       let servers =
         foreign[header]?.allSatisfy { before.servers[$0.key] == $0.value } ?? (before.servers == print.servers)
       if before.lines != print.lines || !servers {
-        plan.reloadReasons.append("section `\(header)` has changed")
+        plan.reloadReasons.append(ReloadReason("section `\(header)` has changed", service: owners[header]))
         outdated.insert(header)
       }
     }
     if isComplete {
-      plan.reloadReasons += loaded.sections.keys.filter { wanted[$0] == nil }.map { "section `\($0)` was removed" }
+      plan.reloadReasons += loaded.sections.keys.filter { wanted[$0] == nil }
+        .map { ReloadReason("section `\($0)` was removed") }
     }
     plan.reloadReasons.sort()
   }
@@ -86,11 +94,13 @@ public struct Planner {
   private mutating func compare(_ section: Section, name: String, traits: BackendTraits) {
     let header = section.header.text
     guard let servers = running.backends[name] else {
-      if loaded?.sections[header] != nil { plan.reloadReasons.append("section `\(header)` is new") }
+      if loaded?.sections[header] != nil {
+        plan.reloadReasons.append(ReloadReason("section `\(header)` is new", service: section.service))
+      }
       return
     }
     let planner = BackendPlanner(
-      name: name, running: servers, version: running.version, traits: traits,
+      name: name, service: section.service, running: servers, version: running.version, traits: traits,
       loaded: loaded?.sections[header]?.servers, wanted: section.managed?.servers ?? [:],
       isOutdated: loaded == nil || outdated.contains(header))
     var found = 0

@@ -51,6 +51,9 @@ public enum RuntimeCommand: Hashable, Sendable {
   /// Whether the plan holds without it: a server that still has connections is deleted later.
   public var isOptional: Bool { if case .deleteServer(_, let isOptional) = self { isOptional } else { false } }
 
+  /// Whether a server has to be deleted for the commands behind it.
+  public var isRequiredDeletion: Bool { if case .deleteServer(_, isOptional: false) = self { true } else { false } }
+
   /// Whether `reply` means that HAProxy obeyed: nothing but blanks, or the acknowledgement of the command.
   public func accepts(reply: String) -> Bool {
     let words = reply.drop { $0.isWhitespace }

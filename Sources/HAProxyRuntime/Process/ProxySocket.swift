@@ -10,7 +10,7 @@ public import SmartStack
     /// HAProxy serves the model.
     case matches
     /// HAProxy does not, for these reasons; commands did what they could.
-    case needsReload([String])
+    case needsReload([ReloadReason])
     /// Another process answered than the one that was planned for: the model is to be applied again.
     case restarted
     /// HAProxy does not answer.
@@ -48,7 +48,7 @@ public import SmartStack
   /// Whether the last call of ``apply(_:changed:)`` left nothing to be done.
   public private(set) var isInSync = false
   /// The reasons last logged, so that a standing one is logged once.
-  private var lastReasons: [String] = []
+  private var lastReasons: [ReloadReason] = []
   private let loadedByRestart: @LoopActor () -> LoadedConfiguration?
   private let logger: Logger
   private let counters: SocketCounters
@@ -133,7 +133,11 @@ public import SmartStack
         return .restarted
       }
       report(reasons)
-      if !reasons.isEmpty { return .needsReload(reasons) }
+      if !reasons.isEmpty {
+        // What commands did is done, whatever has to wait for the reload.
+        process.loaded?.note(added: lastAdded, of: model)
+        return .needsReload(reasons)
+      }
       isInSync = await recordLoaded(model, part: part)
       return .matches
     } catch {
@@ -173,7 +177,7 @@ public import SmartStack
   }
 
   /// - Returns: why these commands were not enough.
-  private func send(_ planned: [RuntimeCommand]) async throws(HAProxyRuntimeError) -> [String] {
+  private func send(_ planned: [RuntimeCommand]) async throws(HAProxyRuntimeError) -> [ReloadReason] {
     let (commands, complaints) = sendable(planned)
     countDrift(repairs: commands.count)
     lastAdded = []
@@ -204,19 +208,21 @@ public import SmartStack
 
   private func sendable(
     _ planned: [RuntimeCommand]
-  ) -> (commands: [(planned: RuntimeCommand, socket: SocketCommand)], complaints: [String]) {
+  ) -> (commands: [(planned: RuntimeCommand, socket: SocketCommand)], complaints: [ReloadReason]) {
     var commands: [(planned: RuntimeCommand, socket: SocketCommand)] = []
-    var complaints: [String] = []
+    var complaints: [ReloadReason] = []
+    // A server that HAProxy does not let go of is not even put into maintenance.
+    let stuck = Set(planned.filter { $0.isRequiredDeletion && process.refused.contains($0.text) }.map(\.path))
     for command in planned {
       do throws(HAProxyRuntimeError) {
         let socket = try SocketCommand(command)
-        if !process.refused.contains(socket.text) {
+        if !process.refused.contains(socket.text), !stuck.contains(command.path) {
           commands.append((command, socket))
         } else if !command.isOptional {
-          complaints.append("HAProxy refused `\(socket.text)`")
+          complaints.append(ReloadReason("HAProxy refused `\(socket.text)`", service: command.path.backend))
         }
       } catch {
-        complaints.append(error.description)
+        complaints.append(ReloadReason(error.description, service: command.path.backend))
       }
     }
     return (commands, complaints)
@@ -224,7 +230,7 @@ public import SmartStack
 
   private func complaint(
     about command: RuntimeCommand, outcome: Result<String, HAProxyRuntimeError>
-  ) -> String? {
+  ) -> ReloadReason? {
     guard case .failure(let error) = outcome else {
       if command.isAddition {
         process.addedServers += 1
@@ -237,7 +243,7 @@ public import SmartStack
     counters.refusals.increment()
     if command.isOptional { return nil }
     logger.warning("command refused", with: [.command: command.text, .reason: error])
-    return error.description
+    return ReloadReason(error.description, service: command.path.backend)
   }
 
   /// Records the state of the touched backends, read on the same connection.
@@ -262,7 +268,7 @@ public import SmartStack
   }
 
   /// Logs why a reload is needed, when that is news.
-  private func report(_ reasons: [String]) {
+  private func report(_ reasons: [ReloadReason]) {
     if reasons == lastReasons { return }
     lastReasons = reasons
     // A first start has one per section; a few are enough.

@@ -97,12 +97,14 @@ internal import SmartStack
       var seen: Set<String> = []
       let backends = ordered.flatMap(\.backends).filter { seen.insert($0.serverName).inserted }
       return RegistryReading(
-        backends: backends, generatorConfig: ordered.compactMap(\.generatorConfig).first)
+        backends: backends, generatorConfig: ordered.compactMap(\.generatorConfig).first,
+        conflicts: ordered.flatMap(\.conflicts))
     case .sequential(let preference):
       let wanted = preference.compactMap { readings[$0] }
+      let first = wanted.first { !$0.backends.isEmpty }
       return RegistryReading(
-        backends: wanted.map(\.backends).first { !$0.isEmpty } ?? [],
-        generatorConfig: wanted.compactMap(\.generatorConfig).first)
+        backends: first?.backends ?? [], generatorConfig: wanted.compactMap(\.generatorConfig).first,
+        conflicts: first?.conflicts ?? [])
     case .toggle:
       return chosen.flatMap { readings[$0] }
     }

@@ -7,15 +7,20 @@ public struct RegistryReading: Equatable, Sendable {
   public var backends: [Backend]
   /// JSON text of generator sections, if the registry has any.
   public var generatorConfig: String?
+  /// Servers that are registered more than once, and not alike.
+  public var conflicts: [RegistrationConflict]
   /// Entries that are no server, with the reason, by their place.
   var skipped: [String: String] = [:]
   /// Parts of registrations that cannot be used, by the registration's place.
   var ignored: [String: [String]] = [:]
 
   /// A reading of `backends` alone.
-  public init(backends: [Backend] = [], generatorConfig: String? = nil) {
+  public init(
+    backends: [Backend] = [], generatorConfig: String? = nil, conflicts: [RegistrationConflict] = []
+  ) {
     self.backends = backends
     self.generatorConfig = generatorConfig
+    self.conflicts = conflicts
   }
 }
 

@@ -89,11 +89,39 @@ public struct ServiceSnapshot: Hashable, Sendable {
   public var backends: [Backend]
   /// JSON text of generator sections that the registry holds for this service, if it does.
   public var generatorConfig: String?
+  /// Servers that are registered more than once, and not alike.
+  public var conflicts: [RegistrationConflict]
 
   /// A snapshot; see the properties.
-  public init(service: String, backends: [Backend], generatorConfig: String? = nil) {
+  public init(
+    service: String, backends: [Backend], generatorConfig: String? = nil, conflicts: [RegistrationConflict] = []
+  ) {
     self.service = service
     self.backends = backends
     self.generatorConfig = generatorConfig
+    self.conflicts = conflicts
+  }
+}
+
+/// Two registrations of one host and port that say different things.
+public struct RegistrationConflict: Hashable, Sendable {
+  /// The name of a server in HAProxy that one of them is.
+  public var server: String
+  /// What differs, for an operator.
+  public var message: String
+
+  /// A conflict; nil: they agree but for their labels, as registrations in two places do.
+  public init?(_ kept: Backend, with other: Backend) {
+    var differences: [String] = []
+    func compare(_ what: String, of one: String?, and two: String?) {
+      if one != two { differences.append("\(what) \(one ?? "none") and \(two ?? "none")") }
+    }
+    compare("name", of: kept.name, and: other.name)
+    compare("options", of: kept.haproxyServerOptions, and: other.haproxyServerOptions)
+    compare("weight", of: kept.weight.map(String.init), and: other.weight.map(String.init))
+    if differences.isEmpty { return nil }
+    server = kept.serverName
+    let fate = kept.serverName == other.serverName ? "the newer counts" : "both are servers"
+    message = "\(kept.host):\(kept.port) is registered twice, with \(differences.joined(separator: ", ")); \(fate)"
   }
 }

@@ -50,6 +50,7 @@ internal import SmartStack
     let silentServices = configuration.services.filter { silent.contains($0.name) }
     let remembered = (haproxy ?? made).map { AgentOutputs.remembered(silentServices, in: $0) } ?? [:]
     haproxy?.wanted.replaceServices(configuration.services.map(\.haproxy))
+    haproxy?.reloads.resetBudgets()
     exec?.replaceServices(AgentOutputs.names(in: configuration, of: \.isTold))
     if let made {
       made.start()

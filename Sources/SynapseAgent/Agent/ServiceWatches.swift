@@ -67,7 +67,8 @@ internal import ZooKeeper
   private func record(_ reading: RegistryReading, of service: String, from generation: Int) {
     guard watchers[service]?.generation == generation else { return }
     let snapshot = ServiceSnapshot(
-      service: service, backends: reading.backends, generatorConfig: reading.generatorConfig)
+      service: service, backends: reading.backends, generatorConfig: reading.generatorConfig,
+      conflicts: reading.conflicts)
     let isNews = latest[service]?.snapshot != snapshot
     if isNews { latest[service] = (snapshot, context.clock.unixTime) }
     onSnapshot?(snapshot, isNews)

@@ -19,7 +19,7 @@ extension HAProxyOutput {
           "added_servers": .int(socket.addedServers), "drifts": .int(socket.drifts),
         ]
       })
-    status["reload_needed_because"] = .array(socketSync.reloadReasons.map { .string($0) })
+    status["reload_needed_because"] = .array(socketSync.reloadReasons.map { .string($0.description) })
     status["problems"] = .array(wanted.model.problems.map { .string($0.description) })
     status["reloads"] = .array(
       reloads.history.map { record in

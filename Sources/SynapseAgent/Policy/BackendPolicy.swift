@@ -45,6 +45,8 @@ public struct BackendPolicy: Sendable {
   /// The set before the present run of disappearances.
   private var whole: [Backend] = []
   private var isFallback = true
+  /// Servers of the last reading that are registered more than once, and not alike.
+  public private(set) var conflicts: [RegistrationConflict] = []
 
   /// Nothing read so far: the default servers.
   public init(_ rules: Rules) {
@@ -105,16 +107,24 @@ public struct BackendPolicy: Sendable {
     return one.id.map { $0 > other.id ?? Int.min } ?? false
   }
 
-  private func prepared(_ reading: [Backend]) -> [Backend] {
-    var places: [Address: Int] = [:]
+  private mutating func prepared(_ reading: [Backend]) -> [Backend] {
+    /// The servers of each host and port, which are rarely more than one.
+    var places: [Endpoint: [Int]] = [:]
     var result: [Backend] = []
     result.reserveCapacity(reading.count)
+    conflicts = []
     for var backend in rules.keepsDefaultServers ? reading + rules.defaultServers : reading {
       if let port = rules.portOverride { backend.port = port }
-      if let place = places[Address(backend)] {
+      let others = places[Endpoint(backend), default: []]
+      if let other = others.first, isWanted(backend), isWanted(result[other]),
+        let conflict = RegistrationConflict(result[other], with: backend)
+      {
+        conflicts.append(conflict)
+      }
+      if let place = others.first(where: { (result[$0].name ?? "") == (backend.name ?? "") }) {
         if isTruer(backend, than: result[place]) { result[place] = backend }
       } else {
-        places[Address(backend)] = result.count
+        places[Endpoint(backend), default: []].append(result.count)
         result.append(backend)
       }
     }
@@ -127,8 +137,12 @@ public struct BackendPolicy: Sendable {
       whole = reading
       return
     }
-    let names = Set(last.backends.map(Address.init))
-    let isShrinking = reading.count < last.backends.count && reading.allSatisfy { names.contains(Address($0)) }
+    guard reading.count < last.backends.count else {
+      whole = reading
+      return
+    }
+    let names = Set(last.backends.map(\.serverName))
+    let isShrinking = reading.allSatisfy { names.contains($0.serverName) }
     if !isShrinking {
       whole = reading
     } else if now - last.at > rules.previousBackendsWindow {
@@ -143,15 +157,9 @@ public struct BackendPolicy: Sendable {
   }
 }
 
-/// What makes two registrations the same server.
-private struct Address: Hashable {
+private struct Endpoint: Hashable {
   let host: String
   let port: Int
-  let name: String
 
-  init(_ backend: Backend) {
-    host = backend.host
-    port = backend.port
-    name = backend.name ?? ""
-  }
+  init(_ backend: Backend) { (host, port) = (backend.host, backend.port) }
 }

@@ -24,7 +24,8 @@ internal import SmartStack
   /// The reading that is offered in place of `reading`.
   func apply(_ reading: RegistryReading) -> RegistryReading {
     log(policy.apply(reading.backends, now: clock.now))
-    return RegistryReading(backends: policy.backends, generatorConfig: reading.generatorConfig)
+    return RegistryReading(
+      backends: policy.backends, generatorConfig: reading.generatorConfig, conflicts: policy.conflicts)
   }
 
   private func log(_ notes: [BackendPolicy.Note]) {

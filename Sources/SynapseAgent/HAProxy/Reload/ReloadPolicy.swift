@@ -20,6 +20,7 @@ internal import SmartStack
   /// The file that says that an earlier run replaced HAProxy's and did not get to the reload; nil: nowhere.
   private let marker: String?
   private var schedule: ReloadSchedule
+  private var budget = ReloadBudget()
   /// The last attempts, oldest first: when (in seconds since 1970), why, what went wrong (nil: nothing), how long.
   private(set) var history: [(at: Double, reason: String, failure: String?, elapsed: Duration)] = []
   /// When servers that came at run time are to become the file's; nil: there are none, or never.
@@ -56,7 +57,10 @@ internal import SmartStack
   /// Why HAProxy is to be reloaded; nil: it is not.
   private var reason: String? {
     if sockets.sockets.isEmpty { return isFileUnloaded ? "its file is new" : nil }
-    if let reason = sockets.reloadReasons.first { return reason }
+    let now = clock.now
+    if let reason = sockets.reloadReasons.first(where: { budget.delay(of: $0.service, now: now) == .zero }) {
+      return reason.description
+    }
     if isFoldDue { return "servers added at run time become the file's" }
     return leftovers > ReloadPolicy.leftoverLimit ? "many servers have left" : nil
   }
@@ -119,14 +123,16 @@ internal import SmartStack
   func reloadIfDue() async -> (isReloaded: Bool, retryAfter: Duration?) {
     // The repair of the file may have changed the model.
     await sockets.waitUntilSynced()
+    let postponement = postpone()
     guard let reason else {
-      clearPending()
-      return (false, nil)
+      if postponement == nil { clearPending() }
+      return (false, postponement)
     }
     guard let method = configuration.reload, file.isCurrent else { return (false, nil) }
     let wait = delay
     if wait > .zero { return (false, wait) }
     schedule.started(now: clock.now, using: &generator)
+    let services = Set(sockets.reloadReasons.compactMap(\.service))
     logger.notice("HAProxy reload started", with: [.reason: reason, .command: method.description])
     let start = clock.now
     let failure = await reload(by: method)
@@ -141,13 +147,30 @@ internal import SmartStack
       return (false, max(delay, .milliseconds(10)))
     }
     schedule.succeeded()
+    let now = clock.now
+    budget.charge(services.filter { budget.delay(of: $0, now: now) == .zero }, now: now)
     leftovers = 0
     isFileUnloaded = false
     logger.notice("HAProxy reloaded", with: [.elapsed: clock.now - start])
     await sockets.waitUntilSynced()
-    if !isReloadDue { clearPending() }
-    return (true, nil)
+    let rest = postpone()
+    if !isReloadDue, rest == nil { clearPending() }
+    return (true, rest)
   }
+
+  /// Lets the services wait whose budget is used up.
+  /// - Returns: the shortest wait; nil: there are none.
+  private func postpone() -> Duration? {
+    let (wait, news) = budget.postpone(sockets.reloadReasons, now: clock.now)
+    for (reason, delay) in news {
+      logger.warning(
+        "reload postponed", with: [.service: reason.service ?? "", .reason: reason, .delay: delay])
+    }
+    return wait
+  }
+
+  /// Starts all budgets again: a person has changed the configuration.
+  func resetBudgets() { budget = ReloadBudget() }
 
   /// - Returns: why it failed; nil when it did not.
   private func reload(by method: ReloadMethod) async -> String? {

@@ -9,7 +9,7 @@ internal import SmartStack
   /// One socket for each process of HAProxy; none: every change is a reload.
   let sockets: [ProxySocket]
   /// Why HAProxy must be reloaded; empty: commands were enough.
-  private(set) var reloadReasons: [String] = []
+  private(set) var reloadReasons: [ReloadReason] = []
   /// Called after every comparison.
   var onSync: (@LoopActor () -> Void)?
 
@@ -100,7 +100,7 @@ internal import SmartStack
 
   private func syncSockets() async {
     let (model, changed) = wanted.takeChanges()
-    var reasons: [String] = []
+    var reasons: [ReloadReason] = []
     for socket in sockets {
       var outcome = await socket.apply(model, changed: changed)
       if outcome == .restarted { outcome = await socket.apply(model, changed: nil) }

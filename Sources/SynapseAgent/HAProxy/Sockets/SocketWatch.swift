@@ -1,3 +1,4 @@
+internal import HAProxyConfigGen
 internal import HAProxyRuntime
 internal import Logging
 internal import Reactor
@@ -59,19 +60,19 @@ internal import SmartStack
 
   /// Records whether a socket answered.
   /// - Returns: why its process must be reloaded.
-  func reloadReasons(after outcome: ProxySocket.Outcome, of socket: ProxySocket) -> [String] {
+  func reloadReasons(after outcome: ProxySocket.Outcome, of socket: ProxySocket) -> [ReloadReason] {
     if case .unreachable(let reason) = outcome {
       if unreachable.insert(socket.path).inserted {
         failedLooks = 0
         logger.warning("HAProxy query failed", with: [.path: socket.path, .reason: reason])
       }
       lookAgainSoon()
-      return failedLooks > SocketWatch.looksBeforeReload ? [reason] : []
+      return failedLooks > SocketWatch.looksBeforeReload ? [ReloadReason(reason)] : []
     }
     if unreachable.remove(socket.path) != nil { logger.notice("HAProxy query recovered", with: [.path: socket.path]) }
     switch outcome {
     case .matches, .unreachable: return []
-    case .restarted: return ["HAProxy restarts while it is being spoken to"]
+    case .restarted: return [ReloadReason("HAProxy restarts while it is being spoken to")]
     case .needsReload(let reasons): return reasons
     }
   }
