@@ -16,8 +16,8 @@ import Testing
       return (try? await answered.outcome().get()) ?? CheckOutcome(code: 599, "no answer")
     }
 
-    func open(_ code: Int = 200) {
-      answered.happen(with: CheckOutcome(code: code, "\(code)"))
+    func open(_ code: Int = 200, isConclusive: Bool = true) {
+      answered.happen(with: CheckOutcome(code: code, body: Array("\(code)".utf8), isConclusive: isConclusive))
       answered = OneShotEvent()
     }
   }
@@ -41,6 +41,18 @@ import Testing
     for task in asked { #expect(await task.value == 404) }
     #expect(cache.flightCount == 0)
     #expect(cache.statistics == (expirations: 0, sets: 1, gets: 200, hits: 199, misses: 1))
+  }
+
+  @Test @LoopActor func whatCouldNotBeAskedIsNotKept() async {
+    let cache = CheckCache(lifetime: .seconds(10), capacity: 10, clock: .manual())
+    let gate = Gate()
+    for starts in 1...2 {
+      let asked = Task.immediate { @LoopActor in await CheckCacheTests.ask(cache, gate) }
+      #expect(gate.starts == starts)
+      gate.open(599, isConclusive: false)
+      #expect(await asked.value == 599)
+    }
+    #expect(cache.count == 0)
   }
 
   @Test @LoopActor func answersAreKeptFromTheStartOfTheCheck() async {

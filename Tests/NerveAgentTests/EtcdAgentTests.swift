@@ -29,7 +29,7 @@ import Testing
     try Files.remove(directory.path + "/sick")
     try await eventually("registered again") { try await server.keys().count == 1 }
     configure(2)
-    agent.reload()
+    await agent.reload()
     try await eventually("a new weight is written in place") {
       try await server.etcdctl(["get", "/nerve/services/host1/web"]).contains(#""weight":2"#)
     }

@@ -51,7 +51,7 @@ import Testing
     agent = try self.agent()
     try await eventually("what is wanted is there") { files == ["geo@host1.json", "web@host1.json"] }
     configure("web")
-    agent.reload()
+    await agent.reload()
     try await eventually("a removed service goes") { files == ["web@host1.json"] }
     await agent.stop()
     #expect(files == [])

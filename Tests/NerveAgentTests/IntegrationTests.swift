@@ -58,7 +58,7 @@ import ZooKeeper
       try await there.sees(1, "registered in the second ensemble")
       await other.kill()
       world.configure(world.service("a"), elsewhere, world.service("c"))
-      agent.reload()
+      await agent.reload()
       let third = try await world.observe("/nerve/c")
       try await third.sees(1, "one ensemble's outage is not the other's")
       #expect(here.now?.count == 1)
@@ -167,7 +167,7 @@ import ZooKeeper
       for observer in [same, heavier] { observer.mark() }
       world.configure(
         world.service("same"), world.service("new"), world.service("heavier", more: #", "weight": 9"#))
-      agent.reload()
+      await agent.reload()
       try await gone.sees(0, "the removed one is gone")
       try await new.sees(1, "the new one is there")
       try await eventually("the old registration was replaced: \(heavier.history)") {
@@ -189,7 +189,7 @@ import ZooKeeper
       try await observer.sees(1, "registered")
       observer.mark()
       world.configure(world.service("web", more: more + "2"))
-      agent.reload()
+      await agent.reload()
       try await eventually("rewritten") { try await observer.data("host1_").contains(#""weight":2"#) }
       #expect(observer.history == [["host1_"]])
     }
@@ -205,10 +205,10 @@ import ZooKeeper
         observer.mark()
       }
       writeFile(world.configurationPath, "{\"instance_id\": ")
-      agent.reload()
+      await agent.reload()
       #expect(agent.runner("web") != nil)
       world.configure(world.service("web", more: #", "weight": "heavy""#))
-      agent.reload()
+      await agent.reload()
       try await other.sees(0, "what is no longer in the file goes")
       #expect(web.history == [["host1_0000000000"]])
     }

@@ -1,3 +1,4 @@
+import Hacheck
 import Logging
 import Reactor
 import SmartStack
@@ -53,6 +54,32 @@ import Testing
     #expect(record.reports == [.up, .down])
     clock.advance(by: .seconds(2))
     #expect(record.reports == [.up, .down, .up])
+  }
+
+  @Test func aCheckThatCouldNotBeMadeLeavesTheVerdictAndItsRunOfResults() async throws {
+    let scripted = ScriptedProbe()
+    let runner = runner(service(checks: [check(fall: 2)]), checks: [scripted])
+    runner.start()
+    func answer(_ result: ProbeResult) async throws {
+      if scripted.open == 0 { clock.advance(by: .seconds(3)) }
+      let probes = scripted.probes
+      scripted.answer(result)
+      try await eventually("the next check may begin") {
+        clock.advance(by: .seconds(2))
+        return scripted.probes > probes
+      }
+    }
+    let shortage = ProbeResult.inconclusive("Too many open files")
+    try await answer(shortage)
+    #expect(record.reports == [] && !runner.knowsVerdict)
+    try await answer(.healthy("fine"))
+    #expect(record.reports == [.up])
+    try await answer(.refused("broken"))
+    try await answer(shortage)
+    #expect(record.reports == [.up] && runner.lastResults[0]?.detail == "broken")
+    try await answer(.refused("broken"))
+    #expect(record.reports == [.up, .down])
+    #expect(telemetry.metrics.notMade.value == 2)
   }
 
   @Test func aCheckNeverOverlapsItself() {

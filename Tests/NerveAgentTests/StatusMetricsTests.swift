@@ -43,10 +43,10 @@ import Testing
       let shown = { (name: String) in agent.metrics.render().contains("\n\(name)\n") }
       #expect(shown("nerve_last_reload_successful 1") && shown("nerve_services_skipped 0"))
       writeFile(world.configurationPath, "{")
-      agent.reload()
+      await agent.reload()
       #expect(shown("nerve_last_reload_successful 0"))
       world.configure(world.service("web"), #""bad": {"host": 7}"#)
-      agent.reload()
+      await agent.reload()
       #expect(shown("nerve_last_reload_successful 1") && shown("nerve_services_skipped 1"))
     }
   }

@@ -90,7 +90,9 @@ private struct UnusedSettings: ProbeSettings {
   }
 
   /// Answers the oldest open probe.
-  func answer(_ passed: Bool) { waiting.removeFirst().happen(with: result(passed)) }
+  func answer(_ passed: Bool) { answer(result(passed)) }
+
+  func answer(_ result: ProbeResult) { waiting.removeFirst().happen(with: result) }
 
   private func result(_ passed: Bool) -> ProbeResult { passed ? .healthy("fine") : .refused("broken") }
 }

@@ -45,7 +45,7 @@ import Testing
       }
       world.configure(
         world.service("kept"), more: #", "statsd": {"host": "127.0.0.1", "port": \#(datagrams.port)}"#)
-      agent.reload()
+      await agent.reload()
       try await datagrams.see([
         "nerve.watcher.reap:1|c|#reap_reason:old,watcher_name:web",
         "nerve.watcher.launch:1|c|#launch_reason:update,watcher_name:kept",

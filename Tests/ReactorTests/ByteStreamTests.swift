@@ -1,11 +1,33 @@
 import Glibc
-import Reactor
 import TestSupport
 import Testing
+
+@testable import Reactor
 
 @Suite(.timeLimit(.minutes(2))) struct ByteStreamTests {
   @LoopActor private func open(_ server: LoopbackServer) async throws -> ByteStream {
     try await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: server.port), deadline: .seconds(30))
+  }
+
+  @Test(arguments: [EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL])
+  func whatThisHostHasRunOutOfIsNoRefusal(_ code: Int32) {
+    let endpoint = Endpoint.tcp(host: "10.0.0.1", port: 1)
+    let error = StreamError(connecting: endpoint, code: code)
+    #expect(error == .starved(endpoint, reason: errorText(code)))
+    #expect("\(error)".hasPrefix("this host cannot ask 10.0.0.1:1: "))
+  }
+
+  @Test func aRefusalAndAHostWithoutSuchAnAddressAreNoShortage() throws {
+    let endpoint = Endpoint.tcp(host: "2001:db8::1", port: 1)
+    #expect(
+      StreamError(connecting: endpoint, code: ECONNREFUSED) == .refused(endpoint, reason: errorText(ECONNREFUSED)))
+    // The network of the tests has no IPv6 address but its loopback's.
+    let address = try #require(try endpoint.immediateAddresses()?.first)
+    if !address.hasSource {
+      #expect(
+        StreamError(connecting: endpoint, at: address, code: EADDRNOTAVAIL)
+          == .refused(endpoint, reason: errorText(EADDRNOTAVAIL)))
+    }
   }
 
   @Test @LoopActor func linesFixedCountsAndTheRestAreReadInOrder() async throws {

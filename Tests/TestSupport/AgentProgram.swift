@@ -5,15 +5,18 @@ public import Reactor
 @LoopActor public final class AgentProgram {
   private let name: String
   private let arguments: [String]
+  private let wrapper: [String]
   private let logPath: String
   private var child: ChildProcess?
 
   /// - Parameters:
   ///   - name: the executable.
+  ///   - wrapper: a program that runs it in its own place, with arguments.
   ///   - logPath: where its output is appended to.
-  public init(_ name: String, _ arguments: [String], logPath: String) {
+  public init(_ name: String, _ arguments: [String], under wrapper: [String] = [], logPath: String) {
     self.name = name
     self.arguments = arguments
+    self.wrapper = wrapper
     self.logPath = logPath
   }
 
@@ -31,7 +34,8 @@ public import Reactor
 
   /// Starts it, once more if it has ended.
   public func start() throws {
-    child = try ChildProcess.start(AgentProgram.path(of: name), arguments: arguments, output: .append(path: logPath))
+    let words = wrapper + [AgentProgram.path(of: name)] + arguments
+    child = try ChildProcess.start(words[0], arguments: Array(words.dropFirst()), output: .append(path: logPath))
   }
 
   /// Sends it a signal.

@@ -75,7 +75,7 @@ struct CheckKey: Hashable {
   }
 
   private func land(_ outcome: CheckOutcome, for key: CheckKey, expiry: LoopClock.Instant) {
-    if lifetime > .zero, expiry > clock.now {
+    if outcome.isConclusive, lifetime > .zero, expiry > clock.now {
       answers.set(
         key, to: (outcome, expiry),
         cost: outcome.body.count + key.path.utf8.count + key.service.utf8.count)

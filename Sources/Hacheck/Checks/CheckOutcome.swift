@@ -3,10 +3,13 @@ struct CheckOutcome: Equatable, Sendable {
   /// As in HTTP; 599 when the service could not be asked.
   let code: Int
   let body: [UInt8]
+  /// False when this host could not ask: nothing is known of the service, and the answer is not kept.
+  let isConclusive: Bool
 
-  init(code: Int, body: [UInt8]) {
+  init(code: Int, body: [UInt8], isConclusive: Bool = true) {
     self.code = code
     self.body = body
+    self.isConclusive = isConclusive
   }
 
   init(code: Int, _ sentence: String) { self.init(code: code, body: Array(sentence.utf8)) }

@@ -46,6 +46,9 @@ struct LiveCheck {
     }
     let start = clock.now
     let result = await probe.run(deadline: deadline)
+    if case .inconclusive(let sentence) = result {
+      return CheckOutcome(code: 599, body: Array(sentence.utf8), isConclusive: false)
+    }
     switch `protocol` {
     case .http, .https: return LiveCheck.passOn(result)
     case .mysql: return LiveCheck.mysql(result, deadline: deadline)
@@ -70,7 +73,7 @@ struct LiveCheck {
     case .unreachable(.closed): CheckOutcome(code: 503, "Peer unexpectedly closed connection")
     case .unreachable(.timedOut): CheckOutcome(code: 503, "Connection timed out after \(time)")
     case .unreachable(let error): CheckOutcome(code: 503, "Unexpected error \(error) after \(time)")
-    case .refused(let sentence), .notUnderstood(let sentence), .failed(let sentence):
+    case .refused(let sentence), .notUnderstood(let sentence), .failed(let sentence), .inconclusive(let sentence):
       CheckOutcome(code: 503, sentence)
     }
   }
@@ -80,7 +83,7 @@ struct LiveCheck {
     case .healthy: CheckOutcome(code: 200, "MySQL connect response: OK")
     case .refused(let words): CheckOutcome(code: 500, "MySQL sez \(words)")
     case .unreachable(.timedOut): CheckOutcome(code: 503, "MySQL timed out after \(deadline.seconds.twoDecimals)s")
-    case .unreachable, .notUnderstood, .failed, .answered: CheckOutcome(code: 503, "MySQL: \(result)")
+    case .unreachable, .notUnderstood, .failed, .inconclusive, .answered: CheckOutcome(code: 503, "MySQL: \(result)")
     }
   }
 }

@@ -45,7 +45,7 @@ internal import YAMLConfig
       let words = line.map { "\(child.status): \($0)" } ?? "\(child.status)"
       return child.status == .exited(0) ? .healthy(words) : .refused(words)
     } catch {
-      return .failed("\(error)")
+      return ProbeResult(error)
     }
   }
 

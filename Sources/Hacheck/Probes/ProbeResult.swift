@@ -14,6 +14,8 @@ public enum ProbeResult: Equatable, Sendable, CustomStringConvertible {
   case unreachable(StreamError)
   /// It could not be asked, or did not finish in time; a sentence.
   case failed(String)
+  /// This host could not ask, for want of descriptors, ports or memory: says nothing about the server; a sentence.
+  case inconclusive(String)
 
   /// Whether the server says of itself that it is healthy.
   public var isHealthy: Bool {
@@ -23,7 +25,9 @@ public enum ProbeResult: Equatable, Sendable, CustomStringConvertible {
   /// The result as the log shows it.
   public var description: String {
     switch self {
-    case .healthy(let words), .refused(let words), .notUnderstood(let words), .failed(let words): words
+    case .healthy(let words), .refused(let words), .notUnderstood(let words), .failed(let words),
+      .inconclusive(let words):
+      words
     case .answered(let status, _): "HTTP \(status)"
     case .unreachable(let error): "\(error)"
     }
@@ -33,6 +37,8 @@ public enum ProbeResult: Equatable, Sendable, CustomStringConvertible {
   init(_ error: any Error) {
     switch error {
     case let result as ProbeResult: self = result
+    case StreamError.starved: self = .inconclusive("\(error)")
+    case let error as FileError where error.isShortage: self = .inconclusive("\(error)")
     case let error as StreamError: self = .unreachable(error)
     case let error as HTTPClientError: self = .notUnderstood("\(error)")
     default: self = .failed("\(error)")

@@ -169,7 +169,9 @@ public import SmartStack
   }
 
   private static func result(_ outcome: CheckOutcome) -> ProbeResult {
-    .answered(status: outcome.status, body: outcome.body)
+    outcome.isConclusive
+      ? .answered(status: outcome.status, body: outcome.body)
+      : .inconclusive(String(decoding: outcome.body, as: UTF8.self))
   }
 
   /// Judges as the same check over HTTP does.

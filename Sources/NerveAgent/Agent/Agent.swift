@@ -20,6 +20,7 @@ internal import ZooKeeper
   private let clock: LoopClock
   private let telemetry: NerveTelemetry
   private var process: AgentProcess?
+  private var reloads: ReloadQueue?
   private var configuration: NerveConfiguration?
   private var lock: InstanceLock?
   private(set) var host: ServiceHost?
@@ -58,7 +59,7 @@ internal import ZooKeeper
   public func run() async throws {
     let state = InPlaceUpgradeState.received()
     let process = AgentProcess(
-      logger: logger, onReload: { [weak self] in self?.reloadAsService() },
+      logger: logger, onReload: { [weak self] in self?.requestReload() },
       onUpgrade: { [weak self] in await self?.handOver() })
     self.process = process
     try start(inherited: state)
@@ -70,6 +71,7 @@ internal import ZooKeeper
   /// Starts everything; returns at once.
   /// - Throws: as ``run()``.
   func start(inherited upgrade: InPlaceUpgradeState? = nil) throws {
+    reloads = ReloadQueue { [weak self] in await self?.reload() }
     let configuration = try Agent.load(options)
     let state = StateDirectory(configured: configuration.stateDirectory, agent: "nerve")
     try acquireLock(configuration, in: state, inherited: upgrade)
@@ -119,11 +121,23 @@ internal import ZooKeeper
 
   // MARK: Reload
 
-  /// Reads the configuration again and applies what has changed. A file that is not usable as a whole
+  private func requestReload() {
+    process?.reloading()
+    reloads?.request()
+  }
+
+  /// Reads the configuration again, beside the loop, and applies what has changed. A file that is not usable as a whole
   /// changes nothing; a bad service stays as it was.
-  func reload() {
+  func reload() async {
+    let outcome: Result<NerveConfiguration, any Error>
     do {
-      let new = try Agent.load(options)
+      outcome = .success(try await BlockingWork.run { [options] in try Agent.load(options) })
+    } catch {
+      outcome = .failure(error)
+    }
+    guard reloads != nil, process?.isStopping != true else { return }
+    do {
+      let new = try outcome.get()
       if let rejection = configuration.flatMap({ new.rejection(after: $0) }) {
         throw ConfigError(file: options.configuration, problem: rejection)
       }
@@ -132,12 +146,13 @@ internal import ZooKeeper
     } catch {
       telemetry.reloaded(rejection: error)
     }
+    process?.ready()
   }
 
-  private func reloadAsService() {
-    process?.reloading()
-    reload()
-    process?.ready()
+  /// From here on nothing is applied, not even what is being read.
+  private func stopReloads() {
+    reloads?.stop()
+    reloads = nil
   }
 
   private func apply(_ new: NerveConfiguration) {
@@ -155,7 +170,7 @@ internal import ZooKeeper
     if current?.reloadsOnChange != new.reloadsOnChange || current?.serviceDirectories != new.serviceDirectories {
       files?.cancel()
       let paths = new.reloadsOnChange ? [options.configuration] + new.serviceDirectories : []
-      files = ConfigurationWatch(paths: paths, logger: logger, clock: clock) { [weak self] in self?.reloadAsService() }
+      files = ConfigurationWatch(paths: paths, logger: logger, clock: clock) { [weak self] in self?.requestReload() }
     }
     if let services = host?.apply(new) { telemetry.applied(new, from: options.configuration, plan: services) }
     configuration = new
@@ -177,6 +192,7 @@ internal import ZooKeeper
     heartbeat?.stop()
     status?.close()
     files?.cancel()
+    stopReloads()
     if let host {
       await leave(host)
       host.stopHacheck()
@@ -191,6 +207,7 @@ internal import ZooKeeper
     await host?.retireHacheck()
     guard process?.isStopping != true, let host else { return nil }
     let upgrade = host.upgradeState
+    stopReloads()
     await host.leave()
     var state = upgrade.state
     lock?.handOver(to: &state)

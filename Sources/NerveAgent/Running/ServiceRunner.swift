@@ -119,12 +119,24 @@ internal import SmartStack
       let deadline = configuration.checks[index].settings.deadline
       let started = clock.now
       Task.immediate { @LoopActor [weak self] in
-        let (passed, detail) = probe.judge(await probe.run(deadline: deadline))
-        let result = CheckResult(passed: passed, detail: detail, elapsed: clock.now - started)
-        self?.record(result, ofCheck: index, era: era)
+        let answer = await probe.run(deadline: deadline)
+        if case .inconclusive(let reason) = answer {
+          self?.skip(check: index, because: reason, era: era)
+        } else {
+          let (passed, detail) = probe.judge(answer)
+          let result = CheckResult(passed: passed, detail: detail, elapsed: clock.now - started)
+          self?.record(result, ofCheck: index, era: era)
+        }
       }
     }
     report(because: "")
+  }
+
+  /// The check could not be made, for reasons of this host: the verdict stays.
+  private func skip(check index: Int, because reason: String, era: Int) {
+    guard era == self.era, !isStopped else { return }
+    checks[index].isRunning = false
+    telemetry.notMade(configuration, check: configuration.checks[index].name, because: reason, at: clock.now)
   }
 
   private func record(_ result: CheckResult, ofCheck index: Int, era: Int) {

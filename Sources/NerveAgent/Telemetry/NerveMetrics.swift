@@ -15,6 +15,7 @@ internal import SmartStack
   private let isLastReloadGood: Gauge
   private let passed: Counter
   private let failed: Counter
+  let notMade: Counter
   private let elapsed: Histogram
 
   init(_ metrics: Metrics) {
@@ -37,6 +38,7 @@ internal import SmartStack
     let help = "Results of single checks."
     passed = metrics.counter("nerve_checks_total", labels: ["result": "passed"], help: help)
     failed = metrics.counter("nerve_checks_total", labels: ["result": "failed"], help: help)
+    notMade = metrics.counter("nerve_checks_total", labels: ["result": "unknown"], help: help)
     elapsed = metrics.histogram("nerve_check_duration_seconds", help: "From the start of a check to its result.")
   }
 

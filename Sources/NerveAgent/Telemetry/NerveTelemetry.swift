@@ -14,6 +14,9 @@ internal import ZooKeeper
   let metrics: NerveMetrics
   /// Receives upstream's metrics, if the configuration has `statsd`.
   private var statsD: StatsD?
+  private var lastShortage: LoopClock.Instant?
+  /// A shortage meets many checks: one warning in this time.
+  private static let shortageInterval = Duration.seconds(60)
 
   init(logger: Logger, metrics: Metrics) {
     self.logger = logger
@@ -87,6 +90,16 @@ internal import ZooKeeper
       .service: service.name, .check: check, .verdict: changed, .reason: result.detail, .elapsed: result.elapsed,
     ]
     logger.log(at: service.checks.count > 1 ? .notice : .debug, "check changed", with: values)
+  }
+
+  /// A check that this host could not make.
+  func notMade(_ service: ServiceConfiguration, check: String, because reason: String, at now: LoopClock.Instant) {
+    metrics.notMade.increment()
+    if let lastShortage, now - lastShortage < NerveTelemetry.shortageInterval { return }
+    lastShortage = now
+    logger.warning(
+      "checks not made, verdicts stay",
+      with: [.service: service.name, .check: check, .count: Int(metrics.notMade.value), .reason: reason])
   }
 
   func decided(_ decision: ServiceVerdict.Decision, on service: ServiceConfiguration, because reason: String) {

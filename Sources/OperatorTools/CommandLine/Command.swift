@@ -47,8 +47,8 @@ public struct Command: Sendable {
 /// The commands of one executable: it is the program whose name it is called by, or that its first word names, else its
 /// agent.
 @LoopActor public struct CommandTable {
-  private let agent: Command
-  private let commands: [Command]
+  private nonisolated let agent: Command
+  private nonisolated let commands: [Command]
 
   /// Creates the table of an executable that has the agent's name.
   public nonisolated init(agent: Command, commands: [Command]) {
@@ -60,8 +60,12 @@ public struct Command: Sendable {
   /// namespace.
   public nonisolated func main() -> Never {
     let words = CommandLine.arguments
+    let program = words.first?.split(separator: "/").last.map(String.init) ?? ""
+    // Before any other thread is there: a signal that meets a program which does not listen yet would kill it.
+    if command(program) == nil, words.count < 2 || words[1].hasPrefix("-") {
+      ThisProcess.holdSignals([SIGHUP, SIGUSR2])
+    }
     Task { @LoopActor in
-      let program = words.first?.split(separator: "/").last.map(String.init) ?? ""
       exit(await run(program: program, arguments: Array(words.dropFirst()), output: StandardOutput.write))
     }
     while true { pause() }
@@ -99,7 +103,7 @@ public struct Command: Sendable {
     }
   }
 
-  private func command(_ name: String) -> Command? { commands.first { $0.names.contains(name) } }
+  private nonisolated func command(_ name: String) -> Command? { commands.first { $0.names.contains(name) } }
 
   /// The commands, for the agent's help.
   private var list: String {

@@ -27,6 +27,9 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Whether the file or a directory on its path is not there.
   public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
 
+  /// Whether this host has run out of something, whatever the path.
+  public var isShortage: Bool { isLocalShortage(code) || code == EAGAIN }
+
   /// `cannot open /a/b: No such file or directory`
   public var description: String { "cannot \(operation) \(path): \(reason)" }
 }

@@ -23,9 +23,10 @@
     let request = prepared.request
     if let address = prepared.address {
       let exchange = PlainExchange(
-        prepared.bytes, to: request.endpoint, isHead: request.method == "HEAD", deadline: deadline, timeouts: timeouts,
+        prepared.bytes, to: request.endpoint, at: address, isHead: request.method == "HEAD", deadline: deadline,
+        timeouts: timeouts,
         limits: limits)
-      return try await exchange.run(at: address)
+      return try await exchange.run()
     }
     let end = LoopClock.system.now + deadline
     let stream = try await ByteStream.connect(

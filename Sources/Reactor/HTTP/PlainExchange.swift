@@ -12,6 +12,7 @@ internal import Glibc
   private static let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 16)
 
   private let endpoint: Endpoint
+  private let address: SocketAddress
   private let deadline: Duration
   private let timeouts: HTTPTimeouts
   /// What the step under way may take in all, for the error.
@@ -30,10 +31,12 @@ internal import Glibc
   ///   - deadline: for all of it.
   ///   - timeouts: for single steps.
   init(
-    _ bytes: [UInt8], to endpoint: Endpoint, isHead: Bool, deadline: Duration, timeouts: HTTPTimeouts,
+    _ bytes: [UInt8], to endpoint: Endpoint, at address: SocketAddress, isHead: Bool, deadline: Duration,
+    timeouts: HTTPTimeouts,
     limits: HTTPClientLimits
   ) {
     self.endpoint = endpoint
+    self.address = address
     self.deadline = deadline
     self.timeouts = timeouts
     stepLimit = deadline
@@ -46,13 +49,13 @@ internal import Glibc
 
   /// Does it; to be called once.
   /// - Throws: ``StreamError``, ``HTTPClientError``, or `CancellationError`.
-  func run(at address: SocketAddress) async throws -> HTTPResponse {
+  func run() async throws -> HTTPResponse {
     defer { release() }
-    start(at: address)
+    start()
     return try await waiter.wait()
   }
 
-  private func start(at address: SocketAddress) {
+  private func start() {
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     descriptor = socket(address.family, type, 0)
     guard descriptor >= 0 else { return fail(errno) }
@@ -132,10 +135,10 @@ internal import Glibc
   }
 
   private func fail(_ code: Int32) {
-    if isConnected && code != ECONNREFUSED {
+    if isConnected && code != ECONNREFUSED && !isLocalShortage(code) {
       finish(StreamError.failed(endpoint, reason: errorText(code)))
     } else {
-      finish(StreamError.refused(endpoint, reason: errorText(code)))
+      finish(StreamError(connecting: endpoint, at: address, code: code))
     }
   }
 

@@ -1,3 +1,4 @@
+internal import CEvent
 internal import Glibc
 internal import SmartStack
 
@@ -12,6 +13,7 @@ extension Endpoint {
     do {
       found = try await NameResolver.system.addresses(of: host, deadline: deadline)
     } catch let error as OperatorError {
+      if let reason = Endpoint.shortage { throw StreamError.starved(self, reason: reason) }
       if LoopClock.system.now >= end { throw StreamError.timedOut(self, after: deadline) }
       throw StreamError.refused(self, reason: error.description)
     }
@@ -21,6 +23,16 @@ extension Endpoint {
     return try found.flatMap { address throws in
       try SocketAddress.lookUp(host: address, port: port, of: self, flags: AI_NUMERICHOST)
     }
+  }
+
+  /// Why no socket can be made at this moment; nil when one can. c-ares does not tell why it cannot ask.
+  private static var shortage: String? {
+    let probe = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard probe < 0 else {
+      close(probe)
+      return nil
+    }
+    return isLocalShortage(errno) ? errorText(errno) : nil
   }
 
   /// The address of a numeric TCP endpoint; nil for names and Unix sockets.

@@ -17,6 +17,8 @@ extension Endpoint {
       do {
         return try await connect(to: address, within: share, of: deadline)
       } catch let error as StreamError {
+        // What one address says counts more than that another one could not be asked.
+        if case .starved = error, index > 0 { continue }
         problem = error
       }
     }
@@ -30,7 +32,7 @@ extension Endpoint {
     let isUnix = address.family == AF_UNIX
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, type, 0)
-    guard descriptor >= 0 else { throw refusal(errno) }
+    guard descriptor >= 0 else { throw StreamError(connecting: self, at: address, code: errno) }
     var isHandedOut = false
     defer { if !isHandedOut { close(descriptor) } }
     if !isUnix { setOption(TCP_NODELAY, level: Int32(IPPROTO_TCP), of: descriptor) }
@@ -43,21 +45,23 @@ extension Endpoint {
         try await LoopClock.system.sleep(for: .milliseconds(2))
         continue
       }
-      guard code == EINPROGRESS || code == EINTR else { throw refusal(code) }
+      guard code == EINPROGRESS || code == EINTR else {
+        throw StreamError(connecting: self, at: address, code: code)
+      }
       // On this machine the answer is usually there already; asking is cheaper than a pass of the loop.
       if !isWritable(descriptor), !(try await becomesWritable(descriptor, before: end)) {
         throw StreamError.timedOut(self, after: deadline)
       }
       let result = pendingError(descriptor)
-      if result != 0 { throw refusal(result) }
+      if result != 0 { throw StreamError(connecting: self, at: address, code: result) }
       break
     }
-    if !isUnix, SocketAddress.isConnectedToItself(descriptor) { throw refusal(ECONNREFUSED) }
+    if !isUnix, SocketAddress.isConnectedToItself(descriptor) {
+      throw StreamError(connecting: self, at: address, code: ECONNREFUSED)
+    }
     isHandedOut = true
     return descriptor
   }
-
-  private func refusal(_ code: Int32) -> StreamError { .refused(self, reason: errorText(code)) }
 
   private func isWritable(_ descriptor: Int32) -> Bool {
     var query = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
@@ -80,6 +84,20 @@ extension Endpoint {
     var size = socklen_t(MemoryLayout<Int32>.size)
     return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) == 0 ? code : errno
   }
+}
+
+extension StreamError {
+  /// The error of a connection that did not come about.
+  init(connecting endpoint: Endpoint, at address: SocketAddress? = nil, code: Int32) {
+    // A host without IPv6 has no address to connect from either, and that is no shortage.
+    let isShortage = isLocalShortage(code) && (code != EADDRNOTAVAIL || address?.hasSource != false)
+    self = isShortage ? .starved(endpoint, reason: errorText(code)) : .refused(endpoint, reason: errorText(code))
+  }
+}
+
+/// Whether a system call failed because this host has run out of something.
+public func isLocalShortage(_ code: Int32) -> Bool {
+  [EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL].contains(code)
 }
 
 extension SocketAddress {

@@ -26,6 +26,8 @@ public enum StreamError: Error, Equatable, Sendable, CustomStringConvertible {
   case tooLong(Endpoint, limit: Int)
   /// The connection broke: reset, TLS failure.
   case failed(Endpoint, reason: String)
+  /// This host could not ask: descriptors, ports or buffers ran out. Says nothing about the endpoint.
+  case starved(Endpoint, reason: String)
 
   /// A sentence for the log.
   public var description: String {
@@ -35,6 +37,7 @@ public enum StreamError: Error, Equatable, Sendable, CustomStringConvertible {
     case .closed(let endpoint): "\(endpoint) closed the connection early"
     case .tooLong(let endpoint, let limit): "\(endpoint) sent more than \(limit) bytes"
     case .failed(let endpoint, let reason): "connection to \(endpoint) failed: \(reason)"
+    case .starved(let endpoint, let reason): "this host cannot ask \(endpoint): \(reason)"
     }
   }
 }

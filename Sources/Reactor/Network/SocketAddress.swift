@@ -51,10 +51,14 @@ struct SocketAddress: Hashable, Sendable {
   /// Whether this host has a route to a numeric IPv6 address: a datagram socket that connects sends nothing.
   static func hasRoute(to host: String) -> Bool {
     let found = try? lookUp(host: host, port: 9, of: .tcp(host: host, port: 9), flags: AI_NUMERICHOST)
-    guard let address = found?.first else { return false }
-    let probe = socket(address.family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    return found?.first?.hasSource == true
+  }
+
+  /// Whether this host has an address from which packets go there.
+  var hasSource: Bool {
+    let probe = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     defer { if probe >= 0 { close(probe) } }
-    return probe >= 0 && address.withPointer { connect(probe, $0, $1) } == 0
+    return probe >= 0 && withPointer { connect(probe, $0, $1) } == 0
   }
 
   /// Host without port; an IPv4 address mapped into IPv6 is written as IPv4. nil for Unix sockets.

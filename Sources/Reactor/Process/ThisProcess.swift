@@ -77,13 +77,18 @@ internal import Glibc
     return bytes
   }
 
-  /// Lets these signals through to the loop's thread, where ``replace(by:arguments:environment:keeping:)`` left them
-  /// blocked.
-  public static func acceptSignals(_ numbers: [Int32]) {
+  /// Lets these signals through to the loop's thread, where ``replace(by:arguments:environment:keeping:)`` or
+  /// ``holdSignals(_:)`` left them blocked.
+  public static func acceptSignals(_ numbers: [Int32]) { mask(numbers, how: SIG_UNBLOCK) }
+
+  /// Keeps these signals from this thread and those that it starts, until ``acceptSignals(_:)``.
+  public nonisolated static func holdSignals(_ numbers: [Int32]) { mask(numbers, how: SIG_BLOCK) }
+
+  private nonisolated static func mask(_ numbers: [Int32], how: Int32) {
     var set = sigset_t()
     sigemptyset(&set)
     for number in numbers { sigaddset(&set, number) }
-    pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    pthread_sigmask(how, &set, nil)
   }
 
   // MARK: Limits

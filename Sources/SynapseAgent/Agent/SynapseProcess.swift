@@ -11,9 +11,7 @@ internal import SmartStack
   private let logger: Logger
   private let metrics = Metrics()
   private let isLastReloadGood: Gauge
-  private var reloading: Task<Void, Never>?
-  /// Whether a reading waits for the one that is under way.
-  private var isReloadQueued = false
+  private var reloads: ReloadQueue?
   private var lock: InstanceLock?
   private var synapse: Synapse?
   private var process: AgentProcess?
@@ -49,8 +47,10 @@ internal import SmartStack
     let synapse = Synapse(
       configuration, stateDirectory: state.problem == nil ? state.path : nil, logger: logger, metrics: metrics,
       statsd: statsd, inherited: inherited.map(SynapseUpgradeState.init))
+    let reloads = ReloadQueue { [weak self] in await self?.reload() }
+    self.reloads = reloads
     let process = AgentProcess(
-      logger: logger, onReload: { [weak self] in self?.reloadSoon() },
+      logger: logger, onReload: { reloads.request() },
       onUpgrade: { [weak self] in await self?.handOver() })
     (self.synapse, self.process) = (synapse, process)
     synapse.onReady = {
@@ -61,6 +61,7 @@ internal import SmartStack
     serveStatus(of: synapse, state, inherited: inherited)
     await process.waitUntilStopped()
     status?.close()
+    reloads.stop()
     await synapse.stop()
     return 0
   }
@@ -70,18 +71,6 @@ internal import SmartStack
     if let path = state.path(for: "synapse-\(configuration.instance(path)).sock") { server.listen(path: path) }
     server.listen(host: configuration.statusAddress, port: configuration.statusPort, inherited: inherited)
     status = server
-  }
-
-  /// SIGHUP. Readings follow each other: of two at once, the older text could be applied last. A burst of signals costs
-  /// two.
-  private func reloadSoon() {
-    if isReloadQueued { return }
-    isReloadQueued = true
-    reloading = Task { @LoopActor [previous = reloading] in
-      await previous?.value
-      isReloadQueued = false
-      await reload()
-    }
   }
 
   /// Reads the file and applies it; one that cannot be read changes nothing.
@@ -101,6 +90,7 @@ internal import SmartStack
   /// - Returns: what the next program needs; nil when a stop was requested meanwhile.
   private func handOver() async -> InPlaceUpgradeState? {
     guard let synapse else { return nil }
+    reloads?.stop()
     var state = InPlaceUpgradeState()
     await status?.handOver(to: &state)
     await synapse.stop()

@@ -1,0 +1,112 @@
+import Glibc
+import Reactor
+import TestSupport
+import Testing
+
+/// A nerve short of descriptors, under a storm of signals, and in its first moments; its registry is a directory.
+@Suite @LoopActor struct StrainTests {
+  let directory = TemporaryDirectory()
+
+  private func configure(_ services: [String: String], hacheck: String = "false") {
+    let body = services.map { name, checks in
+      """
+      "\(name)": {"host": "127.0.0.1", "port": 3000, "reporter_type": "file", "file_path": "\(directory.path)/r",
+       "check_interval": 0.2, "checks": [\(checks)]}
+      """
+    }
+    writeFile(
+      directory.path + "/nerve.conf.json",
+      """
+      {"instance_id": "host1", "hacheck": \(hacheck), "state_dir": "\(directory.path)/state",
+       "services": {\(body.joined(separator: ",\n"))}}
+      """)
+  }
+
+  private func program(under wrapper: [String] = []) -> AgentProgram {
+    AgentProgram(
+      "nerve", ["-c", directory.path + "/nerve.conf.json"], under: wrapper, logPath: directory.path + "/nerve.log")
+  }
+
+  private var registered: Set<String> {
+    Set(((try? Files.list(directory.path + "/r")) ?? []).compactMap { $0.split(separator: "@").first.map(String.init) })
+  }
+
+  /// `{type: http}` at a port of this test.
+  private func check(_ port: Int) -> String {
+    #"{"type": "http", "port": \#(port), "uri": "/", "timeout": 2, "open_timeout": 2}"#
+  }
+
+  private func listen(_ handler: @escaping @LoopActor (HTTPExchange) -> Void) throws -> (HTTPListener, port: Int) {
+    let listener = HTTPListener(handler: handler)
+    guard case .tcp(_, let port) = try listener.listen(on: .tcp(host: "127.0.0.1", port: 0)) else {
+      return (listener, 0)
+    }
+    return (listener, port)
+  }
+
+  @Test func aShortageOfDescriptorsIsNoVerdict() async throws {
+    var held: [HTTPExchange] = []
+    let (good, goodPort) = try listen { $0.respond(status: 200, text: "") }
+    let (hanging, hangingPort) = try listen { held.append($0) }
+    let healthy = Set((0..<10).map { "good\($0)" })
+    configure(Dictionary(uniqueKeysWithValues: healthy.map { ($0, check(goodPort)) }))
+    let nerve = program(under: ["prlimit", "--nofile=64:64"])
+    try nerve.start()
+    try await eventually("the healthy ones are registered") { registered == healthy }
+    var services = Dictionary(uniqueKeysWithValues: healthy.map { ($0, check(goodPort)) })
+    for number in 0..<80 { services["hanging\(number)"] = check(hangingPort) }
+    configure(services)
+    nerve.signal(SIGHUP)
+    try await eventually("descriptors run out") { nerve.count(of: "checks not made, verdicts stay") > 0 }
+    // Each healthy service is checked several times before a hanging one has failed twice.
+    try await eventually("the hanging ones have failed") { nerve.count(of: "service is down") >= 40 }
+    #expect(registered == healthy)
+    #expect(nerve.count(of: "checks not made, verdicts stay") == 1)
+    let down = nerve.log.split(separator: "\n").filter { $0.contains("service is down") }
+    #expect(down.filter { !$0.contains("service=hanging") } == [])
+    held = []
+    await nerve.kill()
+    good.close()
+    hanging.close()
+  }
+
+  @Test func aBurstOfSignalsIsOneReloadAndHacheckAnswersMeanwhile() async throws {
+    let port = try freePort()
+    let hacheck =
+      #"{"port": \#(port), "bind_address": "127.0.0.1", "spool_root": "\#(directory.path)/spool"}"#
+    let names = (0..<3000).map { "service\($0)" }
+    configure(Dictionary(uniqueKeysWithValues: names.map { ($0, #"{"type": "noop"}"#) }), hacheck: hacheck)
+    let nerve = program()
+    try nerve.start()
+    try await eventually("all are registered") { registered.count == names.count }
+    let applied = nerve.count(of: "configuration applied")
+    var answers = 0
+    for _ in 0..<100 { nerve.signal(SIGHUP) }
+    while nerve.count(of: "configuration applied") == applied {
+      let answer = try await HTTPClient.send(
+        HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/spool/web/1/status"),
+        deadline: .seconds(30))
+      #expect(answer.status == 200)
+      answers += 1
+    }
+    #expect(answers > 0)
+    #expect(nerve.count(of: "configuration applied") == applied + 1)
+    #expect(registered.count == names.count)
+    await nerve.kill()
+  }
+
+  @Test func aSignalBeforeTheAgentListensDoesNotKillIt() async throws {
+    configure(["web": #"{"type": "noop"}"#])
+    for _ in 0..<20 {
+      let nerve = program()
+      try nerve.start()
+      // The loop's thread is the first that the program starts.
+      try await eventually("the program runs") { ((try? Files.list("/proc/\(nerve.pid)/task")) ?? []).count > 1 }
+      nerve.signal(SIGHUP)
+      try await eventually("it serves") { registered == ["web"] || nerve.status != nil }
+      #expect(nerve.status == nil)
+      nerve.signal(SIGTERM)
+      try await eventually("it has stopped") { nerve.status == .exited(0) }
+    }
+  }
+}
