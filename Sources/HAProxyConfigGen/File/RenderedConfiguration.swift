@@ -1,7 +1,13 @@
+public import SmartStack
+
 /// A rendered file: its text, and for each line where it came from.
 public struct RenderedConfiguration: Sendable {
   /// The text; ends with a newline.
   public let text: String
+  /// All but the servers that synapse manages.
+  public let outline: StableHash
+  /// What the lines of those servers say, besides what is a command's to change, each with its section.
+  private let serverForms: Set<String>
   /// Sections with the number of their first line.
   private let sections: [(first: Int, section: Section)]
 
@@ -17,6 +23,38 @@ public struct RenderedConfiguration: Sendable {
       return (line, section)
     }
     self.text = text
+    outline = RenderedConfiguration.outline(of: sections)
+    serverForms = RenderedConfiguration.serverForms(of: sections)
+  }
+
+  /// Whether HAProxy accepts this file if it accepts `other`: what is new are servers with known options and an address.
+  public func isCovered(by other: RenderedConfiguration) -> Bool {
+    outline == other.outline && serverForms.isSubset(of: other.serverForms)
+  }
+
+  private static func outline(of sections: [Section]) -> StableHash {
+    var hash = StableHash()
+    for section in sections {
+      for print in section.prints {
+        hash.add(word: print.header.utf8)
+        hash.add(word: print.lines.hexadecimal.utf8)
+      }
+      for line in section.lines where line.text.words.first == "server" { hash.add(word: line.text.utf8) }
+    }
+    return hash
+  }
+
+  private static func serverForms(of sections: [Section]) -> Set<String> {
+    var forms: Set<String> = []
+    for section in sections {
+      var last: String?
+      for server in section.servers {
+        let form = server.form
+        if form != last { forms.insert("\(section.header.text)\n\(form)") }
+        last = form
+      }
+    }
+    return forms
   }
 
   /// Where line `number` (1 is the first) came from; nil past the end.

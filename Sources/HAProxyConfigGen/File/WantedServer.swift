@@ -19,6 +19,9 @@ struct WantedServer: Sendable {
   /// The fingerprint of its options, once it stands in a section.
   var print: UInt64?
 
+  /// The options without the weight; with the host where that is a name, which HAProxy looks up.
+  var form: String { IPAddress(host) == nil ? "\(host) \(options.withoutWeight)" : options.withoutWeight }
+
   /// The line without indentation and without `disabled`.
   var enabledLine: String { line(disabled: false) }
 

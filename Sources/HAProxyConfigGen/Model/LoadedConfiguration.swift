@@ -38,14 +38,13 @@ public struct LoadedConfiguration: Equatable, Sendable {
     }
   }
 
-  /// Servers that commands have added to a process which loaded a file without them.
+  /// Records servers that commands have added to a process which loaded a file without them.
   public mutating func note(added servers: Set<ServerPath>, of model: ProxyModel) {
     if servers.isEmpty { return }
-    let touched = Set(servers.map(\.backend))
-    for backend in model.backends where touched.contains(backend.name) {
-      let written = backend.section.managed?.servers ?? [:]
-      for (name, print) in written where servers.contains(ServerPath(backend: backend.name, server: name)) {
-        sections[backend.section.header.text]?.servers[name] = print
+    let names = Dictionary(grouping: servers, by: \.backend)
+    for backend in model.backends {
+      for path in names[backend.name] ?? [] {
+        sections[backend.section.header.text]?.servers[path.server] = backend.section.managed?.servers[path.server]
       }
     }
   }

@@ -22,6 +22,7 @@ public struct Planner {
     var planner = Planner(running: running, loaded: loaded)
     planner.compareSections(wanted.sections, isComplete: true)
     for backend in wanted.backends { planner.compare(backend.section, name: backend.name, traits: backend.traits) }
+    planner.openFrontends(of: wanted)
     return planner.plan
   }
 
@@ -87,6 +88,26 @@ public struct Planner {
         .map { ReloadReason("section `\($0)` was removed") }
     }
     plan.reloadReasons.sort()
+  }
+
+  /// Frontends of services that somebody has closed at the socket; those of the operator's own sections stay closed.
+  private mutating func openFrontends(of wanted: ProxyModel) {
+    let closed = running.pausedFrontends.union(running.stoppedFrontends).sorted()
+    if closed.isEmpty { return }
+    let ours = Set(
+      wanted.sections.lazy.filter { section in
+        switch section.header.origin {
+        case .service, .sharedFrontend: true
+        case .fixed, .agent, .global, .defaults, .extra, .server: false
+        }
+      }.map(\.header.text))
+    for name in closed where ours.contains("frontend \(name)") {
+      if running.stoppedFrontends.contains(name) {
+        plan.reloadReasons.append(ReloadReason("frontend \(name) was shut down at the socket"))
+      } else {
+        plan.changes.append(.enableFrontend(name))
+      }
+    }
   }
 
   // MARK: Servers

@@ -5,6 +5,10 @@ public struct RunningProxy: Hashable, Sendable {
   /// The servers by name of every backend, also of those without any (`show servers state` omits them; `show stat`
   /// has them).
   public var backends: [String: [String: RunningServer]]
+  /// Frontends that take no connections since `disable frontend`.
+  public var pausedFrontends: Set<String> = []
+  /// Frontends that take no connections since `shutdown frontend`; only a reload opens them again.
+  public var stoppedFrontends: Set<String> = []
 
   /// A process with these backends.
   public init(version: HAProxyVersion, backends: [String: [String: RunningServer]]) {

@@ -1,4 +1,4 @@
-/// One change of a server in a running HAProxy, as its stats socket takes it.
+/// One change in a running HAProxy, as its stats socket takes it.
 public enum RuntimeCommand: Hashable, Sendable {
   /// `add server B/S HOST:PORT OPTIONS`; the server starts in maintenance, unchecked.
   case addServer(ServerPath, address: String, options: [String])
@@ -16,29 +16,33 @@ public enum RuntimeCommand: Hashable, Sendable {
   case enableAgent(ServerPath)
   /// `del server B/S`, which HAProxy refuses while the server has connections.
   case deleteServer(ServerPath, isOptional: Bool)
+  /// `enable frontend F`, which ends `disable frontend F`.
+  case enableFrontend(String)
 
-  /// The server that the command changes.
-  public var path: ServerPath {
+  /// The server that the command changes; nil: none.
+  public var path: ServerPath? {
     switch self {
     case .addServer(let path, _, _), .setReady(let path), .setMaintenance(let path), .setWeight(let path, _),
       .setAddress(let path, _, _),
       .enableHealth(let path), .enableAgent(let path), .deleteServer(let path, _):
       path
+    case .enableFrontend: nil
     }
   }
 
   /// The command's words, none of which may hold a blank or what separates commands.
   public var words: [String] {
-    let path = path.description
-    return switch self {
-    case .addServer(_, let address, let options): ["add", "server", path, address] + options
-    case .setReady: ["set", "server", path, "state", "ready"]
-    case .setMaintenance: ["set", "server", path, "state", "maint"]
-    case .setWeight(_, let weight): ["set", "server", path, "weight", String(weight)]
-    case .setAddress(_, let host, let port): ["set", "server", path, "addr", host, "port", String(port)]
-    case .enableHealth: ["enable", "health", path]
-    case .enableAgent: ["enable", "agent", path]
-    case .deleteServer: ["del", "server", path]
+    switch self {
+    case .addServer(let path, let address, let options): ["add", "server", path.description, address] + options
+    case .setReady(let path): ["set", "server", path.description, "state", "ready"]
+    case .setMaintenance(let path): ["set", "server", path.description, "state", "maint"]
+    case .setWeight(let path, let weight): ["set", "server", path.description, "weight", String(weight)]
+    case .setAddress(let path, let host, let port):
+      ["set", "server", path.description, "addr", host, "port", String(port)]
+    case .enableHealth(let path): ["enable", "health", path.description]
+    case .enableAgent(let path): ["enable", "agent", path.description]
+    case .deleteServer(let path, _): ["del", "server", path.description]
+    case .enableFrontend(let name): ["enable", "frontend", name]
     }
   }
 
@@ -66,7 +70,7 @@ public enum RuntimeCommand: Hashable, Sendable {
     case .addServer: ["New server registered"]
     case .setAddress: ["IP changed", "port changed", "no need to change"]
     case .deleteServer: ["Server deleted"]
-    case .setReady, .setMaintenance, .setWeight, .enableHealth, .enableAgent: []
+    case .setReady, .setMaintenance, .setWeight, .enableHealth, .enableAgent, .enableFrontend: []
     }
   }
 }

@@ -2,8 +2,10 @@
 public struct ProxyInfo: Hashable, Sendable {
   /// HAProxy's version, for example `2.6.12-1+deb12u4`.
   public var version: String
-  /// The worker's process id: another one means a reload or a restart.
+  /// The worker's process id.
   public var pid: Int
+  /// When the process began, in whole seconds since 1970, before it read its file; nil before HAProxy 2.5.
+  public var startedAt: Int?
 
   /// Reads the answer to `show info`.
   public init(parsing reply: String) throws(HAProxyRuntimeError) {
@@ -17,5 +19,9 @@ public struct ProxyInfo: Hashable, Sendable {
     }
     self.version = String(version)
     self.pid = pid
+    startedAt = values["Start_time_sec"].flatMap { Int($0) }
   }
+
+  /// Whether `other` tells of the same process: in a container a restarted HAProxy has the pid of the one before.
+  public func isSameProcess(as other: ProxyInfo) -> Bool { pid == other.pid && startedAt == other.startedAt }
 }

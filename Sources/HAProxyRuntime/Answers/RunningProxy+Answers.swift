@@ -16,6 +16,21 @@ extension RunningProxy {
     }
     backends.merge(try RunningProxy.backends(in: servers)) { $1 }
     self.init(version: HAProxyVersion(info.version) ?? HAProxyVersion(0, 0), backends: backends)
+    (pausedFrontends, stoppedFrontends) = RunningProxy.closedFrontends(in: sections)
+  }
+
+  /// Reads the answer to `show stat`, which has frontends.
+  /// - Returns: the names of those that `disable frontend` has closed, and of those that `shutdown frontend` has.
+  static func closedFrontends(in reply: String) -> (paused: Set<String>, stopped: Set<String>) {
+    var closed: (paused: Set<String>, stopped: Set<String>) = ([], [])
+    _ = ReplyRow.walk(reply, isCSV: true, required: ["pxname", "svname", "status"]) { row in
+      guard row.text("svname") == "FRONTEND", let name = row.text("pxname"), let status = row.text("status") else {
+        return
+      }
+      if status == "PAUSED" { closed.paused.insert(name) }
+      if status == "STOP" { closed.stopped.insert(name) }
+    }
+    return closed
   }
 
   /// Reads the answer to `show servers state`, which has backends with servers only. A record that is not a server is

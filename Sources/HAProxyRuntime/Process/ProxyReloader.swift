@@ -39,15 +39,19 @@ public enum ReloadMethod: Hashable, Sendable {
   ///   - isStopped: whether to give up waiting.
   /// - Returns: why it failed; nil when it did not.
   public func reload(_ sockets: [ProxySocket], unless isStopped: @LoopActor () -> Bool) async -> String? {
-    let before = sockets.map(\.pid)
+    let before = sockets.map(\.info)
     switch method {
     case .command(let command):
       if let failure = await run(command) { return failure }
     case .masterSocket(let path):
       if let failure = await reload(by: MasterSocket(path: path), unless: isStopped) { return failure }
     }
-    for (socket, pid) in zip(sockets, before) {
-      guard await holds({ (try? await socket.currentPID()).map { $0 != pid } ?? false }, unless: isStopped) else {
+    for (socket, known) in zip(sockets, before) {
+      let isReplaced: @LoopActor () async -> Bool = {
+        guard let now = try? await socket.currentInfo() else { return false }
+        return known.map { !now.isSameProcess(as: $0) } ?? true
+      }
+      guard await holds(isReplaced, unless: isStopped) else {
         return "no new process answers at \(socket.path) within \(patience)"
       }
     }

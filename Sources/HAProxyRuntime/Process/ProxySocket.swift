@@ -49,22 +49,27 @@ public import SmartStack
   public private(set) var isInSync = false
   /// The reasons last logged, so that a standing one is logged once.
   private var lastReasons: [ReloadReason] = []
-  private let loadedByRestart: @LoopActor () -> LoadedConfiguration?
+  private let loadedByOther: @LoopActor (ProxyInfo) async -> LoadedConfiguration?
+  /// What a process loads that appears now; nil: no reload of ours is under way.
+  private var expected: LoadedConfiguration?
   private let logger: Logger
   private let counters: SocketCounters
 
-  /// - Parameter loadedByRestart: what a process has loaded that another program started.
+  /// - Parameter loadedByOther: what a process has loaded that another program started; nil: unknown.
   public init(
-    path: String, logger: Logger, metrics: Metrics, loadedByRestart: @escaping @LoopActor () -> LoadedConfiguration?
+    path: String, logger: Logger, metrics: Metrics,
+    loadedByOther: @escaping @LoopActor (ProxyInfo) async -> LoadedConfiguration?
   ) {
     self.path = path
     client = HAProxyRuntimeClient(socket: path)
-    self.loadedByRestart = loadedByRestart
+    self.loadedByOther = loadedByOther
     self.logger = logger
     counters = SocketCounters(metrics)
   }
 
   /// The process that answered last; nil: none has.
+  public var info: ProxyInfo? { process.info }
+  /// The process id of the process that answered last.
   public var pid: Int? { process.info?.pid }
   /// The version that HAProxy itself reports; nil: it has not answered.
   public var version: String? { process.info?.version }
@@ -78,29 +83,29 @@ public import SmartStack
   /// Reads everything that runs.
   public func observe() async throws(HAProxyRuntimeError) {
     let observed = try await client.observe()
-    _ = record(observed.info)
+    _ = await record(observed.info)
     process.running = observed.running
   }
 
   /// Asks which process answers.
   /// - Returns: whether it is another one than before; what ran is forgotten then.
   public func checkProcess() async throws(HAProxyRuntimeError) -> Bool {
-    record(try ProxyInfo(parsing: try await client.run(.showInfo)))
+    await record(try await currentInfo())
   }
 
   /// The process that answers now; nothing is recorded.
-  public func currentPID() async throws(HAProxyRuntimeError) -> Int {
-    try ProxyInfo(parsing: try await client.run(.showInfo)).pid
+  public func currentInfo() async throws(HAProxyRuntimeError) -> ProxyInfo {
+    try ProxyInfo(parsing: try await client.run(.showInfo))
   }
 
   /// `show servers state`, as HAProxy reads it back after a reload.
   public func serverState() async throws(HAProxyRuntimeError) -> String { try await client.run(.showServers) }
 
-  /// Records what the process is known to have loaded.
-  public func setLoaded(_ loaded: LoadedConfiguration?) {
-    process.loaded = loaded
-    isInSync = false
-  }
+  /// Records that a process which appears from now on has loaded this; nil: the reload has ended.
+  public func expect(_ loaded: LoadedConfiguration?) { expected = loaded }
+
+  /// Whether a reload of ours is under way.
+  var isReloading: Bool { expected != nil }
 
   /// Has everything that runs observed again before the next plan.
   ///
@@ -125,19 +130,16 @@ public import SmartStack
     do {
       if running == nil { try await observe() }
       let plan = await plan(for: model, part: part)
+      lastAdded = []
       let reasons = plan.isEmpty ? [] : plan.reloadReasons + (try await send(plan.commands))
+      // What commands did is done, whatever has to wait for a reload.
+      process.loaded?.note(added: lastAdded, of: model)
       if running == nil {
-        // The commands met a process that had just started: what they added is not in the file it has loaded.
-        process.loaded?.note(added: lastAdded, of: model)
         process.addedServers = lastAdded.count
         return .restarted
       }
       report(reasons)
-      if !reasons.isEmpty {
-        // What commands did is done, whatever has to wait for the reload.
-        process.loaded?.note(added: lastAdded, of: model)
-        return .needsReload(reasons)
-      }
+      if !reasons.isEmpty { return .needsReload(reasons) }
       isInSync = await recordLoaded(model, part: part)
       return .matches
     } catch {
@@ -179,10 +181,9 @@ public import SmartStack
   /// - Returns: why these commands were not enough.
   private func send(_ planned: [RuntimeCommand]) async throws(HAProxyRuntimeError) -> [ReloadReason] {
     let (commands, complaints) = sendable(planned)
-    countDrift(repairs: commands.count)
-    lastAdded = []
+    countDrift(repairs: commands.map(\.planned))
     if commands.isEmpty { return complaints }
-    let backends = Set(commands.map(\.planned.path.backend)).sorted()
+    let backends = Set(commands.compactMap(\.planned.path?.backend)).sorted()
     var batch = commands.map(\.socket)
     for backend in backends { batch.append(try .showServers(of: backend)) }
     batch.append(.showInfo)
@@ -193,17 +194,17 @@ public import SmartStack
     for (command, outcome) in zip(commands, outcomes) {
       if let reason = complaint(about: command.planned, outcome: outcome) { reasons.append(reason) }
     }
-    try record(backends, from: Array(outcomes.dropFirst(commands.count)))
+    try await record(backends, from: Array(outcomes.dropFirst(commands.count)))
     logger.info("servers updated", with: [.count: commands.count, .elapsed: ContinuousClock.now - start])
     return reasons
   }
 
-  private func countDrift(repairs: Int) {
+  private func countDrift(repairs: [RuntimeCommand]) {
     defer { isDriftSuspected = false }
-    guard isDriftSuspected, repairs > 0 else { return }
+    guard isDriftSuspected, let first = repairs.first else { return }
     drifts += 1
     counters.drifts.increment()
-    logger.warning("HAProxy drift detected", with: [.path: path, .count: repairs])
+    logger.warning("HAProxy drift detected", with: [.path: path, .count: repairs.count, .command: first.text])
   }
 
   private func sendable(
@@ -219,10 +220,10 @@ public import SmartStack
         if !process.refused.contains(socket.text), !stuck.contains(command.path) {
           commands.append((command, socket))
         } else if !command.isOptional {
-          complaints.append(ReloadReason("HAProxy refused `\(socket.text)`", service: command.path.backend))
+          complaints.append(ReloadReason("HAProxy refused `\(socket.text)`", service: command.path?.backend))
         }
       } catch {
-        complaints.append(ReloadReason(error.description, service: command.path.backend))
+        complaints.append(ReloadReason(error.description, service: command.path?.backend))
       }
     }
     return (commands, complaints)
@@ -232,10 +233,11 @@ public import SmartStack
     about command: RuntimeCommand, outcome: Result<String, HAProxyRuntimeError>
   ) -> ReloadReason? {
     guard case .failure(let error) = outcome else {
-      if command.isAddition {
+      if command.isAddition, let path = command.path {
         process.addedServers += 1
-        lastAdded.insert(command.path)
+        lastAdded.insert(path)
       }
+      if case .enableFrontend(let name) = command { process.running?.pausedFrontends.remove(name) }
       logger.debug("command accepted", with: [.command: command.text])
       return nil
     }
@@ -243,29 +245,38 @@ public import SmartStack
     counters.refusals.increment()
     if command.isOptional { return nil }
     logger.warning("command refused", with: [.command: command.text, .reason: error])
-    return ReloadReason(error.description, service: command.path.backend)
+    return ReloadReason(error.description, service: command.path?.backend)
   }
 
   /// Records the state of the touched backends, read on the same connection.
   private func record(
     _ backends: [String], from outcomes: [Result<String, HAProxyRuntimeError>]
-  ) throws(HAProxyRuntimeError) {
+  ) async throws(HAProxyRuntimeError) {
     for (backend, outcome) in zip(backends, outcomes) {
       guard case .success(let text) = outcome else { continue }
       process.running?.backends[backend] = try RunningProxy.backends(in: text)[backend] ?? [:]
     }
-    if case .success(let text)? = outcomes.last { _ = record(try ProxyInfo(parsing: text)) }
+    if case .success(let text)? = outcomes.last { _ = await record(try ProxyInfo(parsing: text)) }
   }
 
-  private func record(_ now: ProxyInfo) -> Bool {
-    guard let before = process.info, before.pid != now.pid else {
+  /// Records which process has answered.
+  /// - Returns: whether it is another one than before.
+  private func record(_ now: ProxyInfo) async -> Bool {
+    if isKnown(now) {
       process.info = now
       return false
     }
+    var loaded = expected
+    if loaded == nil { loaded = await loadedByOther(now) }
+    // Somebody else may have recorded it meanwhile.
+    if isKnown(now) { return false }
+    defer { process = Process(info: now, loaded: loaded) }
+    guard process.info != nil else { return false }
     logger.notice("HAProxy process changed", with: [.pid: now.pid])
-    process = Process(info: now, loaded: loadedByRestart())
     return true
   }
+
+  private func isKnown(_ info: ProxyInfo) -> Bool { process.info?.isSameProcess(as: info) == true }
 
   /// Logs why a reload is needed, when that is news.
   private func report(_ reasons: [ReloadReason]) {
@@ -288,6 +299,6 @@ public import SmartStack
     commands = metrics.counter("synapse_haproxy_commands_total", help: "Commands sent to HAProxy's socket.")
     refusals = metrics.counter("synapse_haproxy_refusals_total", help: "Commands that HAProxy refused.")
     drifts = metrics.counter(
-      "synapse_haproxy_drifts_total", help: "Audits that found HAProxy changed by another program.")
+      "synapse_haproxy_drifts_total", help: "Changes of HAProxy or of its file by another program.")
   }
 }

@@ -4,22 +4,29 @@ internal import SmartStack
 
 /// The comparison of what runs with what commands have brought about.
 extension ProxySocket {
-  /// Compares the servers as they are with those observed last. While nothing changes, it costs one pass over the
+  /// Compares servers and frontends as they are with those observed last. While nothing changes, it costs one pass over the
   /// answer's bytes; only an answer unlike the one before is read.
   /// - Returns: whether HAProxy differs, which another program must have brought about; false: not even the last model
   ///   has been brought about; nil: nothing is to be repaired, or a change was made meanwhile.
   public func audit() async throws(HAProxyRuntimeError) -> Bool? {
     let epoch = epoch
+    // While HAProxy tries to bind what a new file asks for, its frontends rest.
+    if isReloading { return nil }
     guard isInSync, let seen = running else { return false }
-    let text = try await client.run(.showServers)
+    let answers = try await client.run([.showServers, .showFrontends])
+    guard let text = try answers.first?.get(), let frontends = try answers.last?.get() else { return nil }
     let before = lastAgreement
     let work = try? await BlockingWork.run { () -> (digest: StableHash, agrees: Bool) in
       let digest = hashServers(text)
+      let closed = RunningProxy.closedFrontends(in: frontends)
+      guard closed.paused == seen.pausedFrontends, closed.stopped == seen.stoppedFrontends else {
+        return (digest, false)
+      }
       if let before, before.digest == digest, before.epoch == epoch { return (digest, true) }
       let now = try RunningProxy.backends(in: text)
       return (digest, seen.backends.allSatisfy { agree(now[$0.key] ?? [:], with: $0.value) })
     }
-    guard let work, self.epoch == epoch else { return nil }
+    guard let work, self.epoch == epoch, !isReloading else { return nil }
     lastAgreement = work.agrees ? (work.digest, epoch) : nil
     return work.agrees ? nil : true
   }

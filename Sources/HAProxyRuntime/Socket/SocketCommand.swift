@@ -17,7 +17,7 @@ public struct SocketCommand: Hashable, Sendable {
   /// - Throws: when one of its words would not arrive as what it is: blanks and control characters, `;` (separates
   ///   commands), `\` (escapes), a slash within a name, and `<<` (starts a payload).
   public init(_ change: RuntimeCommand) throws(HAProxyRuntimeError) {
-    for name in [change.path.backend, change.path.server] {
+    for name in change.path.map({ [$0.backend, $0.server] }) ?? [] {
       if name.isEmpty { throw .unsafeArgument("", reason: "is empty") }
       if name.utf8.contains(UInt8(ascii: "/")) {
         throw .unsafeArgument(
@@ -36,6 +36,9 @@ public struct SocketCommand: Hashable, Sendable {
 
   /// Frontends and backends of `show stat`, without their servers; the first document of ``RunningProxy``.
   public static let showSections = Self(question: "show stat -1 3 -1")
+
+  /// The frontends of `show stat`.
+  static let showFrontends = Self(question: "show stat -1 1 -1")
 
   /// `show servers state`; the second document of ``RunningProxy``.
   public static let showServers = Self(question: "show servers state")

@@ -112,6 +112,11 @@ public enum Files {
     throw FileError("remove", path: path, code: errno)
   }
 
+  /// Gives a file another path, in place of what is there.
+  public static func rename(_ path: String, to destination: String) throws(FileError) {
+    guard Glibc.rename(path, destination) == 0 else { throw FileError("rename", path: destination, code: errno) }
+  }
+
   /// Makes a directory and those above it; one that is there stays as it is.
   /// - Parameter mode: for the directories made, less the process's umask.
   public static func makeDirectory(_ path: String, mode: UInt32) throws(FileError) {
@@ -162,7 +167,7 @@ extension Files {
     let (temporary, descriptor) = try makeTemporary(in: directory, for: name(of: path))
     do throws(FileError) {
       try fill(descriptor, path: temporary, bytes: bytes, mode: mode, sync: sync)
-      guard rename(temporary, path) == 0 else { throw FileError("rename", path: path, code: errno) }
+      guard Glibc.rename(temporary, path) == 0 else { throw FileError("rename", path: path, code: errno) }
     } catch {
       unlink(temporary)
       throw error

@@ -6,6 +6,7 @@ internal import SmartStack
 @LoopActor final class HAProxyMetrics {
   private let statsd: StatsD?
   let fileWrites: Counter
+  let drifts: Counter
   let problems: Gauge
   let oldWorkers: Gauge
   private let lastSync: Gauge
@@ -17,6 +18,8 @@ internal import SmartStack
   init(_ metrics: Metrics, statsd: StatsD?) {
     self.statsd = statsd
     fileWrites = metrics.counter("synapse_haproxy_file_writes_total", help: "Replacements of HAProxy's file.")
+    drifts = metrics.counter(
+      "synapse_haproxy_drifts_total", help: "Changes of HAProxy or of its file by another program.")
     problems = metrics.gauge("synapse_haproxy_problems", help: "Lines, servers and services that are skipped.")
     oldWorkers = metrics.gauge(
       "synapse_haproxy_old_workers", help: "Replaced HAProxy processes that still have connections.")

@@ -43,7 +43,9 @@ internal import SmartStack
     let counted = HAProxyMetrics(metrics, statsd: statsd)
     let file = FileSync(configuration, checker: checker, wanted: wanted, clock: clock, logger: logger, metrics: counted)
     let sockets = configuration.sockets.map { path in
-      ProxySocket(path: path, logger: logger, metrics: metrics) { [weak file] in file?.loadedConfiguration() }
+      ProxySocket(path: path, logger: logger, metrics: metrics) { [weak file] in
+        await file?.configuration(loadedBy: $0)
+      }
     }
     (self.wanted, self.file, self.metrics) = (wanted, file, counted)
     socketSync = SocketSync(sockets, wanted: wanted, clock: clock, logger: logger, metrics: counted)
@@ -80,6 +82,7 @@ internal import SmartStack
       self?.work.set()
     }
     socketSync.onSync = { [weak self] in self?.work.set() }
+    file.onForeignChange = { [weak self] in self?.work.set() }
     socketSync.start(auditInterval: configuration.auditInterval) { [weak self] in
       // Another process may be another release.
       guard let self, !wanted.setVersion(await targetVersion()) else { return }
@@ -88,6 +91,9 @@ internal import SmartStack
     task = Task { @LoopActor [weak self] in await self?.run() }
     tickers = [
       Ticker(every: .seconds(60), phase: .seconds(60), clock: clock) { [weak self] _ in self?.everyMinute() },
+      Ticker(every: configuration.auditInterval, phase: configuration.auditInterval, clock: clock) { [file] _ in
+        Task { @LoopActor in await file.look() }
+      },
       Ticker(every: workers.pause, phase: workers.pause, clock: clock) { [workers] _ in workers.killExcessWorkers() },
     ]
   }
@@ -116,13 +122,12 @@ internal import SmartStack
     while !isStopped {
       await work.wait()
       if isStopped { break }
-      if let pause = file.pauseLeft(isReloadDue: reloads.isReloadDue) {
+      if let pause = file.pauseLeft {
         work.set(after: pause)
         continue
       }
       if !wanted.isReady { continue }
       await socketSync.waitUntilSynced()
-      let start = clock.now
       metrics.problems.value = Double(wanted.reportProblems())
       if await syncFile() {
         let (isReloaded, delay) = await reloads.reloadIfDue()
@@ -130,7 +135,7 @@ internal import SmartStack
         if let delay { work.set(after: delay) }
       }
       if let wait = await state.writeIfDue() { work.set(after: wait) }
-      file.recordRound(since: start)
+      file.recordRound()
     }
     // File and state are to say what HAProxy serves, so that the next agent has nothing to change.
     if wanted.isReady, file.isBehind || !state.isCurrent, await syncFile() { await state.write() }

@@ -38,6 +38,9 @@ enum FileVerdict {
     }
   }
 
+  /// Whether nothing but HAProxy's syntax decides, so that two files of one form have one verdict.
+  var judgesTextAlone: Bool { check == .installedHAProxy }
+
   /// The release that checks files; nil: nobody is asked, or a command that may be anything.
   func version() async -> HAProxyVersion? {
     guard let executable,

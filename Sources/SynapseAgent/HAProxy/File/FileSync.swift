@@ -1,17 +1,15 @@
 internal import Glibc
 internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import Logging
 internal import Reactor
 internal import SmartStack
 
 /// Keeps HAProxy's file in sync with the model: render, check, repair, replace.
 @LoopActor final class FileSync {
-  /// The least time between two replacements of the file, so that a burst of changes is one replacement.
-  private static let pause: Duration = .seconds(1)
-  /// Where nothing but the file is to follow, checking it may take this share of the time at most.
-  private static let share = 10
-  /// The file is never further behind than this, however long a busy machine takes for a check.
-  private static let pauseLimit: Duration = .seconds(10)
+  /// The least time between two replacements of the file, so that a burst of changes is one replacement, and so short
+  /// that the file is less than a second behind the sockets.
+  private static let pause: Duration = .milliseconds(500)
   /// How often lines are taken out of one file before it is given up.
   private static let repairLimit = 50
 
@@ -31,12 +29,15 @@ internal import SmartStack
   private let clock: LoopClock
   private let logger: Logger
   private let metrics: HAProxyMetrics
-  /// The file as it stands on disk; nil: there is none, or it cannot be read.
-  private(set) var text: String?
+  private let disk: FileOnDisk
   /// The model's revision that the file holds.
   private var revision = 0
   private var rendered: (revision: Int, file: RenderedConfiguration)?
-  private var lastRound: (at: LoopClock.Instant, took: Duration)?
+  /// The last file that HAProxy accepted; nil: none, or it is to be asked about each.
+  private var accepted: RenderedConfiguration?
+  private var lastRound: LoopClock.Instant?
+  /// Called when another program has changed the file.
+  var onForeignChange: (@LoopActor () -> Void)?
 
   init(
     _ configuration: HAProxyConfiguration, checker: FileChecker, wanted: WantedModel, clock: LoopClock, logger: Logger,
@@ -48,10 +49,11 @@ internal import SmartStack
     self.clock = clock
     self.logger = logger
     self.metrics = metrics
-    if !configuration.filePath.isEmpty, let bytes = try? Files.read(configuration.filePath, limit: 1 << 30) {
-      text = String(decoding: bytes, as: UTF8.self)
-    }
+    disk = FileOnDisk(path: configuration.filePath, clock: clock)
   }
+
+  /// The file as it stands on the disk; nil: there is none, or it cannot be read.
+  var text: String? { disk.text }
 
   /// Whether the model has changed since the file was written; always so where none is written.
   var isBehind: Bool { revision != wanted.revision }
@@ -59,51 +61,77 @@ internal import SmartStack
   /// Whether the file is the model's, as far as it is to be written.
   var isCurrent: Bool { !configuration.writesFile || !isBehind }
 
+  /// Whether the file holds a revision of the model or a later one, as far as it is to be written.
+  func holds(_ revision: Int) -> Bool { !configuration.writesFile || self.revision >= revision }
+
   /// The release that checks the file; nil: it is not checked, or by a command that may be anything.
   func checkerVersion() async -> HAProxyVersion? { await checker.version() }
 
   // MARK: Pace
 
   /// Records that a round of file, reload and state file has ended.
-  func recordRound(since start: LoopClock.Instant) { lastRound = (clock.now, clock.now - start) }
+  func recordRound() { lastRound = clock.now }
 
   /// How long the next round has to wait; nil: not at all.
-  func pauseLeft(isReloadDue: Bool) -> Duration? {
+  var pauseLeft: Duration? {
     guard let lastRound, isBehind else { return nil }
-    // What waits for a reload is not served before it: there the reloads' own schedule is the brake.
-    let took = isReloadDue ? .zero : lastRound.took * FileSync.share
-    let pause = max(FileSync.pause, min(took, FileSync.pauseLimit))
-    let left = pause - (clock.now - lastRound.at)
+    let left = FileSync.pause - (clock.now - lastRound)
     return left > .zero ? left : nil
   }
 
-  // MARK: The file
+  // MARK: The disk
 
-  /// What a process has loaded that started while the file stood as it does.
-  func loadedConfiguration() -> LoadedConfiguration? {
+  /// Notices what another program has done to the file; the next round writes it again.
+  func look() async {
+    guard let change = await disk.look(), configuration.writesFile else { return }
+    revision = 0
+    metrics.drifts.increment()
+    logger.warning("HAProxy file changed by another program", with: [.path: configuration.filePath, .reason: change])
+    onForeignChange?()
+  }
+
+  /// Records that HAProxy has not loaded the file as it stands.
+  func markUnloaded() { disk.markUnloaded() }
+
+  /// Records that HAProxy was reloaded at `time` (seconds since 1970) or later.
+  func markLoaded(at time: Double) { disk.markLoaded(at: time) }
+
+  /// What a process has loaded that another program started; nil: unknown.
+  func configuration(loadedBy process: ProxyInfo) async -> LoadedConfiguration? {
+    await look()
+    return disk.isLoaded(by: process) ? await loadedConfiguration() : nil
+  }
+
+  /// What a process loads that begins now.
+  func loadedConfiguration() async -> LoadedConfiguration? {
     // The model's fingerprints are those of its file, and take no memory of their own.
     if revision == wanted.revision, configuration.writesFile { return LoadedConfiguration(wanted.model) }
-    return text.map { LoadedConfiguration(text: $0) }
+    guard let text = disk.text else { return nil }
+    return try? await BlockingWork.run { LoadedConfiguration(text: text) }
   }
+
+  // MARK: The file
 
   /// Replaces the file if it is to be another one and HAProxy accepts it.
   /// - Parameter willReplace: called before the new file takes the old one's place.
   func sync(willReplace: @LoopActor () -> Void) async -> Outcome {
     guard configuration.writesFile else { return .current }
+    await look()
     let (file, fileRevision, verdict) = await trySettling(mode: 0o644)
     let (candidate, path) = (configuration.candidatePath, configuration.filePath)
     switch verdict {
     case .unchanged:
       revision = fileRevision
+      disk.recordOutline(file.outline)
       return .current
     case .accepted:
       willReplace()
       do {
-        try await BlockingWork.run { try FileSync.rename(candidate, to: path) }
+        try await disk.replace(by: candidate, text: file.text, outline: file.outline)
       } catch {
         return keepUnwritten(because: error)
       }
-      (text, revision) = (file.text, fileRevision)
+      revision = fileRevision
       metrics.fileWrites.increment()
       logger.info("HAProxy file replaced", with: [.path: path])
       return .replaced
@@ -136,7 +164,7 @@ internal import SmartStack
   func trySettling(mode: UInt32) async -> (file: RenderedConfiguration, revision: Int, verdict: FileVerdict) {
     for _ in 0..<FileSync.repairLimit {
       let (file, revision) = await render()
-      if file.text == text { return (file, revision, .unchanged) }
+      if file.text == disk.text { return (file, revision, .unchanged) }
       let candidate = configuration.candidatePath
       do {
         try await BlockingWork.run {
@@ -145,9 +173,16 @@ internal import SmartStack
       } catch {
         return (file, revision, .unwritable(error as? FileError ?? FileError("write", path: candidate, code: EIO)))
       }
+      // Servers that came and went need no check: the file is to be as new as the sockets.
+      if let accepted, file.isCovered(by: accepted) { return (file, revision, .accepted) }
       let verdict = await checker.verdict(on: candidate)
       guard case .refused(let alerts, _) = verdict else {
-        if case .accepted = verdict { metrics.countCheck("good") } else { metrics.countCheck("unknown") }
+        if case .accepted = verdict {
+          metrics.countCheck("good")
+          accepted = checker.judgesTextAlone ? file : nil
+        } else {
+          metrics.countCheck("unknown")
+        }
         return (file, revision, verdict)
       }
       metrics.countCheck("refused")
@@ -167,10 +202,6 @@ internal import SmartStack
     let file = (try? await BlockingWork.run { model.render() }) ?? model.render()
     if revision == wanted.revision { rendered = (revision, file) }
     return (file, revision)
-  }
-
-  private nonisolated static func rename(_ from: String, to path: String) throws(FileError) {
-    if Glibc.rename(from, path) != 0 { throw FileError("rename", path: path, code: errno) }
   }
 }
 

@@ -46,7 +46,7 @@ internal import SmartStack
     schedule = ReloadSchedule(interval: configuration.reloadInterval, jitter: configuration.reloadJitter)
     let isPending = marker.map(Files.exists) ?? false
     isFileUnloaded = isPending
-    sockets.setLoaded(isPending ? nil : file.loadedConfiguration())
+    if isPending { file.markUnloaded() }
   }
 
   // MARK: Reasons
@@ -128,7 +128,8 @@ internal import SmartStack
       if postponement == nil { clearPending() }
       return (false, postponement)
     }
-    guard let method = configuration.reload, file.isCurrent else { return (false, nil) }
+    // While servers come and go the file is always a little behind: what the reload is for must be in it.
+    guard let method = configuration.reload, file.holds(sockets.neededRevision ?? 0) else { return (false, nil) }
     let wait = delay
     if wait > .zero { return (false, wait) }
     schedule.started(now: clock.now, using: &generator)
@@ -174,12 +175,14 @@ internal import SmartStack
 
   /// - Returns: why it failed; nil when it did not.
   private func reload(by method: ReloadMethod) async -> String? {
-    let loaded = file.loadedConfiguration()
     await saveServerState()
     let reloader = ProxyReloader(method: method, timeout: configuration.reloadTimeout, clock: clock)
-    if let failure = await reloader.reload(sockets.sockets, unless: { isStopped }) { return failure }
-    sockets.restartSync(loaded: loaded)
-    return nil
+    await sockets.willReload(await file.loadedConfiguration())
+    let start = clock.unixTime
+    let failure = await reloader.reload(sockets.sockets, unless: { isStopped })
+    if failure == nil { file.markLoaded(at: start) }
+    await sockets.didReload(isDone: failure == nil)
+    return failure
   }
 
   /// The new worker reads there which servers were up: written at the last moment, as an old address in it would win

@@ -10,6 +10,8 @@ internal import SmartStack
   let sockets: [ProxySocket]
   /// Why HAProxy must be reloaded; empty: commands were enough.
   private(set) var reloadReasons: [ReloadReason] = []
+  /// The model's revision that a file must hold at least for a reload to help; nil: there is no reason for one.
+  private(set) var neededRevision: Int?
   /// Called after every comparison.
   var onSync: (@LoopActor () -> Void)?
 
@@ -99,6 +101,7 @@ internal import SmartStack
   }
 
   private func syncSockets() async {
+    let revision = wanted.revision
     let (model, changed) = wanted.takeChanges()
     var reasons: [ReloadReason] = []
     for socket in sockets {
@@ -108,6 +111,7 @@ internal import SmartStack
     }
     metrics.recordSync(at: clock.now)
     reloadReasons = reasons
+    neededRevision = reasons.isEmpty ? nil : neededRevision ?? revision
   }
 
   // MARK: Processes
@@ -121,15 +125,30 @@ internal import SmartStack
     }
   }
 
-  /// Records what all processes have loaded.
-  func setLoaded(_ loaded: LoadedConfiguration?) { for socket in sockets { socket.setLoaded(loaded) } }
+  /// Prepares a reload: processes that appear from now on have loaded this.
+  func willReload(_ loaded: LoadedConfiguration?) async {
+    // One that another program has started meanwhile has not.
+    if await checkProcesses() { requestSync() }
+    for socket in sockets { socket.expect(loaded) }
+  }
 
-  /// Records what new processes have loaded, and has the model applied to them.
-  func restartSync(loaded: LoadedConfiguration?) {
+  /// Ends a reload.
+  /// - Parameter isDone: whether there are new processes, which are brought in sync with the model.
+  func didReload(isDone: Bool) async {
+    if isDone { _ = await checkProcesses() }
     for socket in sockets {
-      socket.setLoaded(loaded)
-      socket.observeAgain()
+      socket.expect(nil)
+      if isDone { socket.observeAgain() }
     }
+    guard isDone else { return }
+    neededRevision = nil
     requestSync()
+  }
+
+  /// - Returns: whether another process answers at any socket.
+  private func checkProcesses() async -> Bool {
+    var isOther = false
+    for socket in sockets where (try? await socket.checkProcess()) == true { isOther = true }
+    return isOther
   }
 }
