@@ -17,7 +17,12 @@ import Testing
   static let cases = [
     Case("/http/web.main/31000/status", "http web.main 31000 status"),
     Case("/http/web.main/31000/", "http web.main 31000 "),
-    Case("/http/web.main/31000//a", "http web.main 31000 /a"),
+    Case("/http/web.main/31000//a", "http web.main 31000 a"),
+    Case("/http/web.main/31000///a", "http web.main 31000 /a"),
+    Case("/http/web.main/31000/a?", "http web.main 31000 a"),
+    Case("/http/web.main/31000/a??", "http web.main 31000 a??"),
+    Case("/http/web.main/31000/?", "http web.main 31000 "),
+    Case("/http/web.main/31000/a?b?", "http web.main 31000 a?b?"),
     Case("/http/web.main/31000/a/b?c=1&d=%20", "http web.main 31000 a/b?c=1&d=%20"),
     Case("/http/web.main/31000/../../etc/passwd", "http web.main 31000 ../../etc/passwd"),
     Case("/http/web.main/31000", "unknown"),

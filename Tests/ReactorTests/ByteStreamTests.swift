@@ -17,6 +17,18 @@ import Testing
     #expect("\(error)".hasPrefix("this host cannot ask 10.0.0.1:1: "))
   }
 
+  /// The network of the tests has a loopback interface and nothing else.
+  @Test @LoopActor func aNameOfLoopbacksAddressesIsTriedAtBoth() async throws {
+    let listener = HTTPListener { $0.respond(status: 200, text: "") }
+    guard case .tcp(_, let port) = try listener.listen(on: .tcp(host: "::1", port: 0)) else { return }
+    let endpoint = Endpoint.tcp(host: "localhost", port: port)
+    let addresses = try ["127.0.0.1", "::1"].flatMap {
+      try SocketAddress.lookUp(host: $0, port: port, of: endpoint, flags: AI_NUMERICHOST)
+    }
+    close(try await endpoint.connect(to: addresses, deadline: .seconds(30)))
+    listener.close()
+  }
+
   @Test func aRefusalAndAHostWithoutSuchAnAddressAreNoShortage() throws {
     let endpoint = Endpoint.tcp(host: "2001:db8::1", port: 1)
     #expect(

@@ -92,7 +92,8 @@ import Testing
     let cases: [(String, String)] = [
       ("nonsense\r\n\r\n", "400"),
       ("GET /\u{1} HTTP/1.1\r\nno colon\r\n\r\n", "400"),
-      ("FROB / HTTP/1.1\r\n\r\n", "501"),
+      ("FROB / HTTP/1.1\r\n\r\n", "405"),
+      ("FROB / HTTP/1.1\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n", "405"),
       ("GET /\(long) HTTP/1.1\r\n\r\n", "4"),
       ("GET / HTTP/1.1\r\nX: \(long)\r\n\r\n", "4"),
       ("POST / HTTP/1.1\r\nContent-Length: 101\r\n\r\n\(long)", "413"),

@@ -52,6 +52,14 @@ import Testing
       result: "200 OK|Transfer-Encoding=gzip;Content-Length=1|ab"),
     Case(name: "a folded header", wire: "HTTP/1.1 200 OK\r\nA: b\r\n  c\r\n\r\n", result: "200 OK|A=b c|"),
     Case(name: "blanks around values", wire: "HTTP/1.1 200 OK\r\nA : \t b \r\nB:\r\n\r\n", result: "200 OK|A=b;B=|"),
+    Case(name: "lower case", wire: "http/1.1 200 ok\r\nA: b\r\n\r\n", result: "200 ok|A=b|"),
+    Case(
+      name: "identity is no coding",
+      wire: "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\nab",
+      result: "200 OK|Transfer-Encoding=identity;Content-Length=1|a"),
+    Case(
+      name: "a length with its sign", wire: "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nabc",
+      result: "200 OK|Content-Length=+2|ab"),
     Case(
       name: "equal lengths", wire: "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\nContent-Length: 1\r\n\r\nab",
       result: "200 OK|Content-Length=1, 1;Content-Length=1|a"),

@@ -38,7 +38,10 @@ struct CheckPath: Equatable, Sendable {
       throw Refusal("the service name has \(service.utf8.count) bytes; \(CheckPath.longestService) are allowed")
     }
     guard let port = Int(digits), port <= 65535 else { throw Refusal("\(digits) is not a port: 0...65535 are") }
-    let query = rest.first == "/" ? rest.dropFirst() : rest
+    // As upstream: one slash between the port and the path, and no mark before an empty query.
+    var query = rest.first == "/" ? rest.dropFirst() : rest
+    if query.first == "/" { query = query.dropFirst() }
+    if query.last == "?", query.firstIndex(of: "?") == query.index(before: query.endIndex) { query.removeLast() }
     guard query.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
       throw Refusal("the path holds a blank or a control character; encode it with %")
     }

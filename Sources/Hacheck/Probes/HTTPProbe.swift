@@ -34,12 +34,41 @@ struct HTTPProbe: Probe {
     guard let expect, !expect.isEmpty, body[...].firstRange(of: Array(expect.utf8)) == nil else {
       return (true, "HTTP \(status)")
     }
-    return (false, "HTTP \(status) without '\(expect)' in its body")
+    let place =
+      switch (body.starts(with: HTTPProbe.gzipMark), body.count < limits.maxBodyBytes) {
+      case (true, _): "its body, which is compressed by gzip and cannot be searched"
+      case (false, true): "its body"
+      case (false, false): "the first \(limits.maxBodyBytes >> 10) KiB of its body; the rest is not searched"
+      }
+    return (false, "HTTP \(status) without '\(expect)' in \(place)")
   }
 
-  /// The beginning of a body, on one line: it often says what is wrong.
+  private static let gzipMark: [UInt8] = [0x1f, 0x8b]
+
+  /// What a body says is wrong, on one line: the title of a page, else the beginning of its text.
   private static func excerpt(_ body: [UInt8]) -> String {
-    String(decoding: body.prefix(120), as: UTF8.self).firstLine().map { ": \($0)" } ?? ""
+    let page = Array(body.prefix(4096))
+    let isPage = String(decoding: page, as: UTF8.self).trimmedBlanks.hasPrefix("<")
+    let words = String(decoding: isPage ? title(of: page) ?? withoutTags(page) : page, as: UTF8.self)
+    return words.firstLine(limit: 120).map { ": \($0)" } ?? ""
+  }
+
+  private static func title(of page: [UInt8]) -> [UInt8]? {
+    let lower = page.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+    guard let begin = lower.firstRange(of: Array("<title".utf8)),
+      let open = lower[begin.upperBound...].firstIndex(of: UInt8(ascii: ">")),
+      let end = lower[open...].firstRange(of: Array("</title".utf8))
+    else { return nil }
+    return Array(page[(open + 1)..<end.lowerBound])
+  }
+
+  private static func withoutTags(_ page: [UInt8]) -> [UInt8] {
+    var isTag = false
+    return page.filter { byte in
+      if byte == UInt8(ascii: "<") { isTag = true }
+      defer { if byte == UInt8(ascii: ">") { isTag = false } }
+      return !isTag
+    }
   }
 }
 
@@ -48,7 +77,7 @@ extension HTTPProbe {
   struct Settings: ProbeSettings {
     let host: String
     let port: Int
-    /// Path and query; starts with a slash.
+    /// Path and query, which start with a slash, or an `http://` address as for a proxy.
     let uri: String
     var usesTLS = false
     var openTimeout = Duration.milliseconds(200)
@@ -71,10 +100,19 @@ extension HTTPProbe {
       HTTPProbe(
         HTTPRequest(
           endpoint: .tcp(host: host, port: port), tls: usesTLS ? TLSOptions(serverName: host) : nil, target: uri,
-          headers: headers),
+          headers: headers + Settings.usualHeaders.filter { usual in !headers.contains { $0.has(name: usual.name) } }),
         timeouts: HTTPTimeouts(open: openTimeout, handshake: usesTLS ? handshakeTimeout : nil, read: readTimeout),
-        expect: expect)
+        limits: Settings.limits, expect: expect)
     }
+
+    /// Common rules of web servers refuse requests without the first two.
+    private static let usualHeaders = [
+      HTTPHeader(name: "User-Agent", value: "nerve/\(Release.version) (health check)"),
+      HTTPHeader(name: "Accept", value: "*/*"), HTTPHeader(name: "Accept-Encoding", value: "identity"),
+    ]
+
+    /// Upstream has none, and reads a body that ends early.
+    private static let limits = HTTPClientLimits(maxHeadBytes: 256 << 10, acceptsShortBody: true)
   }
 }
 
@@ -83,7 +121,8 @@ extension HTTPProbe.Settings {
     (host, port) = (target.host, target.port)
     let timeout = try section.probeTimeout(default: readTimeout)
     let path = try section.string("uri")
-    uri = path.hasPrefix("/") ? path : "/" + path
+    let isAbsolute = ["http://", "https://"].contains { path.lowercased().hasPrefix($0) }
+    uri = path.hasPrefix("/") || isAbsolute ? path : "/" + path
     guard !uri.unicodeScalars.contains(where: { $0.value <= 0x20 || $0.value == 0x7f }) else {
       throw section.error(at: "uri", "holds a blank or a control character; encode it with %")
     }

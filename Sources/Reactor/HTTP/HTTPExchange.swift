@@ -17,7 +17,10 @@ internal import Glibc
   static let knownMethods = [
     EVHTTP_REQ_GET, EVHTTP_REQ_POST, EVHTTP_REQ_HEAD, EVHTTP_REQ_PUT, EVHTTP_REQ_DELETE, EVHTTP_REQ_OPTIONS,
     EVHTTP_REQ_TRACE, EVHTTP_REQ_CONNECT, EVHTTP_REQ_PATCH,
-  ].reduce(UInt16(0)) { $0 | UInt16($1.rawValue) }
+  ].reduce(unknownMethod) { $0 | UInt16($1.rawValue) }
+
+  /// evhttp's bit for a method that it has no name for.
+  static let unknownMethod = UInt16(1) << 15
 
   /// evhttp's request until the handler has returned or answered; later ``pending`` has it.
   private var request: OpaquePointer?

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// An HTTP/1.0 and 1.1 server on the loop: evhttp, with the limits it lacks by default.
 ///
-/// Answers 400, 413 and 501 by itself to what is malformed, too long or no known method; every other
+/// Answers 400, 413 and 405 by itself to what is malformed, too long or no known method; every other
 /// request reaches the handler, whatever its method. Letting go of the listener closes it.
 ///
 /// Owns its `evhttp`, which owns sockets and connections and holds a bare pointer to the listener; it is
@@ -139,9 +139,15 @@ internal import Glibc
       connections.markUsed(connection)
     }
     let bufferevent = evhttp_request_get_connection(request).flatMap { evhttp_connection_get_bufferevent($0) }
-    let exchange = HTTPExchange(request, isLast: isRetiring)
+    // evhttp does not read the body of a method that it does not know: what follows is not a request.
+    let isUnknown = evhttp_request_get_command(request).rawValue == HTTPExchange.unknownMethod
+    let exchange = HTTPExchange(request, isLast: isRetiring || isUnknown)
     isHandling = true
-    handler(exchange)
+    if isUnknown {
+      exchange.respond(status: 405, headers: [("Allow", "GET, HEAD, POST")], text: "this method is not known here\n")
+    } else {
+      handler(exchange)
+    }
     isHandling = false
     let isAnswered = !exchange.handlerReturned(to: connections)
     if let bufferevent { connections.requestCame(bufferevent, isAnswered: isAnswered) }

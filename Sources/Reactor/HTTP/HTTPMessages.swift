@@ -10,6 +10,9 @@ public struct HTTPHeader: Hashable, Sendable {
     self.name = name
     self.value = value
   }
+
+  /// Whether it is the header of this name, whatever the case.
+  public func has(name other: String) -> Bool { name.equalsIgnoringASCIICase(other) }
 }
 
 /// One request to send with ``HTTPClient``.
@@ -77,11 +80,14 @@ public struct HTTPClientLimits: Sendable {
   public var maxHeadBytes: Int
   /// More is cut off.
   public var maxBodyBytes: Int
+  /// Whether a body may end before its Content-Length says.
+  public var acceptsShortBody: Bool
 
-  /// 64 KiB and 1 MiB unless given.
-  public init(maxHeadBytes: Int = 64 << 10, maxBodyBytes: Int = 1 << 20) {
+  /// 64 KiB, 1 MiB, and no, unless given.
+  public init(maxHeadBytes: Int = 64 << 10, maxBodyBytes: Int = 1 << 20, acceptsShortBody: Bool = false) {
     self.maxHeadBytes = maxHeadBytes
     self.maxBodyBytes = maxBodyBytes
+    self.acceptsShortBody = acceptsShortBody
   }
 }
 

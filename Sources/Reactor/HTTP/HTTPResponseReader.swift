@@ -61,8 +61,12 @@ struct HTTPResponseReader {
 
   /// Says that the peer closed; false when that came too early.
   mutating func finish() -> Bool {
+    switch phase {
     // After the last chunk only trailers are missing, and we have no use for them.
-    if phase == .bodyToEnd || phase == .trailers { phase = .complete }
+    case .bodyToEnd, .trailers: phase = .complete
+    case .sizedBody where limits.acceptsShortBody: phase = .complete
+    case .sizedBody, .statusLine, .headers, .chunkSize, .chunk, .chunkEnd, .complete: break
+    }
     return phase == .complete
   }
 
@@ -119,7 +123,7 @@ struct HTTPResponseReader {
 
   /// Another protocol's greeting should fail at once, not at the deadline.
   private func checkPrefix(_ line: [UInt8]) throws {
-    guard zip(line, "HTTP/1.".utf8).allSatisfy({ $0 == $1 }) else {
+    guard zip(line, "http/1.".utf8).allSatisfy({ $0.lowercasedASCII == $1 }) else {
       throw HTTPClientError.malformed(reason: "it does not begin with HTTP/1: \(HTTPResponseReader.excerpt(line))")
     }
   }
@@ -140,7 +144,7 @@ struct HTTPResponseReader {
   /// RFC 9112 §4, where many servers omit the blank before an empty reason.
   private mutating func understandStatusLine() throws {
     let text = line
-    guard text.count >= 12, text.starts(with: "HTTP/1.".utf8), text[7].isDigit, text[8] == UInt8(ascii: " "),
+    guard text.count >= 12, text[7].isDigit, text[8] == UInt8(ascii: " "),
       text.count == 12 || text[12] == UInt8(ascii: " ")
     else { throw HTTPClientError.malformed(reason: "status line \(HTTPResponseReader.excerpt(text))") }
     guard let status = HTTPResponseReader.decimal(text[9..<12]), status >= 100 else {
@@ -180,12 +184,20 @@ struct HTTPResponseReader {
     } else if let coding = response.headers.last(where: { $0.name.equalsIgnoringASCIICase("Transfer-Encoding") }) {
       let last =
         coding.value.split(separator: ",").last.map { HTTPResponseReader.trimmedBlanks(Array($0.utf8)[...]) } ?? ""
-      phase = last.equalsIgnoringASCIICase("chunked") ? .chunkSize : .bodyToEnd
-    } else if let length = try contentLength() {
-      phase = length == 0 ? .complete : .sizedBody(remaining: length)
+      if last.equalsIgnoringASCIICase("chunked") {
+        phase = .chunkSize
+      } else {
+        // `identity` is no coding at all.
+        phase = last.equalsIgnoringASCIICase("identity") ? try unchunkedBody() : .bodyToEnd
+      }
     } else {
-      phase = .bodyToEnd
+      phase = try unchunkedBody()
     }
+  }
+
+  private func unchunkedBody() throws -> Phase {
+    guard let length = try contentLength() else { return .bodyToEnd }
+    return length == 0 ? .complete : .sizedBody(remaining: length)
   }
 
   /// Several equal lengths are one; different ones are an attack or a bug.
@@ -194,7 +206,8 @@ struct HTTPResponseReader {
     for header in response.headers where header.name.equalsIgnoringASCIICase("Content-Length") {
       for part in header.value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
         let digits = Array(HTTPResponseReader.trimmedBlanks(Array(part)[...]).utf8)
-        guard let value = HTTPResponseReader.decimal(digits[...]), length == nil || length == value else {
+        let unsigned = digits.first == UInt8(ascii: "+") ? digits.dropFirst() : digits[...]
+        guard let value = HTTPResponseReader.decimal(unsigned), length == nil || length == value else {
           throw HTTPClientError.malformed(
             reason: "Content-Length \(HTTPResponseReader.excerpt(Array(header.value.utf8)))")
         }
