@@ -209,17 +209,6 @@ import Testing
     }
   }
 
-  @Test @LoopActor func dismissedWaitersThrowAndTheLineIsEmpty() async throws {
-    let semaphore = AsyncSemaphore(limit: 1)
-    #expect(semaphore.tryAcquire())
-    let tasks = (0..<3).map { _ in Task.immediate { @LoopActor in try await semaphore.acquire() } }
-    semaphore.dismissWaiters()
-    for task in tasks { await #expect(throws: CancellationError.self) { try await task.value } }
-    #expect((semaphore.acquiredCount, semaphore.waitingCount) == (1, 0))
-    semaphore.release()
-    #expect(semaphore.tryAcquire())
-  }
-
   @Test @LoopActor func aHigherLimitLetsWaitersGoOn() async throws {
     let semaphore = AsyncSemaphore(limit: 1)
     #expect(semaphore.tryAcquire())

@@ -234,6 +234,31 @@ import Testing
     }
   }
 
+  @Test @LoopActor func aLookThatFellDueDuringAnOutageIsMadeUp() async throws {
+    try await withProxy { world, proxy in
+      let clock = LoopClock.manual()
+      var limits = ZooKeeperLimits()
+      limits.watchBytes = 0
+      limits.unwatchedInterval = .seconds(10)
+      let client = try await world.client(to: proxy.connection, limits: limits, clock: clock)
+      let writer = try await world.client()
+      for index in 0..<10 { try await writer.create("/data/\(index)", data: "1".bytes) }
+      var seen = Array(repeating: WatchEvent.missing, count: 10)
+      let tokens = (0..<10).map { index in client.watchData("/data/\(index)") { seen[index] = $0 } }
+      try await eventually("read") { seen.allSatisfy { $0 == .data("1".bytes) } }
+      proxy.refuse(true)
+      try await eventually("lost") { client.state == .suspended }
+      clock.advance(by: .seconds(60))
+      for index in 0..<10 { try await writer.set("/data/\(index)", to: "2".bytes) }
+      proxy.refuse(false)
+      try await connected(client)
+      // Half a second at most is what the spread after a reconnect allows ten paths; no look is due by itself in it.
+      clock.advance(by: .milliseconds(500))
+      try await eventually("all changes seen") { seen.allSatisfy { $0 == .data("2".bytes) } }
+      for token in tokens { token.cancel() }
+    }
+  }
+
   /// The packet that re-arms everything: with the default budget it must pass, however many are wanted.
   @Test @LoopActor func moreWatchesThanAPacketHoldsSurviveAReconnect() async throws {
     try await withProxy { world, proxy in

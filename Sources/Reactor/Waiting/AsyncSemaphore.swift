@@ -22,7 +22,7 @@
   }
 
   /// Waits for a permit. Each permit is given back with ``release()``.
-  /// - Throws: `CancellationError` when the task is cancelled, or by ``dismissWaiters()``; then there is no permit.
+  /// - Throws: `CancellationError` when the task is cancelled, and there is no permit then.
   public func acquire() async throws {
     if tryAcquire() { return }
     let turn = OneShotEvent<Void>()
@@ -46,13 +46,6 @@
   public func release() {
     acquiredCount -= 1
     grant()
-  }
-
-  /// Sends everybody in line away with a `CancellationError`.
-  public func dismissWaiters() {
-    let dismissed = line[next...]
-    (line, next, waitingCount) = ([], 0, 0)
-    for turn in dismissed { turn.fail(with: CancellationError()) }
   }
 
   private func grant() {

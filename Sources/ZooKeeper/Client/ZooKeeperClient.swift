@@ -170,7 +170,6 @@ public import SmartStack
     case .disconnected:
       guard case .connected = state else { return }
       context.logger.warning("connection lost", with: [.ensemble: ensemble, .session: hex(session.id)])
-      cadence.reads.dismissWaiters()
       move(to: .suspended)
     case .ended(let code): ended(code)
     }
@@ -203,7 +202,6 @@ public import SmartStack
 
   private func replaceSession() {
     context.session = nil
-    cadence.reads.dismissWaiters()
     move(to: .connecting)
     for node in nodes.values { node.sessionLost() }
     let retry = RetryPolicy(base: .milliseconds(500), limit: .seconds(30))
@@ -237,7 +235,6 @@ public import SmartStack
     timer?.cancel()
     let leaving = context.session
     (context.session, resumable, context.isClosed) = (nil, nil, true)
-    cadence.reads.dismissWaiters()
     move(to: .closed)
     for node in nodes.values { node.clientClosed() }
     for watch in watches.values { watch.stop() }

@@ -121,6 +121,9 @@ internal import SmartStack
       request(.change, after: .zero)
     } else if key.kind == .children {
       request(.reconnect, after: cadence.reconnectSpread())
+    } else if let wanted {
+      // A look that fell due while there was no connection.
+      request(wanted, after: cadence.reconnectSpread())
     }
   }
 
@@ -150,28 +153,25 @@ internal import SmartStack
   // MARK: Reading
 
   private func start() {
-    guard !isReading, !isStopped, wanted != nil, let session = context.connected else { return }
+    guard !isReading, !isStopped, wanted != nil, context.connected != nil else { return }
     isReading = true
-    Task.immediate { await readInTurn(session) }
+    cadence.reads.enter { [weak self] in self?.takeTurn() ?? false }
   }
 
-  private func readInTurn(_ session: ZooKeeperSession) async {
-    do {
-      try await cadence.reads.acquire()
-    } catch {
-      // The connection was lost; there may be another one by now.
+  /// - Returns: whether there is something to read.
+  private func takeTurn() -> Bool {
+    guard !isStopped, let reason = wanted, let session = context.connected else {
       isReading = false
-      return start()
-    }
-    guard !isStopped, let reason = wanted else {
-      isReading = false
-      return cadence.reads.release()
+      return false
     }
     wanted = nil
     if key.kind == .children { context.metrics.directoryReads.increment() }
-    let result = await read(session)
-    cadence.reads.release()
-    finish(result, for: reason, in: session)
+    Task.immediate {
+      let result = await read(session)
+      cadence.reads.leave()
+      finish(result, for: reason, in: session)
+    }
+    return true
   }
 
   private func read(_ session: ZooKeeperSession) async -> Result<WatchEvent, ZooKeeperError> {

@@ -6,7 +6,7 @@ internal import Reactor
 /// (``reconnectSpread()``), and its turn among all reads (``reads``). A look to be safe comes from ``wheel`` after
 /// ``lookInterval(isWatched:watched:)``.
 @LoopActor final class WatchCadence {
-  let reads: AsyncSemaphore
+  let reads: ReadQueue
   let wheel: ReconcileWheel
   /// Number of watched paths; kept by the client.
   var pathCount = 0
@@ -14,7 +14,7 @@ internal import Reactor
 
   init(limits: ZooKeeperLimits, clock: LoopClock) {
     self.limits = limits
-    reads = AsyncSemaphore(limit: limits.maximumReads)
+    reads = ReadQueue(limit: limits.maximumReads)
     wheel = ReconcileWheel(clock: clock)
   }
 
