@@ -18,7 +18,7 @@ struct AgentCommand: AsyncParsableCommand {
   @OptionGroup var log: LogOptions
 
   func run() async throws {
-    if checkConfig { throw ExitCode(SynapseInspection.check(options.path)) }
+    if checkConfig { throw ExitCode(await SynapseInspection.check(options.path)) }
     throw ExitCode(await SynapseProgram.run(options.path, logger: log.startLog(of: "synapse")))
   }
 }

@@ -29,8 +29,15 @@ enum HAProxyTool {
   static func settle(_ model: inout ProxyModel) throws -> (file: RenderedConfiguration, isAccepted: Bool) {
     while true {
       let file = model.render()
-      let (isAccepted, alerts, _) = try check(file.text)
-      if isAccepted || !model.skip(refusedBy: alerts, of: file) { return (file, isAccepted) }
+      let (isAccepted, alerts, output) = try check(file.text)
+      if isAccepted { return (file, isAccepted) }
+      if model.skip(refusedBy: alerts, of: file) { continue }
+      var search = UnitSearch(model, message: output)
+      while let parts = search.next {
+        let (isAccepted, _, output) = try check(model.render(without: parts).text)
+        search.record(refusal: isAccepted ? nil : output)
+      }
+      if !model.skip(search.found) { return (file, isAccepted) }
     }
   }
 

@@ -87,20 +87,123 @@ import Testing
     #expect(model.problems.isEmpty && model.render().text.contains("backend web.main"))
   }
 
-  @Test("of the operator's own sections only what HAProxy has no more is skipped") func ownSections() throws {
+  @Test("a line of global or defaults goes alone, a section as a whole") func ownSections() throws {
     var settings = Fixture.settings
-    settings.defaults += ["option forceclose"]
-    var model = Fixture.model([], settings: settings)
+    settings.global += ["usr nobody", "nbproc 2"]
+    settings.defaults += ["option forceclose", "timout client 5s"]
+    settings.extraSections = [
+      ExtraSection(title: "listen good", lines: ["bind :7001", "option forceclose"]),
+      ExtraSection(title: "listen bad", lines: ["bind :7002", "http-reqest deny"]),
+      ExtraSection(title: "listn bad", lines: ["bind :7003"]),
+    ]
+    var model = Fixture.model([Fixture.backend(1)], settings: settings)
     #expect(try HAProxyTool.settle(&model).isAccepted)
+    let texts = RefusalTests.texts(model)
+    for words in [
+      "haproxy.global[2]: HAProxy refuses `usr nobody`", "haproxy.global[3]: HAProxy refuses `nbproc 2`",
+      "haproxy.defaults[5]: HAProxy refuses `option forceclose`", "haproxy.defaults[6]", "listen good[1]",
+      "haproxy.extra_sections.listen bad[1]: skipped, as HAProxy refuses it", "haproxy.extra_sections.listn bad",
+    ] {
+      #expect(texts.contains { $0.contains(words) }, "\(words) in \(texts)")
+    }
+    #expect(texts.count == 7, "\(texts)")
+    let text = model.render().text
+    #expect(text.contains("listen good") && !text.contains("bad") && text.contains("backend web.main"))
+  }
+
+  @Test("what limits HAProxy itself is never skipped") func ownProtection() throws {
+    var settings = Fixture.settings
+    settings.global += ["user nosuchuser"]
+    var model = Fixture.model([Fixture.backend(1)], settings: settings)
+    #expect(try !HAProxyTool.settle(&model).isAccepted)
+  }
+
+  @Test("a refused line that keeps requests away costs its service, or its lines in the shared frontend")
+  func protection() throws {
+    var settings = Fixture.settings
+    settings.sharedFrontend = ["bind :7000"]
+    let bad = Fixture.service("bad") { $0.frontend = ["acl admin src -f /nowhere", "http-request deny if !admin"] }
+    let shared = Fixture.service("shared") {
+      $0.port = .number("7001")
+      $0.sharedFrontend = ["http-request deny if nosuch", "use_backend shared if TRUE"]
+    }
+    let services = [bad, shared, Fixture.service { $0.port = .number("7002") }]
+    var model = ProxyModel(settings: settings, services: services, memory: ServerMemory())
+    #expect(try HAProxyTool.settle(&model).isAccepted)
+    let text = model.render().text
+    #expect(!text.contains("frontend bad") && text.contains("frontend web.main") && text.contains("frontend shared\n"))
+    #expect(!text.contains("use_backend shared"))
     #expect(
-      RefusalTests.texts(model).contains { $0.contains("haproxy.defaults[5]: HAProxy refuses `option forceclose`") })
-    settings.global += ["usr nobody"]
-    model = Fixture.model([], settings: settings)
-    #expect(try !HAProxyTool.settle(&model).isAccepted)
-    settings.global = ["daemon"]
-    settings.defaults = ["timout client 5s"]
-    model = Fixture.model([], settings: settings)
-    #expect(try !HAProxyTool.settle(&model).isAccepted)
+      model.problems.filter { $0.severity == .badService }.map(\.origin.description) == [
+        "services.bad.haproxy.frontend[1]", "services.shared.haproxy.shared_frontend[0]",
+      ])
+  }
+
+  @Test("a check loses all its lines, not one") func wholeCheck() throws {
+    let service = Fixture.service {
+      $0.backend = ["option httpchk", "http-check send meth GET uri / hdr X-Env \"\"", "fullconn 5"]
+      $0.listen = ["http-check expect status 200"]
+    }
+    var model = Fixture.model([Fixture.backend(1)], service: service)
+    #expect(try HAProxyTool.settle(&model).isAccepted)
+    let lines = model.lines(of: "backend web.main")
+    #expect(lines.count == 2 && lines[0] == "fullconn 5" && lines[1].hasPrefix("server i-1"), "\(lines)")
+    #expect(model.problems.map(\.severity) == [.skipped, .skipped, .skipped])
+  }
+
+  @Test("a service whose own server_options are refused is skipped and named once") func serverOptions() throws {
+    let service = Fixture.service { $0.serverOptions = "check frobnicate" }
+    var model = Fixture.model([Fixture.backend(1), Fixture.backend(2)], service: service)
+    #expect(try HAProxyTool.settle(&model).isAccepted)
+    #expect(model.problems.map(\.origin.description) == ["services.web.main.haproxy.server_options"])
+    #expect(!model.render().text.contains("web.main"))
+  }
+
+  @Test("a section or shared line that uses a missing backend is skipped until that is there") func missingBackend()
+    throws
+  {
+    var settings = Fixture.settings
+    settings.sharedFrontend = ["bind :7000"]
+    settings.extraSections = [ExtraSection(title: "frontend x", lines: ["bind :7001", "default_backend b"])]
+    var squatter = Fixture.service("b") { $0.port = .number("7002") }
+    squatter.bindOptions = "nonsense"
+    let user = Fixture.service("user") {
+      $0.port = .number("7003")
+      $0.sharedFrontend = ["use_backend b if TRUE", "use_backend user if TRUE"]
+    }
+    var model = ProxyModel(settings: settings, services: [squatter, user], memory: ServerMemory())
+    let whole = Set(["frontend x", "use_backend b if TRUE"])
+    #expect(try HAProxyTool.settle(&model).isAccepted)
+    var text = model.render().text
+    #expect(whole.allSatisfy { !text.contains($0) } && text.contains("use_backend user if TRUE"))
+    #expect(RefusalTests.texts(model).count == 3)
+    squatter.bindOptions = nil
+    model.replace(squatter, now: Fixture.now)
+    text = model.render().text
+    #expect(whole.allSatisfy { text.contains($0) } && model.problems.isEmpty)
+  }
+
+  @Test("a line that names a server is tried again when that server is there") func missingServer() throws {
+    let service = Fixture.service { $0.backend = ["use-server i-2_10.0.0.2:8002 if TRUE"] }
+    var model = Fixture.model([Fixture.backend(1)], service: service)
+    #expect(try HAProxyTool.settle(&model).isAccepted)
+    #expect(model.lines(of: "backend web.main").count == 1)
+    model.apply(
+      ServiceSnapshot(service: "web.main", backends: [Fixture.backend(1), Fixture.backend(2)]), now: Fixture.now)
+    #expect(model.lines(of: "backend web.main").count == 3 && model.problems.isEmpty)
+  }
+
+  @Test("what HAProxy refused is checked again as a whole, and the outcome is taken over") func again() throws {
+    let service = Fixture.service { $0.backend = ["frobnicate", "fullconn 5"] }
+    var model = Fixture.model([Fixture.backend(1)], service: service)
+    #expect(try HAProxyTool.settle(&model).isAccepted && !model.refusedTexts.isEmpty)
+    let settled = model.render().text
+    let again = model.withoutRefusals()
+    #expect(again.refusedTexts.isEmpty && again.render().text.contains("frobnicate"))
+    var isChanged = model.adoptRefusals(of: model)
+    #expect(!isChanged && model.render().text == settled)
+    isChanged = model.adoptRefusals(of: again)
+    #expect(isChanged && model.render().text == again.render().text)
   }
 
   @Test("an alert names its line, or its proxy and server") func alertsNameTheirPlace() {
@@ -119,8 +222,8 @@ import Testing
     #expect(alerts[0].message == "unknown keyword 'bindx' in 'frontend' section")
     #expect(alerts[2].message == "backend 'same' has the same name as backend 'same'")
     let line = ConfigLine(text: "use_backend nosuch if x", origin: .service("f", .frontend, 0))
-    #expect(alerts[3].proxy == "f" && alerts[3].isAboutMissingBackend(of: line))
-    #expect(!alerts[4].isAboutMissingBackend(of: line))
+    #expect(alerts[3].proxy == "f" && alerts[3].isAboutMissingName(in: line))
+    #expect(!alerts[4].isAboutMissingName(in: line))
     #expect(alerts[4].proxy == "b" && alerts[4].server == "y")
   }
 }

@@ -17,7 +17,7 @@ struct BaseSections: Sendable {
   init(_ settings: GeneratorSettings, skipped: SkippedParts) {
     var filter = LineFilter(settings, skipped: skipped)
     let global = filter.verbatim(settings.global) { .global($0) }
-    defaults = filter.verbatim(settings.defaults) { .defaults($0) }
+    defaults = filter.withoutBrokenCheck(filter.verbatim(settings.defaults) { .defaults($0) })
     sections = [
       Section(ConfigLine(text: "global", origin: .fixed), lines: global, isSpaced: true),
       Section(ConfigLine(text: "defaults", origin: .fixed), lines: defaults, isSpaced: false),
@@ -26,10 +26,24 @@ struct BaseSections: Sendable {
       let unit = LineOrigin.extra(title: extra.title, nil)
       if let problem = skipped.problem(of: unit) { problems.append(problem) } else { add(extra, filter: &filter) }
     }
-    sharedLines = settings.sharedFrontend.map { lines in
-      filter.directives(lines, in: .frontend) { .sharedFrontend($0) }
+    if let problem = skipped.problem(of: .sharedFrontend(nil)) {
+      problems.append(problem)
+    } else {
+      sharedLines = settings.sharedFrontend.map { lines in
+        filter.directives(lines, in: .frontend) { .sharedFrontend($0) }
+      }
     }
     problems += filter.problems
+  }
+
+  /// The sections without some of their lines, or as a whole.
+  func sections(without parts: Set<LineOrigin>) -> [Section] {
+    if parts.isEmpty { return sections }
+    return sections.enumerated().compactMap { index, section in
+      if parts.contains(section.header.origin) { return nil }
+      let lines = section.lines.filter { !parts.contains($0.origin) }
+      return lines.count == section.lines.count ? section : Section(section.header, lines: lines, isSpaced: index != 1)
+    }
   }
 
   private mutating func add(_ extra: ExtraSection, filter: inout LineFilter) {

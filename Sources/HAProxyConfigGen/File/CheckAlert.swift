@@ -23,13 +23,12 @@ public struct CheckAlert: Hashable, Sendable {
     }
   }
 
-  /// Whether it is about a service's line that names a backend which is not there.
-  func isAboutMissingBackend(of line: ConfigLine) -> Bool {
+  /// Whether it is about a line that names a backend or a server which is not there: it quotes the name, and has the
+  /// line's first word.
+  func isAboutMissingName(in line: ConfigLine) -> Bool {
     let words = line.text.words
-    guard case .service(_, _, .some) = line.origin, words.count >= 2,
-      words[0] == "use_backend" || words[0] == "default_backend"
-    else { return false }
-    return message.part(after: "required \(words[0]): '", before: "'") == words[1]
+    guard let first = words.first, message.contains(first) else { return false }
+    return words.dropFirst().contains { message.contains("'\($0)'") }
   }
 
   /// The number in `[path:number]`, and what follows. A check command may name the file by another path.

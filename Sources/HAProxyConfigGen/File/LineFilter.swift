@@ -6,6 +6,10 @@ struct LineFilter {
   private let version: HAProxyVersion?
   private let skipped: SkippedParts
   private(set) var problems: [ConfigProblem] = []
+  /// What is refused, and keeps requests away: without it nothing of its service may be served.
+  private(set) var lostProtections: [ConfigProblem] = []
+  /// Whether a line of a check was refused since ``withoutBrokenCheck(_:)``.
+  private var hasLostCheck = false
 
   init(_ settings: GeneratorSettings, skipped: SkippedParts) {
     keepsUnknown = settings.keepsUnknownDirectives
@@ -18,7 +22,7 @@ struct LineFilter {
     var lines: [ConfigLine] = []
     for (index, text) in texts.enumerated() {
       for part in split(text) {
-        let line = ConfigLine(text: part, origin: origin(index))
+        let line = translated(ConfigLine(text: part, origin: origin(index)))
         if isWritable(line) { lines.append(line) }
       }
     }
@@ -49,6 +53,22 @@ struct LineFilter {
     }
   }
 
+  /// The lines of a section without those of a check that has lost one: what is left of it would be another check, and
+  /// might fail where the whole one does not. Servers are then checked by connecting to them, which the whole check
+  /// does too.
+  mutating func withoutBrokenCheck(_ lines: [ConfigLine]) -> [ConfigLine] {
+    guard hasLostCheck else { return lines }
+    hasLostCheck = false
+    return lines.filter { line in
+      guard Directives.isCheck(line.text.words) else { return true }
+      skip(
+        line,
+        because: "\(line.text.quoted) is skipped with the other line of its check, so that servers are only "
+          + "checked by connecting to them")
+      return false
+    }
+  }
+
   private mutating func admitsUnknown(_ line: ConfigLine, words: [String]) -> Bool {
     if line.text.hasPrefix("#") { return true }
     if let first = words.first, Directives.sectionStarters.contains(first) {
@@ -76,21 +96,44 @@ struct LineFilter {
       return false
     }
     if let message = skipped.message(line.origin, text: line.text) {
-      skip(line, because: "HAProxy refuses \(line.text.quoted): \(message)")
+      refuse(line, because: "HAProxy refuses \(line.text.quoted): \(message)")
       return false
     }
     guard let version, let message = DirectiveHistory.refusal(of: line.text.words, by: version), mayGo(line) else {
       return true
     }
-    skip(line, because: "\(line.text.quoted) is skipped: \(message)")
+    refuse(line, because: "\(line.text.quoted) is skipped: \(message)")
     return false
   }
 
-  /// Of the operator's own sections nothing is skipped that may protect something: those HAProxy itself refuses.
+  private mutating func refuse(_ line: ConfigLine, because message: String) {
+    let words = line.text.words
+    if Directives.isCheck(words) { hasLostCheck = true }
+    if Directives.isProtection(words) {
+      lostProtections.append(
+        ConfigProblem(
+          .badService, at: line.origin,
+          message: "\(message); what it protects is skipped, as nothing is served without this line"))
+    } else {
+      skip(line, because: message)
+    }
+  }
+
+  /// The line in the words of the release that is to read it.
+  private mutating func translated(_ line: ConfigLine) -> ConfigLine {
+    guard let version, let text = DirectiveHistory.translation(of: line.text, for: version) else { return line }
+    problems.append(
+      ConfigProblem(.doubt, at: line.origin, message: "\(line.text.quoted) is written as \(text.quoted)"))
+    return ConfigLine(text: text, origin: line.origin)
+  }
+
+  /// Whether a line is skipped before HAProxy refuses it.
   private func mayGo(_ line: ConfigLine) -> Bool {
-    switch line.origin {
-    case .service, .server, .sharedFrontend: true
-    case .fixed, .agent, .global, .defaults, .extra: Directives.isObsolete(line.text.words)
+    let words = line.text.words
+    return switch line.origin {
+    case .service, .server: true
+    case .global, .defaults, .sharedFrontend: !Directives.isProtection(words)
+    case .fixed, .agent, .extra: Directives.isObsolete(words)
     }
   }
 

@@ -40,6 +40,9 @@ public struct RenderedConfiguration: Sendable {
         hash.add(word: print.lines.hexadecimal.utf8)
       }
       for line in section.lines where line.text.words.first == "server" { hash.add(word: line.text.utf8) }
+      // Lines that name servers are good only while these are there.
+      let namesServers = section.lines.contains { $0.text.hasPrefix("use-server") || $0.text.contains("srv_") }
+      if namesServers { for server in section.servers { hash.add(word: server.name.utf8) } }
     }
     return hash
   }
@@ -68,6 +71,11 @@ public struct RenderedConfiguration: Sendable {
   public func content(ofLine number: Int) -> String? {
     guard let (first, section) = section(number), section.origin(number - first) != nil else { return nil }
     return section.content(number - first)
+  }
+
+  /// The sections of the proxy of a name.
+  func sections(of proxy: String) -> [Section] {
+    sections.lazy.map(\.section).filter { $0.header.text.words.dropFirst().first == proxy }
   }
 
   private func section(_ number: Int) -> (first: Int, section: Section)? {

@@ -45,8 +45,15 @@ struct ServiceSections: Sendable {
       return
     }
     let frontend = ServiceSections.frontend(of: settings, in: context, filter: &filter)
+    if !filter.lostProtections.isEmpty {
+      problems = filter.lostProtections
+      return
+    }
     shared = ServiceSections.shared(by: settings, in: context, filter: &filter)
-    problems = filter.problems
+    problems = filter.problems + filter.lostProtections
+    if let refusal = context.skipped.refusal(of: .service(settings.service, .sharedFrontend, nil)) {
+      problems.append(refusal)
+    }
     let ordered = ServiceSections.ordered(entries, for: settings, in: context, registry: registry)
     let servers = servers(of: settings, entries: ordered, in: context, builder: builder, validator: &validator)
     self.frontend = frontend
@@ -59,11 +66,13 @@ struct ServiceSections: Sendable {
     of settings: ServiceSettings, in place: Directives.Place, filter: inout LineFilter
   ) -> [ConfigLine] {
     let service = settings.service
-    return place == .frontend
-      ? filter.directives(settings.frontend, in: place) { .service(service, .frontend, $0) }
+    if place == .frontend {
+      return filter.directives(settings.frontend, in: place) { .service(service, .frontend, $0) }
         + filter.listen(settings.listen, in: place) { .service(service, .listenInFrontend, $0) }
-      : filter.directives(settings.backend, in: place) { .service(service, .backend, $0) }
-        + filter.listen(settings.listen, in: place) { .service(service, .listenInBackend, $0) }
+    }
+    let lines = filter.directives(settings.backend, in: place) { .service(service, .backend, $0) }
+    return filter.withoutBrokenCheck(
+      lines + filter.listen(settings.listen, in: place) { .service(service, .listenInBackend, $0) })
   }
 
   private static func frontend(
@@ -80,8 +89,12 @@ struct ServiceSections: Sendable {
   private static func shared(
     by settings: ServiceSettings, in context: SharedContext, filter: inout LineFilter
   ) -> [ConfigLine] {
-    guard let lines = settings.sharedFrontend, context.base.sharedLines != nil else { return [] }
-    return filter.directives(lines, in: .frontend) { .service(settings.service, .sharedFrontend, $0) }
+    let unit = LineOrigin.service(settings.service, .sharedFrontend, nil)
+    guard let lines = settings.sharedFrontend, context.base.sharedLines != nil,
+      context.skipped.refusal(of: unit) == nil
+    else { return [] }
+    let written = filter.directives(lines, in: .frontend) { .service(settings.service, .sharedFrontend, $0) }
+    return filter.lostProtections.isEmpty ? written : []
   }
 
   private mutating func servers(

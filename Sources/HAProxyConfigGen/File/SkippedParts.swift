@@ -1,7 +1,17 @@
 /// Parts of the configuration that are skipped because of what others say: HAProxy, other parts, the host.
 struct SkippedParts: Sendable {
-  /// Lines and whole units that HAProxy refused, with the text that it refused; a unit's text is empty.
-  private var refused: [LineOrigin: (text: String, message: String)] = [:]
+  /// A line or unit that HAProxy refused.
+  struct Refusal: Hashable, Sendable {
+    /// The line; empty for a service or section that is refused as a whole.
+    var text = ""
+    /// HAProxy's words about it.
+    var message: String
+    /// Where the refused text stands.
+    var place: LineOrigin
+  }
+
+  /// By line or unit.
+  private(set) var refused: [LineOrigin: Refusal] = [:]
   /// Units whose address another one has.
   var conflicts: [LineOrigin: ConfigProblem] = [:]
   /// Units whose address this host cannot listen on, and why.
@@ -9,9 +19,9 @@ struct SkippedParts: Sendable {
 
   /// Records what HAProxy refused.
   /// - Returns: whether this is news.
-  mutating func add(_ origin: LineOrigin, text: String, message: String) -> Bool {
-    if refused[origin]?.text == text { return false }
-    refused[origin] = (text, message)
+  mutating func add(_ refusal: Refusal, of part: LineOrigin) -> Bool {
+    if refused[part]?.text == refusal.text { return false }
+    refused[part] = refusal
     return true
   }
 
@@ -32,8 +42,26 @@ struct SkippedParts: Sendable {
 
   /// Why HAProxy refuses a service or a section as a whole; nil: it does not.
   func refusal(of unit: LineOrigin) -> ConfigProblem? {
-    message(unit, text: "").map { ConfigProblem(.badService, at: unit, message: "HAProxy refuses it: \($0)") }
+    guard !refused.isEmpty, let refusal = refused[unit], refusal.text.isEmpty else { return nil }
+    return ConfigProblem(
+      .badService, at: refusal.place, message: "skipped, as HAProxy refuses it: \(refusal.message)")
   }
+
+  // MARK: Another chance
+
+  /// The texts that HAProxy refused, each with its words.
+  var texts: Set<String> { Set(refused.values.lazy.map { "\($0.text) \($0.message)" }) }
+
+  /// Replaces what HAProxy refused by what it refused of another model with the same settings.
+  /// - Returns: whether anything is different.
+  mutating func adoptRefusals(of other: SkippedParts) -> Bool {
+    if refused == other.refused { return false }
+    refused = other.refused
+    return true
+  }
+
+  /// Forgets everything that HAProxy refused.
+  mutating func forgetRefusals() { refused = [:] }
 
   /// Gives a service another chance after its settings changed.
   mutating func forget(service: String) {
@@ -46,5 +74,27 @@ struct SkippedParts: Sendable {
     refused = refused.filter {
       if case .server(service, let name) = $0.key { known(name) } else { true }
     }
+  }
+
+  /// Gives what waited for servers or backends another chance, once these are there.
+  /// - Returns: whether anything was refused because of them.
+  mutating func forget(mentioning names: Set<String>) -> Bool {
+    guard !refused.isEmpty, !names.isEmpty else { return false }
+    let count = refused.count
+    refused = refused.filter { part, refusal in
+      if case .server = part { return true }
+      return (refusal.text + " " + refusal.message).names.allSatisfy { !names.contains($0) }
+    }
+    return refused.count != count
+  }
+}
+
+extension String {
+  /// The words of letters, digits and `-_.:`, as names have them.
+  var names: [String] {
+    split { character in
+      !(character.isASCII && (character.isLetter || character.isNumber || "-_.:".contains(character)))
+    }
+    .map { $0.last == "." || $0.last == ":" ? String($0.dropLast()) : String($0) }
   }
 }

@@ -3,7 +3,7 @@ public import SmartStack
 /// The configuration that is wanted: everything the file says, kept up to date service by service.
 public struct ProxyModel: Sendable {
   /// One service as configured and as last seen.
-  private struct Service: Sendable {
+  struct Service: Sendable {
     var settings: ServiceSettings
     /// The live servers' names in the registry's order.
     var registry: [String] = []
@@ -19,16 +19,18 @@ public struct ProxyModel: Sendable {
   /// What is known of servers that were there: ids, and those that left.
   public private(set) var memory: ServerMemory
 
-  private var context: SharedContext
-  private let order: [String]
+  private(set) var context: SharedContext
+  let order: [String]
   /// Names that sections other than services' have.
   private let foreignNames: Set<String>
-  private var services: [String: Service] = [:]
+  private(set) var services: [String: Service] = [:]
   private var validator = ServerValidator()
   /// The service that has the backend of a name.
   private var owners: [String: String] = [:]
   /// The addresses of the sections as HAProxy has them: who has one keeps it.
   private var activeAddresses: [String: Set<ListenAddress>] = [:]
+  /// The backends of services that are in the file.
+  private var writtenBackends: Set<String> = []
 
   /// A model in which every service has the servers that `memory` remembers, as ones that left.
   /// Services appear in the file in this order; of two with one name the first counts.
@@ -62,6 +64,7 @@ public struct ProxyModel: Sendable {
     let doubts = messages.map {
       ConfigProblem(.doubt, at: .server(service: snapshot.service, name: $0.name), message: $0.message)
     }
+    let known = services[snapshot.service]?.registry ?? []
     services[snapshot.service]?.registry = live.servers.map(\.name)
     services[snapshot.service]?.hostNames = Set(live.servers.lazy.map(\.backend.host).filter(HostAddresses.isName))
     let conflicts = snapshot.conflicts.map {
@@ -69,7 +72,11 @@ public struct ProxyModel: Sendable {
     }
     services[snapshot.service]?.skipped = live.skipped + doubts + conflicts
     context.skipped.forget(service: snapshot.service) { memory.entry($0, of: snapshot.service) != nil }
-    build(snapshot.service)
+    if context.skipped.forget(mentioning: Set(live.servers.map(\.name)).subtracting(known)) {
+      buildAll()
+    } else {
+      build(snapshot.service)
+    }
   }
 
   /// Records the ids that servers have in a running HAProxy, before the first snapshots: without a state
@@ -150,12 +157,7 @@ public struct ProxyModel: Sendable {
     let before = context.skipped.unbindable
     guard before != reasons else { return false }
     context.skipped.unbindable = reasons
-    let changed = Set(before.keys).union(reasons.keys).filter { before[$0] != reasons[$0] }
-    if changed.allSatisfy({ $0.service != nil }) {
-      for service in changed.compactMap(\.service) { build(service) }
-    } else {
-      buildAll()
-    }
+    buildAll()
     return true
   }
 
@@ -167,29 +169,30 @@ public struct ProxyModel: Sendable {
     return changed.contains { services[$0] != nil }
   }
 
+  // MARK: Refusals
+
   /// Skips what `haproxy -c` refused of the file that was rendered from this model.
   /// - Returns: whether anything could be skipped, so that rendering and checking again makes sense.
-  ///   If not, the file cannot be repaired and the old one must stay.
   public mutating func skip(refusedBy alerts: [CheckAlert], of file: RenderedConfiguration) -> Bool {
+    skip(
+      alerts.compactMap { alert in culprit(of: alert, in: file).flatMap { refusal(of: $0, message: alert.message) } })
+  }
+
+  /// Skips parts that ``UnitSearch`` has found.
+  /// - Returns: whether any of them is news.
+  public mutating func skip(_ found: [(part: LineOrigin, message: String)]) -> Bool {
+    skip(
+      found.map { part, message in
+        (part, SkippedParts.Refusal(text: lineText(of: part), message: message, place: part))
+      })
+  }
+
+  private mutating func skip(_ refusals: [(part: LineOrigin, refusal: SkippedParts.Refusal)]) -> Bool {
     var changed: Set<String> = []
     var isBaseChanged = false
-    for alert in alerts {
-      guard let (origin, text) = culprit(of: alert, in: file) else { continue }
-      switch origin {
-      case .fixed, .agent, .global: continue
-      case .defaults, .extra:
-        // The operator's own sections: only what HAProxy has no more is skipped, never what may protect something.
-        guard Directives.isObsolete(text.words) else { continue }
-      case .sharedFrontend(nil): continue
-      case .sharedFrontend, .service, .server: break
-      }
-      guard context.skipped.add(origin, text: text, message: alert.message) else { continue }
+    for (part, refusal) in refusals where context.skipped.add(refusal, of: part) {
       // What is skipped as a whole leaves its address to others.
-      if let service = origin.service, origin != origin.unit {
-        changed.insert(service)
-      } else {
-        isBaseChanged = true
-      }
+      if let service = part.service, part != part.unit { changed.insert(service) } else { isBaseChanged = true }
     }
     if isBaseChanged {
       buildAll()
@@ -199,8 +202,32 @@ public struct ProxyModel: Sendable {
     return isBaseChanged || !changed.isEmpty
   }
 
+  /// Skips what HAProxy refused of `other`, a model with the same settings, and nothing else that it refused.
+  /// - Returns: whether the file may change by it.
+  public mutating func adoptRefusals(of other: ProxyModel) -> Bool {
+    guard context.skipped.adoptRefusals(of: other.context.skipped) else { return false }
+    buildAll()
+    return true
+  }
+
+  /// The texts that HAProxy refused, each with its words.
+  public var refusedTexts: Set<String> { context.skipped.texts }
+
+  /// A model in which nothing is refused by HAProxy, to be checked again.
+  public func withoutRefusals() -> ProxyModel {
+    var model = self
+    model.context.skipped.forgetRefusals()
+    model.buildAll()
+    return model
+  }
+
   /// Renders the whole file.
   public func render() -> RenderedConfiguration { RenderedConfiguration(sections: sections) }
+
+  /// Renders the file without some parts; see ``UnitSearch``.
+  public func render(without parts: Set<LineOrigin>) -> RenderedConfiguration {
+    RenderedConfiguration(sections: sections(without: parts))
+  }
 
   /// The state file's content at `now` (Unix time, seconds), in upstream's format. Servers that are there
   /// count as seen at `now`.
@@ -209,16 +236,18 @@ public struct ProxyModel: Sendable {
   }
 
   /// All sections in the file's order.
-  var sections: [Section] {
-    var sections = context.base.sections
+  var sections: [Section] { sections(without: []) }
+
+  private func sections(without parts: Set<LineOrigin>) -> [Section] {
+    var sections = context.base.sections(without: parts)
     var shared: [ConfigLine] = []
     for name in order {
-      guard let built = services[name]?.sections else { continue }
+      guard let built = services[name]?.sections, !parts.contains(.service(name, .section, nil)) else { continue }
       if let frontend = built.frontend { sections.append(frontend) }
       if let backend = built.backend { sections.append(backend) }
-      shared += built.shared
+      if !parts.contains(.service(name, .sharedFrontend, nil)) { shared += built.shared }
     }
-    if let own = context.base.sharedLines {
+    if let own = context.base.sharedLines, !parts.contains(.sharedFrontend(nil)) {
       let header = ConfigLine(text: BaseSections.sharedFrontend, origin: .sharedFrontend(nil))
       sections.append(Section(header, lines: own + shared))
     }
@@ -263,6 +292,10 @@ extension ProxyModel {
     context.base = BaseSections(settings, skipped: context.skipped)
     for name in order { build(name) }
     activeAddresses = listening
+    // What was refused for want of a backend has another chance when that is there.
+    let known = writtenBackends
+    writtenBackends = Set(services.values.lazy.filter { $0.sections.backend != nil }.map(\.settings.backendSection))
+    if context.skipped.forget(mentioning: writtenBackends.subtracting(known)) { buildAll() }
   }
 
   private mutating func build(_ name: String) {
@@ -341,33 +374,5 @@ extension ProxyModel {
       }
     }
     return (servers, skipped)
-  }
-
-  /// What to skip because of `alert`, and the text that was refused.
-  private func culprit(of alert: CheckAlert, in file: RenderedConfiguration) -> (LineOrigin, String)? {
-    if let line = alert.line {
-      guard let origin = file.origin(ofLine: line), let text = file.content(ofLine: line) else { return nil }
-      // A line the generator adds cannot go alone.
-      if case .service(_, _, nil) = origin { return (origin.unit, "") }
-      return (origin, text)
-    }
-    guard let proxy = alert.proxy else { return nil }
-    let owners = order.filter {
-      services[$0]?.settings.service == proxy || services[$0]?.settings.backendSection == proxy
-    }
-    if let server = alert.server {
-      for owner in owners {
-        let wanted = services[owner]?.sections.backend?.servers.first { $0.name == server }
-        if let wanted { return (.server(service: owner, name: server), wanted.enabledLine) }
-      }
-    }
-    for owner in owners {
-      guard let sections = services[owner]?.sections else { continue }
-      let lines = (sections.frontend?.lines ?? []) + (sections.backend?.lines ?? [])
-      if let line = lines.first(where: alert.isAboutMissingBackend(of:)) {
-        return (line.origin, line.text)
-      }
-    }
-    return owners.first.map { (.service($0, .section, nil), "") }
   }
 }

@@ -18,9 +18,29 @@ enum DirectiveHistory {
       return "HAProxy \(version) does not know `\(row.phrase)` yet, which is new in \(since.branch)"
     }
     guard let until = row.until, version >= until else { return nil }
-    let advice = row.instead.isEmpty ? "remove it" : "write \(row.instead)"
+    let advice = row.instead.isEmpty ? "remove it" : "write \(row.instead) instead"
     return "HAProxy \(version) has no `\(row.phrase)` any more, which was removed in \(until.branch); \(advice)"
   }
+
+  /// The line that says the same to a release that refuses these words; nil: there is none, or it is not needed.
+  static func translation(of line: String, for version: HAProxyVersion) -> String? {
+    let words = line.words
+    guard let row = row(of: words), let until = row.until, version >= until else { return nil }
+    for (phrase, successor) in successors {
+      let old = phrase.words
+      if words.starts(with: old) { return ([successor] + words.dropFirst(old.count)).joined(separator: " ") }
+    }
+    return nil
+  }
+
+  /// Words that have one successor with the same meaning and the same arguments.
+  private static let successors: KeyValuePairs = [
+    "clitimeout": "timeout client", "timeout clitimeout": "timeout client", "contimeout": "timeout connect",
+    "timeout contimeout": "timeout connect", "srvtimeout": "timeout server", "timeout srvtimeout": "timeout server",
+    "redisp": "option redispatch", "redispatch": "option redispatch", "option forceclose": "option httpclose",
+    "block": "http-request deny", "reqtarpit .": "http-request tarpit", "reqitarpit .": "http-request tarpit",
+    "reqdeny .": "http-request deny", "reqideny .": "http-request deny",
+  ]
 
   /// The row whose words the line begins with, most of them. `no option X` is about `option X`.
   static func row(of words: [String]) -> Row? {

@@ -33,6 +33,37 @@ enum Directives {
       || directive.first.map { obsolete.contains($0) } ?? false
   }
 
+  /// Whether the line keeps something away: a client from a service, or HAProxy from the host. It is never skipped alone.
+  static func isProtection(_ words: [String]) -> Bool {
+    guard let first = words.first else { return false }
+    if protections.contains(first) { return true }
+    let second = words.count > 1 ? words[1] : ""
+    switch first {
+    case "http-request", "http-response", "http-after-response": return denials.contains(second)
+    case "tcp-request", "tcp-response": return words.count > 2 && denials.contains(words[2])
+    case "stats": return second == "auth" || second == "http-request"
+    default: return false
+    }
+  }
+
+  private static let denials: Set = ["deny", "reject", "tarpit", "silent-drop", "auth"]
+  private static let protections: Set = [
+    "block", "reqdeny", "reqideny", "reqtarpit", "reqitarpit", "rspdeny", "rspideny", "user", "group", "uid", "gid",
+    "chroot", "ssl-default-bind-options", "ssl-default-bind-ciphers", "ssl-default-bind-ciphersuites",
+  ]
+
+  /// Whether the line is a part of the check of servers: only all of them together mean what was meant.
+  static func isCheck(_ words: [String]) -> Bool {
+    guard let first = words.first else { return false }
+    if ["http-check", "tcp-check", "external-check"].contains(first) { return true }
+    return first == "option" && words.count > 1 && checks.contains(words[1])
+  }
+
+  private static let checks: Set = [
+    "httpchk", "tcp-check", "mysql-check", "pgsql-check", "redis-check", "smtpchk", "ldap-check", "ssl-hello-chk",
+    "spop-check", "external-check",
+  ]
+
   private static let obsoleteOptions: Set = ["forceclose", "http-tunnel", "http_proxy", "allredisp", "lb-agent-chk"]
   private static let obsolete: Set = [
     "grace", "redisp", "redispatch", "appsession", "clitimeout", "contimeout", "srvtimeout",

@@ -27,45 +27,30 @@ internal import YAMLConfig
     }
   }
 
-  /// Reads a configuration and prints its problems to the standard error.
-  /// - Returns: 0 if all of it can be run.
-  nonisolated public static func check(_ path: String) -> Int32 {
-    let configuration: SynapseConfiguration
-    do throws(ConfigError) {
-      configuration = try ConfigurationLoader(environment: ProcessEnvironment.current).load(path)
-    } catch {
-      note(error.description)
-      return 1
-    }
+  /// Reads a configuration, makes HAProxy's file of it as the agent would with one server for each service, and prints
+  /// the problems to the standard error, with HAProxy's words where it is installed.
+  /// - Returns: 0 if every service and section of it is run.
+  public static func check(_ path: String) async -> Int32 {
+    guard let configuration = await load(path) else { return 1 }
     for warning in configuration.warnings { note("warning: \(warning)") }
     for skipped in configuration.skipped { note(skipped.description) }
     var isGood = configuration.skipped.isEmpty
-    for problem in configuration.generatorProblems {
-      note(problem.severity == .badService ? problem.description : "warning: \(problem)")
-      if problem.severity == .badService { isGood = false }
+    if let rendering = Rendering(configuration) {
+      let samples = configuration.services.filter { $0.rules.defaultServers.isEmpty }
+      let sample = Backend(name: "sample", host: "192.0.2.1", port: 1)
+      let servers = Dictionary(samples.map { ($0.name, [sample]) }, uniquingKeysWith: { first, _ in first })
+      let outcome = await rendered(rendering, with: servers)
+      for problem in outcome.problems { note(problem) }
+      isGood = isGood && outcome.isComplete && outcome.isAccepted != false
     }
     if isGood { note("\(path) is valid: \(configuration.services.count) services") }
     return isGood ? 0 : 1
   }
 
-  /// Prints the problems of configurations, with HAProxy's own words on the file made from each.
+  /// Checks configurations one after the other.
   static func validate(_ paths: [String]) async -> Int32 {
     var status: Int32 = 0
-    for path in paths {
-      status = max(status, check(path))
-      guard let configuration = try? await SynapseProgram.load(path), let rendering = Rendering(configuration) else {
-        continue
-      }
-      let samples = configuration.services.filter { $0.rules.defaultServers.isEmpty }
-      let sample = Backend(name: "sample", host: "192.0.2.1", port: 1)
-      let servers = Dictionary(samples.map { ($0.name, [sample]) }, uniquingKeysWith: { first, _ in first })
-      let outcome = await rendered(rendering, with: servers)
-      let known = Set(configuration.generatorProblems.map(\.description))
-      for problem in outcome.problems where !known.contains(problem) {
-        status = max(status, complain("\(path): \(problem)"))
-      }
-      if outcome.isAccepted == nil { complain("\(path): HAProxy could not check the file") }
-    }
+    for path in paths { status = max(status, await check(path)) }
     return status
   }
 

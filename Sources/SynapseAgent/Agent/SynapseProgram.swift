@@ -1,5 +1,5 @@
 internal import AgentKit
-public import HAProxyConfigGen
+internal import HAProxyConfigGen
 internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
@@ -18,21 +18,6 @@ public enum SynapseProgram {
   public static func load(_ path: String) async throws -> SynapseConfiguration {
     let environment = ProcessEnvironment.current
     return try await BlockingWork.run { try ConfigurationLoader(environment: environment).load(path) }
-  }
-}
-
-extension SynapseConfiguration {
-  /// What the generator finds wrong before any server is known.
-  public var generatorProblems: [ConfigProblem] {
-    guard let haproxy else { return [] }
-    var model = ProxyModel(settings: haproxy.generator, services: services.map(\.haproxy), memory: ServerMemory())
-    for service in services {
-      // A server that stands for any, so that templates are tried out.
-      let sample = Backend(name: "sample", host: "192.0.2.1", port: 1)
-      let backends = service.rules.defaultServers.isEmpty ? [sample] : service.rules.defaultServers
-      model.apply(ServiceSnapshot(service: service.name, backends: backends), now: 0)
-    }
-    return model.problems
   }
 }
 

@@ -94,6 +94,9 @@ internal import SmartStack
       Ticker(every: configuration.auditInterval, phase: configuration.auditInterval, clock: clock) { [file] _ in
         Task { @LoopActor in await file.look() }
       },
+      Ticker(every: .seconds(2), phase: .seconds(2), clock: clock) { [weak self] _ in
+        if let self, file.planRetry() { work.set() }
+      },
       Ticker(every: workers.pause, phase: workers.pause, clock: clock) { [workers] _ in workers.killExcessWorkers() },
     ]
   }

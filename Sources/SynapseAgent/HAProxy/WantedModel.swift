@@ -109,12 +109,14 @@ internal import YAMLConfig
   /// Forgets servers that have been gone for long.
   func expire() { if model.expire(now: Int(clock.unixTime)) { changed() } }
 
-  /// Skips what HAProxy has refused of a file that was rendered from the model.
-  /// - Returns: whether there was anything to skip.
-  func skip(refusedBy alerts: [CheckAlert], of file: RenderedConfiguration) -> Bool {
-    guard model.skip(refusedBy: alerts, of: file) else { return false }
+  /// Skips what HAProxy has refused of a model that was this one.
+  /// - Parameter revision: the number of changes when it was this one.
+  /// - Returns: the revision that the settled model's file has.
+  func adopt(_ settled: ProxyModel, of revision: Int) -> Int {
+    let isSame = revision == self.revision
+    guard model.adoptRefusals(of: settled) else { return revision }
     changed()
-    return true
+    return isSame ? self.revision : revision
   }
 
   // MARK: Questions

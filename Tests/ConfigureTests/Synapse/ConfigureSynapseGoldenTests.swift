@@ -73,8 +73,9 @@ import Testing
       let configuration = try ConfigurationLoader(environment: [:]).load(world.output)
       // Without a ZooKeeper there is nothing to be found for a service.
       if name != "zk_empty_list" { #expect(configuration.skipped.isEmpty, "\(name)") }
-      #expect(configuration.generatorProblems.isEmpty, "\(name)")
-      try world.put("haproxy.cfg", configuration.rendered())
+      let model = configuration.model()
+      #expect(model.problems.isEmpty, "\(name): \(model.problems)")
+      try world.put("haproxy.cfg", model.render().text)
       let check = try await ChildProcess.run(
         HAProxyServer.executable, arguments: ["-c", "-f", "\(world.path)/haproxy.cfg"], deadline: .seconds(60))
       let words = String(decoding: check.errorOutput + check.output, as: UTF8.self)
@@ -86,13 +87,13 @@ import Testing
 
 extension SynapseConfiguration {
   /// HAProxy's file with one server in every service.
-  func rendered() -> String {
-    guard let haproxy else { return "" }
-    var model = ProxyModel(settings: haproxy.generator, services: services.map(\.haproxy), memory: ServerMemory())
+  func model() -> ProxyModel {
+    var model = ProxyModel(
+      settings: haproxy?.generator ?? GeneratorSettings(), services: services.map(\.haproxy), memory: ServerMemory())
     for service in services {
       let backend = Backend(name: "task", host: "127.0.0.1", port: 9999)
       model.apply(ServiceSnapshot(service: service.name, backends: [backend]), now: 0)
     }
-    return model.render().text
+    return model
   }
 }

@@ -101,7 +101,11 @@ extension ServiceSettings {
     backend = try section.lines("backend") ?? backend
     listen = try section.lines("listen") ?? listen
     backendName = try section.partOfLine("backend_name")
-    backendOrder = ServerOrder(configured: try section.optionalString("backend_order"))
+    let order = try section.optionalString("backend_order")
+    backendOrder = ServerOrder(configured: order)
+    if let order, backendOrder == .shuffle, order != ServerOrder.shuffle.rawValue {
+      section.warn(at: "backend_order", "'\(order)' is none of asc, desc, no_shuffle and shuffle, which is used")
+    }
     hashesCookies = try section.optionalString("cookie_value_method") == "hash"
     sharedFrontend = try section.lines("shared_frontend")
     isDisabled = try section.bool("disabled", default: isDisabled)
@@ -136,7 +140,12 @@ extension ConfigSection {
 extension YAMLNode {
   /// Lines as a list or as one text; a text of several lines is several lines.
   fileprivate func lines() throws(ConfigError) -> [String] {
-    try strings().flatMap { text in
+    let items: [YAMLNode] = if case .sequence(let items) = value { items } else { [self] }
+    // A number or a boolean is a mistake: HAProxy has no directive of that name.
+    for case .scalar(let scalar) in items.map(\.value) where ![.text, .null].contains(scalar.kind) {
+      throw error("expected lines of HAProxy's file, found \(scalar.text)")
+    }
+    return try strings().flatMap { text in
       text.split(omittingEmptySubsequences: true, whereSeparator: \.isNewline).map(String.init)
     }
   }

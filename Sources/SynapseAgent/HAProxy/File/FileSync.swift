@@ -10,8 +10,6 @@ internal import SmartStack
   /// The least time between two replacements of the file, so that a burst of changes is one replacement, and so short
   /// that the file is less than a second behind the sockets.
   private static let pause: Duration = .milliseconds(500)
-  /// How often lines are taken out of one file before it is given up.
-  private static let repairLimit = 50
 
   /// What became of the file.
   enum Outcome {
@@ -25,6 +23,7 @@ internal import SmartStack
 
   private let configuration: HAProxyConfiguration
   private let checker: FileChecker
+  private let repair: FileRepair
   private let wanted: WantedModel
   private let clock: LoopClock
   private let logger: Logger
@@ -33,8 +32,8 @@ internal import SmartStack
   /// The model's revision that the file holds.
   private var revision = 0
   private var rendered: (revision: Int, file: RenderedConfiguration)?
-  /// The last file that HAProxy accepted; nil: none, or it is to be asked about each.
-  private var accepted: RenderedConfiguration?
+  private var retry = RefusalRetry()
+  private var isRetryDue = false
   private var lastRound: LoopClock.Instant?
   /// Called when another program has changed the file.
   var onForeignChange: (@LoopActor () -> Void)?
@@ -50,6 +49,8 @@ internal import SmartStack
     self.logger = logger
     self.metrics = metrics
     disk = FileOnDisk(path: configuration.filePath, clock: clock)
+    repair = FileRepair(
+      path: configuration.candidatePath, mode: 0o644, checker: checker, logger: logger, metrics: metrics)
   }
 
   /// The file as it stands on the disk; nil: there is none, or it cannot be read.
@@ -117,7 +118,7 @@ internal import SmartStack
   func sync(willReplace: @LoopActor () -> Void) async -> Outcome {
     guard configuration.writesFile else { return .current }
     await look()
-    let (file, fileRevision, verdict) = await trySettling(mode: 0o644)
+    let (file, fileRevision, verdict) = await settle()
     let (candidate, path) = (configuration.candidatePath, configuration.filePath)
     switch verdict {
     case .unchanged:
@@ -145,7 +146,7 @@ internal import SmartStack
       return keep(retryAfter: .seconds(60))
     case .unrepairable:
       logger.error("HAProxy file repair failed", with: [.path: path])
-      return .kept(retryAfter: nil)
+      return keep(retryAfter: .seconds(1))
     }
   }
 
@@ -159,40 +160,29 @@ internal import SmartStack
     return .kept(retryAfter: delay)
   }
 
+  /// Has HAProxy ask for another file whether what it refused is good by now; see ``RefusalRetry``.
+  /// - Returns: whether the next ``sync(willReplace:)`` does so.
+  func planRetry() -> Bool {
+    isRetryDue = configuration.writesFile && retry.isDue(refused: wanted.model.refusedTexts, now: clock.now)
+    return isRetryDue
+  }
+
   /// Renders the model and has HAProxy check it, until HAProxy accepts it: what HAProxy refuses is skipped.
-  /// - Parameter mode: the permissions of the candidate's file.
-  func trySettling(mode: UInt32) async -> (file: RenderedConfiguration, revision: Int, verdict: FileVerdict) {
-    for _ in 0..<FileSync.repairLimit {
-      let (file, revision) = await render()
-      if file.text == disk.text { return (file, revision, .unchanged) }
-      let candidate = configuration.candidatePath
-      do {
-        try await BlockingWork.run {
-          try Files.write(Array(file.text.utf8), to: candidate, mode: mode, sync: false)
-        }
-      } catch {
-        return (file, revision, .unwritable(error as? FileError ?? FileError("write", path: candidate, code: EIO)))
-      }
-      // Servers that came and went need no check: the file is to be as new as the sockets.
-      if let accepted, file.isCovered(by: accepted) { return (file, revision, .accepted) }
-      let verdict = await checker.verdict(on: candidate)
-      guard case .refused(let alerts, _) = verdict else {
-        if case .accepted = verdict {
-          metrics.countCheck("good")
-          accepted = checker.judgesTextAlone ? file : nil
-        } else {
-          metrics.countCheck("unknown")
-        }
-        return (file, revision, verdict)
-      }
-      metrics.countCheck("refused")
-      for alert in alerts {
-        logger.error("configuration line rejected", with: [.service: file.place(of: alert), .reason: alert.message])
-      }
-      if !wanted.skip(refusedBy: alerts, of: file) { return (file, revision, verdict) }
+  private func settle() async -> (file: RenderedConfiguration, revision: Int, verdict: FileVerdict) {
+    let (isRetry, revision) = (isRetryDue, wanted.revision)
+    isRetryDue = false
+    let model = isRetry ? wanted.model.withoutRefusals() : wanted.model
+    let file = isRetry ? await FileRepair.render(model) : await render().file
+    let outcome = await repair.settle(model, file: file, current: disk.text)
+    var settledRevision = revision
+    switch outcome.verdict {
+    case .unwritable where isRetry, .unchecked where isRetry, .refused where isRetry, .unrepairable where isRetry: break
+    case .unchanged, .accepted, .unwritable, .unchecked, .refused, .unrepairable:
+      settledRevision = wanted.adopt(outcome.model, of: revision)
+      rendered = (settledRevision, outcome.file)
     }
-    let (file, revision) = await render()
-    return (file, revision, .unrepairable)
+    if isRetry { retry.recordAttempt(refused: wanted.model.refusedTexts, now: clock.now) }
+    return (outcome.file, settledRevision, outcome.verdict)
   }
 
   /// The model's file; rendered beside the loop.
@@ -202,12 +192,5 @@ internal import SmartStack
     let file = (try? await BlockingWork.run { model.render() }) ?? model.render()
     if revision == wanted.revision { rendered = (revision, file) }
     return (file, revision)
-  }
-}
-
-extension RenderedConfiguration {
-  /// Where the refused line came from, as far as HAProxy tells.
-  func place(of alert: CheckAlert) -> String {
-    alert.line.flatMap { origin(ofLine: $0) }?.description ?? alert.proxy ?? "the file"
   }
 }

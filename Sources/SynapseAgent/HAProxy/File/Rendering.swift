@@ -6,8 +6,9 @@ public import SmartStack
 /// HAProxy's file as the agent would write it, made for a command: nothing outside is touched.
 @LoopActor public struct Rendering {
   /// The text of the file; what was skipped, by its place in the configuration, with HAProxy's own words where it refused
-  /// something; and whether HAProxy accepts the text (nil: it could not be asked).
-  public typealias Outcome = (text: String, problems: [String], isAccepted: Bool?)
+  /// something; whether a whole service or section was; and whether HAProxy accepts the text (nil: it could not be
+  /// asked).
+  public typealias Outcome = (text: String, problems: [String], isComplete: Bool, isAccepted: Bool?)
 
   /// The section whose file it is.
   public let section: HAProxyConfiguration
@@ -25,11 +26,9 @@ public import SmartStack
     let checker = FileChecker(section.check)
     var section = section
     section.generator.keepsUnknownDirectives = checker.isActive
-    section.candidatePath = candidate
     // The ids of the running agent's servers are in its state file, and the addresses of its services in HAProxy's.
     let saved = section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
     let current = try? Files.read(section.filePath, limit: 1 << 30)
-    section.filePath = ""
     let wanted = WantedModel(
       settings: section.generator, services: services.map(\.settings),
       memory: saved.map(ServerMemory.init(stateFile:)) ?? ServerMemory(), clock: .system, logger: logger)
@@ -42,12 +41,16 @@ public import SmartStack
       })
     await wanted.waitForNames()
     wanted.stop()
-    let sync = FileSync(
-      section, checker: checker, wanted: wanted, clock: .system, logger: logger,
-      metrics: HAProxyMetrics(Metrics(), statsd: nil))
-    let (file, _, verdict) = await sync.trySettling(mode: 0o600)
+    let repair = FileRepair(
+      path: candidate, mode: 0o600, checker: checker, logger: logger, metrics: HAProxyMetrics(Metrics(), statsd: nil))
+    let (model, file, verdict) = await repair.settle(
+      wanted.model, file: await FileRepair.render(wanted.model), current: nil)
     // What was skipped is one of the model's problems from then on, with HAProxy's words.
-    var outcome: Outcome = (file.text, wanted.model.problems.map(\.description), isAccepted: false)
+    let problems = model.problems
+    var outcome: Outcome = (
+      file.text, problems.map { ($0.severity == .badService ? "" : "warning: ") + $0.description },
+      isComplete: problems.allSatisfy { $0.severity != .badService }, isAccepted: false
+    )
     switch verdict {
     case .unchanged, .accepted: outcome.isAccepted = true
     case .unwritable(let error):
