@@ -76,6 +76,24 @@ import Testing
     #expect(JSONValue("NaN".utf8) == nil)
   }
 
+  @Test func membersThatNobodyAskedForAreNotRead() {
+    let text = Array(
+      #"{"a": {"x": [1, "]}\"", {}], "b": 2}, "y": "\u{1f600}", "b": [{"z": true, "a": 3}], "x": -1e5}"#.utf8)
+    let broken = text.map { $0 == 0xF0 ? 0xFF : $0 }
+    #expect(JSONValue(text, keeping: ["a", "b"]) == ["a": ["b": 2], "b": [["a": 3]]])
+    #expect(JSONValue(broken, keeping: ["a", "b"]) == ["a": ["b": 2], "b": [["a": 3]]])
+    #expect(JSONValue(broken) == nil)
+    for half in [#"{"x": ["#, #"{"x": "a"#, #"{"x": {"a""#, #"{"x": }"#, #"{"x": ]"#] {
+      #expect(JSONValue(Array(half.utf8), keeping: []) == nil, "\(half)")
+    }
+  }
+
+  @Test func bytesThatAreNoTextAreReplacedWhereAsked() {
+    let text: [UInt8] = Array(#"["a"#.utf8) + [0xC3] + Array(#"\n"]"#.utf8)
+    #expect(JSONValue(text) == nil && JSONValue(text, dialect: .python) == nil)
+    #expect(JSONValue(text, dialect: .repairing) == ["a\u{FFFD}\n"])
+  }
+
   @Test func treesBeyondTheDepthAreRefused() {
     let deep = String(repeating: "[", count: 100_000)
     #expect(JSONValue(deep.utf8) == nil)

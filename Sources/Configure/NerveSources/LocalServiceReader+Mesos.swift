@@ -15,16 +15,16 @@ extension LocalServiceReader {
   private func add(
     _ executor: MesosState.Executor, cluster: String, checkAddress: String, to all: inout LocalServices
   ) {
-    guard let job = LocalServiceReader.job(executor.id) else {
-      all.remarks.append(
-        SkippedService(port: executor.port, problems: ["Mesos executor '\(executor.id)' is none of Marathon's naming"]))
-      return
-    }
+    // Marathon runs programs that are not PaaSTA's, too.
+    guard let job = LocalServiceReader.job(executor.id) else { return }
     do throws(ConfigError) {
       guard let instance = try services.instance(job.instance, of: job.service, cluster: cluster) else { return }
       for registration in instance.registrations {
         do throws(ConfigError) {
           guard var service = try self.service(registration, checkAddress: checkAddress) else { continue }
+          if let problem = executor.problem {
+            throw ConfigError(file: "Mesos executor \(executor.id)", problem: problem)
+          }
           service.setInstance(job.instance, port: executor.port, deployGroup: instance.deployGroup)
           all.add(service)
         } catch {

@@ -6,8 +6,10 @@ struct MesosState: Equatable, Sendable {
   struct Executor: Equatable, Sendable {
     /// The task's id, `<application id>.<uuid>`.
     var id: String
-    /// The first of its ports.
+    /// The first of its ports; nil when it has none.
     var port: Int?
+    /// What is wrong with its ports.
+    var problem: String?
   }
 
   /// In the state's order.
@@ -17,15 +19,23 @@ struct MesosState: Equatable, Sendable {
 
   private static let startingStates: Set = ["TASK_STAGING", "TASK_STARTING"]
 
-  /// Reads what `/state` or, through the operator API, `GET_STATE` answers; nil for anything else.
+  /// All that is read of a state; what finished tasks and statuses take would be ten times as much.
+  private static let members: Set = [
+    "id", "frameworks", "name", "executors", "tasks", "state", "queued_tasks", "resources", "ports", "get_state",
+    "get_frameworks", "framework_info", "value", "get_executors", "executor_info", "executor_id", "get_tasks",
+    "launched_tasks", "framework_id", "task_id", "ranges", "range", "begin",
+  ]
+
+  /// Reads what `/state` or, through the operator API, `GET_STATE` answers; nil for anything else. An agent cuts names
+  /// of frameworks and executors in the middle of a character, so bytes that are not UTF-8 are replaced.
   init?(_ bytes: [UInt8]) {
-    guard let root = JSONValue(bytes, dialect: .python), root.object != nil else { return nil }
+    guard let root = JSONValue(bytes, dialect: .repairing, keeping: MesosState.members) else { return nil }
     if let state = root["get_state"] {
+      guard state["get_frameworks"]?.object != nil, state["get_tasks"]?.object != nil else { return nil }
       readOperatorState(state)
     } else {
-      for framework in root["frameworks"]?.array ?? [] where MesosState.isMarathon(framework["name"]) {
-        readFramework(framework)
-      }
+      guard root["id"]?.string?.isEmpty == false, let frameworks = root["frameworks"]?.array else { return nil }
+      for framework in frameworks where MesosState.isMarathon(framework["name"]) { readFramework(framework) }
     }
   }
 
@@ -40,9 +50,17 @@ struct MesosState: Equatable, Sendable {
         isStarting = true
       }
       guard states.contains("TASK_RUNNING"), let id = executor["id"]?.string else { continue }
-      let ports = executor["resources"]?["ports"]?.string
-      executors.append(Executor(id: id, port: ports.flatMap(MesosState.firstNumber)))
+      let (port, problem) = MesosState.port(of: executor["resources"])
+      executors.append(Executor(id: id, port: port, problem: problem))
     }
+  }
+
+  private static func port(of resources: JSONValue?) -> (port: Int?, problem: String?) {
+    guard let resources else { return (nil, nil) }
+    guard let members = resources.object else { return (nil, "its resources are not an object") }
+    guard let ports = members["ports"] else { return (nil, nil) }
+    if let port = ports.string.flatMap(firstNumber), (1...65_535).contains(port) { return (port, nil) }
+    return (nil, "expected ports such as [31000-31000], found \(ports.text().oneLine(limit: 60))")
   }
 
   /// `[31062-31062, 31900-31900]` → 31062

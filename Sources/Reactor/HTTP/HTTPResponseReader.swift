@@ -195,8 +195,10 @@ struct HTTPResponseReader {
     }
   }
 
-  private func unchunkedBody() throws -> Phase {
+  private mutating func unchunkedBody() throws -> Phase {
     guard let length = try contentLength() else { return .bodyToEnd }
+    // Growing to a large body would take its size twice over.
+    response.body.reserveCapacity(min(length, limits.maxBodyBytes))
     return length == 0 ? .complete : .sizedBody(remaining: length)
   }
 

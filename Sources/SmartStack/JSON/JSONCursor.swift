@@ -5,6 +5,23 @@ public enum JSONDialect: Sendable {
   /// What Python's `json.loads` reads: `NaN` and `Infinity` are numbers, and half of a surrogate pair is let through
   /// (here as U+FFFD).
   case python
+  /// What ``python`` is, and bytes that are not UTF-8 are read as U+FFFD.
+  case repairing
+
+  /// Whether Python's liberties count.
+  fileprivate var isPython: Bool {
+    switch self {
+    case .rfc8259: false
+    case .python, .repairing: true
+    }
+  }
+
+  fileprivate func text(_ bytes: some Collection<UInt8>) -> String? {
+    switch self {
+    case .rfc8259, .python: String(validating: bytes, as: UTF8.self)
+    case .repairing: String(decoding: bytes, as: UTF8.self)
+    }
+  }
 }
 
 /// Reads JSON (RFC 8259) piece by piece, without building a tree.
@@ -107,6 +124,44 @@ public struct JSONCursor {
     }
   }
 
+  /// Moves past a value of any kind and nesting without reading it; of what stands in it only quotes and brackets are
+  /// looked at.
+  public mutating func skipValue() -> Bool {
+    var depth = 0
+    repeat {
+      guard let byte = peek() else { return false }
+      switch byte {
+      case UInt8(ascii: "\""): guard skipString() else { return false }
+      case UInt8(ascii: "{"), UInt8(ascii: "["):
+        depth += 1
+        offset += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"):
+        depth -= 1
+        offset += 1
+      case UInt8(ascii: ","), UInt8(ascii: ":"): offset += 1
+      default:
+        let start = offset
+        while offset < bytes.count, JSONCursor.isWordByte(bytes[offset]) { offset += 1 }
+        guard offset > start else { return false }
+      }
+    } while depth > 0
+    return depth == 0
+  }
+
+  private mutating func skipString() -> Bool {
+    offset += 1
+    while offset < bytes.count {
+      switch bytes[offset] {
+      case UInt8(ascii: "\""):
+        offset += 1
+        return true
+      case UInt8(ascii: "\\"): offset += 2
+      default: offset += 1
+      }
+    }
+    return false
+  }
+
   // MARK: Words
 
   /// Reads `null`, `true`, `false` or a number.
@@ -119,7 +174,7 @@ public struct JSONCursor {
     if word.elementsEqual("true".utf8) { return .bool(true) }
     if word.elementsEqual("false".utf8) { return .bool(false) }
     let text = String(decoding: word, as: UTF8.self)
-    if dialect == .python, ["NaN", "Infinity", "-Infinity"].contains(text) { return .float(text) }
+    if dialect.isPython, ["NaN", "Infinity", "-Infinity"].contains(text) { return .float(text) }
     guard let isWhole = JSONCursor.isWholeNumber(word) else { return nil }
     return isWhole ? .integer(text) : .float(text)
   }
@@ -163,7 +218,7 @@ public struct JSONCursor {
       switch bytes[offset] {
       case UInt8(ascii: "\""):
         defer { offset += 1 }
-        return String(validating: bytes[start..<offset], as: UTF8.self)
+        return dialect.text(bytes[start..<offset])
       case UInt8(ascii: "\\"): return readEscapedString(from: start)
       case 0..<0x20: return nil
       default: offset += 1
@@ -179,7 +234,7 @@ public struct JSONCursor {
       let byte = bytes[offset]
       offset += 1
       switch byte {
-      case UInt8(ascii: "\""): return String(validating: text, as: UTF8.self)
+      case UInt8(ascii: "\""): return dialect.text(text)
       case UInt8(ascii: "\\"):
         guard let scalar = readEscape() else { return nil }
         text.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
@@ -210,7 +265,7 @@ public struct JSONCursor {
   /// Four digits, and the second half of the surrogate pair of which they may be the first.
   private mutating func readUnicodeEscape() -> Unicode.Scalar? {
     guard let unit = readHex() else { return nil }
-    let half: Unicode.Scalar? = dialect == .python ? "\u{FFFD}" : nil
+    let half: Unicode.Scalar? = dialect.isPython ? "\u{FFFD}" : nil
     guard (0xD800..<0xDC00).contains(unit) else { return Unicode.Scalar(unit) ?? half }
     let second = offset
     guard offset + 1 < bytes.count, bytes[offset] == UInt8(ascii: "\\"), bytes[offset + 1] == UInt8(ascii: "u") else {

@@ -20,9 +20,12 @@ public enum JSONValue: Hashable, Sendable {
 
   /// Reads one whole JSON value; nil for anything else, and for nesting deeper than `depth`. Of a key given
   /// twice the last value counts.
-  public init?(_ bytes: some Collection<UInt8>, dialect: JSONDialect = .rfc8259, depth: Int = 64) {
+  /// - Parameter names: the members to read, at any depth; the others are passed over and take no memory. nil reads all.
+  public init?(
+    _ bytes: some Collection<UInt8>, dialect: JSONDialect = .rfc8259, depth: Int = 64, keeping names: Set<String>? = nil
+  ) {
     var cursor = JSONCursor(Array(bytes), dialect: dialect)
-    guard let value = cursor.readValue(depth: depth), cursor.peek() == nil else { return nil }
+    guard let value = cursor.readValue(depth: depth, keeping: names), cursor.peek() == nil else { return nil }
     self = value
   }
 
@@ -125,7 +128,8 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
 
 extension JSONCursor {
   /// Moves past a value of any kind and returns it; nil for what is not JSON or is nested deeper than `depth`.
-  public mutating func readValue(depth: Int = 64) -> JSONValue? {
+  /// - Parameter names: the members of objects to read; nil reads all.
+  public mutating func readValue(depth: Int = 64, keeping names: Set<String>? = nil) -> JSONValue? {
     switch peek() {
     case UInt8(ascii: "\""): return readString().map(JSONValue.string)
     case UInt8(ascii: "{"):
@@ -133,7 +137,8 @@ extension JSONCursor {
       let isWhole =
         depth > 0
         && readObject { name, cursor in
-          guard let value = cursor.readValue(depth: depth - 1) else { return false }
+          if let names, !names.contains(name) { return cursor.skipValue() }
+          guard let value = cursor.readValue(depth: depth - 1, keeping: names) else { return false }
           members[name] = value
           return true
         }
@@ -143,7 +148,7 @@ extension JSONCursor {
       let isWhole =
         depth > 0
         && readArray { cursor in
-          guard let value = cursor.readValue(depth: depth - 1) else { return false }
+          guard let value = cursor.readValue(depth: depth - 1, keeping: names) else { return false }
           items.append(value)
           return true
         }
