@@ -28,7 +28,7 @@ struct ConfigureEndToEndTests {
         "service_two/smartstack.yaml": """
         main:
           {proxy_port: \(http ?? 0), retries: 2, discover: habitat, advertise: [habitat], healthcheck_uri: /well,
-          extra_headers: {X-Mode: ro}, extra_healthcheck_headers: {X-Mode: ro}, plugins: {source_required: {enabled: true}}}
+          extra_headers: {X-Mode: ro, X-None: ''}, extra_healthcheck_headers: {X-Mode: ro, X-None: ''}, plugins: {source_required: {enabled: true}}}
         """,
         "service_three/smartstack.yaml": """
         main: {proxy_port: \(wide ?? 0), discover: habitat, advertise: [habitat, region]}

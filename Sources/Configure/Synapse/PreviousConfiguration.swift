@@ -20,14 +20,14 @@ struct PreviousConfiguration {
     pluginDefaults = lines(of: "defaults", prefixes: ["timeout tarpit "])
   }
 
-  /// The entries of a service's namespaces.
+  /// The entries of a service's namespaces, or of one namespace.
   /// - Parameters:
-  ///   - owner: the service.
+  ///   - owner: the service, or the namespace with its service.
   ///   - names: all services there are: an entry belongs to the one with the longest name.
   func services(of owner: String, among names: [String]) -> [(name: String, value: JSONValue)] {
     let longer = names.filter { $0.hasPrefix(owner + ".") }
     return services.members.filter { name, _ in
-      name.hasPrefix(owner + ".") && !longer.contains { name.hasPrefix($0 + ".") }
+      (name == owner || name.hasPrefix(owner + ".")) && !longer.contains { name.hasPrefix($0 + ".") }
     }.map { ($0.key, $0.value) }
   }
 }

@@ -17,8 +17,8 @@ struct ServiceWatchers {
   }
 
   /// The services by name, and what plugins want in the shared sections.
-  /// - Parameter targets: the backends of this run, see ``PluginLines``.
-  func make(targets: Set<String>) throws(ConfigError) -> (
+  /// - Parameter proxy: see ``PluginLines``.
+  func make(proxy: String?) throws(ConfigError) -> (
     services: [(name: String, value: JSONValue)], plugins: PluginLines?
   ) {
     var services: [(name: String, value: JSONValue)] = []
@@ -26,7 +26,7 @@ struct ServiceWatchers {
     let plugins =
       isProxied
       ? PluginLines(
-        settings, options: inputs.options, targets: targets, canRouteByPath: inputs.canRouteByPath) : nil
+        settings, options: inputs.options, proxy: proxy, canRouteByPath: inputs.canRouteByPath) : nil
     var seen: Set<String> = []
     for (type, endpoint) in combinations {
       let name = settings.backend(ofType: type, endpoint: endpoint)
@@ -59,7 +59,7 @@ struct ServiceWatchers {
   }
 
   private func discovery(_ type: String) throws(ConfigError) -> JSONValue {
-    let label = "\(type):\(try locations.line(ofType: type))"
+    let label = "\(type):\(try locations.line(ofType: type, in: settings))"
     let filters: JSONValue = [["label": .string(label), "value": "", "condition": "equals"]]
     if lines.chaos == .error503 { return ["method": "base", "label_filters": filters] }
     return [

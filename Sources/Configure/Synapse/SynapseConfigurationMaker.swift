@@ -35,7 +35,8 @@ struct SynapseConfigurationMaker {
     let migration = try self.migration()
     let names = try ServiceDirectory(path: options.servicesDirectory, files: files).services()
     for name in names { read(name, types: lookup.hierarchy.types) }
-    let targets = backends()
+    let before = previous(tool.output)
+    let targets = backends(at: lookup, kept: before.map { kept(of: names, in: $0) } ?? [])
     let inputs = SynapseInputs(
       options: tool, zookeeperHosts: hosts, locationTypes: lookup.hierarchy.types, migration: migration,
       canRouteByPath: canRouteByPath(tool))
@@ -43,7 +44,7 @@ struct SynapseConfigurationMaker {
     var configuration = SynapseConfigurationText()
     add(inputs, locations: lookup, targets: targets, to: &configuration, globals: &globals)
     if let problem = lookup.hostProblem { throw problem }
-    takeOverRest(of: names, from: tool.output, into: &configuration, globals: &globals)
+    takeOverRest(of: names, from: before ?? previous(tool.output), into: &configuration, globals: &globals)
     configuration.sections["haproxy"] = globals.haproxy
     configuration.sections["nginx"] = globals.nginx
     if migration.writesFiles {
@@ -106,18 +107,53 @@ struct SynapseConfigurationMaker {
     return reading
   }
 
-  /// What a service can be proxied through; empty when none is to be.
-  private func backends() -> Set<String> {
+  /// The backends that the new file will have and whether each is one of requests, not bytes; none when no service is to
+  /// be proxied.
+  private func backends(
+    at locations: HostLocations, kept: [(name: String, value: JSONValue)]
+  ) -> [String: Bool] {
     let settings = readings.lazy.flatMap(\.reading.namespaces).map(\.settings)
-    guard settings.contains(where: { $0.proxiedThrough != nil }) else { return [] }
-    var names: Set<String> = []
+    guard settings.contains(where: { $0.proxiedThrough != nil }) else { return [:] }
+    var backends: [String: Bool] = [:]
+    for (name, value) in kept {
+      guard let lines = value["haproxy"]?["backend"]?.strings else { continue }
+      backends[name] = !lines.contains("mode tcp")
+    }
     for one in settings where one.proxyPort != .discoveryOnly {
+      guard (try? one.advertise.map { try locations.line(ofType: $0, in: one) }) != nil else { continue }
       for type in one.advertise {
-        names.insert(one.backend(ofType: type, endpoint: nil))
-        for endpoint in one.endpoints { names.insert(one.backend(ofType: type, endpoint: endpoint)) }
+        backends[one.backend(ofType: type, endpoint: nil)] = !one.isTCP
+        for endpoint in one.endpoints { backends[one.backend(ofType: type, endpoint: endpoint)] = !one.isTCP }
       }
     }
-    return names
+    return backends
+  }
+
+  /// The backend that requests of a namespace go through; nil for none, or after the reason was noted.
+  private mutating func proxy(of settings: SmartStackNamespace, among backends: [String: Bool]) -> String? {
+    guard settings.proxyPort != .discoveryOnly else { return nil }
+    var remarks: [ConfigError] = []
+    defer {
+      for error in remarks {
+        problems.append(SkippedService(name: settings.name, consequence: .incomplete, problems: ["\(error)"]))
+      }
+    }
+    if settings.isProxy, settings.isTCP {
+      remarks.append(settings.error("is_proxy: only a service of HTTP requests can mark them, and its mode is tcp"))
+    }
+    guard let (target, node) = settings.proxiedThrough else { return nil }
+    switch (settings.isTCP, backends[target]) {
+    case (false, true?): return target
+    case (true, _):
+      remarks.append(
+        node.error("only HTTP requests can go through '\(target)', and the mode of \(settings.name) is tcp"))
+    case (false, false?):
+      remarks.append(node.error("the mode of '\(target)' is tcp; HTTP requests go straight to \(settings.name)"))
+    case (false, nil):
+      remarks.append(
+        node.error("no backend '\(target)' is made in this run; requests go straight to \(settings.name)"))
+    }
+    return nil
   }
 
   private mutating func canRouteByPath(_ tool: ToolOptions) -> Bool {
@@ -138,7 +174,7 @@ struct SynapseConfigurationMaker {
   }
 
   private mutating func add(
-    _ inputs: SynapseInputs, locations: HostLocations, targets: Set<String>,
+    _ inputs: SynapseInputs, locations: HostLocations, targets: [String: Bool],
     to configuration: inout SynapseConfigurationText, globals: inout ProxyGlobals
   ) {
     let isAsBefore = memory.map { $0.inputs == inputs } ?? false
@@ -161,23 +197,20 @@ struct SynapseConfigurationMaker {
   }
 
   private mutating func made(
-    _ settings: SmartStackNamespace, inputs: SynapseInputs, locations: HostLocations, targets: Set<String>,
+    _ settings: SmartStackNamespace, inputs: SynapseInputs, locations: HostLocations, targets: [String: Bool],
     known: GeneratedNamespace?
   ) -> GeneratedNamespace? {
-    if settings.proxyPort != .discoveryOnly, let (target, node) = settings.proxiedThrough,
-      !targets.contains(target)
-    {
-      let error = node.error("no backend '\(target)' is made in this run; requests go straight to \(settings.name)")
-      problems.append(SkippedService(name: settings.name, consequence: .incomplete, problems: ["\(error)"]))
-    }
+    let proxy = proxy(of: settings, among: targets)
     do throws(ConfigError) {
-      let lines = try settings.advertise.map { type throws(ConfigError) in try locations.line(ofType: type) }
+      let lines = try settings.advertise.map { type throws(ConfigError) in
+        try locations.line(ofType: type, in: settings)
+      }
       // Which backends there are is the other services' business.
       if let known, known.locations == lines, settings.proxiedThrough == nil, settings.chaos.isEmpty {
         return known
       }
       let (services, plugins) = try ServiceWatchers(settings, inputs: inputs, locations: locations).make(
-        targets: targets)
+        proxy: proxy)
       return GeneratedNamespace(
         locations: lines, services: services.map { ($0.name, SynapseConfigurationText.bytes($0.value)) },
         global: plugins?.global ?? [], defaults: plugins?.defaults ?? [])
@@ -189,16 +222,28 @@ struct SynapseConfigurationMaker {
 
   // MARK: The current file
 
+  /// The current file when something of it may have to stay.
+  private func previous(_ path: String) -> PreviousConfiguration? {
+    guard problems.contains(where: { $0.consequence == .skipped }),
+      let bytes = try? Files.read(path, limit: SourceFiles.limits.bytes * 8)
+    else { return nil }
+    return PreviousConfiguration(bytes)
+  }
+
+  /// What the current file has of services that cannot be read.
+  private func kept(of names: [String], in before: PreviousConfiguration) -> [(name: String, value: JSONValue)] {
+    problems.filter { $0.consequence == .skipped }.flatMap { problem in
+      (problem.directory ?? problem.name).map { before.services(of: $0, among: names) } ?? []
+    }
+  }
+
   /// A service that cannot be read today keeps what it had: half a file must not take a service off the host. What
   /// half a file does not mention is kept with it.
   private mutating func takeOverRest(
-    of names: [String], from path: String, into configuration: inout SynapseConfigurationText,
+    of names: [String], from before: PreviousConfiguration?, into configuration: inout SynapseConfigurationText,
     globals: inout ProxyGlobals
   ) {
-    guard problems.contains(where: { $0.consequence == .skipped }),
-      let bytes = try? Files.read(path, limit: SourceFiles.limits.bytes * 8),
-      let before = PreviousConfiguration(bytes)
-    else { return }
+    guard let before else { return }
     let written = configuration.names
     for index in problems.indices where problems[index].consequence == .skipped {
       guard let own = problems[index].name else { continue }

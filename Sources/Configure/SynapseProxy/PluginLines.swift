@@ -8,11 +8,11 @@ struct PluginLines {
   private(set) var backendFirst: [String] = []
 
   /// - Parameters:
-  ///   - targets: the backends of this run: a service can only be proxied through one of these.
+  ///   - proxy: the backend that requests go through first; nil for none.
   ///   - canRouteByPath: whether the script is where it would be loaded from.
-  init(_ settings: SmartStackNamespace, options: ToolOptions, targets: Set<String>, canRouteByPath: Bool) {
+  init(_ settings: SmartStackNamespace, options: ToolOptions, proxy: String?, canRouteByPath: Bool) {
     addFaultInjection(settings)
-    addProxying(settings, targets: targets)
+    addProxying(settings, through: proxy)
     addLogging(settings, options: options)
     if canRouteByPath, settings.plugins.routesByPath || options.respectsPathRouting { addPathRouting(options) }
     if settings.plugins.requiresSource { addSource(options) }
@@ -28,9 +28,9 @@ struct PluginLines {
 
   /// Requests go to a proxy service first, which sends them back marked with its own name; without a free slot there
   /// they go straight to the service.
-  private mutating func addProxying(_ settings: SmartStackNamespace, targets: Set<String>) {
+  private mutating func addProxying(_ settings: SmartStackNamespace, through proxy: String?) {
     let isStatus = "acl is_status_request path \(settings.health.uri)"
-    if let target = settings.proxiedThrough?.target, targets.contains(target) {
+    if let target = proxy {
       let condition = "!is_status_request !request_from_proxy proxied_through_backend_has_connslots"
       frontend += [
         isStatus,
@@ -40,7 +40,7 @@ struct PluginLines {
         "use_backend \(target) if \(condition)",
       ]
     }
-    if settings.isProxy {
+    if settings.isProxy, !settings.isTCP {
       backend += [isStatus, "http-request set-header X-Smartstack-Source \(settings.name) if !is_status_request"]
     }
   }

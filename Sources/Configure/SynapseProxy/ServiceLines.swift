@@ -7,7 +7,7 @@ struct ServiceLines {
 
   private var mode: String { settings.mode ?? "http" }
   private var isHTTP: Bool { mode == "http" }
-  private var isTCP: Bool { mode == "tcp" }
+  private var isTCP: Bool { settings.isTCP }
 
   /// What stands on each server line.
   var serverOptions: String {
@@ -39,7 +39,10 @@ struct ServiceLines {
     if settings.keepsAlive, isHTTP { lines += ["no option httpclose", "option http-keep-alive"] }
     if isTCP { lines.append("mode tcp") }
     lines += settings.headers.map {
-      "http-request set-header \(ProxyText.word($0.name)) \(ProxyText.quotedFormat($0.value))"
+      let name = ProxyText.word($0.name)
+      // HAProxy refuses to set an empty value.
+      if $0.value.isEmpty { return "http-request del-header \(name)" }
+      return "http-request set-header \(name) \(ProxyText.quotedFormat($0.value))"
     }
     lines += healthCheck
     if let retries = settings.retries { lines.append("retries \(retries)") }
@@ -53,7 +56,11 @@ struct ServiceLines {
   private var healthCheck: [String] {
     let uri = "/\(mode)/\(settings.name)/0/\(settings.health.uri.drop { $0 == "/" })"
     guard !settings.health.headers.isEmpty else { return ["option httpchk GET \(uri)", "http-check send-state"] }
-    let headers = settings.health.headers.map { "hdr \(ProxyText.word($0.name)) \(ProxyText.quotedFormat($0.value))" }
+    let headers = settings.health.headers.map {
+      // An expression that gives an empty text: HAProxy refuses the text itself.
+      let value = $0.value.isEmpty ? #""%[str()]""# : ProxyText.quotedFormat($0.value)
+      return "hdr \(ProxyText.word($0.name)) \(value)"
+    }
     return [
       "option httpchk",
       // The URI is no log-format here, the headers are.
