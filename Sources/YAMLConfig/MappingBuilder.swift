@@ -1,10 +1,11 @@
 /// Builds mappings: the last of equal keys counts, merged keys give way to those written out.
 struct MappingBuilder {
-  private(set) var warnings: [ConfigError] = []
+  /// Of keys given twice, at the later place.
+  private(set) var repeatedKeys: [ConfigError] = []
 
-  mutating func warn(_ warning: ConfigError) {
+  private mutating func warn(_ warning: ConfigError) {
     // A file made of nothing but repetitions must not become a log of that size.
-    if warnings.count < 100 { warnings.append(warning) }
+    if repeatedKeys.count < 100 { repeatedKeys.append(warning) }
   }
 
   mutating func build(_ explicit: [YAMLEntry], merged: [YAMLEntry] = []) -> [YAMLEntry] {
@@ -29,7 +30,7 @@ struct MappingBuilder {
       }
       if place >= mergedCount || !isOverridden.insert(place).inserted {
         let first = entries[place].key.line
-        warn(entry.value.error("the key is already given in line \(first); the last one counts").at(entry.key))
+        warn(entry.value.error("the key is already given in line \(first); take one of the two out").at(entry.key))
       }
       entries[place] = entry
     }

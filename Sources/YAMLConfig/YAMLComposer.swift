@@ -3,6 +3,8 @@ internal import SmartStack
 /// Makes a tree of the events: replaces aliases, merges `<<`, gives plain scalars their meaning, holds the limits.
 struct YAMLComposer: ~Copyable {
   private(set) var mappings = MappingBuilder()
+  /// Where a second document starts.
+  private(set) var extraDocument: ConfigError?
   private let reader: YAMLEventReader
   private let limits: YAMLLimits
   private var anchors: [String: YAMLNode] = [:]
@@ -33,13 +35,11 @@ struct YAMLComposer: ~Copyable {
 
   /// Reads on to the end, because an error behind the document is one too.
   private mutating func finish() throws(ConfigError) {
-    var isWarned = false
     while true {
       let (event, position) = try reader.next()
       if case .streamEnd = event { return }
-      guard case .documentStart = event, !isWarned else { continue }
-      isWarned = true
-      mappings.warn(error("a second document starts here; only the first is used", at: position, trail: nil))
+      guard case .documentStart = event, extraDocument == nil else { continue }
+      extraDocument = error("a second document starts here, and only the first is read", at: position, trail: nil)
     }
   }
 

@@ -11,8 +11,12 @@ public import SmartStack
 public struct YAMLDocument: Sendable {
   /// The top value; null for an empty document.
   public let root: YAMLNode
-  /// Keys given twice, a second document in the file: read on, but worth a line in the log.
-  public let warnings: [ConfigError]
+  /// Of keys given twice, at the later place: the last one counts.
+  public let repeatedKeys: [ConfigError]
+  /// Where a second document starts, which is not read.
+  public let extraDocument: ConfigError?
+  /// What was read on over, but is worth a line in the log.
+  public var warnings: [ConfigError] { repeatedKeys + [extraDocument].compactMap { $0 } }
 
   /// Reads `bytes`; `file` is how errors call it.
   public init(_ bytes: [UInt8], file: String, limits: YAMLLimits = .default) throws(ConfigError) {
@@ -22,16 +26,16 @@ public struct YAMLDocument: Sendable {
     var json = JSONReader(bytes, file: file, limits: limits)
     let jsonRoot = json?.readDocument()
     if let jsonRoot, let json, !bytes.holdsUnicodeLineBreak {
-      (root, warnings) = (jsonRoot, json.mappings.warnings)
+      (root, repeatedKeys, extraDocument) = (jsonRoot, json.mappings.repeatedKeys, nil)
       return
     }
     var composer = YAMLComposer(YAMLEventReader(bytes, file: file), limits: limits)
     do throws(ConfigError) {
       root = try composer.composeDocument()
-      warnings = composer.mappings.warnings
+      (repeatedKeys, extraDocument) = (composer.mappings.repeatedKeys, composer.extraDocument)
     } catch {
       guard let jsonRoot, let json else { throw error }
-      (root, warnings) = (jsonRoot, json.mappings.warnings)
+      (root, repeatedKeys, extraDocument) = (jsonRoot, json.mappings.repeatedKeys, nil)
     }
   }
 

@@ -36,6 +36,9 @@ public struct YAMLNode: Sendable {
     ConfigError(file: file, line: line, column: column, path: path, problem: problem)
   }
 
+  /// The node without its value: for messages about what was read from it.
+  public var place: YAMLNode { YAMLNode(.scalar(YAMLScalar(text: "", kind: .null)), at: position, trail: trail) }
+
   /// The value as words of an error: `the text 'abc'`, `a list`, `null`.
   public var summary: String {
     switch value {

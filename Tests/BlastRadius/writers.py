@@ -4,209 +4,18 @@ Each cell spoils one file of b (or what the Mesos agent says) and lets d come; b
 and c stays to the letter, d is in it, b keeps what is in force where KEPT, and the problem is named with its place.
 """
 import copy
-import http.server
 import json
 import os
-import shutil
-import subprocess
-import threading
 
-from stage import MISSING, changed, write_text
+from stage import MISSING, changed
+from writers_stage import BOTH, CHANGED, EITHER, KEPT, OUT, WritersCell, executor, mesos_state, namespaces
 
-import world
 from world import Trouble
-
-KEPT, OUT, CHANGED, EITHER = "kept", "out", "changed", "either"
-BOTH = ("configure_nerve", "configure_synapse")
-LOCATIONS = ("ecosystem", "superregion", "region", "habitat")
-MAPPING = {"prod_ecosystem": {"west_superregion": {"west-1_region": {"west-1a_habitat": {}}}}}
-HERE = {"ecosystem": "prod", "superregion": "west", "region": "west-1", "habitat": "west-1a"}
-PORTS = {"a": 31001, "b": 31002, "c": 31003, "d": 31004}
-# a and d are static services, b and c are PaaSTA's tasks.
-TASKS = "bc"
-
-
-def namespaces(name, **more):
-    """A good smartstack.yaml."""
-    keys = {"proxy_port": 20000 + PORTS[name] % 1000, "advertise": "[region]", "discover": "region",
-            "healthcheck_uri": "/status", **more}
-    return "main:\n" + "".join(f"  {key}: {value}\n" for key, value in keys.items())
-
-
-def executor(app, port, state="TASK_RUNNING"):
-    ident = f"{app}.8f9c1e2a-6f0c-11ea-bc55-0242ac13000{port % 10}"
-    return {"id": ident, "name": "x", "source": ident, "resources": {"ports": f"[{port}-{port}]"},
-            "tasks": [{"id": ident, "name": app, "state": state, "resources": {"ports": f"[{port}-{port}]"}}]}
-
-
-def mesos_state(tasks=TASKS):
-    return {"id": "s1", "hostname": "here", "version": "1.7.2", "frameworks": [
-        {"id": "fw-0", "name": "marathon", "executors": [executor(f"{name}.main", PORTS[name]) for name in tasks]}]}
-
-
-class MesosAgent:
-    """Answers /state with what it is given."""
-
-    def __init__(self):
-        agent = self
-        self.status, self.body = 200, b""
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(agent.status)
-                self.send_header("Content-Length", str(len(agent.body)))
-                self.end_headers()
-                self.wfile.write(agent.body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def says(self, state, status=200):
-        self.status = status
-        self.body = state if isinstance(state, bytes) else json.dumps(state).encode()
-
-
-class WritersStage:
-    def __init__(self, bindir, folder):
-        self.bindir, self.folder = bindir, folder
-        self.mesos = MesosAgent()
-        for name in ("static", "labels", "nail/services", "paasta", "topology/infrastructure", "state"):
-            os.makedirs(f"{folder}/{name}")
-
-    def start(self):
-        self.put_good("abc")
-        self.write_both()
-        if any(self.status.values()):
-            raise Trouble(f"the writers fail: {self.output}")
-        self.good = self.written()
-        for name in "abc":
-            for tool in BOTH:
-                if not self.good[tool][name]:
-                    raise Trouble(f"{tool} writes nothing for {name}:\n{self.output[tool]}")
-
-    def put(self, path, text):
-        path = f"{self.folder}/{path}"
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_text(path, text if isinstance(text, (str, bytes)) else json.dumps(text))
-
-    def put_good(self, names):
-        for folder in ("nail/services", "static", "labels"):
-            for entry in os.listdir(f"{self.folder}/{folder}"):
-                path = f"{self.folder}/{folder}/{entry}"
-                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
-        for name in names:
-            self.put(f"nail/services/{name}/smartstack.yaml", namespaces(name))
-            if name in TASKS:
-                self.put(f"nail/services/{name}/marathon-west.yaml", "main:\n  cpus: 0.1\n")
-            else:
-                self.put(f"nail/services/{name}/port", f"{PORTS[name]}\n")
-                self.put(f"static/{name}", {"namespaces": ["main"]})
-        self.put("paasta/cluster.json", {"cluster": "west"})
-        for kind in LOCATIONS:
-            self.put(f"nail/{kind}", HERE[kind] + "\n")
-        self.put("nail/services/location_types.json", list(LOCATIONS))
-        self.put("nail/services/location_mapping.json", MAPPING)
-        for place in ("west", "local"):
-            self.put(f"topology/infrastructure/{place}.yaml", "- [127.0.0.1, 2181]\n")
-        self.put("synapse-tools.conf.json", {
-            "config_file": f"{self.folder}/synapse.conf.json", "bind_addr": "169.254.255.254",
-            "zookeeper_topology_path": f"{self.folder}/topology/infrastructure/local.yaml",
-            "synapse_command": ["true"]})
-        self.mesos.says(mesos_state())
-
-    def write_both(self):
-        folder = self.folder
-        environment = {"PATH": world.PATH, "LC_ALL": "C.UTF-8", "SOA_DIR": f"{folder}/nail/services",
-                       "SYNAPSE_TOOLS_CONFIG_PATH": f"{folder}/synapse-tools.conf.json",
-                       "ENVOY_MIGRATION_CONFIG_PATH": f"{folder}/no-migration.yaml"}
-        commands = {
-            "configure_nerve": [
-                f"{self.bindir}/nerve", "configure_nerve", "--services-source", f"mesos:http://127.0.0.1:{self.mesos.port}",
-                "--services-source", f"static:{folder}/static", "--soa-dir", f"{folder}/nail/services", "--location-dir",
-                f"{folder}/nail", "--paasta-dir", f"{folder}/paasta", "--zk-topology-dir", f"{folder}/topology",
-                "--labels-dir", f"{folder}/labels", "--host-address", "127.0.0.1", "--nerve-config-path",
-                f"{folder}/nerve.conf.json", "--reload", "none", "--nerve-state-dir", f"{folder}/state"],
-            "configure_synapse": [
-                f"{self.bindir}/synapse", "configure_synapse", "--reload", "none", "--location-dir", f"{folder}/nail",
-                "--synapse-state-dir", f"{folder}/state"]}
-        self.status, self.output = {}, {}
-        for tool, command in commands.items():
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, env=environment,
-                                  cwd=folder, stdin=subprocess.DEVNULL)
-            self.status[tool], self.output[tool] = done.returncode, done.stdout + done.stderr
-
-    def written(self):
-        """{tool: {service: its part of the tool's file}}."""
-        found = {}
-        for tool, file in (("configure_nerve", "nerve.conf.json"), ("configure_synapse", "synapse.conf.json")):
-            with open(f"{self.folder}/{file}") as text:
-                services = json.load(text)["services"]
-            found[tool] = {name: {key: part for key, part in services.items() if key.startswith(f"{name}.main")}
-                           for name in PORTS}
-        return found
-
-    def end(self):
-        self.mesos.server.shutdown()
-        self.mesos.server.server_close()
-
-
-class WritersCell:
-    """One cell: `act` spoils b's input on a stage that has d already.
-
-    `b` is what becomes of b in the tools of `touches`; the other tool is not concerned by the mistake. `named` stands in
-    one line of what each of `touches` prints; without it nothing is printed as a problem and the statuses are 0.
-    """
-
-    stage = WritersStage
-
-    def __init__(self, surface, kind, act, b=KEPT, named=("smartstack.yaml:",), touches=BOTH):
-        self.name = f"{surface}: {kind}"
-        self.act, self.b, self.named, self.touches = act, b, named, touches
-
-    def run(self, stage):
-        stage.put_good("abcd")
-        stage.mesos.says(mesos_state())
-        self.act(stage)
-        stage.write_both()
-        written = stage.written()
-        for tool in BOTH:
-            where = f"{tool} (status {stage.status[tool]}: {stage.output[tool].strip()[-400:]})"
-            for name in "ac":
-                if written[tool][name] != stage.good[tool][name]:
-                    raise Trouble(f"{where} changed {name}")
-            if not written[tool]["d"]:
-                raise Trouble(f"{where} did not write d")
-            if tool not in self.touches:
-                continue
-            same = written[tool]["b"] == stage.good[tool]["b"]
-            if self.b == KEPT and not same:
-                raise Trouble(f"{where} did not keep what is in force of b: {json.dumps(written[tool]['b'])[:300]}")
-            if self.b == OUT and written[tool]["b"]:
-                raise Trouble(f"{where} wrote b")
-            if self.b == CHANGED and (same or not written[tool]["b"]):
-                raise Trouble(f"{where} did not follow b's change")
-            if bool(self.named) != (stage.status[tool] == 3):
-                raise Trouble(f"{where}: the status should be {3 if self.named else 0}")
-            lines = stage.output[tool].splitlines()
-            if self.named and not any(all(word in line for word in self.named) for line in lines):
-                raise Trouble(f"{where} does not name {', '.join(self.named)}")
-
-    def mend(self, stage):
-        stage.put_good("abc")
-        stage.write_both()
-        if stage.written() != stage.good:
-            raise Trouble(f"the files are not as before: {stage.output}")
-        for tool in BOTH:
-            if stage.status[tool] != 0:
-                raise Trouble(f"{tool} ends with {stage.status[tool]}: {stage.output[tool]}")
 
 
 def put(path, text):
-    return lambda stage: stage.put(path, text)
+    """Writes a file of the stage; without a text it becomes a link to itself, which nobody can open."""
+    return lambda stage: stage.link(path) if text is None else stage.put(path, text)
 
 
 def smartstack(**keys):
@@ -283,35 +92,68 @@ def tools_of(key):
     if key in ("timeout_server_ms", "timeout_connect_ms", "retries", "discover", "endpoint_timeouts", "plugins", "balance",
                "proxy_port"):
         return ("configure_synapse",)
-    if key in ("healthcheck_port", "healthcheck_timeout_s", "healthcheck_body_expect", "extra_advertise", "mode"):
+    if key in ("healthcheck_port", "healthcheck_timeout_s", "healthcheck_body_expect", "healthcheck_mode", "extra_advertise",
+               "mode"):
         return ("configure_nerve",)
     return BOTH
 
 
 def other_files():
     nerve = ("configure_nerve",)
-    for kind, text in (("smartstack is null", "smartstack:\n"), ("smartstack is a list", "smartstack: [1]\n"),
-                       ("does not parse", "a: [\n")):
-        yield WritersCell("service.yaml", kind, put("nail/services/b/service.yaml", text), KEPT, ("service.yaml",))
-    for kind, text in (("empty", ""), ("garbage", "http\n"), ("out of range", "99999\n"), ("no text", b"\xff\xfe")):
-        def spoil(stage, text=text):
-            stage.put("nail/services/a2/smartstack.yaml", namespaces("d", proxy_port=20044))
-            stage.put("static/a2", {"namespaces": ["main"]})
-            stage.put("nail/services/a2/port", text)
-        yield WritersCell("port", kind, spoil, KEPT, ("a2",), touches=nerve)
+    # What stands in the place of smartstack.yaml is for synapse alone.
+    for kind, text, tools in (("smartstack is null", "smartstack:\n", BOTH[1:]),
+                              ("smartstack is a list", "smartstack: [1]\n", BOTH[1:]),
+                              ("a repeated key in smartstack", "smartstack: {main: {}, main: {}}\n", BOTH[1:]),
+                              ("does not parse", "a: [\n", BOTH), ("two documents", "a: 1\n---\nb: 1\n", BOTH)):
+        yield WritersCell("service.yaml", kind, put("nail/services/b/service.yaml", text), KEPT, ("service.yaml",),
+                          touches=tools)
+    for kind, text in (("empty", ""), ("garbage", "http\n"), ("out of range", "99999\n"), ("no text", b"\xff\xfe"),
+                       ("negative", "-1\n"), ("two numbers", "31001 31002\n"), ("a fraction", "31001.5\n"),
+                       ("a link to itself", None)):
+        yield WritersCell("port", kind, put("nail/services/a/port", text), KEPT, ("a/port",), touches=nerve, of="a")
     for kind, text in (("does not parse", "main: [\n"), ("an instance of the wrong type", "main: 7\n"),
                        ("registrations of the wrong type", "main:\n  registrations: 7\n"),
                        ("a registration that is no name", "main:\n  registrations: ['x y z']\n")):
         yield WritersCell("marathon-west.yaml", kind, put("nail/services/b/marathon-west.yaml", text), KEPT,
                           ("marathon-west.yaml",), touches=nerve)
+    for kind, text in (("two documents", "main: {}\n---\nx: {}\n"), ("a list", "- main\n"), ("no text", b"\xff\xfe\x00"),
+                       ("registrations is a text", "main:\n  registrations: b.main\n"),
+                       ("a registration without a namespace", "main:\n  registrations: [b]\n"),
+                       ("nerve_ns is a list", "main:\n  nerve_ns: [main]\n"),
+                       ("deploy_group is a mapping", "main:\n  deploy_group: {a: 1}\n"),
+                       ("an alias of nothing", "main: *x\n")):
+        yield WritersCell("marathon-west.yaml", kind, put("nail/services/b/marathon-west.yaml", text), KEPT,
+                          ("marathon-west.yaml",), touches=nerve)
+    yield WritersCell("marathon-west.yaml", "no instance of that name", put("nail/services/b/marathon-west.yaml", "x: {}\n"),
+                      OUT, (), touches=nerve)
+    yield WritersCell("marathon-west.yaml", "another service's registration",
+                      put("nail/services/b/marathon-west.yaml", "main: {registrations: [nobody.main, b.main]}\n"), KEPT, (),
+                      touches=nerve)
+    yield WritersCell("marathon-west.yaml", "a deploy group of its own",
+                      put("nail/services/b/marathon-west.yaml", "main: {deploy_group: dev}\n"), CHANGED, (), touches=nerve)
     yield WritersCell("marathon-west.yaml", "empty", put("nail/services/b/marathon-west.yaml", ""), EITHER, (), touches=nerve)
     yield WritersCell("label file", "does not parse", put("labels/b.main31002.yaml", "a: [\n"), EITHER, ("b.main31002",),
                       touches=nerve)
     yield WritersCell("label file", "a list", put("labels/b.main31002.yaml", "- a\n"), EITHER, ("b.main31002",),
                       touches=nerve)
+    for kind, text in (("two documents", "x: y\n---\nz: w\n"), ("half-written", "x: 'y"), ("no text", b"\xff\xfe\x00"),
+                       ("a link to itself", None)):
+        yield WritersCell("label file", kind, put("labels/b.main31002.yaml", text), KEPT, ("b.main31002",), touches=nerve)
+    yield WritersCell("label file", "a label that is a list", put("labels/b.main31002.yaml", "x: [1]\n"), CHANGED,
+                      (), touches=nerve)
+    yield WritersCell("label file", "of another port", put("labels/b.main310021", "x: y\n"), KEPT, (), touches=nerve)
+    yield WritersCell("label file", "a good one", put("labels/b.main31002", "x: y\n"), CHANGED, (), touches=nerve)
+    for kind, text in (("a list", "[]"), ("namespaces is a text", '{"namespaces": "main"}'), ("empty", ""),
+                       ("a namespace that is a number", '{"namespaces": [7]}'), ("a link to itself", None)):
+        yield WritersCell("static service", kind, put("static/a", text), KEPT, ("static/a",), touches=nerve, of="a")
+    yield WritersCell("static service", "of no namespace", put("static/a", {"namespaces": []}), OUT, (), touches=nerve, of="a")
     yield WritersCell("static service", "not JSON", put("static/x", "{"), KEPT, ("static/x",), touches=nerve)
     yield WritersCell("static service", "no namespaces", put("static/x", "{}"), KEPT, ("static/x",), touches=nerve)
     yield WritersCell("advertise", "a type without a file here", no_habitat, EITHER, ("habitat",))
+    yield WritersCell("extra_advertise", "from a type without a file here", no_planet, KEPT,
+                      ("b/smartstack.yaml:", "habitat"), touches=nerve)
+    yield WritersCell("chaos", "a grouping without a file here", smartstack(chaos="{rack: {r1: {fail: drop}}}"), KEPT,
+                      ("b/smartstack.yaml:", "rack"), touches=BOTH[1:])
     yield WritersCell("a dead link", "as a service", dead_link, KEPT, ())
     yield WritersCell("a file", "among the services", put("nail/services/README", "x\n"), KEPT, ())
 
@@ -321,10 +163,104 @@ def no_habitat(stage):
     stage.put("nail/services/b/smartstack.yaml", namespaces("b", advertise="[region, habitat]"))
 
 
+def no_planet(stage):
+    os.remove(f"{stage.folder}/nail/habitat")
+    stage.put("nail/services/b/smartstack.yaml", namespaces("b", extra_advertise="{'habitat:west-1a': ['region:west-1']}"))
+
+
 def dead_link(stage):
     path = f"{stage.folder}/nail/services/gone"
     if not os.path.islink(path):
         os.symlink("/nowhere", path)
+
+
+def proxy_cells():
+    """b goes through another service, and something is wrong with that."""
+    synapse, where = BOTH[1:], ("b/smartstack.yaml:", "main.proxied_through")
+    yield WritersCell("proxied_through", "a service that is not there", smartstack(proxied_through="x.main"), KEPT,
+                      (*where, "x.main"), synapse, status=0)
+    yield WritersCell("proxied_through", "of a tcp service", smartstack(proxied_through="c.main", mode="tcp"), CHANGED,
+                      (*where, "c.main", "tcp"), synapse, status=0)
+    yield WritersCell("proxied_through", "wrong type", smartstack(proxied_through="[c.main]"), KEPT, where, synapse)
+    yield WritersCell("proxied_through", "a tcp service", through_tcp, KEPT, (*where, "t.main", "tcp"), synapse, status=0)
+    yield WritersCell("proxied_through", "a service that becomes empty", through_broken, CHANGED, ("t/smartstack.yaml:",),
+                      synapse)
+    yield WritersCell("is_proxy", "of a tcp service", smartstack(is_proxy="true", mode="tcp"), CHANGED,
+                      ("b/smartstack.yaml:", "is_proxy"), synapse, status=0)
+    yield WritersCell("extra_healthcheck_headers", "an empty value", smartstack(extra_healthcheck_headers="{X-Env: ''}"),
+                      CHANGED, ())
+    yield WritersCell("extra_headers", "an empty value", smartstack(extra_headers="{X-Env: ''}"), CHANGED, (), synapse)
+
+
+def through_tcp(stage):
+    stage.put("nail/services/t/smartstack.yaml", namespaces("d", proxy_port=20055, mode="tcp"))
+    stage.put("nail/services/b/smartstack.yaml", namespaces("b", proxied_through="t.main"))
+
+
+def through_broken(stage):
+    """A proxy that is kept is still a proxy."""
+    through_tcp(stage)
+    stage.put("nail/services/t/smartstack.yaml", namespaces("d", proxy_port=20055))
+    stage.write_both()
+    stage.put("nail/services/t/smartstack.yaml", "")
+    stage.write_both()
+    written = json.dumps(stage.written()["configure_synapse"]["b"])
+    if "use_backend t.main if" not in written:
+        raise Trouble(f"b does not go through t: {written}")
+
+
+def host_files():
+    """Files of the host: both writers say what is wrong, and write nothing."""
+    for name, kinds in (
+            ("location_types.json", {"empty": "", "a mapping": "{}", "half-written": "[", "not there": MISSING}),
+            ("location_mapping.json", {"a list": "[]", "half-written": "{"})):
+        for kind, text in kinds.items():
+            tools = BOTH if name == "location_types.json" else BOTH[:1]
+            yield HostFileCell(name, kind, f"nail/services/{name}", text, tools)
+    for kind, text in (("empty", ""), ("two lines", "west-1\nwest-2\n"), ("a link to itself", None)):
+        yield HostFileCell("region", kind, "nail/region", text)
+    for kind, text in (("half-written", "- [127.0"), ("a port that is a text", "- [127.0.0.1, x]\n"),
+                       ("not there", MISSING), ("two documents", "- [127.0.0.1, 2181]\n---\n- [127.0.0.1, 2182]\n")):
+        yield HostFileCell("topology", kind, "topology/infrastructure/west.yaml", text, BOTH[:1])
+        yield HostFileCell("topology of synapse", kind, "topology/infrastructure/local.yaml", text, BOTH[1:])
+    yield HostFileCell("paasta", "half-written", "paasta/cluster.json", "{", BOTH[:1])
+    for kind, text in (("half-written", "{"), ("empty", ""), ("a list", "[]"), ("not there", MISSING)):
+        yield HostFileCell("synapse-tools.conf.json", kind, "synapse-tools.conf.json", text, BOTH[1:])
+    for key, value in (("bind_addr", "a b"), ("haproxy.defaults.inter", "soon"), ("maximum_connections", "many"),
+                       ("hacheck_port", 0), ("stats_port", 70000), ("haproxy_captured_req_headers", "X:y"),
+                       ("errorfiles", {"x": "/f"}), ("haproxy_reload_cmd_fmt", "{nope}"), ("synapse_command", []),
+                       ("logging", 7), ("map_refresh_interval", 0), ("haproxy_service_sockets_path_fmt", "/s/{"),
+                       ("haproxy_socket_file_path", "/a b"), ("haproxy_config_path", "/a\u2028b"),
+                       ("lua_dir", None), ("file_output_path", []), ("errorfiles", {"503": "/a\nglobal"})):
+        yield HostFileCell("synapse-tools.conf.json", f"{key}: {json.dumps(value)}", "synapse-tools.conf.json",
+                           (key, value), BOTH[1:], named=key)
+
+
+class HostFileCell(WritersCell):
+    """A file of the host is spoiled: what is in force stays, and each tool concerned names the file."""
+
+    def __init__(self, surface, kind, path, text, touches=BOTH, named=None):
+        super().__init__(f"host {surface}", kind, None, touches=touches)
+        self.path, self.text, self.names = path, text, named or os.path.basename(path)
+
+    def run(self, stage):
+        stage.put_good("abcd")
+        if isinstance(self.text, tuple):
+            with open(f"{stage.folder}/{self.path}") as file:
+                options = json.load(file)
+            stage.put(self.path, {**options, self.text[0]: self.text[1]})
+        elif self.text is MISSING:
+            os.remove(f"{stage.folder}/{self.path}")
+        else:
+            put(self.path, self.text)(stage)
+        stage.write_both()
+        written = stage.written()
+        for tool in self.touches:
+            where = f"{tool} (status {stage.status[tool]}: {stage.output[tool].strip()[-400:]})"
+            if written[tool] != stage.good[tool]:
+                raise Trouble(f"{where} has changed its file")
+            if stage.status[tool] != 1 or self.names not in stage.output[tool]:
+                raise Trouble(f"{where} does not name {self.names}")
 
 
 def mesos_cells():
@@ -343,6 +279,13 @@ def mesos_cells():
     ]
     for kind, document in kept:
         yield WritersCell("Mesos", kind, state(document), KEPT, (), touches=nerve)
+    yield WritersCell("Mesos", "another framework's whole list is a number", state(changed(
+        other_framework(), ("frameworks", 1, "executors"), 7)), KEPT, (), touches=nerve)
+    for kind, ports in (("no text", [31002]), ("no number", "[]"), ("0", "[0-0]"), ("too large", "[99999-99999]")):
+        yield WritersCell("Mesos", f"b's ports: {kind}", state(changed(
+            mesos_state(), ("frameworks", 0, "executors", 0, "resources", "ports"), ports)), KEPT,
+                          ("b.main stays as it was", "ports"), touches=nerve)
+    yield WritersCell("Mesos", "b's task has ended", state(mesos_state("c")), OUT, (), touches=nerve)
     yield WritersCell("Mesos", "b's executor has ports of the wrong type", state(changed(
         mesos_state(), ("frameworks", 0, "executors", 0, "resources"), {"ports": 7})), EITHER, ("b",), touches=nerve)
 
@@ -374,4 +317,4 @@ def no_answers():
     yield NoAnswer("empty", b"")
 
 
-CELLS = [*smartstack_cells(), *other_files(), *mesos_cells(), *no_answers()]
+CELLS = [*smartstack_cells(), *other_files(), *proxy_cells(), *host_files(), *mesos_cells(), *no_answers()]

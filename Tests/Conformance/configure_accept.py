@@ -60,7 +60,9 @@ NERVE = {
     **{name: Accept("bad labels are named; here the active file has none", patch=lambda services: None,
                     names=(ONLY, "labels.d/service_three.main1024")) for name in ("labels_bad_yaml", "labels_not_a_dict")},
     "location_empty_file": Accept(HOST, names=("/nail/etc/region",), refused=True),
-    "location_file_missing": Accept(HOST, names=("/nail/etc/habitat",), refused=True),
+    "location_file_missing": Accept(
+        "a service that asks for a type of location that the host is in none of is skipped and named", [],
+        names=(ONLY, "/nail/etc/habitat")),
     "main_no_old_config": Accept("a first run without an existing file works", [ONLY]),
     "port_float": Accept("1024.0 is 1024", patch=with_uri("/1024.0/", "/1024/")),
     "weight_null": Accept("null is the default", patch=each(lambda service: service.update(weight=10))),
@@ -82,6 +84,9 @@ LOCAL = {
     "puppet_not_json": left_out("service_three", "puppet_services.d/service_three"),
     "routes_bad": left_out("s.main", "/s/smartstack.yaml"),
     "extra_advertise_string_value": left_out("s.main", "/s/smartstack.yaml"),
+    "puppet_bad_port_file": left_out(ONLY, "service_three/port:1:1"),
+    "empty_state": Accept("an object without an agent's id and frameworks is not its state: nothing is changed",
+                          names=AGENT.names, refused=True),
     "state_500": AGENT,
     "state_not_json": AGENT,
 } | {

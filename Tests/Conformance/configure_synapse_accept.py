@@ -101,9 +101,18 @@ def drops_type(case, outcome, common):
     return compare(expected(case, common), outcome, RESTART, 3) + named(outcome, BAD + ("galaxy",))
 
 
+def drops_balance(case, outcome, common):
+    """The recorded file; the value is named, and the exit status tells of it."""
+    from configure_synapse import RESTART, compare, expected
+
+    return compare(expected(case, common), outcome, RESTART, 3) + named(outcome, BAD + ("main.balance",))
+
+
 GOOD = [("aaa_good.main", 20001)]
 ACCEPT = {
     "advertise_invalid_type_dropped": (drops_type, "11: the unknown type is dropped, as upstream does, and named"),
+    "balance_invalid": (drops_balance, "11: the unknown algorithm is dropped, as upstream does, and named"),
+    "smartstack_yaml_empty": (writes([], (SERVICE_FILE,), 3), "13: an empty smartstack.yaml is half written, or a mistake"),
     "discover_not_in_advertise": (writes([], BAD, 3), EMPTY),
     "discover_not_in_advertise_wipes_others": (writes(GOOD, BAD, 3), EMPTY),
     "discover_null": (writes(GOOD, BAD, 3), EMPTY),

@@ -16,6 +16,17 @@ import Testing
     #expect(String(repeating: "x", count: 121).quoted == "`\(String(repeating: "x", count: 120))…`")
   }
 
+  @Test(arguments: [
+    ("a", true), ("a\tb", true), ("größe €", true), ("a\nb", false), ("a\r", false), ("\u{85}", false),
+    ("\u{2028}", false),
+    ("\u{2029}", false), ("\u{202e}x", false), ("\u{2066}", false), ("\u{7f}", false), ("\u{0}", false),
+  ]) func oneLineIsWhatNothingBreaks(_ text: String, _ isOneLine: Bool) { #expect(text.isOneLine == isOneLine) }
+
+  @Test func onlyLineFeedsEndALine() {
+    #expect("a\u{2028}b\u{85}c\rd\r\ne\n\n".lines == ["a\u{2028}b\u{85}c\rd", "e", "", ""])
+    #expect("".lines == [""])
+  }
+
   @Test func theFirstLineIsTheFirstThatIsNotBlank() {
     #expect("\n  \r\n  one\u{7} \ntwo".firstLine() == "one\\u{7}")
     #expect(" \n\t\u{0}\n".firstLine() == nil)

@@ -115,8 +115,8 @@ import Testing
     #expect(document.root.json() == #"{"a":3,"b":2,"m":{"x":1},"n":{"x":2}}"#)
     #expect(
       document.warnings.map(\.description) == [
-        "t.yaml:3:1: a: the key is already given in line 1; the last one counts",
-        "t.yaml:6:1: a second document starts here; only the first is used",
+        "t.yaml:3:1: a: the key is already given in line 1; take one of the two out",
+        "t.yaml:6:1: a second document starts here, and only the first is read",
       ])
   }
 }

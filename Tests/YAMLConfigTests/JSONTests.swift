@@ -48,7 +48,9 @@ import Testing
     let document = try YAMLDocument(Array(#"{"a":1,"a":2}"#.utf8), file: "t.json")
     #expect(document.root.json() == #"{"a":2}"#)
     #expect(
-      document.warnings.map(\.description) == ["t.json:1:8: a: the key is already given in line 1; the last one counts"]
+      document.warnings.map(\.description) == [
+        "t.json:1:8: a: the key is already given in line 1; take one of the two out"
+      ]
     )
   }
 }

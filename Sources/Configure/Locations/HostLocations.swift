@@ -24,7 +24,7 @@ public final class HostLocations {
 
   /// The host's own location: the file's text without the blanks and line breaks around it. An empty file gives
   /// an empty text.
-  /// - Throws: `unknownType`, or `host` when the file is missing or cannot be read.
+  /// - Throws: `unknownType`; `noLocation` when there is no file; `host` when it cannot be read.
   public func current(_ type: String) throws(LocationError) -> String {
     if let location = known[type] { return try location.get() }
     let result = Result { () throws(LocationError) in try read(type) }
@@ -40,10 +40,7 @@ public final class HostLocations {
     } catch {
       throw .host(error)
     }
-    guard let bytes else {
-      throw .host(
-        ConfigError(file: path(of: type), problem: "there is no such file; it must hold the \(type) this host is in"))
-    }
+    guard let bytes else { throw .noLocation(type: type, path: path(of: type)) }
     return String(decoding: bytes, as: UTF8.self).trimmedBlanks
   }
 
@@ -66,26 +63,38 @@ public final class HostLocations {
 
 extension HostLocations {
   /// This host's location of a type in `location_types.json`, which must be one line.
-  /// - Throws: for a file of the host that is missing or wrong; ``hostProblem`` has it, too.
-  func line(ofType type: String) throws(ConfigError) -> String {
+  /// - Throws: `noLocation` when there is no file; `host` for one that is wrong, and ``hostProblem`` has it, too.
+  func line(ofType type: String) throws(LocationError) -> String {
     var problem = "expected one line with the \(type) that this host is in"
     do throws(LocationError) {
       let location = try current(type)
-      if !location.isEmpty, !ProxyText.hasControl(location) { return location }
+      if !location.isEmpty, location.isOneLine { return location }
     } catch {
-      if case .host(let inner) = error { problem = inner.problem } else { problem = error.description }
+      guard case .host(let inner) = error else { throw error }
+      problem = inner.problem
     }
     let error = ConfigError(file: path(of: type), problem: problem)
     if hostProblem == nil { hostProblem = error }
-    throw error
+    throw .host(error)
+  }
+
+  /// This host's location of a type that a namespace is advertised in.
+  /// - Throws: for a type that the host is in none of, where the namespace names it.
+  func line(ofType type: String, in namespace: SmartStackNamespace) throws(ConfigError) -> String {
+    do throws(LocationError) { return try line(ofType: type) } catch { throw namespace.error(at: type, error) }
   }
 
   /// This host's location of any grouping that has a file, as `chaos` names them.
   /// - Parameter node: where the grouping is named.
   func line(ofGrouping type: String, at node: YAMLNode) throws(ConfigError) -> String {
-    if hierarchy.types.contains(type) { return try line(ofType: type) }
+    if hierarchy.types.contains(type) {
+      do throws(LocationError) { return try line(ofType: type) } catch {
+        if case .host(let problem) = error { throw problem }
+        throw node.error(error.description)
+      }
+    }
     guard let bytes = try files.bytes(path(of: type)) else {
-      throw node.error("this host has no '\(type)': there is no \(path(of: type))")
+      throw node.error(LocationError.noLocation(type: type, path: path(of: type)).description)
     }
     return String(decoding: bytes, as: UTF8.self).trimmedBlanks
   }
@@ -101,5 +110,15 @@ extension HostLocations {
     case .drop, .error503: return fail ?? .none
     case nil, .some(.none), .delay: return delay ?? .none
     }
+  }
+}
+
+extension SmartStackNamespace {
+  /// Why the namespace cannot be advertised in a type, at the place that names the type.
+  func error(at type: String, _ problem: LocationError) -> ConfigError {
+    if case .host(let error) = problem { return error }
+    guard let advertiseNode else { return self.error(problem.description) }
+    let item = (try? advertiseNode.items())?.first { (try? $0.string()) == type }
+    return (item ?? advertiseNode).error(problem.description)
   }
 }

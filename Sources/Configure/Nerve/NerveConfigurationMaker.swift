@@ -44,13 +44,17 @@ struct NerveConfigurationMaker: Sendable {
     let maker = try registrationMaker(files)
     var skipped = local.remarks
     var entries = JSONObject()
+    var owners: [String: SmartStackNamespace] = [:]
     lazy var current = PreviousRegistrations(previous)
     for service in local.services {
       guard let port = service.namespace.instance.port, !service.namespace.advertise.isEmpty else { continue }
       do {
         let (members, problems) = try maker.entries(of: service, port: port)
         // Without its labels a service is not found where it was: the current entry stays while a file of them is bad.
-        for (key, value) in members { entries[key] = problems.isEmpty ? value : current.registration(key) ?? value }
+        for (key, value) in members {
+          entries[key] = problems.isEmpty ? value : current.registration(key) ?? value
+          owners[key] = service.namespace
+        }
         if !problems.isEmpty {
           skipped.append(
             SkippedService(
@@ -65,16 +69,17 @@ struct NerveConfigurationMaker: Sendable {
     let failures = maker.ensembles.failures
     if !skipped.isEmpty || !failures.isEmpty {
       try refuseLosing(failures, current: current)
-      for service in skipped where service.consequence == .skipped {
-        for (key, value) in current.registrations(of: service) where entries[key] == nil { entries[key] = value }
+      for index in skipped.indices where skipped[index].consequence == .skipped {
+        for (key, value) in current.registrations(of: skipped[index]) where entries[key] == nil {
+          entries[key] = value
+          skipped[index].consequence = .kept
+        }
       }
     }
-    var bytes = file(entries)
-    if options.nerveExecutable == nil, !(try dropWhatNerveRefuses(of: bytes, in: &entries, problems: &skipped)) {
-      bytes = file(entries)
-    }
+    let refused = options.nerveExecutable == nil ? try refusals(of: entries) : []
+    if !refused.isEmpty { skipped += try replace(refused, in: &entries, of: owners, current: current) }
     return GeneratedNerveConfiguration(
-      host: host, entries: entries, bytes: bytes, skipped: skipped,
+      host: host, entries: entries, bytes: file(entries), skipped: skipped,
       warnings: failures.map { "\($0.error); nothing is registered there" }, serviceCount: local.services.count)
   }
 
@@ -120,29 +125,36 @@ struct NerveConfigurationMaker: Sendable {
     }
   }
 
-  private func read(_ bytes: [UInt8]) throws(ConfigError) -> NerveConfiguration {
-    try NerveConfiguration.load(try YAMLDocument(bytes, file: options.configuration))
+  /// Replaces the entries that nerve's own reader refuses by what is in force of them, and takes out those that it does
+  /// not accept either.
+  /// - Parameter owners: the namespaces that entries were made of, by the entries' keys.
+  private func replace(
+    _ refused: [(key: String, error: ConfigError)], in entries: inout JSONObject,
+    of owners: [String: SmartStackNamespace], current: PreviousRegistrations
+  ) throws -> [SkippedService] {
+    for (key, _) in refused { entries[key] = current.registration(key) }
+    for (key, _) in try refusals(of: entries) { entries[key] = nil }
+    return refused.map { key, error in
+      let problem = "nerve refuses the registration: \(error.path): \(error.problem)"
+      return SkippedService(
+        name: owners[key]?.name, consequence: entries[key] == nil ? .skipped : .kept,
+        problems: ["\(owners[key]?.error(problem) ?? error)"])
+    }
   }
 
-  /// Takes out the entries that nerve's own reader refuses, with its words.
-  /// - Returns: whether nothing had to go.
-  private func dropWhatNerveRefuses(
-    of bytes: [UInt8], in entries: inout JSONObject, problems: inout [SkippedService]
-  ) throws -> Bool {
-    // A problem is looked for again in the whole file, where it has its line.
+  /// The entries that nerve's own reader refuses, with its words.
+  private func refusals(of entries: JSONObject) throws -> [(key: String, error: ConfigError)] {
     var unknown = entries
     if let accepted, accepted.host == host {
       for (key, value) in entries.members where accepted.entries[key] == value { unknown[key] = nil }
-      if unknown.isEmpty { return true }
+      if unknown.isEmpty { return [] }
     }
-    if let read = try? read(file(unknown)), read.problems.isEmpty { return true }
     do throws(ConfigError) {
-      let read = try read(bytes)
-      for key in read.badServices { entries[key] = nil }
-      problems += read.problems.map {
-        SkippedService(problems: ["nerve refuses a registration of the new configuration: \($0)"])
+      let document = try YAMLDocument(file(unknown), file: options.configuration)
+      let read = try NerveConfiguration.load(document)
+      return read.badServices.sorted().map { key in
+        (key, read.problems.first { $0.path.contains(key) } ?? ConfigError(file: options.configuration, problem: key))
       }
-      return read.badServices.isEmpty
     } catch {
       throw OperatorError("nerve would refuse the new configuration: \(error)")
     }

@@ -24,7 +24,8 @@ internal import YAMLConfig
   /// Of the last run, for one that stays.
   private(set) var memory:
     (
-      documents: [String: (stamp: FileStamp, root: YAMLNode)], accepted: (host: HostIdentity, entries: JSONObject)?
+      documents: [String: (stamp: FileStamp, document: YAMLDocument)],
+      accepted: (host: HostIdentity, entries: JSONObject)?
     )?
   /// How long a file must have been left alone to be remembered.
   var settling = FileStamp.settling

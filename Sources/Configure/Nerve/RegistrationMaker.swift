@@ -94,11 +94,16 @@ struct RegistrationMaker {
       if seen.insert(location).inserted { found.append((location, try ensembleNames(location))) }
     }
     for type in namespace.advertise {
-      try add(SmartStackNamespace.Location(type: type, name: try locations.current(type)))
+      do throws(LocationError) {
+        try add(SmartStackNamespace.Location(type: type, name: try locations.current(type)))
+      } catch {
+        throw error.isHosts ? error : namespace.error(at: type, error)
+      }
     }
-    for pair in namespace.extraAdvertise where try locations.current(pair.source.type) == pair.source.name {
+    for pair in namespace.extraAdvertise {
       let destination = pair.destination
       do throws(LocationError) {
+        guard try locations.current(pair.source.type) == pair.source.name else { continue }
         // Never more general than what was asked for: more hosts would see the service than its owner wants.
         for type in namespace.advertise where try locations.hierarchy.compare(destination.type, with: type) <= 0 {
           for name in try locations.hierarchy.convert(destination.name, from: destination.type, to: type) {

@@ -73,9 +73,6 @@ struct LocalServiceReader {
     let port = try services.port(of: service)
     var values = namespace.listed(try services.node(ofNamespace: name, of: service))
     values[SmartStackKey.port.rawValue] = port.map { .int($0) } ?? .null
-    if let port, !(0...65_535).contains(port) {
-      throw ConfigError(file: services.file("port", of: service), problem: "expected a port number, found \(port)")
-    }
     namespace.instance.port = port == 0 ? nil : port
     return LocalService(namespace: namespace, isStatic: true, values: values)
   }

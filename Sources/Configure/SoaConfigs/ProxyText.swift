@@ -1,3 +1,4 @@
+internal import SmartStack
 internal import YAMLConfig
 
 /// Words of a HAProxy file: what may stand in one, and how the rest is quoted.
@@ -21,11 +22,8 @@ enum ProxyText {
 
   /// Whether `text` is one word of a line as it stands, without quotes.
   static func isPlainWord(_ text: String) -> Bool {
-    !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"\"'\\#".utf8.contains($0) }
+    !text.isEmpty && text.isOneLine && text.utf8.allSatisfy { $0 > 0x20 && !"\"'\\#".utf8.contains($0) }
   }
-
-  /// Whether `text` holds a line break or another control character, which no line can carry.
-  static func hasControl(_ text: String) -> Bool { text.utf8.contains { $0 < 0x20 || $0 == 0x7F } }
 
   /// One word: as it stands if it can, else quoted.
   static func word(_ text: String) -> String { isPlainWord(text) ? text : quoted(text) }
@@ -96,7 +94,7 @@ extension YAMLNode {
   /// Text of one line.
   func line() throws(ConfigError) -> String {
     let text = try string()
-    if ProxyText.hasControl(text) { throw error("a line break or control character cannot stand here") }
+    if !text.isOneLine { throw error("a line break or control character cannot stand here") }
     return text
   }
 }

@@ -104,6 +104,8 @@ public struct SmartStackNamespace: Sendable {
   public let name: String
   /// The file it stands in.
   let file: String
+  /// Where it stands; nil when the file does not have it.
+  let place: YAMLNode?
   /// Where clients reach it.
   public internal(set) var proxyPort = ProxyPort.absent
   /// `http`, `tcp` or `https`; nil where none is given.
@@ -112,6 +114,8 @@ public struct SmartStackNamespace: Sendable {
   public internal(set) var discover = "region"
   /// The location types that it is advertised in, the most specific first; all known ones if the types are known.
   public internal(set) var advertise = ["region"]
+  /// The value of `advertise`, for messages; nil where it is the default.
+  var advertiseNode: YAMLNode?
   /// How its health is checked.
   public internal(set) var health = HealthCheck()
   /// Seconds that `updown_service` waits; nil is the tool's default.
@@ -140,9 +144,14 @@ public struct SmartStackNamespace: Sendable {
   var mistakes: [Mistake] = []
 
   /// Creates a namespace that the files do not have: nothing but defaults.
-  init(name: String, file: String) {
-    self.name = name
-    self.file = file
+  init(name: String, file: String) { (self.name, self.file, place) = (name, file, nil) }
+
+  /// Creates a namespace of which nothing is read yet.
+  init(name: String, at node: YAMLNode) { (self.name, file, place) = (name, node.file, node.place) }
+
+  /// An error of the namespace as a whole.
+  func error(_ problem: String) -> ConfigError {
+    place?.error(problem) ?? ConfigError(file: file, path: name, problem: problem)
   }
 
   /// The mistakes by what they cost a program: those for which it skips the namespace, those that cost one value, and
@@ -172,6 +181,9 @@ public struct SmartStackNamespace: Sendable {
     case .negative, .port, .wrong: true
     }
   }
+
+  /// Whether HAProxy sees bytes instead of requests.
+  var isTCP: Bool { mode == "tcp" }
 
   /// Whether synapse has a part in it.
   var isForSynapse: Bool {

@@ -11,9 +11,7 @@ extension SmartStackReader {
     namespace.retries = read(.retries, nullIsAbsent: true) { (node) throws(ConfigError) in
       try node.truncatedNumber(in: 0...1_000_000)
     }
-    if case .scalar(let scalar) = value(.balance)?.value, ["leastconn", "roundrobin"].contains(scalar.text) {
-      namespace.balance = scalar.text
-    }
+    readBalance()
     namespace.keepsAlive = isTrue(.keepalive)
     namespace.headers = readHeaders(.extraHeaders)
     readEndpoints()
@@ -23,6 +21,16 @@ extension SmartStackReader {
       let target = try node.string()
       guard ProxyText.isName(target) else { throw node.error("'\(target)' is not the name of a service's namespace") }
       return (target, node)
+    }
+  }
+
+  /// Another algorithm costs the value alone, which upstream drops without a word.
+  private mutating func readBalance() {
+    guard let given = value(.balance), !given.isNull else { return }
+    if case .scalar(let scalar) = given.value, ["leastconn", "roundrobin"].contains(scalar.text) {
+      namespace.balance = scalar.text
+    } else {
+      note(given.error("expected leastconn or roundrobin, found \(given.summary)"), at: .balance, skippedBy: nil)
     }
   }
 
@@ -48,7 +56,7 @@ extension SmartStackReader {
           throw node.error("expected a header's value, found \(node.summary)")
         }
         let value = scalar.pythonText
-        if ProxyText.hasControl(value) { throw node.error("a header's value is one line without control characters") }
+        if !value.isOneLine { throw node.error("a header's value is one line without control characters") }
         return SmartStackNamespace.Header(name: entry.name, value: value, json: node.jsonValue())
       }
     }
@@ -81,7 +89,7 @@ extension SmartStackReader {
     for entry in entries(.chaos) {
       let members = read(entry.value, of: .chaos) { (node) throws(ConfigError) in
         let name = entry.name
-        guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/"), !ProxyText.hasControl(name) else {
+        guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/"), name.isOneLine else {
           throw node.error("'\(name)' is not a location type")
         }
         var members: [String: (fail: SmartStackNamespace.Chaos?, delay: SmartStackNamespace.Chaos?)] = [:]

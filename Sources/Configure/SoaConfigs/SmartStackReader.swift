@@ -7,6 +7,8 @@ internal import YAMLConfig
 /// same words, at the same places.
 struct SmartStackReader {
   static let modes = ["http", "tcp", "https"]
+  /// What hacheck has a route for.
+  static let checkModes = modes + ["mysql", "smtp", "redis", "spool"]
 
   private let node: YAMLNode
   /// Whether this is an entry of a list of local services: the instance is with it, and `extra_advertise` holds pairs.
@@ -20,7 +22,7 @@ struct SmartStackReader {
     _ node: YAMLNode, name: String, isListed: Bool = false, types: [String]?
   ) -> SmartStackNamespace {
     var reader = SmartStackReader(
-      node: node, isListed: isListed, types: types, namespace: SmartStackNamespace(name: name, file: node.file))
+      node: node, isListed: isListed, types: types, namespace: SmartStackNamespace(name: name, at: node))
     reader.readAll()
     reader.namespace.mistakes.sort { ($0.error.line, $0.error.column) < ($1.error.line, $1.error.column) }
     return reader.namespace
@@ -58,7 +60,7 @@ struct SmartStackReader {
 
   func isTrue(_ key: SmartStackKey) -> Bool { value(key)?.isTrue ?? false }
 
-  private mutating func note(_ error: ConfigError, at key: SmartStackKey?, skippedBy users: Set<SmartStackUser>?) {
+  mutating func note(_ error: ConfigError, at key: SmartStackKey?, skippedBy users: Set<SmartStackUser>?) {
     namespace.mistakes.append(SmartStackNamespace.Mistake(key: key, error: error, skippedBy: users))
   }
 
@@ -144,6 +146,7 @@ struct SmartStackReader {
     guard let items = read(given, of: .advertise, as: { (given) throws(ConfigError) in try given.items() }) else {
       return false
     }
+    namespace.advertiseNode = given
     var known: [(rank: Int, type: String)] = []
     var unknown: [ConfigError] = []
     for item in items {
@@ -249,7 +252,14 @@ struct SmartStackReader {
   }
 
   private mutating func readHealthCheck() {
-    namespace.health.mode = read(.checkMode, nullIsAbsent: true, as: SmartStackReader.text)
+    namespace.health.mode = read(.checkMode, nullIsAbsent: true) { (node) throws(ConfigError) in
+      let mode = try node.string()
+      guard SmartStackReader.checkModes.contains(mode) else {
+        let words = SmartStackReader.checkModes.joined(separator: ", ")
+        throw node.error("unknown mode '\(mode)'; it is one of \(words)")
+      }
+      return mode
+    }
     let uri = read(.checkURI) { (node) throws(ConfigError) in
       let uri = try node.string()
       guard uri.isEmpty || ProxyText.isPlainWord(uri) else {
@@ -262,15 +272,20 @@ struct SmartStackReader {
       try node.int(in: 0...65_535)
     }
     let seconds = read(.checkTimeout) { (node) throws(ConfigError) in
-      guard case .scalar(let scalar) = node.value, let seconds = scalar.double, seconds > 0, seconds <= 1e6 else {
-        throw node.error("expected a number of seconds, found \(node.summary)")
+      guard case .scalar(let scalar) = node.value, let seconds = scalar.double, seconds >= 0.001, seconds < 86_400
+      else {
+        throw node.error("expected a number of seconds, 0.001 to 86399, found \(node.summary)")
       }
       return seconds
     }
     if let seconds, let given = value(.checkTimeout) {
       (namespace.health.seconds, namespace.health.timeout) = (seconds, given.jsonValue())
     }
-    if let given = value(.checkExpect), given.isTrue { namespace.health.expect = given.jsonValue() }
+    namespace.health.expect =
+      read(.checkExpect) { (node) throws(ConfigError) -> JSONValue? in
+        guard case .scalar(let scalar) = node.value else { throw node.error("expected text, found \(node.summary)") }
+        return scalar.isTrue ? node.jsonValue() : nil
+      } ?? nil
     namespace.health.headers = readHeaders(.checkHeaders)
   }
 

@@ -16,10 +16,10 @@ public final class SourceFiles {
   /// changed only just now, could not be read, or was no file.
   public private(set) var states: [String: FileState]? = [:]
   /// The documents read, as far as they can be known again.
-  public private(set) var memory: [String: (stamp: FileStamp, root: YAMLNode)] = [:]
+  public private(set) var memory: [String: (stamp: FileStamp, document: YAMLDocument)] = [:]
 
-  private var documents: [String: Result<YAMLNode?, ConfigError>] = [:]
-  private let known: [String: (stamp: FileStamp, root: YAMLNode)]
+  private var documents: [String: Result<YAMLDocument?, ConfigError>] = [:]
+  private let known: [String: (stamp: FileStamp, document: YAMLDocument)]
   private let settling: Duration
 
   /// A reader that has read nothing.
@@ -27,7 +27,7 @@ public final class SourceFiles {
   ///   - memory: another reader's; what did not change since is not read again.
   ///   - settling: see ``FileStamp/isSettled(for:)``.
   public init(
-    memory: [String: (stamp: FileStamp, root: YAMLNode)] = [:], settling: Duration = FileStamp.settling
+    memory: [String: (stamp: FileStamp, document: YAMLDocument)] = [:], settling: Duration = FileStamp.settling
   ) {
     known = memory
     self.settling = settling
@@ -57,25 +57,31 @@ public final class SourceFiles {
 
   /// The top value of a YAML or JSON file, null for an empty one; nil when the file is not there.
   /// - Throws: for one that cannot be read or parsed, every time it is asked for.
-  public func document(_ path: String) throws(ConfigError) -> YAMLNode? {
+  public func document(_ path: String) throws(ConfigError) -> YAMLNode? { try wholeDocument(path)?.root }
+
+  /// A YAML or JSON file with what is odd about it; nil when the file is not there.
+  /// - Throws: as ``document(_:)`` does.
+  func wholeDocument(_ path: String) throws(ConfigError) -> YAMLDocument? {
     if let read = documents[path] { return try read.get() }
-    let result = Result { () throws(ConfigError) -> YAMLNode? in try readDocument(path) }
+    let result = Result { () throws(ConfigError) -> YAMLDocument? in try readDocument(path) }
     documents[path] = result
     return try result.get()
   }
 
-  private func readDocument(_ path: String) throws(ConfigError) -> YAMLNode? {
+  private func readDocument(_ path: String) throws(ConfigError) -> YAMLDocument? {
     if let before = known[path], FileStamp(path: path) == before.stamp {
       paths.insert(path)
       note(.file(before.stamp), of: path)
       memory[path] = before
-      return before.root
+      return before.document
     }
     let (bytes, stamp) = try read(path)
     guard let bytes else { return nil }
-    let root = try YAMLDocument.parse(bytes, file: path, limits: SourceFiles.limits)
-    if let stamp { memory[path] = (stamp, root) }
-    return root
+    let document = try YAMLDocument(bytes, file: path, limits: SourceFiles.limits)
+    // As upstream's reader: what stands behind a stray `---` would be lost.
+    if let extra = document.extraDocument { throw extra }
+    if let stamp { memory[path] = (stamp, document) }
+    return document
   }
 
   /// Returns the document of a file that must exist.

@@ -73,7 +73,7 @@ struct NamespaceLevels {
     guard parts.count == 2, !parts.contains(where: { $0.isEmpty || $0.contains("/") }) else {
       throw OperatorError("'\(name)' is not service.namespace")
     }
-    let known = try services.document("smartstack.yaml", of: parts[0])?[parts[1]]
+    let known = try services.smartStack(of: parts[0])?[parts[1]]
     guard known != nil else {
       throw ConfigError(
         file: services.file("smartstack.yaml", of: parts[0]), path: parts[1], problem: "there is no such namespace")

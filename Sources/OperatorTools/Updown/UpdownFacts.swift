@@ -47,7 +47,7 @@ struct UpdownFacts {
     if mode == nil, case .port = namespace.proxyPort { mode = "http" }
     guard mode == "http" else { return nil }
     var own = arguments.port
-    if own == nil { own = try directory.port(of: arguments.service) }
+    if own == nil { own = try? directory.port(of: arguments.service) }
     guard let port = namespace.health.port ?? own, (1...65_535).contains(port) else { return nil }
     let target = namespace.health.uri
     return (port, target.hasPrefix("/") ? target : "/" + target)

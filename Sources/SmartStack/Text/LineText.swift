@@ -21,6 +21,12 @@ extension String {
     return line
   }
 
+  /// Whether the text is one line wherever it is written: no character in it ends a line, controls a terminal or turns the
+  /// direction of what follows. A tab does not.
+  public var isOneLine: Bool {
+    utf8.allSatisfy { (0x20..<0x7F).contains($0) } || !unicodeScalars.contains { $0.breaksLine && $0 != "\t" }
+  }
+
   /// The text on one line in backquotes, cut after 120 characters: a bad value, shown.
   public var quoted: String { "`\(oneLine(limit: 120))`" }
 
@@ -46,6 +52,13 @@ extension String {
 }
 
 extension StringProtocol {
+  /// The lines of the text: only `\n` and `\r\n` end one, whatever else looks like a line break.
+  public var lines: [Substring] {
+    Substring(self).unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      Substring(line.last == "\r" ? line.dropLast() : line)
+    }
+  }
+
   /// The text without ASCII white space at both ends.
   public var trimmedBlanks: String { String(Substring(Substring(self).utf8.trimmedBlanks)) }
 }

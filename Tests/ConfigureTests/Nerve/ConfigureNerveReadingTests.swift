@@ -40,7 +40,7 @@ import YAMLConfig
   }
 
   static let agentState = """
-    {"frameworks": [
+    {"id": "s1", "frameworks": [
       {"name": "marathon-shard", "executors": [
         {"id": "web.main.g.c.1", "resources": {"ports": "[31062-31063, 9-9]"}, "tasks": [{"state": "TASK_RUNNING"}]},
         {"id": "web.main.g.c.2", "resources": {}, "tasks": [{"state": "TASK_RUNNING"}]},
@@ -70,7 +70,11 @@ import YAMLConfig
     #expect(asked.executors.map { "\($0.id) \($0.port ?? 0)" } == ["web.main.g.c.1 31062", "web.main.g.c.2 77"])
     #expect(asked.isStarting)
     #expect(MesosState(Array("<html>".utf8)) == nil)
-    #expect(try #require(MesosState(Array("{}".utf8))).executors.isEmpty)
+    let nothing = [
+      "{}", "[]", #"{"id": "s1"}"#, #"{"frameworks": []}"#, #"{"id": "s1", "frameworks": {}}"#, #"{"get_state": {}}"#,
+    ]
+    for text in nothing { #expect(MesosState(Array(text.utf8)) == nil, "\(text)") }
+    #expect(try #require(MesosState(Array(#"{"id": "s1", "frameworks": []}"#.utf8))).executors.isEmpty)
   }
 
   /// The services of a list with one entry, whose values are given.
@@ -93,11 +97,11 @@ import YAMLConfig
       ),
       (
         #"{"port": 1, "healthcheck_timeout_s": "1"}"#,
-        #"52: [0][1].healthcheck_timeout_s: expected a number of seconds, found the text "1""#
+        #"52: [0][1].healthcheck_timeout_s: expected a number of seconds, 0.001 to 86399, found the text "1""#
       ),
       (
         #"{"port": 1, "healthcheck_timeout_s": null}"#,
-        "52: [0][1].healthcheck_timeout_s: expected a number of seconds, found null"
+        "52: [0][1].healthcheck_timeout_s: expected a number of seconds, 0.001 to 86399, found null"
       ),
       (#"{"port": 1, "healthcheck_uri": null}"#, "46: [0][1].healthcheck_uri: expected text, found null"),
       (#"{"port": 1, "healthcheck_port": []}"#, "47: [0][1].healthcheck_port: expected an integer, found a list"),

@@ -66,7 +66,7 @@ import Testing
       "soa/canary/marathon-west.yaml": "one: {registrations: [web.main], deploy_group: dev}\nbad: {registrations: [x]}",
       "soa/web/marathon-west.yaml": "main: {}",
     ])
-    let state = #"{"frameworks": [{"name": "marathon", "executors": [%]}]}"#
+    let state = #"{"id": "s1", "frameworks": [{"name": "marathon", "executors": [%]}]}"#
     let executors = ["web.main.1", "canary.one.2", "canary.bad.3", "gone.main.4", "x.5"].enumerated().map {
       #"{"id": "\#($1)", "resources": {"ports": "[\#(31000 + $0)-\#(31000 + $0)]"}, "tasks": [{"state": "TASK_RUNNING"}]}"#
     }
@@ -92,8 +92,7 @@ import Testing
     #expect(
       outcome.problems == [
         "canary is skipped: \(host.directory.path)/soa/canary/marathon-west.yaml:2:23: bad.registrations[0]: "
-          + "expected service.namespace, found the text \"x\"",
-        "Mesos executor 'x.5' is none of Marathon's naming",
+          + "expected service.namespace, found the text \"x\""
       ])
     // A canary whose file is half written keeps what it has under the other service's name.
     try host.directory.write("one: {registrations: [web.main", to: "soa/canary/marathon-west.yaml")
@@ -140,8 +139,58 @@ import Testing
     let outcome = await host.run()
     #expect(outcome.status == 3)
     #expect(
-      outcome.problems.count == 1 && outcome.problems[0].hasPrefix("web.main is skipped: "), "\(outcome.problems)")
+      outcome.problems.count == 1 && outcome.problems[0].hasPrefix("web.main stays as it was: "), "\(outcome.problems)")
     #expect(host.names == ["api.main.s:10.0.0.1.9001", "web.main.s:10.0.0.1.8000"])
+  }
+
+  /// nerve's reader has the last word: what it refuses stays as it was if it accepts that, and the service's file is named.
+  @Test @LoopActor func whatNerveRefusesStaysAsItWas() async throws {
+    let host = try NerveHost()
+    let list = host.directory.path + "/list"
+    host.options.sources = [.file(list)]
+    try host.directory.write(
+      #"[["a.main", {"port": 81}], ["b//x", {"port": 82}], ["c.main", {"port": 83}]]"#, to: "list")
+    let first = await host.run()
+    #expect(first.status == 3)
+    #expect(
+      first.problems.count == 1
+        && first.problems[0].hasPrefix("b//x is skipped: \(list):1:37: [1][1]: nerve refuses the registration: "))
+    #expect(host.names == ["a.main.s:10.0.0.1.81", "c.main.s:10.0.0.1.83"])
+    let text = try #require(host.configuration)
+    try host.directory.write(
+      text.replacing("a.main.s", with: "b//x.s").replacing(".81.v2", with: ".82.v2"), to: "nerve.conf.json")
+    let second = await host.run()
+    #expect(second.status == 3 && second.problems.count == 1)
+    #expect(second.problems.first?.hasPrefix("b//x stays as it was: \(list):1:37: ") == true, "\(second.problems)")
+    #expect(host.names == ["a.main.s:10.0.0.1.81", "b//x.s:10.0.0.1.82", "c.main.s:10.0.0.1.83"])
+    #expect(host.registrations["b//x.s:10.0.0.1.82.v2.new"]?["zk_path"] == "/smartstack/global/a.main")
+  }
+
+  @Test @LoopActor func portsOfATaskThatAreNoneKeepItsRegistration() async throws {
+    let host = try NerveHost(["soa/web/marathon-west.yaml": "main: {}"])
+    let ports = Locked("\"[31000-31000]\"")
+    let agent = LoopbackServer { connection in
+      connection.receive(until: "\r\n\r\n")
+      let resources = ports.withLock { $0 }
+      let task = #""tasks": [{"state": "TASK_RUNNING"}]"#
+      var body = Array(
+        (#"{"id": "s1", "frameworks": [{"name": "marathon", "executors": ["#
+          + #"{"id": "web.main.1", "resources": {"ports": \#(resources)}, \#(task)}]}, {"name": "é"}]}"#).utf8)
+      // An agent cuts names in the middle of a character.
+      if let half = body.firstIndex(of: 0xA9) { body.remove(at: half) }
+      connection.send(Array("HTTP/1.1 200 OK\r\nContent-Length: \(body.count)\r\n\r\n".utf8) + body)
+    }
+    host.options.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
+    #expect(await host.run().status == 0)
+    #expect(host.names == ["web.main.s:10.0.0.1.31000"])
+    ports.withLock { $0 = "7" }
+    let outcome = await host.run()
+    #expect(outcome.status == 3)
+    #expect(
+      outcome.problems == [
+        "web.main stays as it was: Mesos executor web.main.1: expected ports such as [31000-31000], found 7"
+      ])
+    #expect(host.names == ["web.main.s:10.0.0.1.31000"])
   }
 
   @Test(
@@ -161,7 +210,8 @@ import Testing
     #expect(outcome.status == 1 && outcome.problems.count == 1 && outcome.problems[0].contains(words), "\(outcome)")
     #expect(host.configuration == before)
     #expect(unlink("\(host.directory.path)/\(name)") == 0)
-    #expect(await host.run().status == 1)
+    // A type of location that the host is in none of is named with each service that asks for it.
+    #expect(await host.run().status == (name == "etc/region" ? 3 : 1))
     #expect(symlink("\(host.directory.path)/\(name)", "\(host.directory.path)/\(name)") == 0)
     #expect(await host.run().status == 1)
     #expect(host.configuration == before)

@@ -111,7 +111,7 @@ import Testing
       connection.send("HTTP/1.1 \(status)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
     }
     let running = { (taskState: String) in
-      #"{"frameworks": [{"name": "marathon", "executors": [{"id": "web.main.1", "resources": {"ports": "[31000-31000]"}, "#
+      #"{"id": "s1", "frameworks": [{"name": "marathon", "executors": [{"id": "web.main.1", "resources": {"ports": "[31000-31000]"}, "#
         + #""tasks": [{"state": "\#(taskState)"}]}]}]}"#
     }
     host.options.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]

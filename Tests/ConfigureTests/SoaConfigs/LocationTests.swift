@@ -61,7 +61,7 @@ import YAMLConfig
         == "false location_mapping.json has no region 'z' with anything above or below it")
     #expect(
       words { () throws(LocationError) in [try locations.current("habitat")] }
-        == "true \(directory.path)/habitat: there is no such file; it must hold the habitat this host is in")
+        == "false this host has no 'habitat': there is no \(directory.path)/habitat")
     #expect(
       words { () throws(LocationError) in try locations.convertCurrent("region", to: "habitat") }
         == "true \(directory.path)/region: location_mapping.json has no region 'nowhere' with anything above or below it"

@@ -48,7 +48,7 @@ import Testing
       "main:\n  proxy_port: 1\n  healthcheck_port: 99999999\n  healthcheck_timeout_s: soon\n  timeout_server_ms: 3s\n")
     let places = [
       "3:21: main.healthcheck_port: 99999999 is outside 0...65535",
-      "4:26: main.healthcheck_timeout_s: expected a number of seconds, found the text \"soon\"",
+      "4:26: main.healthcheck_timeout_s: expected a number of seconds, 0.001 to 86399, found the text \"soon\"",
       "5:22: main.timeout_server_ms: expected a number, found the text \"3s\"",
     ].map { "bad.main is skipped: soa/bad/smartstack.yaml:\($0)" }
     #expect(try files.make().problems.flatMap(\.lines).map { files.plain($0) } == places)

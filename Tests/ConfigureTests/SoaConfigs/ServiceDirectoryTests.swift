@@ -25,7 +25,7 @@ import YAMLConfig
   @Test func theKeySmartstackOfServiceYAMLReplacesTheFile() throws {
     let (root, services) = try ServiceDirectoryTests.directory([
       "web/smartstack.yaml": "main: {proxy_port: 1}\napi: null\n", "shadowed/smartstack.yaml": "main: {proxy_port: 1}",
-      "shadowed/service.yaml": "smartstack: {other: {proxy_port: 2}}", "empty/smartstack.yaml": "",
+      "shadowed/service.yaml": "smartstack: {other: {proxy_port: 2}}", "empty/smartstack.yaml": "{}",
       "list/smartstack.yaml": "[main]", "README": "x",
     ])
     #expect(try services.services() == ["README", "empty", "list", "shadowed", "web"])
@@ -35,6 +35,38 @@ import YAMLConfig
     #expect(
       ServiceDirectoryTests.problem { _ = try services.namespaces(of: "list") }
         == "\(root.path)/list/smartstack.yaml:1:1: expected a mapping, found a list")
+    for (service, files, problem) in [
+      (
+        "none", ["smartstack.yaml": ""],
+        "smartstack.yaml:1:1: the file is empty; {} says that the service has no namespaces"
+      ),
+      (
+        "comment", ["smartstack.yaml": "# soon\n"],
+        "smartstack.yaml:2:1: the file is empty; {} says that the service has no namespaces"
+      ),
+      (
+        "two", ["smartstack.yaml": "a: {}\n---\nb: {}\n"],
+        "smartstack.yaml:2:1: a second document starts here, and only the first is read"
+      ),
+      (
+        "again", ["smartstack.yaml": "a: {}\na: {}\n"],
+        "smartstack.yaml:2:1: a: the key is already given in line 1; take one of the two out"
+      ),
+      (
+        "null", ["service.yaml": "smartstack:\n"],
+        "service.yaml:1:12: smartstack: null in the place of smartstack.yaml; take the key out, or write {} for no namespaces"
+      ),
+      (
+        "twice", ["service.yaml": "a: 1\na: 2\nsmartstack: {b: {}, b: {}}\n"],
+        "service.yaml:3:21: smartstack.b: the key is already given in line 3; take one of the two out"
+      ),
+    ] {
+      let (root, services) = try ServiceDirectoryTests.directory(
+        Dictionary(uniqueKeysWithValues: files.map { ("\(service)/\($0)", $1) }))
+      #expect(
+        ServiceDirectoryTests.problem { _ = try services.namespaces(of: service) }
+          == "\(root.path)/\(service)/\(problem)")
+    }
     #expect(
       ServiceDirectoryTests.problem { _ = try ServiceDirectory(path: "/none", files: SourceFiles()).services() }
         == "/none: there is no such directory of service configurations")
@@ -82,10 +114,17 @@ import YAMLConfig
   }
 
   @Test func portsAreNumbersInAFile() throws {
-    let (root, services) = try ServiceDirectoryTests.directory(["a/port": " 1464\n", "b/port": "x", "c/x": ""])
+    let (root, services) = try ServiceDirectoryTests.directory([
+      "a/port": " 1464\n", "b/port": "x", "c/x": "", "d/port": "", "e/port": "70000", "f/port": "0",
+    ])
     #expect(services.file("port", of: "a") == root.path + "/a/port")
     #expect(try services.port(of: "a") == 1464)
-    #expect(try services.port(of: "b") == nil && services.port(of: "c") == nil)
+    #expect(try services.port(of: "c") == nil && services.port(of: "f") == 0)
+    for (service, found) in [("b", "`x`"), ("d", "an empty file"), ("e", "`70000`")] {
+      #expect(
+        ServiceDirectoryTests.problem { _ = try services.port(of: service) }
+          == "\(root.path)/\(service)/port:1:1: expected a port number, found \(found)")
+    }
   }
 
   @Test func instancesRegisterWhereTheySay() throws {

@@ -109,9 +109,6 @@ import YAMLConfig
 
   static let hostMistakes = [
     HostMistake(
-      file: "nail/region", text: nil,
-      sentence: "nail/region: there is no such file; it must hold the region this host is in"),
-    HostMistake(
       file: "nail/region", text: "\n", sentence: "nail/region: expected one line with the region that this host is in"),
     HostMistake(
       file: "nail/services/location_types.json", text: nil,
@@ -206,6 +203,53 @@ import YAMLConfig
         "option httpchk",
         #"http-check send meth GET uri "/http/web.main/0/a%20b" ver HTTP/1.1 hdr Host "a \"b\" 5%%""#,
       ])
+  }
+
+  /// What HAProxy says to these lines is tried with `tasksAreReachedOnTheirPortsAndByTheirPlace`.
+  @Test func emptyHeadersAreWrittenAsHAProxyTakesThem() throws {
+    let world = try HostFiles([
+      "web/smartstack.yaml":
+        "main: {proxy_port: 20001, extra_headers: {X-A: ''}, extra_healthcheck_headers: {X-B: ''}}\n"
+    ])
+    let backend = try world.tree()["services"]?["web.main"]?["haproxy"]?["backend"]?.strings ?? []
+    #expect(
+      backend.prefix(3) == [
+        "http-request del-header X-A", "option httpchk",
+        #"http-check send meth GET uri "/http/web.main/0/status" ver HTTP/1.1 hdr X-B "%[str()]""#,
+      ])
+  }
+
+  /// Requests cannot go through bytes, in either direction; what is kept of a proxy is a proxy still.
+  @Test @LoopActor func aServiceGoesThroughAProxyOfRequestsOnly() async throws {
+    let world = try HostFiles([
+      "web/smartstack.yaml": "main: {proxy_port: 20001, proxied_through: gate.main}\n",
+      "gate/smartstack.yaml": "main: {proxy_port: 20002, is_proxy: true}\n",
+    ])
+    let frontend = {
+      JSONValue(world.read("synapse.conf.json").utf8)?["services"]?["web.main"]?["haproxy"]?["frontend"]?.strings ?? []
+    }
+    let said = Said()
+    #expect(await said.configurator(world).run().status == 0)
+    let proxied = frontend()
+    #expect(proxied.count(where: { $0.contains("gate.main") }) == 3)
+    try world.put("soa/gate/smartstack.yaml", "main: {proxy_port: ")
+    #expect(await said.configurator(world).run().status == 3)
+    #expect(frontend() == proxied)
+    try world.put("soa/gate/smartstack.yaml", "main: {proxy_port: 20002, is_proxy: true, mode: tcp}\n")
+    #expect(await said.configurator(world).run().status == 0)
+    #expect(
+      frontend() == proxied.filter { !$0.contains("gate.main") && !$0.contains("_request") && !$0.contains("proxied") })
+    for line in [
+      "web.main is written without what follows: soa/web/smartstack.yaml:1:44: main.proxied_through: the mode of "
+        + "'gate.main' is tcp; HTTP requests go straight to web.main",
+      "gate.main is written without what follows: soa/gate/smartstack.yaml:1:7: main: is_proxy: only a service of HTTP "
+        + "requests can mark them, and its mode is tcp",
+    ] { #expect(said.lines.contains(line), "\(said.lines)") }
+    try world.put("soa/gate/smartstack.yaml", "main: {proxy_port: 20002, is_proxy: true}\n")
+    try world.put("soa/web/smartstack.yaml", "main: {proxy_port: 20001, proxied_through: gate.main, mode: tcp}\n")
+    #expect(await said.configurator(world).run().status == 0)
+    #expect(!frontend().contains { $0.contains("gate.main") })
+    #expect(said.contains("only HTTP requests can go through 'gate.main', and the mode of web.main is tcp"))
   }
 
   @Test func aScriptThatIsNotThereCostsOnlyItsPlugin() throws {
