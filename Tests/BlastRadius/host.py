@@ -3,11 +3,13 @@ import os
 import re
 import signal
 import socket
+import subprocess
 
 from cell import B_PORT, EITHER, OUT, SERVED, Cell
 from stage import HACHECK_PORT, LOCAL, SERVICES, STATS_PORT, STATUS_PORT, changed, write_text
 
 import world
+from world import Trouble
 
 # --- ports and addresses ---------------------------------------------------------------------------------------------
 
@@ -146,6 +148,26 @@ class Disk(Cell):
         stage.until("haproxy.cfg has b", lambda: has_b(stage))
 
 
+class DiskRights(Disk):
+    """What somebody has arranged for haproxy.cfg stays so while synapse replaces it."""
+
+    def __init__(self, kind, act, stays, undo):
+        self.stays, self.undo = stays, undo
+        super().__init__(kind, act, named=())
+
+    def run(self, stage):
+        super().run(stage)
+        with open(stage.haproxy.config) as file:
+            if "frontend d" not in file.read():
+                raise Trouble("haproxy.cfg was not replaced")
+        if not self.stays(stage.haproxy.config):
+            raise Trouble(f"haproxy.cfg has changed in kind: {os.lstat(stage.haproxy.config)}")
+
+    def mend(self, stage):
+        super().mend(stage)
+        self.undo(stage.haproxy.config)
+
+
 def has_b(stage):
     try:
         with open(stage.haproxy.config, errors="replace") as file:
@@ -176,6 +198,45 @@ def corrupt_file(stage):
     write_text(stage.haproxy.config, "this is not a configuration\n")
 
 
+def hide_file(stage):
+    os.chmod(stage.haproxy.config, 0o640)
+    os.chown(stage.haproxy.config, 0, 4321)
+
+
+def is_hidden(path):
+    status = os.stat(path)
+    return status.st_mode & 0o7777 == 0o640 and (status.st_uid, status.st_gid) == (0, 4321)
+
+
+def show_file(path):
+    os.chmod(path, 0o644)
+    os.chown(path, 0, 0)
+
+
+def link_file(stage):
+    os.makedirs(f"{stage.folder}/elsewhere", exist_ok=True)
+    os.rename(stage.haproxy.config, f"{stage.folder}/elsewhere/real.cfg")
+    os.symlink("elsewhere/real.cfg", stage.haproxy.config)
+
+
+def unlink_file(path):
+    os.rename(os.path.realpath(path), path)
+
+
+def mount_file(stage):
+    # A file that is mounted cannot be replaced by a rename: EBUSY.
+    subprocess.run(["mount", "--bind", stage.haproxy.config, stage.haproxy.config], check=True)
+
+
+def is_mounted(path):
+    with open("/proc/self/mounts") as mounts:
+        return any(line.split()[1] == path for line in mounts)
+
+
+def unmount_file(path):
+    subprocess.run(["umount", path], check=True)
+
+
 def truncate_state(stage):
     write_text(f"{stage.folder}/state.json", b"{\"half")
 
@@ -196,6 +257,9 @@ def disk():
     yield Disk("haproxy.cfg replaced and loaded", replace_file_and_reload, disturbs=True)
     yield Disk("haproxy.cfg deleted", delete_file)
     yield Disk("haproxy.cfg is garbage", corrupt_file)
+    yield DiskRights("haproxy.cfg is 0640 and a group's", hide_file, is_hidden, show_file)
+    yield DiskRights("haproxy.cfg is a link", link_file, os.path.islink, unlink_file)
+    yield DiskRights("haproxy.cfg is mounted", mount_file, is_mounted, unmount_file)
     yield Disk("state file half-written", truncate_state, named=())
     yield Disk("a frontend disabled at the socket", disable_frontend, named=("frontend b",))
     yield Disk("a server put into maintenance at the socket", maintenance, named=())

@@ -19,6 +19,48 @@ import Testing
     #expect(try Files.read(path, limit: 3).count == 3)
   }
 
+  @Test func aReplacedFileKeepsOwnerGroupAndModeAndItsLinks() throws {
+    let (folder, link, other) = (directory.path + "/folder", directory.path + "/link", directory.path + "/other")
+    try Files.makeDirectory(folder, mode: 0o755)
+    try Files.write(Array("old".utf8), to: folder + "/file", mode: 0o640, sync: false)
+    let hasRoot = geteuid() == 0
+    if hasRoot { #expect(chown(folder + "/file", 1234, 4321) == 0) }
+    #expect(symlink("folder/file", link) == 0)
+    // The second one on another file system, where there is one.
+    for place in [other, "/dev/shm/\(Files.name(of: directory.path))"] {
+      try Files.write(Array(place.utf8), to: place, mode: 0o600, sync: false)
+      try Files.replace(link, by: place, holding: Array(place.utf8))
+      #expect(!Files.exists(place))
+      #expect(try Files.read(folder + "/file", limit: 1000) == Array(place.utf8))
+      var status = stat()
+      #expect(lstat(link, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+      #expect(stat(link, &status) == 0 && status.st_mode & 0o7777 == 0o640)
+      if hasRoot { #expect(status.st_uid == 1234 && status.st_gid == 4321) }
+      #expect(try Files.list(folder) == ["file"])
+    }
+    // A link that leads nowhere yet.
+    #expect(symlink("folder/new", link + "2") == 0)
+    try Files.write(Array("new".utf8), to: other, mode: 0o604, sync: false)
+    try Files.replace(link + "2", by: other, holding: Array("new".utf8))
+    #expect(try Files.read(folder + "/new", limit: 100) == Array("new".utf8))
+    #expect(Files.mode(of: folder + "/new") == 0o604)
+  }
+
+  @Test(.enabled(if: geteuid() == 0)) func aMountedFileIsWrittenInPlace() async throws {
+    let (path, other) = (directory.path + "/file", directory.path + "/other")
+    try Files.write(Array("a long text".utf8), to: path, mode: 0o640, sync: false)
+    let mount = try await ChildProcess.run("/bin/mount", arguments: ["--bind", path, path], deadline: .seconds(10))
+    // Not every sandbox lets root mount.
+    guard mount.status == .exited(0) else { return }
+    let inode = FileState(path: path)
+    try Files.write(Array("short".utf8), to: other, mode: 0o640, sync: false)
+    try Files.replace(path, by: other, holding: Array("short".utf8))
+    #expect(try Files.read(path, limit: 100) == Array("short".utf8))
+    #expect(FileState(path: path) != inode && !Files.exists(other))
+    _ = try await ChildProcess.run("/bin/umount", arguments: [path], deadline: .seconds(10))
+    #expect(try Files.read(path, limit: 100) == Array("short".utf8))
+  }
+
   @Test func aFailedWriteLeavesNoFileBehind() throws {
     let path = directory.path + "/directory"
     try Files.makeDirectory(path, mode: 0o755)

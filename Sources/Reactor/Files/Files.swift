@@ -93,7 +93,7 @@ public enum Files {
   /// Whether a path leads to a directory, symbolic links followed.
   public static func isDirectory(_ path: String) -> Bool { status(of: path).map { $0.st_mode & S_IFMT } == S_IFDIR }
 
-  private static func status(of path: String) -> stat? {
+  static func status(of path: String) -> stat? {
     var status = stat()
     return stat(path, &status) == 0 ? status : nil
   }
@@ -175,7 +175,7 @@ extension Files {
     if sync { try syncDirectory(directory) }
   }
 
-  private static func makeTemporary(in directory: String, for name: String) throws(FileError) -> (String, Int32) {
+  static func makeTemporary(in directory: String, for name: String) throws(FileError) -> (String, Int32) {
     while true {
       let path = "\(directory)/.\(name.prefix(60)).\(String(UInt32.random(in: .min ... .max), radix: 16))~"
       let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -184,17 +184,12 @@ extension Files {
     }
   }
 
-  private static func fill(
+  static func fill(
     _ descriptor: Int32, path: String, bytes: [UInt8], mode: UInt32, sync: Bool
   ) throws(FileError) {
     defer { close(descriptor) }
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw FileError("write", path: path, code: errno) }
-      rest = rest.dropFirst(count)
-    }
+    let code = put(bytes, into: descriptor)
+    guard code == 0 else { throw FileError("write", path: path, code: code) }
     guard fchmod(descriptor, mode) == 0 else { throw FileError("set the mode of", path: path, code: errno) }
     if sync, fsync(descriptor) != 0 { throw FileError("sync", path: path, code: errno) }
   }

@@ -38,6 +38,14 @@ enum FileVerdict {
     }
   }
 
+  /// Whether a candidate may have another path than the configured one, which a command may name.
+  var judgesAnyPath: Bool {
+    switch check {
+    case .none, .installedHAProxy: true
+    case .command: false
+    }
+  }
+
   /// Whether nothing but HAProxy's syntax decides, so that two files of one form have one verdict.
   var judgesTextAlone: Bool { check == .installedHAProxy }
 

@@ -24,6 +24,9 @@ internal import SmartStack
     (text, seen) = FileOnDisk.read(path)
   }
 
+  /// The permissions that its replacement is to have from the start.
+  var mode: UInt32 { Files.mode(of: path) ?? 0o644 }
+
   /// Reads the file again where it is not as it was.
   /// - Returns: what another program has done to it; nil: nothing.
   func look() async -> String? {
@@ -47,7 +50,7 @@ internal import SmartStack
     try await turn.acquire()
     defer { turn.release() }
     let path = path
-    try await BlockingWork.run { try Files.rename(candidate, to: path) }
+    try await BlockingWork.run { try Files.replace(path, by: candidate, holding: Array(text.utf8)) }
     self.text = text
     seen = (FileState(path: path), false)
     if self.outline != outline { changedAt = clock.unixTime }

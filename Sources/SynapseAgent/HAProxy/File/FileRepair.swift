@@ -9,8 +9,10 @@ internal import SmartStack
   /// How often HAProxy is asked about one file at most. What was found until then is not lost: the next attempt goes on.
   private static let checkLimit = 60
 
-  private let path: String
-  private let mode: UInt32
+  /// Where a file is written to be checked.
+  private(set) var path: String
+  /// The permissions of that file.
+  var mode: UInt32
   private let checker: FileChecker
   private let logger: Logger
   private let metrics: HAProxyMetrics
@@ -66,12 +68,7 @@ internal import SmartStack
   }
 
   private func check(_ file: RenderedConfiguration) async -> FileVerdict {
-    let (path, mode) = (path, mode)
-    do {
-      try await BlockingWork.run { try Files.write(Array(file.text.utf8), to: path, mode: mode, sync: false) }
-    } catch {
-      return .unwritable(error as? FileError ?? FileError("write", path: path, code: EIO))
-    }
+    if let problem = await write(file.text) { return .unwritable(problem) }
     // Servers that came and went need no check: the file is to be as new as the sockets.
     if let accepted, file.isCovered(by: accepted) { return .accepted }
     let verdict = await checker.verdict(on: path)
@@ -81,6 +78,24 @@ internal import SmartStack
     case .unchanged, .unwritable, .unchecked, .unrepairable: metrics.countCheck("unknown")
     }
     return verdict
+  }
+
+  /// - Returns: what went wrong; nil: nothing.
+  private func write(_ text: String) async -> FileError? {
+    let (path, mode) = (path, mode)
+    do {
+      try await BlockingWork.run { try Files.write(Array(text.utf8), to: path, mode: mode, sync: false) }
+      return nil
+    } catch {
+      let problem = error as? FileError ?? FileError("write", path: path, code: EIO)
+      // The folder of HAProxy's file may be closed to this user, and only the file open.
+      let other = "/tmp/synapse-candidate-\(StableHash(path).hexadecimal)-\(getpid())"
+      guard checker.judgesAnyPath, [EACCES, EPERM, EROFS].contains(problem.code), !path.hasPrefix("/tmp/") else {
+        return problem
+      }
+      self.path = other
+      return await write(text)
+    }
   }
 
   /// HAProxy's complaints in one line.

@@ -50,7 +50,7 @@ internal import SmartStack
     self.metrics = metrics
     disk = FileOnDisk(path: configuration.filePath, clock: clock)
     repair = FileRepair(
-      path: configuration.candidatePath, mode: 0o644, checker: checker, logger: logger, metrics: metrics)
+      path: configuration.candidatePath, mode: disk.mode, checker: checker, logger: logger, metrics: metrics)
   }
 
   /// The file as it stands on the disk; nil: there is none, or it cannot be read.
@@ -118,8 +118,9 @@ internal import SmartStack
   func sync(willReplace: @LoopActor () -> Void) async -> Outcome {
     guard configuration.writesFile else { return .current }
     await look()
+    repair.mode = disk.mode
     let (file, fileRevision, verdict) = await settle()
-    let (candidate, path) = (configuration.candidatePath, configuration.filePath)
+    let (candidate, path) = (repair.path, configuration.filePath)
     switch verdict {
     case .unchanged:
       revision = fileRevision
