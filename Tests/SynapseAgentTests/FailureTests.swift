@@ -108,6 +108,38 @@ import ZooKeeper
     }
   }
 
+  @Test func aSilentPartOfTheRegistryKeepsItsServers() async throws {
+    try await World.with { world in
+      var daemons: [HTTPListener] = []
+      var ports: [Int] = []
+      for name in ["one", "two"] {
+        let task = try world.startTask(name)
+        let containers = #"[{"Image": "web", "Ports": [{"PrivatePort": 80, "PublicPort": \#(task)}]}]"#
+        let daemon = HTTPListener { $0.respond(status: 200, headers: [], body: Array(containers.utf8)) }
+        guard case .tcp(_, let port) = try daemon.listen(on: .tcp(host: "127.0.0.1", port: 0)) else { return }
+        ports.append(port)
+        daemons.append(daemon)
+      }
+      let servers = ports.enumerated().map { "{host: 127.0.0.1, port: \($1), name: n\($0)}" }.joined(separator: ", ")
+      let docker = "{method: docker, servers: [\(servers)], image_name: web, container_port: 80, check_interval: 1}"
+      let zookeeper = "{method: zookeeper, hosts: ['\(world.zookeeper.connection)'], path: /svc/web}"
+      let text = world.configuration().replacingOccurrence(of: zookeeper, with: docker)
+      try await world.startProxyAndAgent(text)
+      try await eventually("both are served") { await world.servingTasks() == ["n0", "n1"] }
+      try await eventually("the file has both") { world.servingInFile() == ["n0", "n1"] }
+      daemons[1].close()
+      try await world.startAgent(text)
+      try await eventually("the agent goes on without the other") {
+        world.synapse?.haproxy?.isCurrent == true && world.synapse?.status.services.first?.snapshot?.isPartial == true
+      }
+      #expect(await world.servingTasks() == ["n0", "n1"])
+      // An answer without servers is an answer.
+      let empty = HTTPListener { $0.respond(status: 200, headers: [], body: Array("[]".utf8)) }
+      _ = try empty.listen(on: .tcp(host: "127.0.0.1", port: ports[1]))
+      try await eventually("the other has none") { await world.servingTasks() == ["n0"] }
+    }
+  }
+
   /// Lets `failure` happen in every round, with a server that comes and one that goes in its midst.
   private func withChanges(
     _ rounds: Int, socket: (String) -> String = { $0 },

@@ -96,15 +96,21 @@ internal import SmartStack
       let ordered = order.compactMap { readings[$0] }
       var seen: Set<String> = []
       let backends = ordered.flatMap(\.backends).filter { seen.insert($0.serverName).inserted }
-      return RegistryReading(
+      var reading = RegistryReading(
         backends: backends, generatorConfig: ordered.compactMap(\.generatorConfig).first,
         conflicts: ordered.flatMap(\.conflicts))
+      reading.isPartial = ordered.count < order.count || ordered.contains(where: \.isPartial)
+      return reading
     case .sequential(let preference):
       let wanted = preference.compactMap { readings[$0] }
       let first = wanted.first { !$0.backends.isEmpty }
-      return RegistryReading(
+      var reading = RegistryReading(
         backends: first?.backends ?? [], generatorConfig: wanted.compactMap(\.generatorConfig).first,
         conflicts: first?.conflicts ?? [])
+      // One that goes before might have servers.
+      let before = preference.prefix { readings[$0]?.backends.isEmpty != false }
+      reading.isPartial = before.contains { readings[$0] == nil } || first?.isPartial == true
+      return reading
     case .toggle:
       return chosen.flatMap { readings[$0] }
     }

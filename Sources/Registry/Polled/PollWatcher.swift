@@ -141,7 +141,9 @@ internal import SmartStack
     guard parts.isEmpty || !readings.isEmpty else { return }
     hasDelivered = true
     let generatorConfig = readings.compactMap(\.generatorConfig).first
-    deliver(policy(RegistryReading(backends: backends, generatorConfig: generatorConfig)))
+    var reading = RegistryReading(backends: backends, generatorConfig: generatorConfig)
+    reading.isPartial = readings.count < known.count
+    deliver(policy(reading))
   }
 }
 

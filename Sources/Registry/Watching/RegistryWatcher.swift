@@ -9,6 +9,8 @@ public struct RegistryReading: Equatable, Sendable {
   public var generatorConfig: String?
   /// Servers that are registered more than once, and not alike.
   public var conflicts: [RegistrationConflict]
+  /// Whether a part of the registry has not answered since the start, so that servers may be missing.
+  public var isPartial = false
   /// Entries that are no server, with the reason, by their place.
   var skipped: [String: String] = [:]
   /// Parts of registrations that cannot be used, by the registration's place.

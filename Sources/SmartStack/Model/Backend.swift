@@ -91,6 +91,8 @@ public struct ServiceSnapshot: Hashable, Sendable {
   public var generatorConfig: String?
   /// Servers that are registered more than once, and not alike.
   public var conflicts: [RegistrationConflict]
+  /// Whether a part of the registry has not answered since the start, so that servers may be missing.
+  public var isPartial = false
 
   /// A snapshot; see the properties.
   public init(

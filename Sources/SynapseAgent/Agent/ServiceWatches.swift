@@ -66,9 +66,10 @@ internal import ZooKeeper
 
   private func record(_ reading: RegistryReading, of service: String, from generation: Int) {
     guard watchers[service]?.generation == generation else { return }
-    let snapshot = ServiceSnapshot(
+    var snapshot = ServiceSnapshot(
       service: service, backends: reading.backends, generatorConfig: reading.generatorConfig,
       conflicts: reading.conflicts)
+    snapshot.isPartial = reading.isPartial
     let isNews = latest[service]?.snapshot != snapshot
     if isNews { latest[service] = (snapshot, context.clock.unixTime) }
     onSnapshot?(snapshot, isNews)

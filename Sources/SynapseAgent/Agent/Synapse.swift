@@ -14,7 +14,7 @@ internal import ZooKeeper
   private let watches: ServiceWatches
   private let outputs: AgentOutputs
 
-  /// What is served of services without a snapshot.
+  /// What is served of services without a snapshot, and beside a snapshot that is not the whole.
   private var remembered: [String: [Backend]] = [:]
   /// Services whose snapshots the outputs have not seen.
   private var changed: Set<String> = []
@@ -119,6 +119,7 @@ internal import ZooKeeper
   // MARK: Snapshots
 
   private func receive(_ snapshot: ServiceSnapshot, isNews: Bool) {
+    if !snapshot.isPartial { remembered[snapshot.service] = nil }
     if awaited.remove(snapshot.service) != nil, awaited.isEmpty { commit() }
     if isNews || awaited.isEmpty { changed.insert(snapshot.service) }
     if isNews { scheduleUpdate() }
@@ -136,7 +137,16 @@ internal import ZooKeeper
     let news = changed.sorted().compactMap { watches.snapshot(of: $0) }
     changed = []
     context.statsd?.increment("synapse.config.update")
-    outputs.apply(news)
+    outputs.apply(news.map(completed))
+  }
+
+  /// A snapshot with the remembered servers, as long as some part of the registry has not answered: they may be its.
+  private func completed(_ snapshot: ServiceSnapshot) -> ServiceSnapshot {
+    guard snapshot.isPartial, let old = remembered[snapshot.service] else { return snapshot }
+    let known = Set(snapshot.backends.map(\.serverName))
+    var whole = snapshot
+    whole.backends += old.filter { !known.contains($0.serverName) }
+    return whole
   }
 
   // MARK: Looking
@@ -188,12 +198,14 @@ internal import ZooKeeper
   }
 
   private func switchOutputs(silent: Set<String>) async {
-    remembered = await outputs.change(to: configuration, silent: silent)
+    let partial = configuration.services.map(\.name).filter { watches.snapshot(of: $0)?.isPartial == true }
+    remembered = await outputs.change(to: configuration, silent: silent.union(partial))
     changed = []
     // A snapshot that has come meanwhile replaces what is remembered.
     let known = configuration.services.compactMap { watches.snapshot(of: $0.name) }
     let silentOnes = remembered.keys.sorted().filter { watches.snapshot(of: $0) == nil }
-    outputs.apply(known + silentOnes.map { ServiceSnapshot(service: $0, backends: remembered[$0] ?? []) })
+    outputs.apply(
+      known.map(completed) + silentOnes.map { ServiceSnapshot(service: $0, backends: remembered[$0] ?? []) })
     if let startedAt { context.statsd?.timing("synapse.watchers.start.time", elapsed: context.clock.now - startedAt) }
     startedAt = nil
     onReady?()

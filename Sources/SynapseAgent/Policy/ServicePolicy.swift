@@ -24,8 +24,10 @@ internal import SmartStack
   /// The reading that is offered in place of `reading`.
   func apply(_ reading: RegistryReading) -> RegistryReading {
     log(policy.apply(reading.backends, now: clock.now))
-    return RegistryReading(
+    var offer = RegistryReading(
       backends: policy.backends, generatorConfig: reading.generatorConfig, conflicts: policy.conflicts)
+    offer.isPartial = reading.isPartial
+    return offer
   }
 
   private func log(_ notes: [BackendPolicy.Note]) {
