@@ -342,7 +342,26 @@ import Testing
     let commands = plan.commands
     try #require(plan.reloadReasons.isEmpty, "\(plan)")
     #expect(commands.map(\.text) == ["del server web.main/old"] && commands[0].isOptional)
+    #expect(plan.hasDepartures)
     #expect(commands[0].accepts(reply: "Server deleted.\n") && !commands[0].accepts(reply: "Require 'maint'.\n"))
+  }
+
+  @Test("what an agent has put to rest stays so, and is set ready when we have") func agents() {
+    let model = PlannerTests.model([1, 2])
+    let (name, other) = ("i-1_10.0.0.1:8001", "i-2_10.0.0.2:8002")
+    var before = PlannerTests.running(model)
+    for server in [name, other] { before.backends["web.main"]?[server]?.agentState = [.configured, .enabled] }
+    // The second one was put into maintenance by a command.
+    before.backends["web.main"]?[other]?.adminState = .forcedMaintenance
+    var now = before
+    now.backends["web.main"]?[name]?.adminState = .forcedDrain
+    now.recordAgents(since: before)
+    let plan = Planner.plan(running: now, loaded: LoadedConfiguration(model), wanted: model)
+    #expect(PlannerTests.words(plan) == ["set server web.main/\(other) state ready"])
+    var later = now
+    later.backends["web.main"]?[name]?.restsByAgent = false
+    later.recordAgents(since: now)
+    #expect(later.backends["web.main"]?[name]?.restsByAgent == true)
   }
 
   @Test("servers that left are remembered as loaded, so that their return needs no reload") func remembered() {

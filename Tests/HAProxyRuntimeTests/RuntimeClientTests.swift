@@ -81,7 +81,8 @@ struct ScriptedClientTests {
     let error = await #expect(throws: HAProxyRuntimeError.self) { try await client.run(.showInfo) }
     #expect(
       error?.description
-        == "cannot reach HAProxy at \(directory.path)/none: No such file or directory; "
+        == "cannot reach HAProxy at \(directory.path)/none: No such file or directory (if HAProxy runs, the file was removed: "
+        + "only a restart of HAProxy makes it again); "
         + "is `stats socket \(directory.path)/none level admin` in its configuration?")
   }
 

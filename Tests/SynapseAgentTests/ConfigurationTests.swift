@@ -37,6 +37,31 @@ import ZooKeeper
 
     """
 
+  @Test func aSocketThatTheFileDoesNotMakeIsAProblem() throws {
+    func problems(_ global: String) throws -> [String] {
+      let text = """
+        haproxy:
+          config_file_path: /run/h.cfg
+          reload_command: "true"
+          socket_file_path: /run/h.sock
+          global: ['\(global)']
+          defaults: []
+        services: {}
+
+        """
+      return try #require(try load(text).haproxy).socketProblems
+    }
+    #expect(try problems("stats socket /run/h.sock mode 600 level admin").isEmpty)
+    #expect(try problems("stats socket unix@/run/h.sock level admin expose-fd listeners").isEmpty)
+    #expect(try problems("stats socket ${SOCKET} level admin").isEmpty)
+    #expect(
+      try problems("stats socket /run/other.sock level admin") == [
+        "haproxy.socket_file_path: no line `stats socket /run/h.sock level admin` in haproxy.global makes this socket"
+      ])
+    #expect(try problems("stats socket /run/h.sock level operator").first?.contains("lacks `level admin`") == true)
+    #expect(try problems("maxconn 10").count == 1)
+  }
+
   private static let wholeService = """
     services:
       web.main:

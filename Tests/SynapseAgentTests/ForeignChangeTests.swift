@@ -1,4 +1,5 @@
 import Glibc
+import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import SmartStack
@@ -100,6 +101,43 @@ import ZooKeeper
       try await world.setLine("timeout server 77s")
       try await eventually("the file has the line") { world.file().contains("timeout server 77s") }
       #expect(checks.value > before)
+    }
+  }
+
+  @Test func whatAnAgentPutsToRestStaysAtRest() async throws {
+    try await World.with { world in
+      // Says "drain" once and nothing that would end it later.
+      let hasSpoken = Locked(false)
+      let agent = LoopbackServer { connection in
+        let words = hasSpoken.withLock { spoken in
+          defer { spoken = true }
+          return spoken ? "up\n" : "drain\n"
+        }
+        connection.send(Array(words.utf8))
+      }
+      let text = world.configuration(haproxy: ["audit_interval: 0.1"])
+        .replacingOccurrence(
+          of: "server_options: 'maxconn 50'",
+          with: "server_options: 'agent-check agent-addr 127.0.0.1 agent-port \(agent.port) agent-inter 300ms'")
+      try await world.startProxyAndAgent(text)
+      let one = try await world.register("one", port: world.startTask("one"))
+      func state(of task: String) async -> AdminState? {
+        let running = try? await HAProxyRuntimeClient(socket: world.proxy.socketPath).observe().running
+        return running?.backends["web"]?.first { $0.key.hasPrefix("\(task)_") }?.value.adminState
+      }
+      try await eventually("the agent drains it") { await state(of: "one")?.contains(.forcedDrain) == true }
+      let socket = try #require(world.synapse?.haproxy?.socketSync.sockets.first)
+      // A change of the service, and then an audit that looks at all.
+      try await world.register("two", port: world.startTask("two"))
+      try await eventually("two is served") { await state(of: "two") == [] }
+      let epoch = socket.epoch
+      try await eventually("an audit has agreed") { (socket.lastAgreement?.epoch ?? 0) >= epoch }
+      #expect(await state(of: "one")?.contains(.forcedDrain) == true)
+      // What the agent of this project has put to rest it ends as well.
+      try await world.registrar.delete(one)
+      try await eventually("one has left") { await state(of: "one")?.contains(.forcedMaintenance) != false }
+      try await world.register("one", port: try #require(one.isEmpty ? nil : world.taskPort("one")))
+      try await eventually("one is back") { await state(of: "one") == [] }
     }
   }
 

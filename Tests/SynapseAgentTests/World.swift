@@ -19,6 +19,7 @@ internal import ZooKeeper
   private(set) var registrar: ZooKeeperClient
   private(set) var synapse: Synapse?
   private var tasks: [String: HTTPListener] = [:]
+  private var ports: [String: Int] = [:]
 
   /// A world with a ZooKeeper; the proxy and the agent are started by the test.
   static func make() async throws -> World {
@@ -59,8 +60,12 @@ internal import ZooKeeper
     }
     guard case .tcp(_, let port) = try listener.listen(on: .tcp(host: "127.0.0.1", port: 0)) else { return 0 }
     tasks[name] = listener
+    ports[name] = port
     return port
   }
+
+  /// The port of a task that was started.
+  func taskPort(_ name: String) -> Int? { ports[name] }
 
   /// Makes a registration.
   /// - Returns: its path.

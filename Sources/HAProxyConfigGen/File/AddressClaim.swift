@@ -100,8 +100,11 @@ extension AddressClaim {
   public static func listening(in text: String) -> [String: Set<ListenAddress>] {
     var listening: [String: Set<ListenAddress>] = [:]
     var section = ""
-    for line in text.split(whereSeparator: \.isNewline) {
-      let words = String(line).words
+    for line in text.split(separator: "\n") {
+      // Nearly all lines are servers and options.
+      let start = line.drop { $0 == "\t" || $0 == " " }
+      guard start.hasPrefix("bind") || !start.hasPrefix("server ") else { continue }
+      let words = String(start).words
       guard let first = words.first, first == "bind" || Directives.sectionStarters.contains(first) else { continue }
       if first == "bind" {
         listening[section, default: []].formUnion(

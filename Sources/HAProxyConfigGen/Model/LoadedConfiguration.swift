@@ -7,10 +7,13 @@ internal import SmartStack
 public struct LoadedConfiguration: Equatable, Sendable {
   /// By the words of its first line.
   private(set) var sections: [String: SectionPrint] = [:]
+  /// The addresses that it listens on.
+  public private(set) var listening: Set<ListenAddress> = []
 
   /// What HAProxy has after it loaded a file with this text.
   public init(text: String) {
     for print in SectionPrint.read(text) { add(print) }
+    listening = Set(AddressClaim.listening(in: text).values.joined())
   }
 
   init(sections: [Section]) {
@@ -50,7 +53,10 @@ public struct LoadedConfiguration: Equatable, Sendable {
   }
 
   /// What HAProxy has after it loaded the file rendered from `model`.
-  public init(_ model: ProxyModel) { self.init(sections: model.sections) }
+  public init(_ model: ProxyModel) {
+    self.init(sections: model.sections)
+    listening = Set(model.listening.values.joined())
+  }
 
   private mutating func update(_ next: LoadedConfiguration) {
     for (header, print) in next.sections {

@@ -125,6 +125,14 @@ public struct ProxyModel: Sendable {
     if namesChanged || addressesChanged || wasRefused { buildAll() } else { build(settings.service) }
   }
 
+  /// The number of servers with checks.
+  public var checkedServers: Int {
+    backends.reduce(0) { count, backend in
+      let isDefault = backend.traits.defaultServer.contains("check")
+      return count + (backend.section.servers.count { isDefault || $0.options.words.contains("check") })
+    }
+  }
+
   // MARK: Addresses
 
   /// Every address that a service or a section wants to listen on, skipped ones included.

@@ -48,8 +48,7 @@ struct BackendPlanner {
       }
     }
     if let problem { steps.reloadReasons.append(reason(problem, for: server)) }
-    let resting: AdminState = [.forcedMaintenance, .forcedDrain]
-    if !present.adminState.isDisjoint(with: resting) {
+    if present.isResting, !present.restsByAgent {
       // Checks first: a server is not to take traffic unwatched. Those of the file have theirs switched on.
       if present.checkState.contains(.configured), !present.checkState.contains(.enabled) {
         steps.arrivals.append(.enableHealth(path(server.name)))

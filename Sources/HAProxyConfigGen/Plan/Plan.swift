@@ -31,6 +31,9 @@ public struct Plan: Hashable, Sendable {
   /// can be done until then (reloads are rate-limited; a server that left must not wait for one).
   public var commands: [RuntimeCommand] { arrivals + changes + departures }
 
+  /// Whether servers leave, which HAProxy may have to be asked for again: not before their connections have ended.
+  public var hasDepartures: Bool { !departures.isEmpty }
+
   /// Whether nothing is to be done.
   public var isEmpty: Bool { reloadReasons.isEmpty && commands.isEmpty }
 

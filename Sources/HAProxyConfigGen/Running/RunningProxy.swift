@@ -15,6 +15,21 @@ public struct RunningProxy: Hashable, Sendable {
     self.version = version
     self.backends = backends
   }
+
+  /// The number of servers with checks, each of which takes a descriptor.
+  public var checkedServers: Int {
+    backends.values.reduce(0) { $0 + $1.values.count { $0.checkState.contains(.configured) } }
+  }
+
+  /// Finds servers that their agents have put to rest: nobody else has, since the process was observed before.
+  public mutating func recordAgents(since before: RunningProxy) {
+    for (backend, servers) in backends {
+      for (name, server) in servers where server.isResting && server.agentState.contains(.configured) {
+        guard let known = before.backends[backend]?[name], !known.isResting || known.restsByAgent else { continue }
+        backends[backend]?[name]?.restsByAgent = true
+      }
+    }
+  }
 }
 
 /// A server of a running HAProxy; the fields are columns of `show servers state`.
@@ -33,6 +48,11 @@ public struct RunningServer: Hashable, Sendable {
   public var checkState: CheckState
   /// The column `srv_agent_state`: agent checks.
   public var agentState: CheckState
+  /// Whether it is in maintenance or drain by the word of its agent, which has to end that, too.
+  public var restsByAgent = false
+
+  /// Whether it is in maintenance or drain by a command or by its agent, which are one to HAProxy.
+  var isResting: Bool { !adminState.isDisjoint(with: [.forcedMaintenance, .forcedDrain]) }
 
   /// A server as `show servers state` tells it.
   public init(

@@ -6,6 +6,10 @@ public struct ProxyInfo: Hashable, Sendable {
   public var pid: Int
   /// When the process began, in whole seconds since 1970, before it read its file; nil before HAProxy 2.5.
   public var startedAt: Int?
+  /// `Maxsock`: the descriptors that it has counted on.
+  public var maxSockets: Int?
+  /// `Hard_maxconn`: the connections that it has counted on.
+  public var maxConnections: Int?
 
   /// Reads the answer to `show info`.
   public init(parsing reply: String) throws(HAProxyRuntimeError) {
@@ -20,6 +24,8 @@ public struct ProxyInfo: Hashable, Sendable {
     self.version = String(version)
     self.pid = pid
     startedAt = values["Start_time_sec"].flatMap { Int($0) }
+    maxSockets = values["Maxsock"].flatMap { Int($0) }
+    maxConnections = values["Hard_maxconn"].flatMap { Int($0) }
   }
 
   /// Whether `other` tells of the same process: in a container a restarted HAProxy has the pid of the one before.

@@ -28,6 +28,10 @@ public import SmartStack
     var addedServers = 0
     /// Commands that it has refused: sending them again would change nothing.
     var refused: Set<String> = []
+    /// Whether it has servers that are to be deleted as soon as that can be done.
+    var hasDepartures = false
+    /// Servers with checks when it was first observed, which its descriptors were counted for.
+    var checkedServers = 0
   }
 
   /// The path of the stats socket.
@@ -55,13 +59,15 @@ public import SmartStack
   private let logger: Logger
   private let counters: SocketCounters
 
-  /// - Parameter loadedByOther: what a process has loaded that another program started; nil: unknown.
+  /// - Parameters:
+  ///   - master: the command line of the master, which is asked while the socket's file is missing; nil: nobody is.
+  ///   - loadedByOther: what a process has loaded that another program started; nil: unknown.
   public init(
-    path: String, logger: Logger, metrics: Metrics,
+    path: String, master: MasterSocket?, logger: Logger, metrics: Metrics,
     loadedByOther: @escaping @LoopActor (ProxyInfo) async -> LoadedConfiguration?
   ) {
     self.path = path
-    client = HAProxyRuntimeClient(socket: path)
+    client = HAProxyRuntimeClient(socket: path, master: master)
     self.loadedByOther = loadedByOther
     self.logger = logger
     counters = SocketCounters(metrics)
@@ -75,6 +81,19 @@ public import SmartStack
   public var version: String? { process.info?.version }
   /// What runs; nil: unknown.
   public var running: RunningProxy? { process.running }
+  /// Servers with checks when the process was first observed.
+  public var checkedServers: Int { process.checkedServers }
+  /// Where the process listens; nil: unknown.
+  public var listening: Set<ListenAddress>? { process.loaded?.listening }
+  /// Whether the socket's file is missing, so that the master passes commands on.
+  public var isThroughMaster: Bool { client.isThroughMaster }
+  /// Whether this host's addresses are the process's, as far as that can be seen.
+  public var isInThisNetwork: Bool {
+    guard let pid = pid.flatMap(Int32.init(exactly:)), let record = ProcessRecord.read(pid) else { return false }
+    return record.name.hasPrefix("haproxy") && record.sharesNetwork
+  }
+  /// Whether the process has servers that wait for their deletion.
+  var hasDepartures: Bool { process.hasDepartures }
   /// Servers that the process got by commands, as far as this agent saw it.
   public var addedServers: Int { process.addedServers }
 
@@ -84,7 +103,13 @@ public import SmartStack
   public func observe() async throws(HAProxyRuntimeError) {
     let observed = try await client.observe()
     _ = await record(observed.info)
-    process.running = observed.running
+    var running = observed.running
+    if let before = process.running {
+      running.recordAgents(since: before)
+    } else {
+      process.checkedServers = running.checkedServers
+    }
+    process.running = running
   }
 
   /// Asks which process answers.
@@ -122,14 +147,15 @@ public import SmartStack
   /// - Parameter changed: the services whose servers have changed since the last call; nil: anything may have.
   public func apply(_ model: ProxyModel, changed: Set<String>?) async -> Outcome {
     // Only what was in sync as a whole may be planned in part.
-    let part = isInSync && running != nil && !mustObserve ? changed : nil
+    let isDoubtful = mustObserve || running == nil
+    let part = isInSync && !isDoubtful ? changed : nil
     isInSync = false
     epoch += 1
-    if mustObserve { process.running = nil }
     mustObserve = false
     do {
-      if running == nil { try await observe() }
+      if isDoubtful { try await observe() }
       let plan = await plan(for: model, part: part)
+      process.hasDepartures = plan.hasDepartures || part != nil && hasDepartures
       lastAdded = []
       let reasons = plan.isEmpty ? [] : plan.reloadReasons + (try await send(plan.commands))
       // What commands did is done, whatever has to wait for a reload.
@@ -143,7 +169,7 @@ public import SmartStack
       isInSync = await recordLoaded(model, part: part)
       return .matches
     } catch {
-      process.running = nil
+      mustObserve = true
       return .unreachable(error.description)
     }
   }
@@ -194,7 +220,7 @@ public import SmartStack
     for (command, outcome) in zip(commands, outcomes) {
       if let reason = complaint(about: command.planned, outcome: outcome) { reasons.append(reason) }
     }
-    try await record(backends, from: Array(outcomes.dropFirst(commands.count)))
+    try await record(backends, after: commands.map(\.planned), from: Array(outcomes.dropFirst(commands.count)))
     logger.info("servers updated", with: [.count: commands.count, .elapsed: ContinuousClock.now - start])
     return reasons
   }
@@ -241,20 +267,27 @@ public import SmartStack
       logger.debug("command accepted", with: [.command: command.text])
       return nil
     }
-    process.refused.insert(command.text)
     counters.refusals.increment()
+    // A server that still has connections is deleted later.
     if command.isOptional { return nil }
+    process.refused.insert(command.text)
     logger.warning("command refused", with: [.command: command.text, .reason: error])
     return ReloadReason(error.description, service: command.path?.backend)
   }
 
   /// Records the state of the touched backends, read on the same connection.
   private func record(
-    _ backends: [String], from outcomes: [Result<String, HAProxyRuntimeError>]
+    _ backends: [String], after commands: [RuntimeCommand], from outcomes: [Result<String, HAProxyRuntimeError>]
   ) async throws(HAProxyRuntimeError) {
+    let before = running
     for (backend, outcome) in zip(backends, outcomes) {
       guard case .success(let text) = outcome else { continue }
-      process.running?.backends[backend] = try RunningProxy.backends(in: text)[backend] ?? [:]
+      var now = RunningProxy(version: HAProxyVersion(0, 0), backends: try RunningProxy.backends(in: text))
+      if let before { now.recordAgents(since: before) }
+      process.running?.backends[backend] = now.backends[backend] ?? [:]
+    }
+    for case .setMaintenance(let path) in commands {
+      process.running?.backends[path.backend]?[path.server]?.restsByAgent = false
     }
     if case .success(let text)? = outcomes.last { _ = await record(try ProxyInfo(parsing: text)) }
   }

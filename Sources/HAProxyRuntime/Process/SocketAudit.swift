@@ -7,7 +7,7 @@ extension ProxySocket {
   /// Compares servers and frontends as they are with those observed last. While nothing changes, it costs one pass over the
   /// answer's bytes; only an answer unlike the one before is read.
   /// - Returns: whether HAProxy differs, which another program must have brought about; false: not even the last model
-  ///   has been brought about; nil: nothing is to be repaired, or a change was made meanwhile.
+  ///   has been brought about, or servers wait for their deletion; nil: nothing is to be repaired, or a change was made meanwhile.
   public func audit() async throws(HAProxyRuntimeError) -> Bool? {
     let epoch = epoch
     // While HAProxy tries to bind what a new file asks for, its frontends rest.
@@ -28,7 +28,8 @@ extension ProxySocket {
     }
     guard let work, self.epoch == epoch, !isReloading else { return nil }
     lastAgreement = work.agrees ? (work.digest, epoch) : nil
-    return work.agrees ? nil : true
+    if work.agrees { return hasDepartures ? false : nil }
+    return true
   }
 }
 
@@ -40,7 +41,8 @@ private func agree(_ servers: [String: RunningServer], with others: [String: Run
 extension RunningServer {
   /// Whether the parts that commands set are equal; checks and DNS change the others.
   fileprivate func agrees(with other: RunningServer) -> Bool {
-    let ours: AdminState = [.forcedMaintenance, .forcedDrain]
+    // An agent's word counts.
+    let ours: AdminState = agentState.contains(.configured) ? [] : [.forcedMaintenance, .forcedDrain]
     return id == other.id && address == other.address && port == other.port && weight == other.weight
       && adminState.intersection(ours) == other.adminState.intersection(ours)
       && checkState.contains(.enabled) == other.checkState.contains(.enabled)

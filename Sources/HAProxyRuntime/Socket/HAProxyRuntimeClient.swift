@@ -13,12 +13,17 @@ public import Reactor
   /// Path of the socket.
   public nonisolated let socket: String
   private let deadline: Duration
+  private let master: MasterSocket?
+  /// Whether the last call went through the master.
+  private(set) var isThroughMaster = false
 
   /// - Parameters:
   ///   - socket: path of HAProxy's `stats socket` with level admin.
+  ///   - master: passes commands on while the socket's file is missing; nil: nobody does.
   ///   - deadline: for everything one call does.
-  public init(socket: String, deadline: Duration = .seconds(5)) {
+  public init(socket: String, master: MasterSocket? = nil, deadline: Duration = .seconds(5)) {
     self.socket = socket
+    self.master = master
     self.deadline = deadline
   }
 
@@ -28,7 +33,12 @@ public import Reactor
     _ commands: [SocketCommand]
   ) async throws(HAProxyRuntimeError) -> [Result<String, HAProxyRuntimeError>] {
     if commands.isEmpty { return [] }
-    let stream = try await connect()
+    isThroughMaster = false
+    let stream: ByteStream
+    do { stream = try await connect() } catch {
+      guard let master, !Files.exists(socket) else { throw error }
+      return try await run(commands, through: master)
+    }
     defer { stream.close() }
     var replies = ReplyReader(count: commands.count + 1)  // the first one is prompt's own
     func pending() -> String { replies.isEmpty ? "prompt" : commands[min(replies.count, commands.count) - 1].text }
@@ -47,6 +57,17 @@ public import Reactor
       throw .closed(command: pending())
     }
     return zip(commands, replies.texts.dropFirst()).map { $0.outcome(of: $1) }
+  }
+
+  /// HAProxy makes the socket's file when it starts, and never again: without it its master still passes commands on, one
+  /// for each connection.
+  private func run(
+    _ commands: [SocketCommand], through master: MasterSocket
+  ) async throws(HAProxyRuntimeError) -> [Result<String, HAProxyRuntimeError>] {
+    var outcomes: [Result<String, HAProxyRuntimeError>] = []
+    for command in commands { outcomes.append(command.outcome(of: try await master.pass(command, within: deadline))) }
+    isThroughMaster = true
+    return outcomes
   }
 
   /// Runs one command.
@@ -85,7 +106,8 @@ public import Reactor
     do {
       return try await ByteStream.connect(to: .unix(path: socket), deadline: deadline)
     } catch StreamError.refused(_, let reason) {
-      throw .unreachable(socket: socket, reason: reason)
+      let hint = " (if HAProxy runs, the file was removed: only a restart of HAProxy makes it again)"
+      throw .unreachable(socket: socket, reason: Files.exists(socket) ? reason : reason + hint)
     } catch {
       throw .unreachable(socket: socket, reason: "\(error)")
     }

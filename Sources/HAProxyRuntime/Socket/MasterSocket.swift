@@ -22,6 +22,13 @@ public import Reactor
     }
   }
 
+  /// Has the worker that serves run a command.
+  /// - Returns: its reply.
+  func pass(_ command: SocketCommand, within limit: Duration) async throws(HAProxyRuntimeError) -> String {
+    let reply = try await ask("@1 \(command.text)", within: limit)
+    return reply.hasSuffix("\n") ? String(reply.dropLast()) : reply
+  }
+
   /// The workers there are.
   public func processes(within limit: Duration) async throws(HAProxyRuntimeError) -> Processes {
     try MasterSocket.parse(try await ask("show proc", within: limit))
@@ -60,7 +67,7 @@ public import Reactor
     do {
       // Without `quit` the master waits for the next command.
       try stream.write(command + ";quit\n")
-      return String(decoding: try await stream.readToEnd(limit: 1 << 20), as: UTF8.self)
+      return String(decoding: try await stream.readToEnd(limit: 256 << 20), as: UTF8.self)
     } catch StreamError.timedOut {
       throw .timedOut(command: command, after: limit)
     } catch {

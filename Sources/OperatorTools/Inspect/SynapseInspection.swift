@@ -34,7 +34,9 @@ internal import YAMLConfig
     guard let configuration = await load(path) else { return 1 }
     for warning in configuration.warnings { note("warning: \(warning)") }
     for skipped in configuration.skipped { note(skipped.description) }
-    var isGood = configuration.skipped.isEmpty
+    let socketProblems = configuration.haproxy?.socketProblems ?? []
+    for problem in socketProblems { note("\(path): \(problem)") }
+    var isGood = configuration.skipped.isEmpty && socketProblems.isEmpty
     if let rendering = Rendering(configuration) {
       let samples = configuration.services.filter { $0.rules.defaultServers.isEmpty }
       let sample = Backend(name: "sample", host: "192.0.2.1", port: 1)

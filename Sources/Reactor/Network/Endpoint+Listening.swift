@@ -26,6 +26,24 @@ extension Endpoint {
     throw code == EADDRINUSE ? .addressInUse(self) : .failed(self, reason: errorText(code))
   }
 
+  /// Binds a socket to a numeric address, as a program does that is to listen there, and closes it at once.
+  /// - Returns: the system's text for what is wrong with the address; nil: nothing, or nothing that is known. That this
+  ///   user may not have the port says nothing of another one.
+  public func bindProblem(isIPv6Only: Bool) -> String? {
+    guard case .tcp(let host, let port) = self,
+      let address = try? SocketAddress.lookUp(host: host, port: port, of: self, flags: AI_NUMERICHOST).first
+    else { return nil }
+    let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    var code = errno
+    if descriptor >= 0 {
+      defer { close(descriptor) }
+      setOption(SO_REUSEADDR, level: SOL_SOCKET, of: descriptor)
+      if isIPv6Only { setOption(Int32(IPV6_V6ONLY), level: Int32(IPPROTO_IPV6), of: descriptor) }
+      code = address.withPointer { bind(descriptor, $0, $1) } == 0 ? 0 : errno
+    }
+    return [EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT].contains(code) ? errorText(code) : nil
+  }
+
   private func setMode(_ mode: UInt32?) -> Bool {
     guard let mode, case .unix(let path) = self else { return true }
     return chmod(path, mode) == 0

@@ -44,6 +44,21 @@ public struct ProcessRecord: Hashable, Sendable {
     return text.split(separator: "\0", omittingEmptySubsequences: false).dropLast().map(String.init)
   }
 
+  /// Whether it has this process's network; also true if that may not be seen.
+  public var sharesNetwork: Bool {
+    let theirs = Files.destination(of: "/proc/\(pid)/ns/net")
+    return theirs == "/proc/\(pid)/ns/net"
+      || Files.name(of: theirs) == Files.name(of: Files.destination(of: "/proc/self/ns/net"))
+  }
+
+  /// The number of descriptors that it may raise its limit to; nil if that may not be seen.
+  public var descriptorLimit: Int? {
+    let limits = ProcessRecord.text("/proc/\(pid)/limits")?.split(separator: "\n")
+    guard let words = limits?.first(where: { $0.hasPrefix("Max open files") })?.split(separator: " "), words.count > 4
+    else { return nil }
+    return words[4] == "unlimited" ? Int.max : Int(words[4])
+  }
+
   /// The user it runs as (its real id).
   public var user: UInt32? {
     guard let status = ProcessRecord.text("/proc/\(pid)/status"),

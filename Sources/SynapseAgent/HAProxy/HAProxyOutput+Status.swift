@@ -16,7 +16,8 @@ extension HAProxyOutput {
         [
           "path": .string(socket.path), "pid": socket.pid.map { .int($0) } ?? .null,
           "version": socket.version.map { .string($0) } ?? .null, "is_in_agreement": .bool(socket.isInSync),
-          "added_servers": .int(socket.addedServers), "drifts": .int(socket.drifts),
+          "is_through_master": .bool(socket.isThroughMaster), "added_servers": .int(socket.addedServers),
+          "drifts": .int(socket.drifts),
         ]
       })
     status["reload_needed_because"] = .array(socketSync.reloadReasons.map { .string($0.description) })

@@ -16,6 +16,7 @@ internal import SmartStack
   let reloads: ReloadPolicy
   let wanted: WantedModel
   let file: FileSync
+  private let trials: ListenTrials
   private let state: StateFile
   private let workers: OldWorkers
   private let clock: LoopClock
@@ -42,8 +43,10 @@ internal import SmartStack
     let wanted = WantedModel(settings: settings, services: services, memory: memory, clock: clock, logger: logger)
     let counted = HAProxyMetrics(metrics, statsd: statsd)
     let file = FileSync(configuration, checker: checker, wanted: wanted, clock: clock, logger: logger, metrics: counted)
+    let master: MasterSocket? =
+      if case .masterSocket(let path)? = configuration.reload { MasterSocket(path: path) } else { nil }
     let sockets = configuration.sockets.map { path in
-      ProxySocket(path: path, logger: logger, metrics: metrics) { [weak file] in
+      ProxySocket(path: path, master: master, logger: logger, metrics: metrics) { [weak file] in
         await file?.configuration(loadedBy: $0)
       }
     }
@@ -52,6 +55,7 @@ internal import SmartStack
     reloads = ReloadPolicy(
       configuration, marker: reloadMarker, sockets: socketSync, file: file, clock: clock, logger: logger,
       metrics: counted)
+    trials = ListenTrials(sockets: socketSync, wanted: wanted, clock: clock)
     state = StateFile(configuration, saved: saved, wanted: wanted, clock: clock, logger: logger)
     workers = OldWorkers(configuration, sockets: sockets, logger: logger, metrics: counted)
   }
@@ -131,6 +135,7 @@ internal import SmartStack
       }
       if !wanted.isReady { continue }
       await socketSync.waitUntilSynced()
+      if let wait = await trials.run() { work.set(after: wait) }
       metrics.problems.value = Double(wanted.reportProblems())
       if await syncFile() {
         let (isReloaded, delay) = await reloads.reloadIfDue()

@@ -35,6 +35,26 @@ public struct HAProxyConfiguration: Hashable, Sendable {
   /// `state_file_path`; nil: nothing is remembered across restarts.
   public var stateFilePath: String?
 
+  /// Sockets that the file does not make, or not so that commands are accepted there.
+  public var socketProblems: [String] {
+    guard writesFile else { return [] }
+    var lines = generator.global
+    for section in generator.extraSections where section.title == "global" { lines += section.lines }
+    let words: [[Substring]] = lines.map { $0.split(whereSeparator: \.isWhitespace) }
+    let stats = words.filter { $0.count > 2 && $0[0] == "stats" && $0[1] == "socket" }
+    // Variables are HAProxy's to know.
+    if stats.contains(where: { $0[2].contains("$") }) { return [] }
+    return sockets.compactMap { path in
+      guard let line = stats.first(where: { [path, "unix@" + path].contains(String($0[2])) }) else {
+        return
+          "haproxy.socket_file_path: no line `stats socket \(path) level admin` in haproxy.global makes this socket"
+      }
+      if zip(line, line.dropFirst()).contains(where: { $0 == "level" && $1 == "admin" }) { return nil }
+      return "haproxy.socket_file_path: the line `stats socket \(path)` in haproxy.global lacks `level admin`, without "
+        + "which HAProxy refuses commands"
+    }
+  }
+
   /// Upstream's defaults, without the keys that it requires.
   public init() {}
 }

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import HAProxyConfigGen
 internal import HAProxyRuntime
 internal import Logging

@@ -29,7 +29,8 @@ internal import SmartStack
   private var leftovers = 0
   /// Whether the file has been replaced since HAProxy loaded one; only kept where no socket tells.
   private var isFileUnloaded: Bool
-  private var generator = SystemRandomNumberGenerator()
+  /// Reasons that a reload has not ended, where the file is not ours; another reload would not either.
+  private var fruitless: Set<ReloadReason> = []
   private var isStopped = false
 
   init(
@@ -58,9 +59,10 @@ internal import SmartStack
   private var reason: String? {
     if sockets.sockets.isEmpty { return isFileUnloaded ? "its file is new" : nil }
     let now = clock.now
-    if let reason = sockets.reloadReasons.first(where: { budget.delay(of: $0.service, now: now) == .zero }) {
-      return reason.description
+    let isDue: (ReloadReason) -> Bool = { [fruitless, budget] in
+      !fruitless.contains($0) && budget.delay(of: $0.service, now: now) == .zero
     }
+    if let reason = sockets.reloadReasons.first(where: isDue) { return reason.description }
     if isFoldDue { return "servers added at run time become the file's" }
     return leftovers > ReloadPolicy.leftoverLimit ? "many servers have left" : nil
   }
@@ -83,7 +85,7 @@ internal import SmartStack
       return
     }
     if foldDue == nil {
-      foldDue = clock.now + configuration.foldInterval * Double.random(in: 1...1.5, using: &generator)
+      foldDue = clock.now + configuration.foldInterval * Double.random(in: 1...1.5)
     }
   }
 
@@ -132,7 +134,10 @@ internal import SmartStack
     guard let method = configuration.reload, file.holds(sockets.neededRevision ?? 0) else { return (false, nil) }
     let wait = delay
     if wait > .zero { return (false, wait) }
-    schedule.started(now: clock.now, using: &generator)
+    var dice = SystemRandomNumberGenerator()
+    schedule.started(now: clock.now, using: &dice)
+    // A file that is behind may well leave a reason.
+    let reasons = file.isCurrent ? Set(sockets.reloadReasons) : []
     let services = Set(sockets.reloadReasons.compactMap(\.service))
     logger.notice("HAProxy reload started", with: [.reason: reason, .command: method.description])
     let start = clock.now
@@ -141,7 +146,7 @@ internal import SmartStack
     if history.count > ReloadPolicy.historyLimit { history.removeFirst() }
     metrics.countReload(isGood: failure == nil)
     if let failure {
-      schedule.failed(now: clock.now, using: &generator)
+      schedule.failed(now: clock.now, using: &dice)
       logger.error(
         "HAProxy reload failed",
         with: [.reason: failure, .attempt: schedule.failures, .delay: delay, .command: method.description])
@@ -154,9 +159,20 @@ internal import SmartStack
     isFileUnloaded = false
     logger.notice("HAProxy reloaded", with: [.elapsed: clock.now - start])
     await sockets.waitUntilSynced()
+    noteEffect(on: reasons)
     let rest = postpone()
     if !isReloadDue, rest == nil { clearPending() }
     return (true, rest)
+  }
+
+  /// A reload that has ended no reason is not repeated at once: HAProxy loads another file than it is to.
+  private func noteEffect(on reasons: Set<ReloadReason>) {
+    let left = Set(sockets.reloadReasons)
+    fruitless = configuration.writesFile ? [] : left.intersection(reasons)
+    guard let first = left.min(), left == reasons, file.isCurrent else { return }
+    logger.warning("HAProxy reload without effect", with: [.path: configuration.filePath, .reason: first])
+    var dice = SystemRandomNumberGenerator()
+    if configuration.writesFile { schedule.failed(now: clock.now, using: &dice) }
   }
 
   /// Lets the services wait whose budget is used up.
@@ -175,6 +191,8 @@ internal import SmartStack
 
   /// - Returns: why it failed; nil when it did not.
   private func reload(by method: ReloadMethod) async -> String? {
+    let shortage = await sockets.descriptorShortage(global: configuration.generator.global)
+    if let shortage { logger.warning("descriptor limit too low", with: [.reason: shortage]) }
     await saveServerState()
     let reloader = ProxyReloader(method: method, timeout: configuration.reloadTimeout, clock: clock)
     await sockets.willReload(await file.loadedConfiguration())
@@ -182,6 +200,8 @@ internal import SmartStack
     let failure = await reloader.reload(sockets.sockets, unless: { isStopped })
     if failure == nil { file.markLoaded(at: start) }
     await sockets.didReload(isDone: failure == nil)
+    // Before 2.7 HAProxy gives its reason to its own log alone.
+    if let failure, let shortage { return "\(failure); \(shortage)" }
     return failure
   }
 

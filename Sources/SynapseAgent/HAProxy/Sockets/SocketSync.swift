@@ -6,8 +6,10 @@ internal import SmartStack
 
 /// Keeps running HAProxies in sync with the model by commands, on a task of its own: only the sockets delay it.
 @LoopActor final class SocketSync {
-  /// One socket for each process of HAProxy; none: every change is a reload.
+  /// The configured sockets; none: every change is a reload.
   let sockets: [ProxySocket]
+  /// One socket for each process of HAProxy.
+  private var processes: [ProxySocket]
   /// Why HAProxy must be reloaded; empty: commands were enough.
   private(set) var reloadReasons: [ReloadReason] = []
   /// The model's revision that a file must hold at least for a reload to help; nil: there is no reason for one.
@@ -22,8 +24,7 @@ internal import SmartStack
   private let watch: SocketWatch
   private let work: AsyncSignal
   /// How often a comparison has been asked for, and which of the calls have been answered.
-  private var requested = 0
-  private var completed = 0
+  private var rounds = (requested: 0, completed: 0)
   /// Happens when every comparison that was asked for has ended.
   private var settled = OneShotEvent<Void>()
   private var task: Task<Void, Never>?
@@ -33,6 +34,7 @@ internal import SmartStack
     _ sockets: [ProxySocket], wanted: WantedModel, clock: LoopClock, logger: Logger, metrics: HAProxyMetrics
   ) {
     self.sockets = sockets
+    processes = sockets
     self.wanted = wanted
     self.clock = clock
     self.logger = logger
@@ -44,12 +46,22 @@ internal import SmartStack
   /// Whether all sockets answered when the model was last applied.
   var isReachable: Bool { watch.isReachable }
   /// Whether no command is missing anywhere.
-  var isInSync: Bool { reloadReasons.isEmpty && sockets.allSatisfy(\.isInSync) }
+  var isInSync: Bool { reloadReasons.isEmpty && processes.allSatisfy(\.isInSync) }
   /// Whether any process has servers that its file had not when it was loaded.
-  var hasAddedServers: Bool { sockets.contains { $0.addedServers > 0 } }
+  var hasAddedServers: Bool { processes.contains { $0.addedServers > 0 } }
+  /// Where the processes listen; nil: it is not known of each.
+  var heldAddresses: Set<ListenAddress>? {
+    guard isReachable, !sockets.isEmpty else { return nil }
+    var held: Set<ListenAddress> = []
+    for socket in processes {
+      guard let listening = socket.listening, socket.isInThisNetwork else { return nil }
+      held.formUnion(listening)
+    }
+    return held
+  }
   /// The most servers that left and are still in one process's memory.
   var leftovers: Int {
-    sockets.map { socket in
+    processes.map { socket in
       socket.running.map { Planner.leftovers(running: $0, wanted: wanted.model) } ?? 0
     }.max() ?? 0
   }
@@ -75,14 +87,14 @@ internal import SmartStack
 
   /// Has the sockets compared with the model once more.
   func requestSync() {
-    requested += 1
+    rounds.requested += 1
     if settled.hasHappened { settled = OneShotEvent() }
     work.set()
   }
 
   /// Returns once the sockets have been compared with the model as it is.
   func waitUntilSynced() async {
-    if isStopped || completed == requested { return }
+    if isStopped || rounds.completed == rounds.requested { return }
     await settled.outcome()
   }
 
@@ -90,11 +102,11 @@ internal import SmartStack
     while !isStopped {
       await work.wait()
       if isStopped { break }
-      let round = requested
-      if round == completed { continue }
+      let round = rounds.requested
+      if round == rounds.completed { continue }
       await syncSockets()
-      completed = round
-      if completed == requested { settled.happen() }
+      rounds.completed = round
+      if rounds.completed == rounds.requested { settled.happen() }
       onSync?()
     }
     settled.happen()
@@ -104,7 +116,8 @@ internal import SmartStack
     let revision = wanted.revision
     let (model, changed) = wanted.takeChanges()
     var reasons: [ReloadReason] = []
-    for socket in sockets {
+    await findProcesses()
+    for socket in processes {
       var outcome = await socket.apply(model, changed: changed)
       if outcome == .restarted { outcome = await socket.apply(model, changed: nil) }
       reasons += watch.reloadReasons(after: outcome, of: socket)
@@ -116,6 +129,21 @@ internal import SmartStack
 
   // MARK: Processes
 
+  /// Two sockets may lead to one process, which must not get every command twice.
+  private func findProcesses() async {
+    if sockets.count < 2 { return }
+    processes = []
+    for socket in sockets {
+      _ = try? await socket.checkProcess()
+      if let info = socket.info, processes.contains(where: { $0.info?.isSameProcess(as: info) == true }) {
+        socket.observeAgain()
+        _ = watch.reloadReasons(after: .matches, of: socket)
+      } else {
+        processes.append(socket)
+      }
+    }
+  }
+
   /// Reads what every process runs.
   func observe() async {
     for socket in sockets {
@@ -123,6 +151,37 @@ internal import SmartStack
         logger.info("HAProxy query failed", with: [.path: socket.path, .reason: error])
       }
     }
+  }
+
+  /// What keeps HAProxy from loading the file although `haproxy -c` accepts it: more descriptors than it may have.
+  /// - Parameter global: the lines of the section.
+  func descriptorShortage(global: [String]) async -> String? {
+    let lines = global.map { $0.split(separator: " ") }
+    // Without `maxconn` HAProxy makes do with what it may have.
+    guard let maxconn = lines.last(where: { $0.first == "maxconn" && $0.count == 2 }).flatMap({ Int($0[1]) }),
+      !lines.contains(where: { $0.first == "ulimit-n" })
+    else { return nil }
+    let model = wanted.model
+    guard let (checks, addresses) = try? await BlockingWork.run({ (model.checkedServers, model.listening.values) })
+    else {
+      return nil
+    }
+    for socket in processes {
+      guard let info = socket.info, let used = info.maxSockets, let before = info.maxConnections,
+        let worker = Int32(exactly: info.pid).flatMap(ProcessRecord.read)
+      else { continue }
+      // A master starts the next worker.
+      let master = ProcessRecord.read(worker.parent)
+      guard let limit = (master?.name == worker.name ? master : worker)?.descriptorLimit else { continue }
+      let listeners = addresses.reduce(0) { $0 + $1.count } - (socket.listening?.count ?? 0)
+      let needed = used + 2 * (maxconn - before) + checks - socket.checkedServers + listeners
+      if needed > limit {
+        return
+          "Cannot raise FD limit to about \(needed), limit is \(limit): raise LimitNOFILE of HAProxy's unit, or lower "
+          + "maxconn in haproxy.global"
+      }
+    }
+    return nil
   }
 
   /// Prepares a reload: processes that appear from now on have loaded this.

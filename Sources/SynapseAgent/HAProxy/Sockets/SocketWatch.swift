@@ -18,6 +18,8 @@ internal import SmartStack
   private var onDoubt: (@LoopActor () -> Void)?
   /// The paths of the sockets that did not answer when the model was last applied.
   private var unreachable: Set<String> = []
+  /// The paths of the sockets whose files are missing, while the master passes commands on.
+  private var missing: Set<String> = []
   private var failedLooks = 0
   private var nextLook: LoopTimer?
   private var isLooking = false
@@ -70,6 +72,16 @@ internal import SmartStack
       return failedLooks > SocketWatch.looksBeforeReload ? [ReloadReason(reason)] : []
     }
     if unreachable.remove(socket.path) != nil { logger.notice("HAProxy query recovered", with: [.path: socket.path]) }
+    if !socket.isThroughMaster {
+      missing.remove(socket.path)
+    } else if missing.insert(socket.path).inserted {
+      logger.warning(
+        "stats socket missing",
+        with: [
+          .path: socket.path,
+          .reason: "its file was removed; the master's socket is used until a restart of HAProxy makes it again",
+        ])
+    }
     switch outcome {
     case .matches, .unreachable: return []
     case .restarted: return [ReloadReason("HAProxy restarts while it is being spoken to")]

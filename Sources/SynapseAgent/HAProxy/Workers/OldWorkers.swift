@@ -37,7 +37,9 @@ internal import SmartStack
   /// Kills what is beyond the limits. Free as long as the same processes serve and there were no others.
   func killExcessWorkers() {
     let pids = Set(sockets.compactMap(\.pid))
-    guard limits.isActive, !isLooking, !sockets.isEmpty, pids.count == sockets.count, seen != pids || count > 0 else {
+    guard limits.isActive, !isLooking, !sockets.isEmpty, sockets.allSatisfy({ $0.pid != nil }),
+      seen != pids || count > 0
+    else {
       return
     }
     isLooking = true

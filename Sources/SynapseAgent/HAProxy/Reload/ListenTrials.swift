@@ -1,0 +1,96 @@
+internal import HAProxyConfigGen
+internal import Reactor
+internal import SmartStack
+
+/// Finds addresses that HAProxy could not listen on, before a reload would fail for all services because of them.
+@LoopActor final class ListenTrials {
+  /// Between two trials of an address; the longest leaves time for the reload within 10 s of its release.
+  private static let retry = RetryPolicy(base: .seconds(1), limit: .seconds(5))
+
+  private let sockets: SocketSync
+  private let wanted: WantedModel
+  private let clock: LoopClock
+  /// What is wrong with an address, how often that was found, and when it is tried again.
+  private var failures: [ListenAddress: (problem: String, attempt: Int, retryAt: LoopClock.Instant)] = [:]
+
+  init(sockets: SocketSync, wanted: WantedModel, clock: LoopClock) {
+    self.sockets = sockets
+    self.wanted = wanted
+    self.clock = clock
+  }
+
+  /// Tries the addresses that HAProxy is to listen on and does not yet; services and sections whose address fails are
+  /// skipped.
+  /// - Returns: how long to wait before the next trial; nil: none is to be repeated.
+  func run() async -> Duration? {
+    let (model, now) = (wanted.model, clock.now)
+    let resting = Set(failures.lazy.filter { $0.value.retryAt > now }.map(\.key))
+    // Without knowledge of what HAProxy has, its own addresses would look taken.
+    if let held = sockets.heldAddresses,
+      let trials = try? await BlockingWork.run({ ListenTrials.outcomes(of: model.claims, held: held, resting: resting) }
+      )
+    {
+      record(trials)
+    }
+    return failures.isEmpty ? nil : max(.milliseconds(100), (failures.values.map(\.retryAt).min() ?? now) - clock.now)
+  }
+
+  private func record(_ trials: [(unit: LineOrigin, address: ListenAddress, problem: String?)]) {
+    var standing: [ListenAddress: (problem: String, attempt: Int, retryAt: LoopClock.Instant)] = [:]
+    var reasons: [LineOrigin: String] = [:]
+    for (unit, address, problem) in trials {
+      if let known = failures[address], known.retryAt > clock.now {
+        standing[address] = known
+      } else if let problem, standing[address] == nil {
+        let attempt = (failures[address]?.attempt ?? -1) + 1
+        standing[address] = (
+          problem, attempt, clock.now + ListenTrials.retry.delay(attempt: attempt)
+        )
+      }
+      if let problem = standing[address]?.problem, reasons[unit] == nil { reasons[unit] = problem }
+    }
+    failures = standing
+    wanted.setUnbindable(reasons)
+  }
+
+  /// Tries every address that HAProxy does not hold, and is not resting.
+  private nonisolated static func outcomes(
+    of claims: [AddressClaim], held: Set<ListenAddress>, resting: Set<ListenAddress>
+  ) -> [(unit: LineOrigin, address: ListenAddress, problem: String?)] {
+    claims.compactMap { claim in
+      let address = claim.address
+      switch claim.unit {
+      case .service, .extra: break
+      case .fixed, .agent, .global, .defaults, .sharedFrontend, .server: return nil
+      }
+      if held.contains(address) || held.contains(where: address.overlaps) { return nil }
+      return (claim.unit, address, resting.contains(address) ? nil : problem(of: address))
+    }
+  }
+
+  /// HAProxy's sentence about an address that this host cannot listen on.
+  private nonisolated static func problem(of address: ListenAddress) -> String? {
+    guard !address.isDatagram, address.interface == nil, address.namespace == nil, !address.isTransparent else {
+      return nil
+    }
+    let host: String
+    var isIPv6Only = false
+    switch address.host {
+    case .anyIPv4: host = "0.0.0.0"
+    case .anyIPv6(let isOnly): (host, isIPv6Only) = ("::", isOnly)
+    case .address(let plain): host = plain.description
+    case .name("localhost"): host = "127.0.0.1"
+    case .path(let path):
+      // HAProxy puts its socket in the place of any other: only the folder can be wrong.
+      guard path.hasPrefix("/"), !Files.isDirectory(Files.parent(of: path)) else { return nil }
+      return "cannot bind UNIX socket (No such file or directory) [\(path)]"
+    case .name, .other: return nil
+    }
+    for port in address.ports.prefix(1000) {
+      if let reason = Endpoint.tcp(host: host, port: port).bindProblem(isIPv6Only: isIPv6Only) {
+        return "cannot bind socket (\(reason)) for [\(host):\(port)]"
+      }
+    }
+    return nil
+  }
+}

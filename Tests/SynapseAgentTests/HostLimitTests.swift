@@ -1,0 +1,126 @@
+import Glibc
+import HAProxyConfigGen
+import HAProxyRuntime
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+import ZooKeeper
+
+@testable import SynapseAgent
+
+/// What HAProxy cannot do on this host, although its file is good.
+@Suite("limits of the host", .timeLimit(.minutes(3))) @LoopActor struct HostLimitTests {
+  @Test func aPortOfAnotherProgramCostsItsServiceAlone() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      let holder = HTTPListener { $0.respond(status: 418, headers: [], body: []) }
+      guard case .tcp(_, let taken) = try holder.listen(on: .tcp(host: "127.0.0.1", port: 0)) else { return }
+      let free = try freePort()
+      let clients = SteadyClients(port: world.port, keeping: 0, renewing: 3)
+      let more = [
+        "  late:", "    discovery: {method: base}", "    haproxy: {port: \(free)}",
+        "  other:", "    discovery: {method: base}", "    haproxy: {port: \(taken)}",
+      ]
+      world.synapse?.reload(try world.load(world.configuration(more: more)))
+      try await eventually("the service beside it listens") { await isListening(free) }
+      #expect(world.journal.contains("Address already in use) for [127.0.0.1:\(taken)]"))
+      #expect(world.journal.contains("service=services.other"))
+      #expect(!world.file().contains("frontend other"))
+      let reloads = world.reloads
+      holder.close()
+      try await eventually("it is served when the port is free") { await status(at: taken) == 503 }
+      #expect(world.reloads == reloads + 1 && world.failedReloads == 0)
+      await clients.stop()
+      #expect(clients.problems.isEmpty && clients.answers > 0, "\(clients.problems.prefix(3))")
+    }
+  }
+
+  @Test func aShortageOfDescriptorsIsNamed() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      let master = try #require(world.proxy.masterPID)
+      let limit = ["--pid", String(master), "--nofile=2000:2000"]
+      _ = try await ChildProcess.run("/usr/bin/prlimit", arguments: limit, deadline: .seconds(10))
+      let text = world.configuration().replacingOccurrence(of: "- maxconn 200", with: "- maxconn 20000")
+      try await world.startAgent(text)
+      try await eventually("the reload has failed") { world.failedReloads > 0 }
+      #expect(world.journal.contains("Cannot raise FD limit to about 400"))
+      #expect(world.synapse?.haproxy?.reloads.history.last?.failure?.contains("limit is 2000") == true)
+    }
+  }
+
+  // MARK: Sockets
+
+  @Test func aRemovedSocketIsReplacedByTheMasters() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(
+        world.configuration(haproxy: ["master_socket: \(world.proxy.masterSocketPath)"]))
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      try await eventually("the file has one") { world.servingInFile() == ["one"] }
+      let reloads = world.reloads
+      try Files.remove(world.proxy.socketPath)
+      let two = try world.startTask("two")
+      try await world.register("two", port: two)
+      try await eventually("two is served") { await world.request() == "two" }
+      #expect(world.reloads == reloads && world.failedReloads == 0)
+      #expect(world.journal.contains("stats socket missing"))
+      try await world.setLine("timeout server 33s")
+      try await eventually("a reload works") { world.reloads == reloads + 1 }
+      #expect(world.failedReloads == 0)
+    }
+  }
+
+  @Test func twoSocketsOfOneProcessAreOne() async throws {
+    try await World.with { world in
+      let second = world.proxy.path + "/second.sock"
+      let text = world.configuration()
+        .replacingOccurrence(
+          of: "  global:\n", with: "  global:\n    - stats socket \(second) mode 600 level admin\n"
+        )
+        .replacingOccurrence(
+          of: "socket_file_path: \(world.proxy.socketPath)",
+          with: "socket_file_path: ['\(world.proxy.socketPath)', '\(second)']")
+      try await world.startProxyAndAgent(text)
+      let reloads = world.reloads
+      for name in ["one", "two", "three"] {
+        try await world.register(name, port: world.startTask(name))
+        try await eventually("\(name) is served") { await world.servingTasks().contains(name) }
+      }
+      try await eventually("the file has all") { world.servingInFile() == ["one", "two", "three"] }
+      #expect(world.metrics.counter("synapse_haproxy_refusals_total", help: "").value == 0)
+      #expect(world.reloads == reloads && world.failedReloads == 0)
+      #expect(world.synapse?.haproxy?.isCurrent == true)
+    }
+  }
+
+  @Test func aFileOfSomebodyElseIsLoadedOncePerReason() async throws {
+    try await World.with { world in
+      try world.proxy.write(sections: [])
+      try await world.proxy.start()
+      try await world.startAgent(world.configuration(haproxy: ["do_writes: false"]))
+      try await eventually("it is loaded") { world.journal.contains("HAProxy reload without effect") }
+      let output = try #require(world.synapse?.haproxy)
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("the server is known, and nothing is due") {
+        output.wanted.model.memory.servers(of: "web", ttl: 1000, now: Int(LoopClock.system.unixTime)).count == 1
+          && !output.reloads.isReloadDue
+      }
+      #expect(world.reloads == 1)
+    }
+  }
+
+  private func isListening(_ port: Int) async -> Bool {
+    let stream = try? await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: port), deadline: .seconds(2))
+    stream?.close()
+    return stream != nil
+  }
+
+  private func status(at port: Int) async -> Int? {
+    let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/")
+    return try? await HTTPClient.send(request, deadline: .seconds(5)).status
+  }
+}
