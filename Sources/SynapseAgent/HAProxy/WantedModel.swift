@@ -83,6 +83,8 @@ internal import YAMLConfig
   /// Replaces the services under the same settings; ``apply(_:)`` with all of them follows.
   func replaceServices(_ services: [ServiceSettings]) {
     let listening = model.listening
+    var settings = settings
+    settings.version = model.settings.version
     model = ProxyModel(settings: settings, services: services, memory: model.memory)
     model.recordListening(listening)
     registrySections = [:]

@@ -53,7 +53,8 @@ public enum StatusText {
     for socket in haproxy["sockets"]?.array ?? [] {
       let process =
         socket["pid"]?.int.map { "pid \($0), HAProxy \(socket["version"]?.string ?? "")" } ?? "no answer yet"
-      let state = socket["is_in_agreement"]?.bool == true ? "in sync" : "not in sync"
+      var state = socket["is_in_agreement"]?.bool == true ? "in sync" : "not in sync"
+      if socket["is_through_master"]?.bool == true { state += ", its file is missing (the master's socket is used)" }
       lines.append(
         "  socket \(socket["path"]?.string ?? ""): \(process), \(state), \(socket["added_servers"]?.int ?? 0) servers "
           + "added at run time, \(socket["drifts"]?.int ?? 0) drifts repaired")
