@@ -1,4 +1,5 @@
 """Ports, addresses, the parts of synapse.conf.json that all services share, and what is kept on disk."""
+import json
 import os
 import re
 import signal
@@ -6,7 +7,7 @@ import socket
 import subprocess
 
 from cell import B_PORT, EITHER, OUT, SERVED, Cell
-from stage import HACHECK_PORT, LOCAL, SERVICES, STATS_PORT, STATUS_PORT, changed, write_text
+from stage import HACHECK_PORT, LOCAL, ROOT, SERVICES, STATS_PORT, STATUS_PORT, Stage, Task, changed, write_text
 
 import world
 from world import Trouble
@@ -265,4 +266,84 @@ def disk():
     yield Disk("a server put into maintenance at the socket", maintenance, named=())
 
 
-CELLS = [*ports(), *shared(), *disk()]
+# --- sockets and reloads -----------------------------------------------------------------------------------------------
+
+class TwoSockets(Stage):
+    """Two stats sockets of one process."""
+
+    def good_synapse(self, names="abc"):
+        document = super().good_synapse(names)
+        second = f"{self.folder}/second.sock"
+        document["haproxy"]["socket_file_path"] = [self.haproxy.socket, second]
+        document["haproxy"]["global"].insert(0, f"stats socket {second} level admin expose-fd listeners")
+        return document
+
+
+class SocketsOfOne(Cell):
+    """Servers of b come and go: no command is refused, and no reload is asked for."""
+
+    stage = TwoSockets
+
+    def __init__(self):
+        super().__init__("sockets", "two of one process", SERVED, check=False)
+
+    def run(self, stage):
+        position = stage.begin()
+        reloads = stage.haproxy.reloads()
+        second = Task("b", 0)
+        node = stage.client.create(f"{ROOT}/b/second_", json.dumps(
+            {"host": LOCAL, "port": second.server.server_address[1], "name": "second"}).encode(), sequence=True)
+        stage.until("b has two servers", lambda: len(stage.haproxy.in_rotation("b")) == 2)
+        stage.client.delete(node)
+        stage.until("b has one server", lambda: len(stage.haproxy.in_rotation("b")) == 1)
+        second.close()
+        if stage.haproxy.reloads() != reloads or "command refused" in stage.log_since(position, "synapse"):
+            raise Trouble("a server cost a reload")
+        self.add_d(stage)
+        stage.until("d is served", lambda: stage.answer("d") == "d")
+        stage.clients_move()
+        stage.undisturbed()
+
+
+class MasterStage(Stage):
+    """HAProxy is reloaded at its master's socket."""
+
+    def good_synapse(self, names="abc"):
+        document = super().good_synapse(names)
+        del document["haproxy"]["reload_command"]
+        document["haproxy"]["master_socket"] = self.haproxy.master_socket
+        return document
+
+
+class SocketRemoved(Cell):
+    """The stats socket's file goes: the master passes commands on until HAProxy is started again."""
+
+    stage = MasterStage
+
+    def __init__(self):
+        super().__init__("sockets", "the file is removed", SERVED, ("stats socket missing",), check=False)
+
+    def spoil(self, stage):
+        os.remove(stage.haproxy.socket)
+
+
+class NotWritten(Cell):
+    """Another program is to write haproxy.cfg: synapse has HAProxy load it once for each reason, not for ever."""
+
+    def __init__(self):
+        super().__init__("synapse.conf.json haproxy.do_writes", "false", SERVED, ("without effect",), check=False)
+
+    def run(self, stage):
+        position = stage.begin()
+        reloads = stage.haproxy.reloads()
+        stage.write(stage.good_nerve("abcd"), changed(stage.good_synapse("abcd"), ("haproxy", "do_writes"), False))
+        stage.until("it is said", lambda: self.is_named(stage, position))
+        # Audits and d's registration find nothing new to reload for.
+        stage.until("d is registered", lambda: stage.registered("d"))
+        stage.clients_move(100)
+        if stage.haproxy.reloads() > reloads + 1:
+            raise Trouble(f"{stage.haproxy.reloads() - reloads} reloads")
+        stage.undisturbed()
+
+
+CELLS = [*ports(), *shared(), *disk(), NotWritten(), SocketsOfOne(), SocketRemoved()]
