@@ -68,7 +68,7 @@ let package = Package(
 
     room(
       "Configure",
-      ["NerveAgent", "SynapseAgent", "AgentKit", "Reactor", "SmartStack", "YAMLConfig"]),
+      ["NerveAgent", "SynapseAgent", "AgentKit", "HAProxyConfigGen", "Reactor", "SmartStack", "YAMLConfig"]),
 
     room(
       "OperatorTools",

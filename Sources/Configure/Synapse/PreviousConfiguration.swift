@@ -1,3 +1,4 @@
+internal import HAProxyConfigGen
 internal import SmartStack
 
 /// The current synapse.conf.json, with what services can keep of it.
@@ -18,6 +19,18 @@ struct PreviousConfiguration {
     }
     pluginGlobals = lines(of: "global", prefixes: ["lua-load ", "setenv sample_rate "])
     pluginDefaults = lines(of: "defaults", prefixes: ["timeout tarpit "])
+  }
+
+  /// Where its services listen, by their sections in HAProxy's file.
+  func listening(at defaultAddress: String) -> [String: Set<ListenAddress>] {
+    var listening: [String: Set<ListenAddress>] = [:]
+    for (name, service) in services.members {
+      guard let haproxy = service["haproxy"], let port = haproxy["port"], port != .null else { continue }
+      let address = haproxy["bind_address"]?.string ?? defaultAddress
+      let bind = "\(address):\(port.string ?? port.text())"
+      listening["frontend \(name)"] = Set(ListenAddress.all(inBind: bind))
+    }
+    return listening
   }
 
   /// The entries of a service's namespaces, or of one namespace.

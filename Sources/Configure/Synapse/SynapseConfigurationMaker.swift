@@ -1,4 +1,5 @@
 internal import Glibc
+internal import HAProxyConfigGen
 internal import Reactor
 internal import SmartStack
 internal import YAMLConfig
@@ -17,6 +18,8 @@ struct SynapseConfigurationMaker {
   private(set) var memory: ConfigureMemory?
   private var readings: [(service: String, reading: ServiceReading)] = []
   private var knownCount = 0
+  /// Namespaces whose port another listener has.
+  private var withoutPort: Set<String> = []
 
   /// - Parameter memory: of the run before; nil when there is no next one.
   init(_ options: ConfigureSynapseOptions, memory: ConfigureMemory? = nil) {
@@ -35,6 +38,7 @@ struct SynapseConfigurationMaker {
     let migration = try self.migration()
     let names = try ServiceDirectory(path: options.servicesDirectory, files: files).services()
     for name in names { read(name, types: lookup.hierarchy.types) }
+    skipTakenPorts(tool)
     let before = previous(tool.output)
     let targets = backends(at: lookup, kept: before.map { kept(of: names, in: $0) } ?? [])
     let inputs = SynapseInputs(
@@ -107,6 +111,35 @@ struct SynapseConfigurationMaker {
     return reading
   }
 
+  /// Skips namespaces whose port another listener of this host has: whoever has it in the current file keeps it, else the
+  /// first by name.
+  private mutating func skipTakenPorts(_ tool: ToolOptions) {
+    guard tool.listensWithHAProxy else { return }
+    var settings = GeneratorSettings()
+    settings.bindAddress = tool.bindAddress
+    settings.reservedAddresses = ["hacheck_port": "*:\(tool.hacheckPort)"]
+    settings.extraSections = [ExtraSection(title: "listen stats", lines: ["bind :\(tool.statsPort)"])]
+    let namespaces = readings.flatMap { $0.reading.namespaces.map(\.settings) }
+    let services = namespaces.compactMap { namespace -> ServiceSettings? in
+      guard case .port(let port) = namespace.proxyPort else { return nil }
+      var service = ServiceSettings(service: namespace.name)
+      service.port = .number(String(port))
+      return service
+    }
+    var conflicts = settings.addressConflicts(of: services, active: [:])
+    if conflicts.isEmpty { return }
+    let current = try? Files.read(tool.output, limit: SourceFiles.limits.bytes * 8)
+    var active = current.flatMap { PreviousConfiguration($0) }?.listening(at: tool.bindAddress) ?? [:]
+    active["listen stats"] = Set(ListenAddress.all(inBind: ":\(tool.statsPort)"))
+    conflicts = settings.addressConflicts(of: services, active: active)
+    withoutPort = Set(conflicts.keys)
+    for namespace in namespaces {
+      guard let conflict = conflicts[namespace.name] else { continue }
+      let error = namespace.error("proxy_port: \(conflict)")
+      problems.append(SkippedService(name: namespace.name, problems: ["\(error)"]))
+    }
+  }
+
   /// The backends that the new file will have and whether each is one of requests, not bytes; none when no service is to
   /// be proxied.
   private func backends(
@@ -119,7 +152,7 @@ struct SynapseConfigurationMaker {
       guard let lines = value["haproxy"]?["backend"]?.strings else { continue }
       backends[name] = !lines.contains("mode tcp")
     }
-    for one in settings where one.proxyPort != .discoveryOnly {
+    for one in settings where one.proxyPort != .discoveryOnly && !withoutPort.contains(one.name) {
       guard (try? one.advertise.map { try locations.line(ofType: $0, in: one) }) != nil else { continue }
       for type in one.advertise {
         backends[one.backend(ofType: type, endpoint: nil)] = !one.isTCP
@@ -200,6 +233,7 @@ struct SynapseConfigurationMaker {
     _ settings: SmartStackNamespace, inputs: SynapseInputs, locations: HostLocations, targets: [String: Bool],
     known: GeneratedNamespace?
   ) -> GeneratedNamespace? {
+    if withoutPort.contains(settings.name) { return nil }
     let proxy = proxy(of: settings, among: targets)
     do throws(ConfigError) {
       let lines = try settings.advertise.map { type throws(ConfigError) in

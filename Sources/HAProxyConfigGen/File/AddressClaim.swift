@@ -63,6 +63,20 @@ public struct AddressClaim: Hashable, Sendable {
 }
 
 extension GeneratorSettings {
+  /// Which of some services cannot have their addresses, and who has them.
+  /// - Parameter active: where sections listen now, by their first lines.
+  /// - Returns: one sentence for each service that has to be skipped, by its name.
+  public func addressConflicts(
+    of services: [ServiceSettings], active: [String: Set<ListenAddress>]
+  ) -> [String: String] {
+    let claims = claims + services.flatMap { $0.claims(defaultAddress: bindAddress) }
+    let conflicts = AddressClaim.conflicts(claims, active: active)
+    return Dictionary(
+      uniqueKeysWithValues: conflicts.compactMap { unit, problem in
+        unit.service.map { ($0, problem.message) }
+      })
+  }
+
   /// The addresses that belong to no service.
   var claims: [AddressClaim] {
     var claims = reservedAddresses.sorted { $0.key < $1.key }.flatMap { key, text in
