@@ -74,7 +74,7 @@ import Testing
       ("clitimeout 5s", "timeout client 5s"), ("redispatch", "option redispatch"),
       ("block if x", "http-request deny if x"),
       ("reqtarpit . if x", "http-request tarpit if x"), ("reqtarpit ^Host", nil), ("timeout client 5s", nil),
-      ("no option forceclose", nil), ("option forceclose", "option httpclose"),
+      ("no option forceclose", nil), ("option forceclose", nil),
     ]) func translated(_ line: String, _ successor: String?)
   {
     #expect(DirectiveHistory.translation(of: line, for: HAProxyVersion(2, 6)) == successor)
@@ -94,13 +94,13 @@ import Testing
     #expect(changes == [true, false])
     let problems = model.problems.map(\.description)
     for words in [
-      "services.web.main.haproxy.backend[0]: `option forceclose` is written as `option httpclose`",
-      "services.web.main.haproxy.listen[0]: `reqadd", "haproxy.defaults[5]: `option forceclose` is written",
+      "services.web.main.haproxy.backend[0]: `option forceclose` is skipped: HAProxy 2.6.12 has no",
+      "services.web.main.haproxy.listen[0]: `reqadd", "haproxy.defaults[5]: `option forceclose` is skipped",
       "haproxy.defaults[6]: `monitor-net 10.0.0.0/8` is skipped",
     ] { #expect(problems.contains { $0.contains(words) }, "\(words) in \(problems)") }
     #expect(
-      model.lines(of: "backend web.main").prefix(3) == [
-        "option httpclose", "fullconn 5", "http-request return status 200 if FALSE",
+      model.lines(of: "backend web.main").prefix(2) == [
+        "fullconn 5", "http-request return status 200 if FALSE",
       ])
     _ = model.setVersion(HAProxyVersion(2, 0, 30))
     #expect(model.lines(of: "backend web.main").prefix(2) == ["option forceclose", "fullconn 5"])

@@ -143,11 +143,25 @@ import Testing
     #expect(PlannerTests.plan(model([]), model([1])).first?.contains("balance static-rr") == true)
   }
 
+  @Test("what init-addr says of names does not keep a server from being added") func initialAddress() {
+    func model(_ numbers: [Int]) -> ProxyModel {
+      PlannerTests.model(numbers) { $1.backend = ["default-server init-addr last,libc,none"] }
+    }
+    let plan = PlannerTests.plan(model([1]), model([1, 3]))
+    #expect(plan.contains { $0.hasPrefix("add server") } && !plan.contains { $0.contains("reload") }, "\(plan)")
+  }
+
+  @Test("a template has the servers with its numbers, not those whose names begin alike") func template() {
+    let traits = BackendTraits([[ConfigLine(text: "server-template h 3 10.0.0.1:1", origin: .fixed)]])
+    #expect(traits.isForeign("h1") && traits.isForeign("h12"))
+    #expect(!traits.isForeign("host_10.0.0.1:80") && !traits.isForeign("h") && !traits.isForeign("h-1"))
+  }
+
   @Test(
     "what no command can do is a reload with its reason",
     arguments: [
       ("cookie", "cannot be given", ["cookie SRV insert"], "check", HAProxyVersion(2, 6, 12)),
-      ("init-addr", "cannot be given", [], "check init-addr none", HAProxyVersion(2, 6, 12)),
+      ("a name's resolver", "cannot be given", [], "check resolvers dns", HAProxyVersion(2, 6, 12)),
       ("an option we do not know", "`shiny`", [], "check shiny", HAProxyVersion(2, 6, 12)),
       ("static-rr", "balance static-rr takes", ["balance static-rr"], "check", HAProxyVersion(2, 6, 12)),
       ("source", "balance source takes", ["balance source"], "check", HAProxyVersion(2, 6, 12)),

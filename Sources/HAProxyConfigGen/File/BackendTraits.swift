@@ -64,6 +64,8 @@ struct BackendTraits: Sendable {
   }
 
   func isForeign(_ server: String) -> Bool {
-    ownServers.contains(server) || templates.contains { server.hasPrefix($0) }
+    if ownServers.contains(server) { return true }
+    // `server-template h 3 …` makes h1, h2 and h3.
+    return templates.contains { server.hasPrefix($0) && Int(server.dropFirst($0.utf8.count)).map { $0 >= 0 } == true }
   }
 }

@@ -37,7 +37,7 @@ enum DirectiveHistory {
   private static let successors: KeyValuePairs = [
     "clitimeout": "timeout client", "timeout clitimeout": "timeout client", "contimeout": "timeout connect",
     "timeout contimeout": "timeout connect", "srvtimeout": "timeout server", "timeout srvtimeout": "timeout server",
-    "redisp": "option redispatch", "redispatch": "option redispatch", "option forceclose": "option httpclose",
+    "redisp": "option redispatch", "redispatch": "option redispatch",
     "block": "http-request deny", "reqtarpit .": "http-request tarpit", "reqitarpit .": "http-request tarpit",
     "reqdeny .": "http-request deny", "reqideny .": "http-request deny",
   ]

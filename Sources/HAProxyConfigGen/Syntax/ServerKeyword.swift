@@ -108,13 +108,15 @@ struct ServerKeyword: Sendable {
     add("verify", taking: .oneOf(["none", "required"]), atRunTime: .accepted)
     add("ws", taking: .oneOf(["auto", "h1", "h2"]), atRunTime: .accepted)
     add("resolve-prefer", taking: .oneOf(["ipv4", "ipv6"]), atRunTime: .refused)
+    // It is about names, and a server that is added has an address.
+    add("init-addr", taking: .word, atRunTime: .superfluous)
     add("log-proto", taking: .oneOf(["legacy", "octet-count"]), atRunTime: .refused)
     add(
       "agent-send alpn ca-file check-alpn check-proto check-sni ciphers ciphersuites crl-file crt npn", taking: .word,
       atRunTime: .accepted)
     add("proto proxy-v2-options sni source usesrc interface track verifyhost", taking: .word, atRunTime: .accepted)
     add(
-      "cookie init-addr namespace redir resolve-net resolve-opts resolvers socks4", taking: .word, atRunTime: .refused)
+      "cookie namespace redir resolve-net resolve-opts resolvers socks4", taking: .word, atRunTime: .refused)
     return table
   }()
 }

@@ -37,7 +37,7 @@ struct SynapseStatus: AsyncParsableCommand {
 struct SynapseValidate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse validate", abstract: "Check configurations, and with HAProxy the file made from each.",
-    discussion: "Exit status: 0 synapse would run all services, 1 it would skip one or refuse the file.",
+    discussion: "Exit status: 0 synapse would write everything, 1 it would skip something or refuse the file.",
     version: SynapseProgram.version)
 
   @Argument(help: "Configuration files.") private var files: [String]

@@ -29,8 +29,9 @@ internal import YAMLConfig
 
   /// Reads a configuration, makes HAProxy's file of it as the agent would with one server for each service, and prints
   /// the problems to the standard error, with HAProxy's words where it is installed.
+  /// - Parameter isStrict: whether a line that is skipped counts.
   /// - Returns: 0 if every service and section of it is run.
-  public static func check(_ path: String) async -> Int32 {
+  public static func check(_ path: String, isStrict: Bool = false) async -> Int32 {
     guard let configuration = await load(path) else { return 1 }
     for warning in configuration.warnings { note("warning: \(warning)") }
     for skipped in configuration.skipped { note(skipped.description) }
@@ -43,7 +44,7 @@ internal import YAMLConfig
       let servers = Dictionary(samples.map { ($0.name, [sample]) }, uniquingKeysWith: { first, _ in first })
       let outcome = await rendered(rendering, with: servers)
       for problem in outcome.problems { note(problem) }
-      isGood = isGood && outcome.isComplete && outcome.isAccepted != false
+      isGood = isGood && outcome.isAccepted != false && (isStrict ? outcome.hasAllLines : outcome.isComplete)
     }
     if isGood { note("\(path) is valid: \(configuration.services.count) services") }
     return isGood ? 0 : 1
@@ -52,7 +53,7 @@ internal import YAMLConfig
   /// Checks configurations one after the other.
   static func validate(_ paths: [String]) async -> Int32 {
     var status: Int32 = 0
-    for path in paths { status = max(status, await check(path)) }
+    for path in paths { status = max(status, await check(path, isStrict: true)) }
     return status
   }
 

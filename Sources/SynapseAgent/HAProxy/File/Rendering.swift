@@ -6,9 +6,11 @@ public import SmartStack
 /// HAProxy's file as the agent would write it, made for a command: nothing outside is touched.
 @LoopActor public struct Rendering {
   /// The text of the file; what was skipped, by its place in the configuration, with HAProxy's own words where it refused
-  /// something; whether a whole service or section was; and whether HAProxy accepts the text (nil: it could not be
-  /// asked).
-  public typealias Outcome = (text: String, problems: [String], isComplete: Bool, isAccepted: Bool?)
+  /// something; whether every service and section is there; whether every line is; and whether HAProxy accepts the text
+  /// (nil: it could not be asked).
+  public typealias Outcome = (
+    text: String, problems: [String], isComplete: Bool, hasAllLines: Bool, isAccepted: Bool?
+  )
 
   /// The section whose file it is.
   public let section: HAProxyConfiguration
@@ -49,7 +51,8 @@ public import SmartStack
     let problems = model.problems
     var outcome: Outcome = (
       file.text, problems.map { ($0.severity == .badService ? "" : "warning: ") + $0.description },
-      isComplete: problems.allSatisfy { $0.severity != .badService }, isAccepted: false
+      isComplete: problems.allSatisfy { $0.severity != .badService },
+      hasAllLines: problems.allSatisfy { $0.severity == .doubt }, isAccepted: false
     )
     switch verdict {
     case .unchanged, .accepted: outcome.isAccepted = true
