@@ -6,7 +6,7 @@ import threading
 import time
 
 from cell import B_PORT, B_TASK, HOSTILE, OUT, SERVED, Cell
-from stage import LOCAL, ROOT, SERVICES, Stage, write_text
+from stage import LOCAL, ROOT, SERVICES, Stage, changed, write_text
 
 from world import Trouble
 
@@ -167,7 +167,38 @@ class Directory(Cell):
         super().restore(stage)
 
 
+class ReadDirectory(Directory):
+    """The same where the service has its directory read."""
+
+    def __init__(self, kind, data, named=(), trust="limited"):
+        self.trust = trust
+        super().__init__(f"{kind}, read", data, named)
+
+    def document(self, stage, names):
+        document = changed(stage.good_synapse(names), ("services", "b", "discovery", "generator_config_path"), f"{ROOT}/b")
+        return changed(document, ("services", "b", "haproxy", "generator_config_trust"), self.trust)
+
+    def spoil(self, stage):
+        stage.write(synapse=self.document(stage, "abc"))
+        super().spoil(stage)
+
+    def add_d(self, stage):
+        stage.write(stage.good_nerve("abcd"), self.document(stage, "abcd"))
+
+
 def directories():
+    place = "services.b.haproxy, section of the registry"
+    yield ReadDirectory("half-written", b'{"haproxy": {', ("services.b",))
+    yield ReadDirectory("a port that another service has", {"haproxy": {"port": SERVICES["a"][1]}}, (place, "port"))
+    yield ReadDirectory("a trusted port that another service has",
+                        {"haproxy": {"port": SERVICES["a"][1], "frontend": [], "backend": []}},
+                        ("services.b.", str(SERVICES["a"][1])), trust="full")
+    yield ReadDirectory("lines that read files", {"haproxy": {"backend": ["errorfile 503 /etc/passwd"]}},
+                        (place, "errorfile"))
+    yield ReadDirectory("servers of its own", {"haproxy": {"backend": ["server evil 127.0.0.1:31001"]}}, (place, "evil"))
+    yield ReadDirectory("a check that HAProxy refuses", {"haproxy": {"backend": ["option httpchk GET / HTTP/9 x"]}},
+                        (place, "httpchk"))
+    yield ReadDirectory("a page", {"haproxy": {"frontend": ["stats enable", "stats admin if TRUE"]}}, (place, "stats"))
     yield Directory("no text", b"\xff\xfe")
     yield Directory("half-written", b'{"haproxy": {')
     yield Directory("a section of the wrong type", {"haproxy": 7})

@@ -108,13 +108,14 @@ SYNAPSE = {
         "9: a string is a list of one", variants=(text(service(frontend=["mode http"], backend=["mode http"])),)
     ),
     "zk-config-no-listen": Accept(
-        "9: a missing listen is the empty list; the section from ZooKeeper replaces the local one (so no server_options)",
-        variants=(text(service(options="", bind="localhost:4444")),),
+        "27: a section in ZooKeeper is only read where generator_config_path is set", variants=(text(service()),)
     ),
     "zk-config-not-hash": Accept(
-        "6: a generator section that is not a mapping is bad data: ignored as other bad data "
-        "(local section stays), or {} as recorded",
-        variants=(text(service()), golden),
+        "27: a section in ZooKeeper is only read where generator_config_path is set", variants=(text(service()),)
+    ),
+    "zk-config-path": Accept(
+        "27: the port is not the registry's to say; lines and options are added to the configured ones",
+        variants=(text(service(frontend=["timeout client 7s"], options=OPTIONS + " check inter 9s")),),
     ),
     "leader-election-no-id": Accept(
         "Ruby falls through to all servers within 30 s of its own warning; no leader (nobody) is what is documented; both pass",

@@ -234,6 +234,37 @@ struct EndToEndTests {
         return (try? await HTTPClient.send(request, deadline: .seconds(2)))?.status == 200
       }
       #expect(world.file().contains("balance first"))
+      for lifted in [[], Array("{}".utf8)] {
+        try await world.registrar.set("/svc/web", to: lifted)
+        try await eventually("the configured section is back") {
+          let answer = await world.request()
+          return answer == "one" && !world.file().contains("balance first")
+        }
+        try await world.registrar.set(
+          "/svc/web", to: Array(#"{"haproxy": {"port": \#(other), "backend": "balance first"}}"#.utf8))
+        try await eventually("the section is applied again") { world.file().contains("balance first") }
+      }
+    }
+  }
+
+  @Test("without trust a section of the registry only adds what harms nobody", .timeLimit(.minutes(1))) @LoopActor
+  func limitedSection() async throws {
+    try await World.with { world in
+      let text = world.configuration().replacingOccurrence(of: "generator_config_trust: full", with: "disabled: false")
+      try await world.startProxyAndAgent(text)
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      let section =
+        #"{"haproxy": {"port": 1, "frontend": ["bind :1"], "backend": ["timeout server 77s", "errorfile 503 /x"]}}"#
+      try await world.registrar.set("/svc/web", to: Array(section.utf8))
+      try await eventually("the time-out is taken over") { world.file().contains("timeout server 77s") }
+      #expect(!world.file().contains("bind :1") && !world.file().contains("errorfile"))
+      #expect(await world.request() == "one")
+      let problems = world.synapse?.haproxy?.wanted.model.problems.map(\.description) ?? []
+      #expect(problems.filter { $0.contains("section of the registry") }.count == 3, "\(problems)")
+      try await world.registrar.set("/svc/web", to: [])
+      try await eventually("it is lifted") { !world.file().contains("timeout server 77s") }
+      #expect(world.synapse?.haproxy?.wanted.model.problems.isEmpty == true)
     }
   }
 

@@ -108,10 +108,13 @@ internal import ZooKeeper
     lines += haproxy.map { "  \($0)" }
     lines += [
       "services:", "  web:",
-      "    discovery: {method: zookeeper, hosts: ['\(zookeeper.connection)'], path: /svc/web}",
+      "    discovery:", "      method: zookeeper", "      hosts: ['\(zookeeper.connection)']", "      path: /svc/web",
+      "      generator_config_path: /svc/web",
     ]
     lines += service.map { "    \($0)" }
     lines += ["    haproxy:", "      port: \(port)", "      server_options: 'maxconn 50'", "      backend_order: asc"]
+    // Tests change the file through the registry.
+    lines += ["      generator_config_trust: full"]
     lines += serviceHAProxy.map { "      \($0)" }
     return (lines + more).joined(separator: "\n") + "\n"
   }

@@ -48,6 +48,7 @@ import ZooKeeper
         method: zookeeper_poll
         hosts: ["\(registry.server.connection)"]
         path: /svc/web
+        generator_config_path: /svc/web
         polling_interval_sec: 0.5
       """)
     try await eventually("both are there") { Set(watched.servers ?? []) == ["a_10.0.0.1:80", "p_10.0.0.7:7"] }

@@ -193,6 +193,15 @@ import Testing
       await #expect(throws: ZooKeeperError(code: .noAuth, operation: "set", path: path)) {
         try await stranger.set(path, to: [])
       }
+      // The directory's data may be settings of a service; other accounts register there too.
+      let directory = Self.web.directory
+      await #expect(throws: ZooKeeperError(code: .noAuth, operation: "set", path: directory)) {
+        try await stranger.set(directory, to: Array("{}".utf8))
+      }
+      try await stranger.create(directory + "/other")
+      await #expect(throws: ZooKeeperError(code: .noAuth, operation: "delete", path: path)) {
+        try await stranger.delete(path)
+      }
       let friend = try await world.client(credentials: ZooKeeperCredentials(secret: "nerve:secret"))
       try await friend.set(path, to: Self.web.data)
     }

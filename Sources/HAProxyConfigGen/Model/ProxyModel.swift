@@ -5,6 +5,8 @@ public struct ProxyModel: Sendable {
   /// One service as configured and as last seen.
   struct Service: Sendable {
     var settings: ServiceSettings
+    /// What was wrong with a section of the registry.
+    var registryProblems: [ConfigProblem] = []
     /// The live servers' names in the registry's order.
     var registry: [String] = []
     /// What was wrong with registrations.
@@ -51,7 +53,7 @@ public struct ProxyModel: Sendable {
   /// What was worked around, in the file's order.
   public var problems: [ConfigProblem] {
     context.base.problems
-      + order.flatMap { name in services[name].map { $0.sections.problems + $0.skipped } ?? [] }
+      + order.flatMap { name in services[name].map { $0.sections.problems + $0.registryProblems + $0.skipped } ?? [] }
   }
 
   /// Applies a service's servers as they are at `now` (Unix time, seconds). Unknown services are ignored.
@@ -112,7 +114,9 @@ public struct ProxyModel: Sendable {
   }
 
   /// Replaces the settings of a known service, as its registry may hold.
-  public mutating func replace(_ settings: ServiceSettings, now: Int) {
+  /// - Parameter problems: what was skipped of the registry's section.
+  public mutating func replace(_ settings: ServiceSettings, problems: [ConfigProblem] = [], now: Int) {
+    services[settings.service]?.registryProblems = problems
     guard let before = services[settings.service], before.settings != settings else { return }
     services[settings.service]?.settings = settings
     let wasRefused = context.skipped.refusal(of: .service(settings.service, .section, nil)) != nil
@@ -149,6 +153,11 @@ public struct ProxyModel: Sendable {
     claims.reduce(into: [:]) { listening, claim in
       if context.skipped.problem(of: claim.unit) == nil { listening[claim.section, default: []].insert(claim.address) }
     }
+  }
+
+  /// Why a service does not get its address; nil: it does.
+  public func addressConflict(of service: String) -> ConfigProblem? {
+    context.skipped.conflicts[.service(service, .section, nil)]
   }
 
   /// Records where sections listen in HAProxy: of two that want an address, the one that has it keeps it.

@@ -28,6 +28,8 @@ public struct ServiceSettings: Hashable, Sendable {
   public var isDisabled = false
   /// Overrides the top level's.
   public var usesNerveWeights: Bool?
+  /// `generator_config_trust: full`: whether a section of the registry replaces this one, whatever it says.
+  public var trustsRegistry = false
   /// Whether the registry says so, not this host's configuration.
   public var isFromRegistry = false
   /// The section as it was configured, a JSON object; goes into the state file as upstream's does.

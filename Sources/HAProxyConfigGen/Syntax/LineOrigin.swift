@@ -59,6 +59,8 @@ public enum ServicePart: Hashable, Sendable {
   case section
   /// The key `port`, with the address and the options that stand beside it on the `bind` line.
   case port
+  /// A section of the registry.
+  case registry
   /// The key `server_options` of the section.
   case serverOptions
 
@@ -71,6 +73,7 @@ public enum ServicePart: Hashable, Sendable {
     case .section: ""
     case .port: ".port"
     case .serverOptions: ".server_options"
+    case .registry: ", section of the registry"
     }
   }
 }

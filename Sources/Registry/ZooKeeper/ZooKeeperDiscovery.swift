@@ -33,11 +33,10 @@ public struct ZooKeeperDiscovery: Hashable, Sendable {
   /// `polling_interval_sec`: how often it is read; nil: watched.
   public var pollInterval: Duration?
 
-  /// Children of `path`, as nerve keeps them; its own data holds the generator sections.
+  /// Children of `path`, as nerve keeps them.
   public init(ensemble: ServerList, path: String) {
     self.ensemble = ensemble
     self.path = path
-    generatorConfigPath = path
   }
 }
 

@@ -169,9 +169,9 @@ internal import ZooKeeper
     awaitsGeneratorConfig = false
     switch event {
     case .data(let bytes):
-      // An emptied node says nothing: what it said last stands, as with upstream.
-      if !bytes.isEmpty { generatorConfig = String(decoding: bytes, as: UTF8.self) }
-    case .children, .missing: break
+      generatorConfig = bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    case .missing: generatorConfig = nil
+    case .children: break
     case .failed(let error):
       count("get_config_failed")
       environment.logger.warning(

@@ -14,25 +14,31 @@ internal import YAMLConfig
   /// Called after every change.
   var onChange: (@LoopActor () -> Void)?
 
-  private let settings: GeneratorSettings
   private let clock: LoopClock
   private let logger: Logger
   private let names: HostNames
   /// The services whose servers have changed since ``takeChanges()``; nil: anything may have.
   private var changedServices: Set<String>?
-  /// The `haproxy` sections of the registry, by service.
+  /// The services as they are configured.
+  private var configured: [String: ServiceSettings]
+  /// The sections of the registry that are applied, and those that the log has, by service.
   private var registrySections: [String: String] = [:]
+  private var loggedSections: [String: String] = [:]
   private var reportedProblems: Set<ConfigProblem> = []
 
   init(
     settings: GeneratorSettings, services: [ServiceSettings], memory: ServerMemory, clock: LoopClock, logger: Logger,
     resolver: NameResolver = .system
   ) {
-    self.settings = settings
     self.clock = clock
     self.logger = logger
     names = HostNames(resolver: resolver, clock: clock, logger: logger)
+    configured = WantedModel.byName(services)
     model = ProxyModel(settings: settings, services: services, memory: memory)
+  }
+
+  private static func byName(_ services: [ServiceSettings]) -> [String: ServiceSettings] {
+    Dictionary(services.map { ($0.service, $0) }) { first, _ in first }
   }
 
   private func changed(in services: Set<String>? = nil) {
@@ -65,28 +71,60 @@ internal import YAMLConfig
   /// Stops following host names.
   func stop() { names.stop() }
 
-  /// A section of the registry replaces the configured one as a whole.
+  /// Applies a section of the registry, or lifts it when it is gone or says nothing.
   private func applyRegistrySection(of snapshot: ServiceSnapshot, now: Int) {
-    guard let text = snapshot.generatorConfig, registrySections[snapshot.service] != text else { return }
-    registrySections[snapshot.service] = text
+    let service = snapshot.service
+    let text = snapshot.generatorConfig.flatMap { $0.trimmedBlanks.isEmpty ? nil : $0 }
+    guard let configured = configured[service], registrySections[service] != text else { return }
+    registrySections[service] = text
+    let isNews = loggedSections[service] != text
+    loggedSections[service] = text
+    changedServices = nil
+    guard let text else {
+      model.replace(configured, now: now)
+      logger.warning("registry section removed", with: [.service: service])
+      return
+    }
     do throws(ConfigError) {
       let top = try ConfigSection(YAMLDocument.parse(Array(text.utf8), file: "the registry"))
-      guard let section = try top.optionalSection("haproxy") else { return }
-      model.replace(try ServiceSettings(service: snapshot.service, section: section), now: now)
-      changedServices = nil
-      logger.info("registry section applied", with: [.service: snapshot.service])
+      let section = try top.optionalSection("haproxy")
+      let (settings, problems) = try WantedModel.settings(configured, with: section)
+      model.replace(settings, problems: problems, now: now)
+      if let conflict = model.addressConflict(of: service), settings.isFromRegistry {
+        model.replace(configured, problems: [conflict], now: now)
+      }
+      guard isNews else { return }
+      logger.warning(
+        "registry section applied",
+        with: [.service: service, .count: problems.count, .reason: text.oneLine(limit: 500)])
     } catch {
-      logger.warning("registry section ignored", with: [.service: snapshot.service, .reason: error])
+      let problem = ConfigProblem(.skipped, at: .service(service, .registry, nil), message: "\(error)")
+      model.replace(configured, problems: [problem], now: now)
+      if isNews { logger.warning("registry section ignored", with: [.service: service, .reason: error]) }
     }
+  }
+
+  /// The settings with what a section of the registry may say, and what of it was skipped.
+  private static func settings(
+    _ configured: ServiceSettings, with section: ConfigSection?
+  ) throws(ConfigError) -> (ServiceSettings, [ConfigProblem]) {
+    guard let section else { return (configured, []) }
+    guard configured.trustsRegistry else {
+      return configured.adding(registrySection: section.keys.map { key in (key, section.node(key)?.texts ?? []) })
+    }
+    if section.keys.isEmpty { return (configured, []) }
+    var settings = try ServiceSettings(service: configured.service, section: section)
+    settings.isFromRegistry = true
+    return (settings, [])
   }
 
   /// Replaces the services under the same settings; ``apply(_:)`` with all of them follows.
   func replaceServices(_ services: [ServiceSettings]) {
     let listening = model.listening
-    var settings = settings
-    settings.version = model.settings.version
-    model = ProxyModel(settings: settings, services: services, memory: model.memory)
+    // With the version of the HAProxy that is to load the file.
+    model = ProxyModel(settings: model.settings, services: services, memory: model.memory)
     model.recordListening(listening)
+    configured = WantedModel.byName(services)
     registrySections = [:]
     changedServices = nil
   }
@@ -148,5 +186,12 @@ internal import YAMLConfig
     }
     reportedProblems = Set(problems)
     return reportedProblems.count
+  }
+}
+
+extension YAMLNode {
+  /// Its text, or those of a list, line by line; empty for what is neither.
+  fileprivate var texts: [String] {
+    ((try? strings()) ?? []).flatMap { $0.split(whereSeparator: \.isNewline).map(String.init) }
   }
 }

@@ -37,7 +37,7 @@ extension ZooKeeperClient {
       return try await session.create(path, data: data, mode: mode, isProtected: isProtected)
     } catch {
       guard error.code == .noNode, let slash = path.lastIndex(of: "/") else { throw error }
-      try await session.makeDirectory(String(path[..<slash]))
+      try await session.makeDirectory(String(path[..<slash]), isProtected: isProtected)
     }
     return try await session.create(path, data: data, mode: mode, isProtected: isProtected)
   }

@@ -284,7 +284,7 @@ internal import SmartStack
       observed = before
       switch error.code {
       case .noNode:
-        try await session.makeDirectory(wanted.directory)
+        try await session.makeDirectory(wanted.directory, isProtected: context.protectsNodes)
         wake()
       case .nodeExists where !wanted.mode.isSequential: try await takeOver(in: session)
       default: throw error

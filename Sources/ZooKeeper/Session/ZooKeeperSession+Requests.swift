@@ -5,10 +5,11 @@ internal import Reactor
 extension ZooKeeperSession {
   /// - Returns: the node's path, with the digits of the sequential modes.
   func create(
-    _ path: String, data: [UInt8], mode: NodeMode, isProtected: Bool
+    _ path: String, data: [UInt8], mode: NodeMode, isProtected: Bool, isDirectory: Bool = false
   ) async throws(ZooKeeperError) -> String {
     try checkSize(of: data, at: path, .create)
-    let acl = isProtected ? smartstack_protected_acl() : smartstack_open_acl()
+    let ownersOnly = isDirectory ? smartstack_directory_acl() : smartstack_protected_acl()
+    let acl = isProtected ? ownersOnly : smartstack_open_acl()
     let content = try await call(.create, at: path) { handle, token in
       data.withCharacters { bytes, count in
         zoo_acreate(handle, path, bytes, count, acl, mode.flags, onString, token)
@@ -87,19 +88,19 @@ extension ZooKeeperSession {
     _ = try await call(.sync, at: path) { zoo_async($0, path, onString, $1) }.get()
   }
 
-  /// Makes `path` and what is missing above it, for everybody: others' nodes live there too.
+  /// Makes `path` and what is missing above it; everybody may list it and make nodes there.
   ///
   /// `/` is the connection string's chroot, which may be missing too; one level of it is made.
-  func makeDirectory(_ path: String) async throws(ZooKeeperError) {
+  func makeDirectory(_ path: String, isProtected: Bool) async throws(ZooKeeperError) {
     do {
-      _ = try await create(path, data: [], mode: .persistent, isProtected: false)
+      _ = try await create(path, data: [], mode: .persistent, isProtected: isProtected, isDirectory: true)
     } catch {
       switch error.code {
       case .nodeExists: return
       case .noNode:
         guard path != "/", let slash = path.lastIndex(of: "/") else { throw error }
-        try await makeDirectory(slash == path.startIndex ? "/" : String(path[..<slash]))
-        try await makeDirectory(path)
+        try await makeDirectory(slash == path.startIndex ? "/" : String(path[..<slash]), isProtected: isProtected)
+        try await makeDirectory(path, isProtected: isProtected)
       default: throw error
       }
     }

@@ -110,6 +110,8 @@ extension ServiceSettings {
     sharedFrontend = try section.lines("shared_frontend")
     isDisabled = try section.bool("disabled", default: isDisabled)
     usesNerveWeights = try section.optionalBool("use_nerve_weights")
+    let trust = try section.choice("generator_config_trust", of: ["limited", "full"], default: "limited")
+    trustsRegistry = trust == "full"
     source = section.node.json()
   }
 }
