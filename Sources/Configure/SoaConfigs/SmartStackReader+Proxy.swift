@@ -62,8 +62,16 @@ extension SmartStackReader {
     }
   }
 
+  /// Each is a backend in every proxy.
+  private static let longestEndpointList = 1000
+
   private mutating func readEndpoints() {
-    for entry in entries(.endpointTimeouts) {
+    let entries = entries(.endpointTimeouts)
+    if entries.count > SmartStackReader.longestEndpointList, let given = value(.endpointTimeouts) {
+      let problem = "\(entries.count) paths, and at most \(SmartStackReader.longestEndpointList) are written"
+      return note(given.error(problem), at: .endpointTimeouts, skippedBy: SmartStackKey.endpointTimeouts.users)
+    }
+    for entry in entries {
       let others = namespace.endpoints
       let endpoint = read(entry.value, of: .endpointTimeouts) { (node) throws(ConfigError) in
         let endpoint = SmartStackNamespace.Endpoint(

@@ -8,7 +8,7 @@ public import YAMLConfig
 /// state only.
 public final class SourceFiles {
   /// What anybody's soa-configs need is far below; a file of nothing but aliases stops here, before memory does.
-  public static let limits = YAMLLimits(bytes: 8 << 20, depth: 100, nodes: 200_000)
+  public static let limits = YAMLLimits(bytes: 1 << 20, depth: 100, nodes: 20_000)
 
   /// Every path asked for: files, and directories that were listed.
   public private(set) var paths: Set<String> = []

@@ -8,6 +8,9 @@ internal import YAMLConfig
 ///
 /// What is wrong with one service costs that service; what is wrong with the host's own files is thrown. Blocks.
 struct SynapseConfigurationMaker {
+  /// Of the current synapse.conf.json: that of 20,000 namespaces has 60 MB.
+  private static let longestFile = 256 << 20
+
   private let options: ConfigureSynapseOptions
   private let files = SourceFiles()
   private var problems: [SkippedService] = []
@@ -259,7 +262,7 @@ struct SynapseConfigurationMaker {
   /// The current file when something of it may have to stay.
   private func previous(_ path: String) -> PreviousConfiguration? {
     guard problems.contains(where: { $0.consequence == .skipped }),
-      let bytes = try? Files.read(path, limit: SourceFiles.limits.bytes * 8)
+      let bytes = try? Files.read(path, limit: SynapseConfigurationMaker.longestFile)
     else { return nil }
     return PreviousConfiguration(bytes)
   }

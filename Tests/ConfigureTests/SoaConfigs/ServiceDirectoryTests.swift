@@ -113,6 +113,22 @@ import YAMLConfig
     }
   }
 
+  /// Every service has its author, and each of them may take this much of a run's memory.
+  @Test func aFileOfAliasesEndsEarly() throws {
+    let bomb = (1...9).reduce("a0: &a0 [x, x, x, x, x, x]\n") { text, level in
+      text + "a\(level): &a\(level) [\(Array(repeating: "*a\(level - 1)", count: 6).joined(separator: ", "))]\n"
+    }
+    let (root, services) = try ServiceDirectoryTests.directory([
+      "web/smartstack.yaml": bomb, "api/smartstack.yaml": String(repeating: "# \n", count: 400_000),
+    ])
+    #expect(
+      ServiceDirectoryTests.problem { _ = try services.namespaces(of: "web") }
+        == "\(root.path)/web/smartstack.yaml:6:10: a5[0]: more than 20000 values once aliases are replaced")
+    #expect(
+      ServiceDirectoryTests.problem { _ = try services.namespaces(of: "api") }
+        == "\(root.path)/api/smartstack.yaml: read: it is longer than 1048576 bytes")
+  }
+
   @Test func portsAreNumbersInAFile() throws {
     let (root, services) = try ServiceDirectoryTests.directory([
       "a/port": " 1464\n", "b/port": "x", "c/x": "", "d/port": "", "e/port": "70000", "f/port": "0",

@@ -205,6 +205,15 @@ import YAMLConfig
       ])
   }
 
+  @Test func aServiceHasOnlySoManyBackends() throws {
+    let paths = (0...1000).map { "/\($0): 1" }.joined(separator: ", ")
+    let world = try HostFiles(["web/smartstack.yaml": "main: {proxy_port: 1, endpoint_timeouts: {\(paths)}}\n"])
+    #expect(
+      try world.make().problems.flatMap(\.lines).map { world.plain($0) } == [
+        "web.main is skipped: soa/web/smartstack.yaml:1:42: main.endpoint_timeouts: 1001 paths, and at most 1000 are written"
+      ])
+  }
+
   /// What HAProxy says to these lines is tried with `tasksAreReachedOnTheirPortsAndByTheirPlace`.
   @Test func emptyHeadersAreWrittenAsHAProxyTakesThem() throws {
     let world = try HostFiles([
