@@ -112,7 +112,7 @@ final class YAMLTrail: Sendable, CustomStringConvertible {
   }
 
   private static func shown(_ key: String) -> String {
-    let isPlain = !key.isEmpty && key.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F }
+    let isPlain = !key.isEmpty && key.unicodeScalars.allSatisfy { $0.value > 0x20 && !$0.breaksLine }
     return isPlain ? key : JSONText.quoted(key)
   }
 }

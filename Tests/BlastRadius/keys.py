@@ -126,6 +126,8 @@ def synapse_keys():
     lines = [
         ("haproxy.frontend", "an unknown directive", ["frobnicate on"], SERVED),
         ("haproxy.frontend", "a line break in a line", ["timeout client 10s\nfrontend evil"], EITHER),
+        ("haproxy.frontend", "a line separator in a line", ["timeout client 10s\u2028bind 127.0.0.1:1"], SERVED),
+        ("haproxy.frontend", "a direction override", ["timeout client 10s # \u202e"], SERVED),
         ("haproxy.frontend", "an ACL that does not parse", ["acl x hdr_nothing(a) b"], SERVED),
         ("haproxy.frontend", "a file that is not there", ["errorfile 503 /nowhere/503.http"], SERVED),
         ("haproxy.frontend", "a backend that is not there", ["use_backend nowhere if TRUE"], EITHER),

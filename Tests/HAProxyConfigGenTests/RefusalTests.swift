@@ -9,7 +9,10 @@ import Testing
 
   @Test("lines in the wrong section and section headers are skipped, unknown ones are doubted") func listed() {
     let service = Fixture.service {
-      $0.frontend = ["timeout server 1s", "bindx", "backend evil", "timeout client 1s", "x\u{1}y"]
+      $0.frontend = [
+        "timeout server 1s", "bindx", "backend evil", "timeout client 1s", "x\u{1}y",
+        "timeout client 9s\u{2028}bind :1",
+      ]
       $0.listen = ["timeout client 2s", "timeout server 2s", "modeless", "listen evil"]
     }
     var model = Fixture.model([], service: service)
@@ -20,8 +23,11 @@ import Testing
     #expect(model.lines(of: "backend web.main") == ["timeout server 2s", "modeless"])
     #expect(model.problems.filter { $0.severity == .doubt }.count == 3)
     let leftOut = model.problems.filter { $0.severity == .skipped }.map(\.message)
-    for words in ["`timeout server 1s` has no place in a frontend", "`backend evil` would start", "control characters"]
-    {
+    for words in [
+      "`timeout server 1s` has no place in a frontend", "`backend evil` would start",
+      "x\\u{1}y` has control characters",
+      "9s\\u{2028}bind :1` has control characters",
+    ] {
       #expect(leftOut.contains { $0.contains(words) }, "\(words) in \(leftOut)")
     }
     var settings = Fixture.settings

@@ -11,6 +11,21 @@ import Testing
     try Files.write(downtime.fileContents, to: "\(directory.path)/\(name)", mode: 0o644, sync: false)
   }
 
+  /// A reason is anybody's: it stays on its line, and does not act on the terminal.
+  @Test @LoopActor func aReasonIsOneLine() async throws {
+    let directory = TemporaryDirectory()
+    try TerminalTests.mark(
+      directory, "a", Downtime(scope: .service("a"), reason: "x\nUP\tb\u{2028}\u{1b}[2J", creation: 1, expiration: nil))
+    let nerve = BuiltProgram.path("nerve")
+    for command in [["hashowdowned"], ["hastatus", "a"]] {
+      let arguments = command.prefix(1) + ["--spool-root", directory.path] + command.dropFirst()
+      let result = try await ChildProcess.run(nerve, arguments: Array(arguments), deadline: .seconds(120))
+      #expect(
+        String(decoding: result.output, as: UTF8.self) == #"DOWN\#tinf\#ta\#tx\nUP\tb\u{2028}\u{1b}[2J"# + "\n",
+        "\(command)")
+    }
+  }
+
   @Test @LoopActor func timesAreWordsAtATerminalOnly() async throws {
     let directory = TemporaryDirectory()
     let now = LoopClock.system.unixTime

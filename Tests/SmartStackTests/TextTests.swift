@@ -22,6 +22,12 @@ import Testing
     ("\u{2029}", false), ("\u{202e}x", false), ("\u{2066}", false), ("\u{7f}", false), ("\u{0}", false),
   ]) func oneLineIsWhatNothingBreaks(_ text: String, _ isOneLine: Bool) { #expect(text.isOneLine == isOneLine) }
 
+  @Test func aTerminalIsShownControls() {
+    #expect("a\tb\nc\u{1b}[2J\u{2028}\r\n".withoutControls == "a\tb\nc\\u{1b}[2J\\u{2028}\n")
+    #expect("plain\n".withoutControls == "plain\n")
+    #expect("a\u{202e}b\u{7}".htmlEscaped == "a\u{FFFD}b\u{FFFD}")
+  }
+
   @Test func onlyLineFeedsEndALine() {
     #expect("a\u{2028}b\u{85}c\rd\r\ne\n\n".lines == ["a\u{2028}b\u{85}c\rd", "e", "", ""])
     #expect("".lines == [""])

@@ -28,7 +28,7 @@ enum OperatorCommand {
 extension ChildResult {
   /// What a program said last, with a colon in front; empty when it said nothing.
   public var lastWords: String {
-    let lines = String(decoding: errorOutput + output, as: UTF8.self).split(whereSeparator: \.isNewline)
-    return lines.last.map { ": \($0)" } ?? ""
+    let last = String(decoding: errorOutput + output, as: UTF8.self).lines.last { !$0.isEmpty }
+    return last.map { ": \(String($0).oneLine())" } ?? ""
   }
 }

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// One complaint of `haproxy -c` that keeps HAProxy from starting with a file.
 ///
 /// HAProxy names a line (`[haproxy.cfg:16] : …`), or for what it finds only when all is read a proxy
@@ -15,7 +17,7 @@ public struct CheckAlert: Hashable, Sendable {
   /// Reads the output of `haproxy -c -f path`.
   /// - Returns: the complaints, in HAProxy's order.
   public static func all(in output: String, path: String) -> [CheckAlert] {
-    output.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("[ALERT]") }.compactMap { line in
+    output.lines.filter { $0.hasPrefix("[ALERT]") }.compactMap { line in
       let message = String(line).part(after: " : config : ", before: nil) ?? String(line)
       if let (number, words) = position(message, path: path) { return CheckAlert(line: number, message: words) }
       guard let proxy = proxy(message) else { return nil }

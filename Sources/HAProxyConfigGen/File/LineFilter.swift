@@ -91,7 +91,7 @@ struct LineFilter {
   }
 
   private mutating func isWritable(_ line: ConfigLine) -> Bool {
-    if line.text.hasControlBytes {
+    if !line.text.isOneLine {
       skip(line, because: "\(line.text.quoted) has control characters")
       return false
     }

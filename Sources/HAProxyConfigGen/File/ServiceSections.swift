@@ -158,7 +158,7 @@ extension ServiceSettings {
       return bad("\(port.quoted) is not a port", at: .port)
     }
     for (key, text) in [("bind_address", bindAddress), ("bind_options", bindOptions)] {
-      if let text, text.hasControlBytes { return bad("\(key) \(text.quoted) has control characters") }
+      if let text, !text.isOneLine { return bad("\(key) \(text.quoted) has control characters") }
     }
     do throws(ServerProblem) {
       _ = try ServerLineBuilder(

@@ -74,7 +74,7 @@ struct ServerLineBuilder {
     options: String?, usesWeights: Bool, hashesCookies: Bool, traits: BackendTraits
   ) throws(ServerProblem) {
     let text = options ?? ""
-    guard !text.hasControlBytes else {
+    guard text.isOneLine else {
       throw ServerProblem(subject: text.quoted, reason: "has control characters")
     }
     let (plain, comment) = text.splitAtComment

@@ -5,9 +5,6 @@ extension UInt8 {
 }
 
 extension String {
-  /// Whether it has a byte that would end the line or is no text at all.
-  var hasControlBytes: Bool { utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F } }
-
   /// Whether it is an address or a host name, which HAProxy resolves when it loads its file.
   ///
   /// Also the gate for hosts from the registry: HAProxy gives `unix@`, `fd@`, `/path`, `*` and others a

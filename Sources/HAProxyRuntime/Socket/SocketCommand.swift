@@ -78,7 +78,7 @@ extension SocketCommand {
   }
 
   private static func oneLine(_ reply: String) -> String {
-    let lines = reply.split(whereSeparator: \.isNewline).map { $0.drop(while: { $0 == " " }) }.filter { !$0.isEmpty }
+    let lines = reply.lines.map { $0.drop(while: { $0 == " " }) }.filter { !$0.isEmpty }
     return lines.joined(separator: " | ").oneLine(limit: 400)
   }
 }

@@ -123,7 +123,7 @@ extension HTTPProbe.Settings {
     let path = try section.string("uri")
     let isAbsolute = ["http://", "https://"].contains { path.lowercased().hasPrefix($0) }
     uri = path.hasPrefix("/") || isAbsolute ? path : "/" + path
-    guard !uri.unicodeScalars.contains(where: { $0.value <= 0x20 || $0.value == 0x7f }) else {
+    guard !uri.unicodeScalars.contains(where: { $0.breaksLine || $0 == " " }) else {
       throw section.error(at: "uri", "holds a blank or a control character; encode it with %")
     }
     usesTLS = try section.bool("ssl", default: usesTLS)

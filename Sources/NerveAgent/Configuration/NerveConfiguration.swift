@@ -86,7 +86,7 @@ extension NerveConfiguration {
     guard let name = given.flatMap({ $0.isEmpty ? nil : $0 }) ?? written, !name.isEmpty else {
       throw section.error(at: "instance_id", "the name this host registers under is missing; set it here or with -i")
     }
-    guard !name.contains("/"), !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
+    guard !name.contains("/"), !name.unicodeScalars.contains(where: \.breaksLine) else {
       throw section.error(
         at: "instance_id", "\(YAMLScalar(text: name, kind: .text).summary) cannot be part of a znode's name")
     }
@@ -105,7 +105,7 @@ extension NerveConfiguration {
       if secret != nil { throw section.error(at: "zk_auth_file", "there is a zk_auth as well; give one of the two") }
       do throws(FileError) {
         let text = String(decoding: try Files.read(path, limit: 4096), as: UTF8.self)
-        secret = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        secret = text.lines.first { !$0.isEmpty }.map(String.init) ?? ""
       } catch {
         throw section.error(at: "zk_auth_file", error.description)
       }

@@ -237,7 +237,7 @@ struct DowntimeCommand {
     if wantsJSON { return Outcome(output: DowntimeCommand.json(downtimes.map(DowntimeCommand.json(of:)))) }
     let lines = downtimes.map { downtime in
       let end = inWords ? DowntimeCommand.endInWords(downtime, now: now) : DowntimeCommand.end(downtime)
-      return "DOWN\t\(end)\t\(DowntimeCommand.shown(downtime.scope))\t\(downtime.reason)\n"
+      return "DOWN\t\(end)\t\(DowntimeCommand.shown(downtime.scope))\t\(downtime.reason.oneLine(limit: .max))\n"
     }
     return Outcome(output: lines.joined())
   }
@@ -255,7 +255,7 @@ struct DowntimeCommand {
   }
 
   private static func line(_ downtime: Downtime, shown: String, hint: String) -> String {
-    "DOWN\t\(end(downtime))\t\(shown)\t\(downtime.reason)\(hint)\n"
+    "DOWN\t\(end(downtime))\t\(shown)\t\(downtime.reason.oneLine(limit: .max))\(hint)\n"
   }
 
   private static func end(_ downtime: Downtime) -> String { downtime.expiration?.sixDecimals ?? "inf" }
@@ -277,7 +277,9 @@ struct DowntimeCommand {
     if wantsJSON {
       return Outcome(output: DowntimeCommand.json(listed.map { DowntimeCommand.jsonSeen($0.name, last: $0.last) }))
     }
-    let lines = listed.map { name, last in last.map { "\(name) last_response=\($0)\n" } ?? "\(name)\n" }
+    let lines = listed.map { name, last in
+      name.oneLine(limit: .max) + (last.map { " last_response=\($0)\n" } ?? "\n")
+    }
     return Outcome(output: lines.joined())
   }
 

@@ -13,7 +13,8 @@ extension NerveStatus {
     let rows = services.map { row($0, now: now) }.sorted {
       ($0.isFine ? 1 : 0, $0.cells[0]) < ($1.isFine ? 1 : 0, $1.cells[0])
     }
-    let cells = [["SERVICE", "STATE", "SINCE", "REGISTRATION", "CHECKS"]] + rows.map(\.cells)
+    let cells =
+      [["SERVICE", "STATE", "SINCE", "REGISTRATION", "CHECKS"]] + rows.map { $0.cells.map { $0.oneLine(limit: .max) } }
     let widths = (0..<4).map { column in cells.map { $0[column].count }.max() ?? 0 }
     for line in cells {
       let padded = zip(line, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }

@@ -38,13 +38,14 @@ struct LocationReport: Hashable, Sendable {
     var count = "(\(replication.available)/\(replication.expected)"
     count += verdict == .healthy ? ")" : ", \(replication.wholePercent)%)"
     let paint = { (code: String, text: String) in inColor ? code + text + "\u{1b}[0m" : text }
-    return "\(location) - \(paint(verdict.color, verdict.word)) - in \(source) with \(paint(verdict.color, count))"
+    return
+      "\(location.oneLine()) - \(paint(verdict.color, verdict.word)) - in \(source) with \(paint(verdict.color, count))"
       + " total backends \(paint("\u{1b}[1m", "UP")) in this namespace."
   }
 
   /// PaaSTA's line of an alert.
   func alertLine(_ service: String) -> String {
-    "- Service \(service) has \(replication.available) out of \(replication.expected) expected instances in \(location) "
+    "- Service \(service) has \(replication.available) out of \(replication.expected) expected instances in \(location.oneLine()) "
       + "(\(verdict.alertWord): \(replication.wholePercent)%)"
   }
 }

@@ -164,7 +164,7 @@ public struct RegistrationReader {
     }
     let names = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
     let isBad = names.contains { ["", ".", ".."].contains($0) } && path != "/"
-    guard !isBad, !path.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
+    guard !isBad, !path.unicodeScalars.contains(where: \.breaksLine) else {
       throw section.error(at: key, "'\(path)' is not a path of \(what)")
     }
     return path

@@ -1,6 +1,6 @@
 extension String {
   /// The text as it may stand in an element or in a quoted attribute. Control characters, which a browser would
-  /// drop or act on, are shown as `�`.
+  /// drop or act on, and those that turn the reading direction are shown as `�`.
   public var htmlEscaped: String {
     let isPlain = utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && !"&<>\"'".utf8.contains($0) }
     if isPlain { return self }
@@ -13,7 +13,7 @@ extension String {
       case "\"": out += "&quot;"
       case "'": out += "&#39;"
       case "\n", "\t": out.unicodeScalars.append(scalar)
-      case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value): out += "\u{fffd}"
+      case _ where scalar.breaksLine: out += "\u{fffd}"
       default: out.unicodeScalars.append(scalar)
       }
     }

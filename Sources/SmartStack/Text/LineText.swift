@@ -27,6 +27,16 @@ extension String {
     utf8.allSatisfy { (0x20..<0x7F).contains($0) } || !unicodeScalars.contains { $0.breaksLine && $0 != "\t" }
   }
 
+  /// The text as it may be shown at a terminal: every character that controls one is written as in ``oneLine(limit:)``,
+  /// except tabs and the line feeds that end lines.
+  public var withoutControls: String {
+    if utf8.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x0A || $0 == 0x09 }) { return self }
+    return lines.map { line in
+      line.split(separator: "\t", omittingEmptySubsequences: false).map { String($0).oneLine(limit: .max) }
+        .joined(separator: "\t")
+    }.joined(separator: "\n")
+  }
+
   /// The text on one line in backquotes, cut after 120 characters: a bad value, shown.
   public var quoted: String { "`\(oneLine(limit: 120))`" }
 
@@ -45,7 +55,7 @@ extension String {
 
   /// The first line with a visible character, without blanks at both ends, as ``oneLine(limit:)``; nil if there is none.
   public func firstLine(limit: Int = 200) -> String? {
-    split(whereSeparator: \.isNewline)
+    lines
       .first { $0.unicodeScalars.contains { !$0.breaksLine && !$0.properties.isWhitespace } }
       .map { $0.trimmedBlanks.oneLine(limit: limit) }
   }

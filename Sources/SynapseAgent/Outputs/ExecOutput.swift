@@ -103,8 +103,8 @@ public struct ExecOutputConfiguration: Hashable, Sendable {
         configuration.command[0], arguments: Array(configuration.command.dropFirst()), input: ExecOutput.input(pending),
         deadline: configuration.deadline)
       guard result.status == .exited(0) else {
-        let line = String(decoding: result.errorOutput, as: UTF8.self).split(whereSeparator: \.isNewline).last
-        return retry(pending, because: "\(result.status)" + (line.map { ": \($0.prefix(200))" } ?? ""))
+        let line = String(decoding: result.errorOutput, as: UTF8.self).lines.last { !$0.isEmpty }
+        return retry(pending, because: "\(result.status)" + (line.map { ": \(String($0).oneLine(limit: 200))" } ?? ""))
       }
       notified.merge(pending) { _, new in new }
       logger.info("command notified", with: [.command: shown, .count: pending.count, .elapsed: result.elapsed])

@@ -42,7 +42,7 @@ public enum StatusText {
     for (name, service) in report["services"]?.object?.members ?? [] {
       lines += [""] + self.service(name, report: service, now: now)
     }
-    return lines
+    return lines.map { $0.oneLine(limit: .max) }
   }
 
   private static func proxy(_ haproxy: JSONValue, now: Double) -> [String] {

@@ -1,5 +1,6 @@
 internal import HAProxyConfigGen
 internal import HAProxyRuntime
+internal import SmartStack
 internal import YAMLConfig
 
 extension HAProxyConfiguration {
@@ -148,7 +149,7 @@ extension YAMLNode {
       throw error("expected lines of HAProxy's file, found \(scalar.text)")
     }
     return try strings().flatMap { text in
-      text.split(omittingEmptySubsequences: true, whereSeparator: \.isNewline).map(String.init)
+      text.lines.filter { !$0.isEmpty }.map(String.init)
     }
   }
 }
