@@ -38,6 +38,9 @@ import Testing
       if hasRoot { #expect(status.st_uid == 1234 && status.st_gid == 4321) }
       #expect(try Files.list(folder) == ["file"])
     }
+    // By itself.
+    try Files.replace(folder + "/file", by: link, holding: [])
+    #expect(try Files.list(folder) == ["file"])
     // A link that leads nowhere yet.
     #expect(symlink("folder/new", link + "2") == 0)
     try Files.write(Array("new".utf8), to: other, mode: 0o604, sync: false)

@@ -38,6 +38,38 @@ import ZooKeeper
     }
   }
 
+  @Test func aTakenPortDoesNotKeepHAProxyFromStarting() async throws {
+    try await World.with { world in
+      let other = try freePort()
+      let more = ["  other:", "    discovery: {method: base}", "    haproxy: {port: \(other)}"]
+      let master = ["master_socket: \(world.proxy.masterSocketPath)"]
+      try await world.startProxyAndAgent(world.configuration(haproxy: master, more: more))
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      await world.proxy.stop()
+      let holder = HTTPListener { $0.respond(status: 418, headers: [], body: []) }
+      _ = try holder.listen(on: .tcp(host: "127.0.0.1", port: world.port))
+      try await eventually("the service is skipped") {
+        !world.file().contains("frontend web") && world.file().contains("frontend other")
+      }
+      try await world.proxy.start()
+      try await eventually("the other is served") { await status(at: other) == 503 }
+      holder.close()
+      try await eventually("one answers again") { await world.request() == "one" }
+    }
+  }
+
+  @Test(.enabled(if: Files.isDirectory("/sys/kernel"))) func aCandidateMayBeWrittenElsewhere() async throws {
+    try await World.with { world in
+      // Nobody may make a file there, not even root.
+      let closed = "candidate_config_file_path: /sys/kernel/candidate"
+      try await world.startProxyAndAgent(world.configuration(haproxy: [closed]))
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("the file has it") { world.servingInFile() == ["one"] }
+      #expect(!world.journal.contains("HAProxy file write failed"))
+    }
+  }
+
   @Test func aShortageOfDescriptorsIsNamed() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.configuration())
@@ -93,7 +125,7 @@ import ZooKeeper
       try await eventually("the file has all") { world.servingInFile() == ["one", "two", "three"] }
       #expect(world.metrics.counter("synapse_haproxy_refusals_total", help: "").value == 0)
       #expect(world.reloads == reloads && world.failedReloads == 0)
-      #expect(world.synapse?.haproxy?.isCurrent == true)
+      try await eventually("all is in sync") { world.synapse?.haproxy?.isCurrent == true }
     }
   }
 

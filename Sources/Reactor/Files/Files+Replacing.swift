@@ -25,8 +25,10 @@ extension Files {
   /// - Parameter bytes: what the other file holds.
   public static func replace(_ path: String, by other: String, holding bytes: [UInt8]) throws(FileError) {
     let path = destination(of: path)
+    let status = status(of: path)
+    if let status, let own = self.status(of: other), own.st_ino == status.st_ino, own.st_dev == status.st_dev { return }
     defer { unlink(other) }
-    guard let status = status(of: path) else { return try move(other, to: path, holding: bytes, mode: mode(of: other)) }
+    guard let status else { return try move(other, to: path, holding: bytes, mode: mode(of: other)) }
     let hasRights = give(other, the: status)
     if hasRights, Glibc.rename(other, path) == 0 { return }
     if hasRights, errno == EXDEV, (try? write(bytes, to: path, like: status)) != nil { return }

@@ -55,7 +55,7 @@ internal import SmartStack
     reloads = ReloadPolicy(
       configuration, marker: reloadMarker, sockets: socketSync, file: file, clock: clock, logger: logger,
       metrics: counted)
-    trials = ListenTrials(sockets: socketSync, wanted: wanted, clock: clock)
+    trials = ListenTrials(configuration, sockets: socketSync, wanted: wanted, clock: clock)
     state = StateFile(configuration, saved: saved, wanted: wanted, clock: clock, logger: logger)
     workers = OldWorkers(configuration, sockets: sockets, logger: logger, metrics: counted)
   }

@@ -1,4 +1,5 @@
 internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 
@@ -6,14 +7,21 @@ internal import SmartStack
 @LoopActor final class ListenTrials {
   /// Between two trials of an address; the longest leaves time for the reload within 10 s of its release.
   private static let retry = RetryPolicy(base: .seconds(1), limit: .seconds(5))
+  private static let pause: Duration = .milliseconds(200)
 
+  private let file: String
+  private let master: String?
   private let sockets: SocketSync
   private let wanted: WantedModel
   private let clock: LoopClock
   /// What is wrong with an address, how often that was found, and when it is tried again.
   private var failures: [ListenAddress: (problem: String, attempt: Int, retryAt: LoopClock.Instant)] = [:]
 
-  init(sockets: SocketSync, wanted: WantedModel, clock: LoopClock) {
+  init(_ configuration: HAProxyConfiguration, sockets: SocketSync, wanted: WantedModel, clock: LoopClock) {
+    file = configuration.filePath
+    var master: String?
+    if case .masterSocket(let path)? = configuration.reload { master = path }
+    self.master = master
     self.sockets = sockets
     self.wanted = wanted
     self.clock = clock
@@ -25,27 +33,58 @@ internal import SmartStack
   func run() async -> Duration? {
     let (model, now) = (wanted.model, clock.now)
     let resting = Set(failures.lazy.filter { $0.value.retryAt > now }.map(\.key))
+    let isDown = await isDown()
     // Without knowledge of what HAProxy has, its own addresses would look taken.
-    if let held = sockets.heldAddresses,
+    if let held = isDown ? [] : sockets.heldAddresses,
       let trials = try? await BlockingWork.run({ ListenTrials.outcomes(of: model.claims, held: held, resting: resting) }
       )
     {
-      record(trials)
+      // One that has started meanwhile may have them itself.
+      if isDown, await !self.isDown() { return ListenTrials.pause }
+      record(trials, resting: resting)
     }
-    return failures.isEmpty ? nil : max(.milliseconds(100), (failures.values.map(\.retryAt).min() ?? now) - clock.now)
+    // While HAProxy is down, anybody may take a port.
+    let retry = failures.values.map(\.retryAt).min() ?? now + .seconds(2)
+    return failures.isEmpty && !isDown ? nil : max(ListenTrials.pause, retry - clock.now)
   }
 
-  private func record(_ trials: [(unit: LineOrigin, address: ListenAddress, problem: String?)]) {
+  /// Whether no HAProxy runs: one that cannot start because of one address leaves all services without a listener.
+  private func isDown() async -> Bool {
+    if sockets.isReachable || sockets.sockets.isEmpty || file.isEmpty { return false }
+    for path in sockets.sockets.map(\.path) + [master].compactMap({ $0 }) {
+      do {
+        try await ByteStream.connect(to: .unix(path: path), deadline: .seconds(2)).close()
+        return false
+      } catch StreamError.refused {
+      } catch {
+        return false
+      }
+    }
+    let file = file
+    let isFound = try? await BlockingWork.run {
+      ProcessRecord.all().contains { process in
+        guard process.name.hasPrefix("haproxy") else { return false }
+        let arguments = process.arguments
+        return arguments.isEmpty
+          || arguments.contains {
+            $0 == file || file.hasPrefix($0 + "/") || !$0.hasPrefix("/") && Files.name(of: $0) == Files.name(of: file)
+          }
+      }
+    }
+    return isFound == false
+  }
+
+  private func record(
+    _ trials: [(unit: LineOrigin, address: ListenAddress, problem: String?)], resting: Set<ListenAddress>
+  ) {
     var standing: [ListenAddress: (problem: String, attempt: Int, retryAt: LoopClock.Instant)] = [:]
     var reasons: [LineOrigin: String] = [:]
     for (unit, address, problem) in trials {
-      if let known = failures[address], known.retryAt > clock.now {
-        standing[address] = known
+      if resting.contains(address) {
+        standing[address] = failures[address]
       } else if let problem, standing[address] == nil {
         let attempt = (failures[address]?.attempt ?? -1) + 1
-        standing[address] = (
-          problem, attempt, clock.now + ListenTrials.retry.delay(attempt: attempt)
-        )
+        standing[address] = (problem, attempt, clock.now + ListenTrials.retry.delay(attempt: attempt))
       }
       if let problem = standing[address]?.problem, reasons[unit] == nil { reasons[unit] = problem }
     }
