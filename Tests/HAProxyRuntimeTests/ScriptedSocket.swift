@@ -6,6 +6,8 @@ internal import TestSupport
 final class ScriptedSocket: Sendable {
   enum Step: Sendable {
     case send(String)
+    /// What this makes of each command of the line, in prompt mode.
+    case reply(@Sendable (String) -> String)
     /// Nothing more, until the peer hangs up.
     case hang
   }
@@ -49,6 +51,10 @@ final class ScriptedSocket: Sendable {
       seen.withLock { $0.append(String(decoding: line, as: UTF8.self)) }
       for step in script {
         switch step {
+        case .reply(let reply):
+          let commands = String(decoding: line, as: UTF8.self).split(separator: ";")
+          let text = commands.map { reply(String($0)) + "\n> " }.joined()
+          _ = Array(text.utf8).withUnsafeBytes { write(peer, $0.baseAddress, $0.count) }
         case .send(let text): _ = Array(text.utf8).withUnsafeBytes { write(peer, $0.baseAddress, $0.count) }
         case .hang: while read(peer, &byte, 1) == 1 {}
         }
