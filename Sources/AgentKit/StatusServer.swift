@@ -6,6 +6,9 @@ public import SmartStack
 /// Serves what a running agent reports, over HTTP: at a Unix socket for its own `status` command, and at a local port
 /// if one is configured. `/status` is the report as JSON. Nothing can be changed through it.
 @LoopActor public final class StatusServer {
+  /// A page's media type, and what makes its text.
+  public typealias Page = (type: String, text: @LoopActor () -> String)
+
   private static let deadline: Duration = .seconds(5)
   private static let answerLimit = 256 << 20
   /// How long requests under way may take in an in-place upgrade.
@@ -19,28 +22,28 @@ public import SmartStack
 
   /// - Parameters:
   ///   - logger: receives what cannot be listened on.
+  ///   - hostNames: names of this machine, besides its own, at which browsers are answered.
   ///   - report: makes the report for each request.
   ///   - pages: further pages by path, with their media type; each is made for each request.
   public init(
-    logger: Logger, report: @escaping @LoopActor () -> JSONValue,
-    pages: [String: @LoopActor () -> (type: String, text: String)] = [:]
+    logger: Logger, hostNames: [String] = [], report: @escaping @LoopActor () -> JSONValue,
+    pages: [String: Page] = [:]
   ) {
     self.logger = logger
-    listener = HTTPListener { exchange in
+    let status: Page = ("application/json", { report().text(JSONStyle(indent: 2)) + "\n" })
+    let longPages = PageCache()
+    var limits = HTTPServerLimits()
+    limits.maxPerAddress = limits.maxConnections * 3 / 4
+    listener = HTTPListener(limits: limits, hostNames: hostNames) { exchange in
       guard exchange.method == "GET" || exchange.method == "HEAD" else {
         return exchange.respond(status: 405, headers: [("Allow", "GET, HEAD")], text: "Only GET is answered here.\n")
       }
       let path = exchange.target.split(separator: "?").first.map(String.init) ?? "/"
-      let page: (type: String, text: String)
-      if path == "/status" {
-        page = ("application/json", report().text(JSONStyle(indent: 2)) + "\n")
-      } else if let make = pages[path] {
-        page = make()
-      } else {
+      guard let page = pages[path] ?? (path == "/status" ? status : nil) else {
         return exchange.respond(status: 404, text: "There is nothing here.\n")
       }
       let headers = [("Content-Type", page.type), ("X-Content-Type-Options", "nosniff")]
-      exchange.respond(status: 200, headers: headers, text: page.text)
+      exchange.respond(status: 200, headers: headers, page: longPages.page(path, make: page.text))
     }
   }
 

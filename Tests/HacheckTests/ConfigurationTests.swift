@@ -80,6 +80,14 @@ import YAMLConfig
     #expect(try read(text).configuration == HacheckConfiguration())
   }
 
+  @Test func serversThatGetTheAccounts() throws {
+    let text = "redis_servers: [10.0.0.7, \"[::1]:7000\"]\nmysql_servers: [\"localhost:3307\", 127.0.0.1]\n"
+    let found = try read(text).configuration
+    #expect(found.redisServers == [.tcp(host: "10.0.0.7", port: 6379), .tcp(host: "::1", port: 7000)])
+    #expect(found.mysqlServers == [.tcp(host: "127.0.0.1", port: 3307), .tcp(host: "127.0.0.1", port: 3306)])
+    #expect(throws: ConfigError.self) { try read("redis_servers: [cache.example]") }
+  }
+
   @Test func quotedNumbersAreNumbers() throws {
     let found = try read("cache_time: \"5\"\nrlimit_nofile: \"1024\"").configuration
     #expect(found.cacheTime == .seconds(5))

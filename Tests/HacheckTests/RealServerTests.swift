@@ -37,9 +37,12 @@ import Testing
     #expect(refused.status == 503)
     #expect(refused.text.hasPrefix("Redis said NOAUTH "), "\(refused.text)")
 
-    let knowing = try ServiceFixture { $0.redisPassword = "a b\"c" }
+    let place = Endpoint.tcp(host: "127.0.0.1", port: closed.port)
+    let knowing = try ServiceFixture { ($0.redisPassword, $0.redisServers) = ("a b\"c", [place]) }
     #expect(try await knowing.get("/redis/cache/\(closed.port)").status == 200)
-    let wrong = try ServiceFixture { ($0.redisUsername, $0.redisPassword) = ("nobody", "x") }
+    let wrong = try ServiceFixture {
+      ($0.redisUsername, $0.redisPassword, $0.redisServers) = ("nobody", "x", [place])
+    }
     #expect(try await wrong.get("/redis/cache/\(closed.port)").text.hasPrefix("Redis said WRONGPASS "))
 
     let endpoint = Endpoint.tcp(host: "127.0.0.1", port: open.port)
@@ -62,11 +65,16 @@ import Testing
       grant select on shop.* to 'probe'@'127.0.0.1';
 
       """)
-    let hacheck = try ServiceFixture { ($0.mysqlUsername, $0.mysqlPassword) = ("probe", "p w") }
+    let place = Endpoint.tcp(host: "127.0.0.1", port: server.port)
+    let hacheck = try ServiceFixture {
+      ($0.mysqlUsername, $0.mysqlPassword, $0.mysqlServers) = ("probe", "p w", [place])
+    }
     let answer = try await hacheck.get("/mysql/db/\(server.port)")
     #expect(answer.status == 200)
     #expect(answer.text == "MySQL connect response: OK")
-    let stranger = try ServiceFixture { ($0.mysqlUsername, $0.mysqlPassword) = ("probe", "wrong") }
+    let stranger = try ServiceFixture {
+      ($0.mysqlUsername, $0.mysqlPassword, $0.mysqlServers) = ("probe", "wrong", [place])
+    }
     let refused = try await stranger.get("/mysql/db/\(server.port)")
     #expect(refused.status == 500)
     #expect(refused.text.hasPrefix("MySQL sez 1045 (28000) Access denied for user 'probe'"), "\(refused.text)")
@@ -101,6 +109,7 @@ import Testing
     let hacheck = try ServiceFixture {
       $0.healthcheckTimeout = .milliseconds(200)
       ($0.mysqlUsername, $0.mysqlPassword) = ("u", "p")
+      $0.mysqlServers = [.tcp(host: "127.0.0.1", port: server.port)]
     }
     let answer = try await hacheck.get("/\(kind)/svc/\(server.port)/ok")
     #expect(answer.status == 503)

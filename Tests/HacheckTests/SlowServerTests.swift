@@ -28,6 +28,7 @@ import Testing
     let hacheck = try ServiceFixture {
       $0.healthcheckTimeout = .milliseconds(300)
       ($0.mysqlUsername, $0.mysqlPassword) = ("u", "p")
+      $0.mysqlServers = [.tcp(host: "127.0.0.1", port: server.port)]
     }
     let answer = try await hacheck.get("/\(kind)/svc/\(server.port)/x")
     #expect(answer.status == 503)

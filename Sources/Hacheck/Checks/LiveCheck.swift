@@ -6,6 +6,8 @@ struct LiveCheck {
   let endpoint: Endpoint
   /// nil when there is nothing to ask, or nothing to ask with.
   let probe: (any Probe)?
+  /// What to say where there is an account and the server is not one that gets it; nil where it does.
+  private let stranger: String?
 
   /// - Parameters:
   ///   - target: path and query string for HTTP.
@@ -16,6 +18,7 @@ struct LiveCheck {
   ) {
     self.protocol = `protocol`
     self.endpoint = endpoint
+    stranger = LiveCheck.stranger(at: endpoint, protocol: `protocol`, configuration: configuration)
     switch `protocol` {
     case .http, .https:
       // Certificates are not verified, as upstream: the question is whether the service answers.
@@ -27,9 +30,11 @@ struct LiveCheck {
     case .smtp: probe = SMTPProbe(endpoint: endpoint, hello: configuration.smtpHello)
     case .redis:
       probe = RedisProbe(
-        endpoint: endpoint, username: configuration.redisUsername, password: configuration.redisPassword)
+        endpoint: endpoint, username: stranger == nil ? configuration.redisUsername : nil,
+        password: stranger == nil ? configuration.redisPassword : nil)
     case .mysql:
-      guard let username = configuration.mysqlUsername, let password = configuration.mysqlPassword else {
+      guard stranger == nil, let username = configuration.mysqlUsername, let password = configuration.mysqlPassword
+      else {
         probe = nil
         return
       }
@@ -39,10 +44,25 @@ struct LiveCheck {
     }
   }
 
+  private static func stranger(
+    at endpoint: Endpoint, protocol kind: CheckProtocol, configuration: HacheckConfiguration
+  ) -> String? {
+    let (key, isKnown): (String, Bool)
+    switch kind {
+    case .mysql where configuration.mysqlPassword != nil:
+      (key, isKnown) = ("mysql_servers", configuration.mysqlServers.contains(endpoint))
+    case .redis where configuration.redisPassword != nil:
+      (key, isKnown) = ("redis_servers", configuration.redisServers.contains(endpoint))
+    case .http, .https, .tcp, .smtp, .spool, .mysql, .redis: return nil
+    }
+    return isKnown ? nil : "hacheck does not log in at \(endpoint): \(key) does not name it"
+  }
+
   /// Asks. Always answers, and within `deadline`.
   @LoopActor func run(deadline: Duration, clock: LoopClock) async -> CheckOutcome {
     guard let probe else {
-      return `protocol` == .spool ? .up : CheckOutcome(code: 500, "No MySQL username/pasword in config file")
+      return `protocol` == .spool
+        ? .up : CheckOutcome(code: 500, stranger ?? "No MySQL username/pasword in config file")
     }
     let start = clock.now
     let result = await probe.run(deadline: deadline)
@@ -53,7 +73,9 @@ struct LiveCheck {
     case .http, .https: return LiveCheck.passOn(result)
     case .mysql: return LiveCheck.mysql(result, deadline: deadline)
     case .redis:
-      if case .refused(let words) = result { return CheckOutcome(code: 503, "Redis said \(words)") }
+      if case .refused(let words) = result {
+        return CheckOutcome(code: 503, "Redis said \(words)\(stranger.map { "; \($0)" } ?? "")")
+      }
       return LiveCheck.outcome(result, after: clock.now - start)
     case .tcp, .smtp, .spool: return LiveCheck.outcome(result, after: clock.now - start)
     }

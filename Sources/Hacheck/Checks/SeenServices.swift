@@ -20,6 +20,9 @@ struct SeenServices {
   /// Further askers of one service are counted together, under the name `other`.
   static let mostPeers = 64
 
+  /// Services in an answer; of more, those asked for last. Each may take a few kilobytes.
+  static let mostShown = 2000
+
   private var records: LRUTable<String, Record>
 
   /// Seconds after its last question that a service is forgotten.
@@ -114,5 +117,11 @@ struct SeenServices {
     return text + "}}"
   }
 
-  private var sorted: [Record] { records.entries.map(\.value).sorted { $0.name < $1.name } }
+  private var sorted: [Record] {
+    var shown = records.entries.map(\.value)
+    if shown.count > SeenServices.mostShown {
+      shown = Array(shown.sorted { $0.asked > $1.asked }.prefix(SeenServices.mostShown))
+    }
+    return shown.sorted { $0.name < $1.name }
+  }
 }

@@ -52,6 +52,8 @@ extension HacheckConfiguration {
     mysqlPassword = try section.optionalString("mysql_password") ?? mysqlPassword
     redisUsername = try section.optionalString("redis_username") ?? redisUsername
     redisPassword = try section.optionalString("redis_password") ?? redisPassword
+    mysqlServers = try section.servers("mysql_servers", port: 3306) ?? mysqlServers
+    redisServers = try section.servers("redis_servers", port: 6379) ?? redisServers
     smtpHello = try section.optionalString("smtp_hello") ?? smtpHello
     if let name = smtpHello, !SMTPProbe.isHostName(name) {
       throw section.error(at: "smtp_hello", "\(name.quoted) is not a host name")
@@ -89,6 +91,26 @@ extension HacheckConfiguration {
     }
     maxConnections = try section.int("max_connections", in: 1...1_000_000, default: maxConnections)
     requestTimeout = try section.duration("request_timeout", in: 0.1...3600, default: requestTimeout)
+  }
+}
+
+extension ConfigSection {
+  /// Servers by address: a list of `ADDRESS[:PORT]`; nil without the key.
+  fileprivate func servers(_ key: String, port usual: Int) throws(ConfigError) -> Set<Endpoint>? {
+    guard let nodes = node(key) else { return nil }
+    var servers: Set<Endpoint> = []
+    for node in try nodes.items() {
+      let text = try node.string()
+      let colon = text.hasSuffix("]") || ServerText.isAddress(text) ? nil : text.lastIndex(of: ":")
+      let port = colon.map { Int(text[text.index(after: $0)...]) } ?? usual
+      let host = ServerText.host(String(text[..<(colon ?? text.endIndex)]))
+      let address = host == "localhost" ? IPAddress("127.0.0.1") : host.flatMap { IPAddress($0)?.unmapped }
+      guard let address, let port, (1...65535).contains(port) else {
+        throw node.error("\(text.quoted) is not a server; write ADDRESS or ADDRESS:PORT, 127.0.0.1 for this machine")
+      }
+      servers.insert(.tcp(host: address.description, port: port))
+    }
+    return servers
   }
 }
 

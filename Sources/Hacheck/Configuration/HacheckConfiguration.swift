@@ -1,3 +1,5 @@
+public import Reactor
+
 /// Everything that can be set about hacheck: the keys of its YAML file, and where it listens.
 public struct HacheckConfiguration: Sendable, Equatable {
   /// Where to listen; several ports answer alike. 0 picks a free one. Yelp's machines use 6666.
@@ -31,6 +33,11 @@ public struct HacheckConfiguration: Sendable, Equatable {
   public var redisUsername: String?
   /// `redis_password`, for checks of Redis; nil does not log in.
   public var redisPassword: String?
+  /// `mysql_servers`: where checks of MySQL log in, and nowhere else: whoever else listens on a port would get the
+  /// account. This machine is 127.0.0.1.
+  public var mysqlServers: Set<Endpoint> = [.tcp(host: "127.0.0.1", port: 3306)]
+  /// `redis_servers`: where checks of Redis log in; the password goes over the wire as it is.
+  public var redisServers: Set<Endpoint> = [.tcp(host: "127.0.0.1", port: 6379)]
   /// `smtp_hello`: the name that checks of SMTP introduce themselves with (`EHLO`); nil says nothing.
   public var smtpHello: String?
 
@@ -42,8 +49,7 @@ public struct HacheckConfiguration: Sendable, Equatable {
   /// `this-machine` among `spool_change_networks`: so may loopback and the addresses that this machine's interfaces
   /// have at the time.
   public var allowsOwnSpoolChanges = false
-  /// `page_hosts`: names of this machine, besides its own name and its addresses, under which a browser may change
-  /// downtimes.
+  /// `page_hosts`: names of this machine, besides its own name and its addresses, under which browsers are answered.
   public var pageHosts: [String] = []
   /// `check_networks`: besides this machine's own addresses and loopback, the addresses that a header may
   /// make hacheck probe.

@@ -13,6 +13,7 @@ internal import SmartStack
   private let pages: StatusPageHandler
   private var targets: LRUTable<String, RequestTarget>
   private let start: LoopClock.Instant
+  private let longPages = PageCache()
 
   /// Request targets whose reading is remembered; clients repeat themselves.
   private static let rememberedTargets = 4096
@@ -86,7 +87,7 @@ internal import SmartStack
   ) {
     guard exchange.method == "GET" else { return refuseMethod(exchange, allowed: "GET") }
     engine.requests.count(route, status: 200)
-    exchange.respond(status: 200, headers: headers, body: Array(body().utf8))
+    exchange.respond(status: 200, headers: headers, page: longPages.page(exchange.target, make: body))
   }
 
   // MARK: Checks
@@ -158,9 +159,11 @@ internal import SmartStack
       let form = FormBody(query: query, contentType: nil, body: [])
       let threshold = try form.time("threshold")
       let shown = threshold.map { Int(exactly: $0).map(String.init) ?? "\($0)" } ?? "600"
-      let body = engine.seen.recent(threshold: threshold ?? 600, now: clock.unixTime, shownThreshold: shown)
+      let page = longPages.page("/recent?\(shown)") {
+        engine.seen.recent(threshold: threshold ?? 600, now: clock.unixTime, shownThreshold: shown)
+      }
       engine.requests.count("recent", status: 200)
-      exchange.respond(status: 200, headers: HacheckRoutes.json, body: Array(body.utf8))
+      exchange.respond(status: 200, headers: HacheckRoutes.json, page: page)
     } catch {
       answer(exchange, route: "recent", status: error.status, body: error.sentence)
     }

@@ -5,19 +5,15 @@ internal import SmartStack
 @LoopActor struct SpoolAccessPolicy {
   private let configuration: HacheckConfiguration
   private let own: OwnAddresses
-  private let hostNames: Set<String>
 
   init(configuration: HacheckConfiguration, own: OwnAddresses) {
     self.configuration = configuration
     self.own = own
-    hostNames = Set((["localhost", HostInfo.name ?? ""] + configuration.pageHosts).map { $0.lowercased() })
   }
 
   /// - Throws: ``Refusal`` when the client may not change the spool.
   func check(_ exchange: HTTPExchange) throws(Refusal) {
-    if let sentence = refusal(ofPeer: exchange.peer)
-      ?? SpoolAccessPolicy.refusal(of: .exchange(exchange), hostNames: hostNames)
-    {
+    if let sentence = refusal(ofPeer: exchange.peer) ?? SpoolAccessPolicy.refusal(of: .exchange(exchange)) {
       throw Refusal(sentence, status: 403)
     }
   }
@@ -43,9 +39,9 @@ internal import SmartStack
     exchange.header("Sec-Fetch-Site") == "cross-site" && exchange.header("Sec-Fetch-Dest") != "document"
   }
 
-  /// Why a browser's request is refused: it comes from another site's page, or under a name that is not this
-  /// machine's (an attacker's name may lead to our address). Programs send none of these headers and pass.
-  static func refusal(of headers: RequestHeaders, hostNames: Set<String>) -> String? {
+  /// Why a browser's request is refused: it comes from another site's page. Programs send none of these headers and
+  /// pass. The listener has refused names that are not this machine's.
+  static func refusal(of headers: RequestHeaders) -> String? {
     let site = headers.first("Sec-Fetch-Site")
     let (origin, referer) = (headers.first("Origin"), headers.first("Referer"))
     guard site != nil || origin != nil || referer != nil else { return nil }
@@ -60,11 +56,6 @@ internal import SmartStack
       return "\(header) \(value.quoted) is another site than \(host.quoted); "
         + "only hacheck's own page and programs are obeyed"
     }
-    let name = bareName(of: host)
-    guard IPAddress(name) != nil || hostNames.contains(name) else {
-      return "browsers may change downtimes at an address or at this machine's name; "
-        + "\(name.quoted) is neither, and page_hosts does not name it"
-    }
     return nil
   }
 
@@ -73,11 +64,5 @@ internal import SmartStack
     let (scheme, rest) = url.lowercased()[...].cut(at: ":")
     guard scheme == "http" || scheme == "https", let rest, rest.hasPrefix("//") else { return nil }
     return String(rest.dropFirst(2).prefix { $0 != "/" && $0 != "?" && $0 != "#" })
-  }
-
-  /// A Host header without port and brackets.
-  private static func bareName(of host: String) -> String {
-    if host.hasPrefix("["), let end = host.firstIndex(of: "]") { return String(host[..<end].dropFirst()) }
-    return String(host[...].cut(at: ":").before)
   }
 }

@@ -64,7 +64,9 @@ public import SmartStack
   /// - Returns: the ports, with those that were 0 resolved; none for adopted sockets.
   /// - Throws: a sentence that names the port or the Unix socket; worth another try later.
   @discardableResult public func listen(adopting descriptors: [Int32] = []) throws(OperatorError) -> [Int] {
-    let listener = HTTPListener(limits: limits) { [weak self] exchange in self?.routes.handle(exchange) }
+    let listener = HTTPListener(limits: limits, hostNames: configuration.pageHosts) { [weak self] exchange in
+      self?.routes.handle(exchange)
+    }
     do {
       for descriptor in descriptors { try listener.adopt(descriptor: descriptor) }
       var ports: [Int] = []
@@ -103,7 +105,8 @@ public import SmartStack
     let descriptors = ProcessStatistics.descriptorLimit
     let most =
       descriptors > 0 ? min(configuration.maxConnections, max(1, descriptors / 2)) : configuration.maxConnections
-    return HTTPServerLimits(maxConnections: most, requestTimeout: configuration.requestTimeout)
+    return HTTPServerLimits(
+      maxConnections: most, maxPerAddress: max(1, most * 3 / 4), requestTimeout: configuration.requestTimeout)
   }
 
   /// ``open()``, then ``listen(adopting:)``.

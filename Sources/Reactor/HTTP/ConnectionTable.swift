@@ -13,8 +13,13 @@ internal import Glibc
 
   /// Requests whose answer is still to come.
   var pendingCount = 0
+  private let maxUnreadBytes: Int
+  /// Bytes of answers since the unread ones were counted.
+  private var written = 0
+  /// Connections since those of each address were counted.
+  private var added = 0
 
-  nonisolated init() {}
+  nonisolated init(maxUnreadBytes: Int) { self.maxUnreadBytes = maxUnreadBytes }
 
   /// Open connections, and closed ones not yet noticed.
   var count: Int { guards.count }
@@ -26,6 +31,7 @@ internal import Glibc
     bufferevent_incref(bufferevent)
     guards[bufferevent] = InputGuard(bufferevent, limit: inputLimit)
     fresh.insert(bufferevent)
+    added += 1
   }
 
   /// Says that a connection has a request. From its first one on evhttp can be asked to tell the connection's end.
@@ -48,20 +54,50 @@ internal import Glibc
   /// Says that a request has arrived whole; `isAnswered` whether its answer is written already.
   func requestCame(_ bufferevent: OpaquePointer, isAnswered: Bool) {
     guard let connection = guards[bufferevent] else { return }
+    if isAnswered { wrote(connection.unread, to: connection) }
     if let begun = connection.begun { connection.quietSince = begun }
     connection.begun = nil
     connection.isAnswering = !isAnswered
   }
 
-  /// Says that a request's answer was written after its handler had returned.
-  func answered(_ connection: OpaquePointer) {
+  /// Says that a request is answered after its handler has returned.
+  func answered(_ connection: OpaquePointer, length: Int) {
     watch(connection)
     guard let bufferevent = evhttp_connection_get_bufferevent(connection), let entry = guards[bufferevent] else {
       return
     }
     entry.isAnswering = false
+    wrote(length, to: entry)
     // What came meanwhile belongs to the next request, whose time runs from here.
     if entry.begun != nil { entry.begun = .now }
+  }
+
+  private func wrote(_ count: Int, to connection: InputGuard) {
+    connection.answeredAt = .now
+    written += count
+    // Counting looks at every connection: not for each answer.
+    guard written > maxUnreadBytes / 8 else { return }
+    written = 0
+    let unread = guards.values.filter { $0 !== connection && $0.unread > 0 }.sorted { $0.answeredAt < $1.answeredAt }
+    var excess = unread.reduce(connection.unread - maxUnreadBytes) { $0 + $1.unread }
+    for victim in unread where excess > 0 {
+      excess -= victim.unread
+      victim.cut()
+    }
+  }
+
+  /// Cuts connections of an address that has more than `share`: the oldest of those that wait for the client.
+  /// - Returns: how many.
+  func cutGreedy(beyond share: Int) -> Int {
+    // Counting looks at every connection: not for each newcomer.
+    guard guards.count > share, added > share / 16 else { return 0 }
+    added = 0
+    let byAddress = Dictionary(grouping: guards.values.filter { !$0.isCut }, by: \.peer)
+    guard let largest = byAddress.values.max(by: { $0.count < $1.count }), largest.count > share else { return 0 }
+    let waiting = largest.filter(\.isWaiting).sorted { $0.waitsSince < $1.waitsSince }
+    let victims = waiting.prefix(largest.count - share)
+    for connection in victims { connection.cut() }
+    return victims.count
   }
 
   /// Cuts the connections whose request began before `limit` and is not complete.
@@ -121,10 +157,16 @@ private final class InputGuard {
   var quietSince = LoopClock.Instant.now
   /// Whether a request waits for its answer; what comes meanwhile has no time limit.
   var isAnswering = false
-  private var isCut = false
+  /// When its last answer was written.
+  var answeredAt = LoopClock.Instant.now
+  private(set) var isCut = false
 
   /// Whether the client is waited for.
   var isWaiting: Bool { !isAnswering && !isCut }
+  /// Bytes of its answer that the client has not read.
+  var unread: Int { evbuffer_get_length(bufferevent_get_output(bufferevent)) }
+  /// The client's address; empty for a Unix socket.
+  private(set) lazy var peer = SocketAddress(of: bufferevent_getfd(bufferevent)) { getpeername($0, $1, $2) }?.host ?? ""
   /// Since when there is nothing but waiting for the client.
   var waitsSince: LoopClock.Instant { begun ?? quietSince }
 

@@ -95,18 +95,31 @@ internal import Glibc
     body.withUnsafeBytes { respond(status, reason: reason, headers: headers, bytes: $0) }
   }
 
+  /// Answers with a page that other answers share.
+  public func respond(status: Int, headers: [(String, String)] = [], page: SharedPage) {
+    respond(status, reason: nil, headers: headers, length: page.count) { page.add(to: $0) }
+  }
+
   private func respond(
     _ status: Int, reason: String?, headers: [(String, String)], bytes body: UnsafeRawBufferPointer
   ) {
-    guard let request = request ?? pending?.takeForAnswer() else { return }
+    respond(status, reason: reason, headers: headers, length: body.count) {
+      _ = evbuffer_add($0, body.baseAddress, body.count)
+    }
+  }
+
+  private func respond(
+    _ status: Int, reason: String?, headers: [(String, String)], length: Int, write: (OpaquePointer?) -> Void
+  ) {
+    guard let request = request ?? pending?.takeForAnswer(length: length) else { return }
     self.request = nil
     let fields = evhttp_request_get_output_headers(request)
     for (name, value) in headers { evhttp_add_header(fields, name, value) }
     if isLast { evhttp_add_header(fields, "Connection", "close") }
     if method == "HEAD" {
-      evhttp_add_header(fields, "Content-Length", String(body.count))
-    } else if !body.isEmpty {
-      evbuffer_add(evhttp_request_get_output_buffer(request), body.baseAddress, body.count)
+      evhttp_add_header(fields, "Content-Length", String(length))
+    } else if length > 0 {
+      write(evhttp_request_get_output_buffer(request))
     }
     let code = (200...999).contains(status) ? Int32(status) : 500
     if let reason, reason.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }) {
@@ -140,11 +153,11 @@ internal import Glibc
   }
 
   /// The request, if it can still be answered; the caller answers it.
-  func takeForAnswer() -> OpaquePointer? {
+  func takeForAnswer(length: Int = 0) -> OpaquePointer? {
     guard let request else { return nil }
     if let connection = evhttp_request_get_connection(request) {
       evhttp_connection_set_closecb(connection, nil, nil)
-      connections.answered(connection)
+      connections.answered(connection, length: length)
     }
     end()
     return request

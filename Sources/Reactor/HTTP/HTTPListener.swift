@@ -17,7 +17,9 @@ internal import Glibc
   private let handler: @LoopActor (HTTPExchange) -> Void
   /// With the socket file to remove at the end; nil for TCP and for what was taken over.
   private var sockets: [(bound: OpaquePointer, descriptor: Int32, path: String?)] = []
-  private let connections = ConnectionTable()
+  private let connections: ConnectionTable
+  /// Names at which browsers may ask, in lower case.
+  private let hostNames: Set<String>
   private var retryTimer: LoopTimer?
   private var sweepTimer: LoopTimer?
   private var slowTimer: LoopTimer?
@@ -25,14 +27,20 @@ internal import Glibc
   private var isRetiring = false
   private var isClosed = false
 
-  /// - Parameter handler: gets every request; it may answer before it returns or keep the exchange and answer later.
+  /// - Parameters:
+  ///   - hostNames: names of this machine, besides its own, at which browsers may ask. Their requests under any other
+  ///     name are answered 403: a foreign name that leads here belongs to a page that wants to read what is not its own.
+  ///   - handler: gets every other request; it may answer before it returns or keep the exchange and answer later.
   public init(
-    limits: HTTPServerLimits = HTTPServerLimits(), handler: @escaping @LoopActor (HTTPExchange) -> Void
+    limits: HTTPServerLimits = HTTPServerLimits(), hostNames: [String] = [],
+    handler: @escaping @LoopActor (HTTPExchange) -> Void
   ) {
     guard let server = evhttp_new(EventLoop.shared.base) else { preconditionFailure("out of memory") }
     self.server = server
     self.limits = limits
     self.handler = handler
+    self.hostNames = Set((["localhost", HostInfo.name ?? ""] + hostNames).map { $0.lowercased() })
+    connections = ConnectionTable(maxUnreadBytes: limits.maxUnreadBytes)
     evhttp_set_max_headers_size(server, limits.maxHeadBytes)
     evhttp_set_max_body_size(server, limits.maxBodyBytes)
     evhttp_set_allowed_methods(server, HTTPExchange.knownMethods)
@@ -145,6 +153,8 @@ internal import Glibc
     isHandling = true
     if isUnknown {
       exchange.respond(status: 405, headers: [("Allow", "GET, HEAD, POST")], text: "this method is not known here\n")
+    } else if let sentence = BrowserRequest.refusal(of: request, hostNames: hostNames) {
+      exchange.respond(status: 403, text: sentence + "\n")
     } else {
       handler(exchange)
     }
@@ -160,6 +170,7 @@ internal import Glibc
     // libevent, and the next descriptor of that number, a listener's say, never hears of anything again.
     let connection = bufferevent_socket_new(EventLoop.shared.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
     guard let connection else { return nil }
+    if connections.cutGreedy(beyond: limits.maxPerAddress) > 0 { sweepSoon() }
     if connections.count + 1 >= limits.maxConnections { makeRoom() }
     // evhttp collects a whole body in the input buffer before it looks, so there must be room for one.
     connections.add(connection, inputLimit: limits.maxHeadBytes + limits.maxBodyBytes + (32 << 10))

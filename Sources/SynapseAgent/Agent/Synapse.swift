@@ -153,7 +153,7 @@ internal import ZooKeeper
 
   /// Makes the server of the report: `/` is a page, `/metrics` Prometheus' text.
   func makeStatusServer(metrics: Metrics, logger: Logger) -> StatusServer {
-    StatusText.makeServer(metrics: metrics, logger: logger) { [weak self] in
+    StatusText.makeServer(metrics: metrics, logger: logger, hostNames: configuration.statusHosts) { [weak self] in
       self?.status.json(version: SynapseProgram.version, now: LoopClock.system.unixTime) ?? .null
     }
   }

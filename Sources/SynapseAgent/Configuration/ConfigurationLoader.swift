@@ -10,7 +10,7 @@ public struct ConfigurationLoader {
   /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
   private static let plainSections = [
     "services", "service_conf_dir", "haproxy", "file_output", "exec_output", "statsd", "state_dir",
-    "first_data_deadline", "status_port", "status_address",
+    "first_data_deadline", "status_port", "status_address", "status_hosts",
   ]
 
   private let environment: [String: String]
@@ -69,6 +69,7 @@ public struct ConfigurationLoader {
       "first_data_deadline", in: 0...86_400, default: result.firstDataDeadline)
     if top.has("status_port") { result.statusPort = try top.int("status_port", in: 0...65_535) }
     result.statusAddress = try top.string("status_address", default: result.statusAddress)
+    result.statusHosts = try top.strings("status_hosts")
     if let port = result.statusPort {
       result.haproxy?.generator.reservedAddresses["status_port"] = "\(result.statusAddress):\(port)"
     }

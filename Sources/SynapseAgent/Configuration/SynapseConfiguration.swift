@@ -22,6 +22,8 @@ public struct SynapseConfiguration: Sendable {
   public var statusPort: Int?
   /// `status_address`: which address it listens on.
   public var statusAddress = "127.0.0.1"
+  /// `status_hosts`: names of this machine, besides its own, at which browsers are answered there.
+  public var statusHosts: [String] = []
   /// How long a start waits for the first data of every service before it makes do with what is remembered.
   public var firstDataDeadline: Duration = .seconds(10)
   /// The services that cannot be run, each with the reason at its place in its file.

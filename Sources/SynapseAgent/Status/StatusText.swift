@@ -15,13 +15,13 @@ public enum StatusText {
 
   /// Makes a server of the report: `/` is a page, `/metrics` Prometheus' text.
   @LoopActor static func makeServer(
-    metrics: Metrics, logger: Logger, report: @escaping @LoopActor () -> JSONValue
+    metrics: Metrics, logger: Logger, hostNames: [String], report: @escaping @LoopActor () -> JSONValue
   ) -> StatusServer {
     StatusServer(
-      logger: logger, report: report,
+      logger: logger, hostNames: hostNames, report: report,
       pages: [
-        "/metrics": { ("text/plain; version=0.0.4; charset=utf-8", metrics.render()) },
-        "/": { ("text/html; charset=utf-8", page(lines(report()))) },
+        "/metrics": ("text/plain; version=0.0.4; charset=utf-8", { metrics.render() }),
+        "/": ("text/html; charset=utf-8", { page(lines(report())) }),
       ])
   }
 

@@ -1,0 +1,53 @@
+internal import CEvent
+
+/// The bytes of a long answer, which any number of connections send without a copy of their own.
+public final class SharedPage: Sendable {
+  /// Written once, before anybody else has the page.
+  private nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
+
+  /// A page of this text.
+  public init(_ text: String) {
+    bytes = .allocate(byteCount: text.utf8.count, alignment: 1)
+    bytes.copyBytes(from: text.utf8)
+  }
+
+  deinit { bytes.deallocate() }
+
+  /// Its length in bytes.
+  public var count: Int { bytes.count }
+
+  /// Adds the bytes to an answer; the page lives until that is sent.
+  func add(to buffer: OpaquePointer?) {
+    let context = Unmanaged.passRetained(self).toOpaque()
+    if evbuffer_add_reference(buffer, bytes.baseAddress, bytes.count, onSent, context) != 0 {
+      Unmanaged<SharedPage>.fromOpaque(context).release()
+    }
+  }
+}
+
+private func onSent(_ data: UnsafeRawPointer?, _ length: Int, _ context: UnsafeMutableRawPointer?) {
+  if let context { Unmanaged<SharedPage>.fromOpaque(context).release() }
+}
+
+/// Pages that are made for whoever asks: a long one is made once for all who ask within a moment.
+@LoopActor public final class PageCache {
+  /// Shorter ones are made each time, and always show what is so now.
+  private static let longPage = 64 << 10
+  private static let lifetime = Duration.milliseconds(250)
+  private static let capacity = 16
+
+  private var pages: [String: (page: SharedPage, madeAt: LoopClock.Instant)] = [:]
+
+  /// Creates an empty cache.
+  public nonisolated init() {}
+
+  /// The page of this name.
+  public func page(_ name: String, make: () -> String) -> SharedPage {
+    let now = LoopClock.system.now
+    pages = pages.filter { now - $0.value.madeAt < PageCache.lifetime }
+    if let known = pages[name] { return known.page }
+    let page = SharedPage(make())
+    if page.count > PageCache.longPage, pages.count < PageCache.capacity { pages[name] = (page, now) }
+    return page
+  }
+}

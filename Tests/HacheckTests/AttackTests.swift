@@ -1,0 +1,109 @@
+import Glibc
+import Reactor
+import SmartStack
+import TestSupport
+import Testing
+
+@testable import Hacheck
+
+/// What whoever reaches hacheck's port might want, and does not get.
+@Suite @LoopActor struct AttackTests {
+  /// Somebody listens on a port of this machine and has hacheck ask there.
+  @Test(arguments: ["redis", "mysql"]) func aListenerOnAnyOtherPortGetsNoPassword(_ kind: String) async throws {
+    let heard = Locked<[UInt8]>([])
+    let thief = LoopbackServer { connection in
+      if kind == "mysql" { connection.send([UInt8(20), 0, 0, 0] + Array("\u{a}5.5.5-10.11.6\u{0}abcd".utf8)) }
+      while true {
+        let piece = connection.receive()
+        if piece.isEmpty { return }
+        heard.withLock { $0 += piece }
+        connection.send("-NOAUTH Authentication required.\r\n")
+      }
+    }
+    let hacheck = try ServiceFixture {
+      ($0.redisUsername, $0.redisPassword) = ("account", "secret")
+      ($0.mysqlUsername, $0.mysqlPassword) = ("account", "secret")
+    }
+    let answer = try await hacheck.get("/\(kind)/web/\(thief.port)")
+    #expect(answer.status != 200)
+    #expect(answer.text.contains("\(kind)_servers does not name it"), "\(answer.text)")
+    let text = String(decoding: heard.withLock { $0 }, as: UTF8.self)
+    #expect(!text.contains("secret") && !text.contains("account"), "\(text)")
+  }
+
+  /// Bytes of memory that this process has now.
+  private var memory: Int {
+    let text = String(decoding: (try? Files.read("/proc/self/statm", limit: 4096)) ?? [], as: UTF8.self)
+    return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * Int(getpagesize())
+  }
+
+  /// Connections that ask for the longest page and do not read it.
+  @Test(arguments: ["/status/count", "/recent?threshold=1e9"])
+  func clientsThatDoNotReadCostLittleMemory(_ target: String) async throws {
+    let hacheck = try ServiceFixture { $0.maxConnections = 2000 }
+    for number in 0..<10_000 {
+      let name = "\(number)" + String(repeating: "x", count: 240)
+      let path = CheckPath(protocol: .spool, service: name, port: 1)
+      _ = try hacheck.service.engine.question(path, headers: .list([]), peer: "10.0.0.1")
+    }
+    let page = try await hacheck.get(target).body.count
+    #expect(page > 400_000)
+    let before = memory
+    var silent: [Int32] = []
+    for _ in 0..<500 {
+      silent.append(try await BlockingWork.run { [port = hacheck.port] in try SilentClient.ask(target, port: port) })
+      // Whoever else asks is answered meanwhile.
+      if silent.count.isMultiple(of: 50) { #expect(try await hacheck.get("/healthz").status == 200) }
+    }
+    #expect(try await hacheck.get("/healthz").status == 200)
+    #expect(memory - before < 64 << 20, "\((memory - before) >> 20) MiB for 500 answers of \(page >> 10) KiB")
+    for connection in silent { close(connection) }
+  }
+
+  /// Connections that never finish their request; they have not been quiet long enough to make room for others.
+  @Test func oneAddressLeavesRoomForOthers() async throws {
+    let hacheck = try ServiceFixture { $0.maxConnections = 80 }
+    var slow: [Int32] = []
+    for number in 0..<200 {
+      slow.append(
+        try await BlockingWork.run { [port = hacheck.port] in
+          try SilentClient.ask("/half", port: port, from: "127.0.0.2", isWhole: false)
+        })
+      if number.isMultiple(of: 20) { #expect(try await hacheck.get("/healthz").status == 200) }
+    }
+    for connection in slow { close(connection) }
+  }
+}
+
+/// A connection that has asked and never reads.
+enum SilentClient {
+  static func ask(_ target: String, port: Int, from source: String = "127.0.0.1", isWhole: Bool = true) throws -> Int32
+  {
+    let connection = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    // Little room in the kernel: what is not read stays with the server.
+    var size: Int32 = 4096
+    setsockopt(connection, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    var own = address(source, 0)
+    var peer = address("127.0.0.1", port)
+    let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isConnected =
+      withUnsafePointer(to: &own) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(connection, $0, length) }
+      } == 0
+      && withUnsafePointer(to: &peer) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(connection, $0, length) }
+      } == 0
+    guard isConnected else { throw ServerTrouble(description: "no connection: errno \(errno)") }
+    let request = "GET \(target) HTTP/1.1\r\nHost: x\r\n\(isWhole ? "\r\n" : "")"
+    send(connection, request, request.utf8.count, Int32(MSG_NOSIGNAL))
+    return connection
+  }
+
+  private static func address(_ host: String, _ port: Int) -> sockaddr_in {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = UInt16(port).bigEndian
+    inet_pton(AF_INET, host, &address.sin_addr)
+    return address
+  }
+}
