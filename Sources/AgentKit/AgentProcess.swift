@@ -1,7 +1,7 @@
 internal import Glibc
 public import Logging
 public import Reactor
-internal import SmartStack
+public import SmartStack
 
 /// The agent as a process: its signals, its in-place upgrade, and what it reports to the service manager.
 ///
@@ -15,6 +15,7 @@ internal import SmartStack
   private let onUpgrade: (@LoopActor () async -> InPlaceUpgradeState?)?
   private var signals: [SignalSource] = []
   private var watchdog: Ticker?
+  private let stalls: StallDetector
   private var isUpgrading = false
   private let stopped = OneShotEvent<Void>()
 
@@ -24,6 +25,7 @@ internal import SmartStack
   /// Listens to the signals from now on.
   /// - Parameters:
   ///   - environment: has NOTIFY_SOCKET and WATCHDOG_USEC.
+  ///   - metrics: receives how late the event loop is.
   ///   - onReload: runs for each SIGHUP.
   ///   - onUpgrade: runs for SIGUSR2 after the installed program has accepted the configuration: stops what cannot
   ///     continue and returns what the next program needs; nil when a stop was requested meanwhile. Without it SIGUSR2
@@ -31,11 +33,12 @@ internal import SmartStack
   ///   - onStop: runs once, before ``waitUntilStopped()`` returns.
   public init(
     environment: [String: String] = ProcessEnvironment.current,
-    logger: Logger = Logger(label: "process") { _ in SwiftLogNoOpLogHandler() },
+    logger: Logger = Logger(label: "process") { _ in SwiftLogNoOpLogHandler() }, metrics: Metrics = Metrics(),
     onReload: @escaping @LoopActor () -> Void, onUpgrade: (@LoopActor () async -> InPlaceUpgradeState?)? = nil,
     onStop: @escaping @LoopActor () -> Void = {}
   ) {
     manager = ServiceManager(environment: environment)
+    stalls = StallDetector(logger: logger, metrics: metrics)
     (self.logger, self.onReload, self.onUpgrade, self.onStop) = (logger, onReload, onUpgrade, onStop)
     // Read early: a package upgrade may move the file away.
     _ = ThisProcess.path
@@ -98,6 +101,7 @@ internal import SmartStack
     logger.notice("in-place upgrade started", with: [.path: executable])
     reloading()
     guard let state = await onUpgrade() else { return }
+    await ChildProcess.endAll()
     do {
       try state.replaceProcess(by: executable)
     } catch {

@@ -22,9 +22,18 @@ public struct InPlaceUpgradeState: Sendable {
   /// Reads what the program before this one handed over; nil when this process was started, not upgraded. Callable
   /// once.
   @LoopActor public static func received() -> InPlaceUpgradeState? {
-    guard let text = getenv(variable), let descriptor = Int32(String(cString: text)) else { return nil }
+    guard let text = getenv(variable) else { return nil }
+    // That of the notes, then all that are handed over: whatever the notes say, none stays open unknown. A lock would
+    // keep this very process out.
+    let handed = String(cString: text).split(separator: ",").compactMap { Int32($0) }
     unsetenv(variable)
-    guard let bytes = ThisProcess.read(memory: descriptor), let notes = JSONValue(bytes) else { return nil }
+    guard let memory = handed.first else { return nil }
+    guard let bytes = ThisProcess.read(memory: memory), let notes = JSONValue(bytes),
+      notes["descriptors"]?.object != nil
+    else {
+      for descriptor in handed.dropFirst() { close(descriptor) }
+      return nil
+    }
     var state = InPlaceUpgradeState(notes: notes["notes"]?.object ?? JSONObject())
     for (name, value) in notes["descriptors"]?.object?.members ?? [] {
       if let number = value.int.flatMap(Int32.init(exactly:)), fcntl(number, F_GETFD) >= 0 {
@@ -43,7 +52,8 @@ public struct InPlaceUpgradeState: Sendable {
     let text = JSONValue.object(["descriptors": .object(open), "notes": .object(notes)]).text()
     let memory = try ThisProcess.memory(holding: Array(text.utf8))
     var environment = ProcessEnvironment.current
-    environment[InPlaceUpgradeState.variable] = String(memory)
+    environment[InPlaceUpgradeState.variable] = ([memory] + Array(descriptors.values)).map(String.init).joined(
+      separator: ",")
     try ThisProcess.replace(
       by: executable, arguments: CommandLine.arguments, environment: environment.map { "\($0.key)=\($0.value)" },
       keeping: descriptors.values + [memory])

@@ -30,11 +30,23 @@ public final class InstanceLock {
   /// Adopts the lock that the program before this one handed over, or acquires it.
   /// - Throws: as ``init(path:)``.
   public convenience init(path: String, inherited: InPlaceUpgradeState?) throws(FileError) {
-    if let descriptor = inherited?.descriptors[InstanceLock.stateKey] {
+    guard let descriptor = inherited?.descriptors[InstanceLock.stateKey] else {
+      try self.init(path: path)
+      return
+    }
+    if InstanceLock.isFile(descriptor, at: path) {
       self.init(adopting: descriptor)
     } else {
+      // The state directory is another one now, or its files were replaced.
+      close(descriptor)
       try self.init(path: path)
     }
+  }
+
+  private static func isFile(_ descriptor: Int32, at path: String) -> Bool {
+    var (own, found) = (stat(), stat())
+    return fstat(descriptor, &own) == 0 && stat(path, &found) == 0 && own.st_dev == found.st_dev
+      && own.st_ino == found.st_ino
   }
 
   private init(adopting descriptor: Int32) { self.descriptor = descriptor }

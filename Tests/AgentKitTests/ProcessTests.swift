@@ -6,6 +6,18 @@ import Testing
 @testable import AgentKit
 
 @Suite struct InstanceLockTests {
+  @Test func aLockOfAnotherStateDirectoryIsNotAdopted() throws {
+    let directory = TemporaryDirectory()
+    var state = InPlaceUpgradeState()
+    let old = try InstanceLock(path: directory.path + "/old")
+    old.handOver(to: &state)
+    let handed = dup(try #require(state.descriptors["lock"]))
+    state.descriptors["lock"] = handed
+    let new = try InstanceLock(path: directory.path + "/new", inherited: state)
+    #expect(throws: FileError.self) { try InstanceLock(path: directory.path + "/new") }
+    withExtendedLifetime((old, new)) {}
+  }
+
   @Test func aSecondAgentIsRefusedWithThePidOfTheFirst() throws {
     let directory = TemporaryDirectory()
     let path = directory.path + "/nerve.lock"
@@ -80,6 +92,16 @@ import Testing
 }
 
 @Suite(.serialized) struct AgentProcessTests {
+  @Test @LoopActor func notesThatCannotBeReadLeaveNoDescriptorBehind() throws {
+    let directory = TemporaryDirectory()
+    let handed = open(directory.path + "/lock", O_RDWR | O_CREAT, 0o600)
+    #expect(flock(handed, LOCK_EX | LOCK_NB) == 0)
+    setenv("SMARTSTACK_HANDOVER", "\(try ThisProcess.memory(holding: Array("no JSON".utf8))),\(handed)", 1)
+    #expect(InPlaceUpgradeState.received() == nil)
+    #expect(getenv("SMARTSTACK_HANDOVER") == nil)
+    _ = try InstanceLock(path: directory.path + "/lock")
+  }
+
   @Test @LoopActor func signalsReloadAndStop() async throws {
     var reloads = 0
     var stops = 0

@@ -67,6 +67,30 @@ import Testing
     try await eventually("the mark is gone") { fixture.spool.downtime(for: "web.main", port: 31000, host: nil) == nil }
   }
 
+  @Test @LoopActor func theFolderIsFollowedWhenOneFurtherUpWasRenamed() async throws {
+    let directory = TemporaryDirectory()
+    func makeFolders() { for part in ["/a", "/a/b", "/a/b/spool"] { mkdir(directory.path + part, 0o755) } }
+    makeFolders()
+    let spool = Spool(root: directory.path + "/a/b/spool", clock: .system, logger: .quiet)
+    try spool.open()
+    rename(directory.path + "/a", directory.path + "/old")
+    makeFolders()
+    // A tool writes where the path leads now; no event tells.
+    SpoolTests.write("{\"reason\": \"x\"}", to: directory.path + "/a/b/spool/web")
+    try await eventually("the downtime is seen") { spool.downtime(for: "web", port: nil, host: nil) != nil }
+    SpoolTests.write("{\"reason\": \"x\"}", to: directory.path + "/a/b/spool/other")
+    try await eventually("events arrive again") { spool.downtime(for: "other", port: nil, host: nil) != nil }
+    // And with a change over HTTP at once.
+    rename(directory.path + "/a", directory.path + "/older")
+    makeFolders()
+    SpoolTests.write("{\"reason\": \"x\"}", to: directory.path + "/a/b/spool/third")
+    try await spool.apply(.down(reason: "y", expiration: nil, creation: nil), to: .service("fourth"))
+    #expect(spool.downtime(for: "fourth", port: nil, host: nil) != nil)
+    #expect(spool.downtime(for: "third", port: nil, host: nil) != nil)
+    #expect(spool.downtime(for: "web", port: nil, host: nil) == nil)
+    spool.close()
+  }
+
   @Test @LoopActor func anOrderIsInForceWhenItReturns() async throws {
     let fixture = try Fixture()
     try await fixture.spool.down(.service("web"), reason: "x", expiration: nil, creation: 5)

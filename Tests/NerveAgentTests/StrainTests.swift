@@ -109,4 +109,77 @@ import Testing
       try await eventually("it has stopped") { nerve.status == .exited(0) }
     }
   }
+
+  @Test func aStarterThatIgnoresChildrenChangesNothing() async throws {
+    configure(["web": #"{"type": "exec", "command": "exit 0", "timeout": 30}"#])
+    let nerve = program(under: ["env", "--ignore-signal=CHLD"])
+    try nerve.start()
+    try await eventually("the command's end is noticed") { registered == ["web"] }
+    await nerve.kill()
+  }
+
+  @Test func aLoopThatStoodStillIsReported() async throws {
+    configure(["web": #"{"type": "noop"}"#])
+    let nerve = program()
+    try nerve.start()
+    try await eventually("it serves") { registered == ["web"] }
+    nerve.signal(SIGSTOP)
+    let end = LoopClock.system.now + .seconds(2)
+    try await eventually("longer than is tolerated") { LoopClock.system.now > end }
+    nerve.signal(SIGCONT)
+    try await eventually("it is reported") { nerve.count(of: "event loop stood still") == 1 }
+    #expect(nerve.log.contains("it was stopped, or waited in a system call"))
+    await nerve.kill()
+  }
+
+  // MARK: In-place upgrade
+
+  private func upgrade(_ nerve: AgentProgram) async throws {
+    let applied = nerve.count(of: "configuration applied")
+    nerve.signal(SIGUSR2)
+    try await eventually("the next program runs") { nerve.count(of: "configuration applied") == applied + 1 }
+  }
+
+  @Test func anUpgradeEndsTheCommandsOfChecksAndLeavesNoSignalBlocked() async throws {
+    let pids = directory.path + "/pids"
+    configure(["web": #"{"type": "exec", "command": "echo $$ >> \#(pids); exec sleep 10000", "timeout": 86400}"#])
+    let nerve = program()
+    try nerve.start()
+    func commands() -> [String] {
+      String(decoding: (try? Files.read(pids, limit: 4096)) ?? [], as: UTF8.self).split(separator: "\n").map(
+        String.init)
+    }
+    try await eventually("the command runs") { commands().count == 1 }
+    try await upgrade(nerve)
+    try await eventually("the next one runs") { commands().count == 2 }
+    #expect(!Files.exists("/proc/\(commands()[0])"))
+    for thread in try Files.list("/proc/\(nerve.pid)/task") {
+      let status = String(
+        decoding: try Files.read("/proc/\(nerve.pid)/task/\(thread)/status", limit: 65536), as: UTF8.self)
+      let blocked = status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }?.split(separator: "\t").last
+      let mask = try #require(blocked.flatMap { UInt64($0, radix: 16) })
+      for signal in [SIGABRT, SIGQUIT, SIGCHLD] { #expect(mask & 1 << UInt64(signal - 1) == 0) }
+    }
+    await nerve.kill()
+    for command in commands() { if let pid = Int32(command) { kill(pid, SIGKILL) } }
+  }
+
+  @Test func anUpgradeFollowsALinkToTheNewVersion() async throws {
+    configure(["web": #"{"type": "noop"}"#])
+    let (link, copy, path) = (directory.path + "/nerve", directory.path + "/next", AgentProgram.path(of: "nerve"))
+    symlink(path, link)
+    let nerve = AgentProgram(
+      "nerve", ["-c", directory.path + "/nerve.conf.json"], at: link, logPath: directory.path + "/nerve.log")
+    try nerve.start()
+    try await eventually("it serves") { registered == ["web"] }
+    let copied = try await ChildProcess.run("cp", arguments: [path, copy], deadline: .seconds(60))
+    #expect(copied.status == .exited(0))
+    unlink(link)
+    symlink(copy, link)
+    try await upgrade(nerve)
+    var name = [CChar](repeating: 0, count: 4096)
+    let count = readlink("/proc/\(nerve.pid)/exe", &name, name.count)
+    #expect(String(decoding: name.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self) == copy)
+    await nerve.kill()
+  }
 }

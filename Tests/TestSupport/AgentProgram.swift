@@ -6,17 +6,22 @@ public import Reactor
   private let name: String
   private let arguments: [String]
   private let wrapper: [String]
+  private let executable: String?
   private let logPath: String
   private var child: ChildProcess?
 
   /// - Parameters:
   ///   - name: the executable.
   ///   - wrapper: a program that runs it in its own place, with arguments.
+  ///   - executable: where it is, in place of its build.
   ///   - logPath: where its output is appended to.
-  public init(_ name: String, _ arguments: [String], under wrapper: [String] = [], logPath: String) {
+  public init(
+    _ name: String, _ arguments: [String], under wrapper: [String] = [], at executable: String? = nil, logPath: String
+  ) {
     self.name = name
     self.arguments = arguments
     self.wrapper = wrapper
+    self.executable = executable
     self.logPath = logPath
   }
 
@@ -34,7 +39,7 @@ public import Reactor
 
   /// Starts it, once more if it has ended.
   public func start() throws {
-    let words = wrapper + [AgentProgram.path(of: name)] + arguments
+    let words = wrapper + [executable ?? AgentProgram.path(of: name)] + arguments
     child = try ChildProcess.start(words[0], arguments: Array(words.dropFirst()), output: .append(path: logPath))
   }
 

@@ -126,8 +126,11 @@ internal import SmartStack
     let before = lastChange
     let mine = Task { @LoopActor in
       await before?.value
-      // Also after a refusal: what the file says then is what holds.
-      defer { refresh([name]) }
+      // Also after a refusal: what the file says then is what holds, and in the folder that the path leads to now.
+      defer {
+        watch?.audit()
+        refresh([name])
+      }
       try await BlockingWork.run { try body(directory, name) }
     }
     lastChange = Task { _ = await mine.result }

@@ -59,7 +59,7 @@ internal import ZooKeeper
   public func run() async throws {
     let state = InPlaceUpgradeState.received()
     let process = AgentProcess(
-      logger: logger, onReload: { [weak self] in self?.requestReload() },
+      logger: logger, metrics: metrics, onReload: { [weak self] in self?.requestReload() },
       onUpgrade: { [weak self] in await self?.handOver() })
     self.process = process
     try start(inherited: state)

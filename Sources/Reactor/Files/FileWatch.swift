@@ -19,6 +19,13 @@ internal import Glibc
   private var target: Int32 = -1
   private var isTargetDirectory = false
   private var parentWatch: Int32 = -1
+  /// What the path led to when it was last looked at.
+  private var identity: (device: UInt, inode: UInt)?
+  private var auditTimer: LoopTimer?
+
+  /// How often the path is compared with what is watched: no event tells that a folder further up was renamed, or that
+  /// something was mounted over it.
+  private static let auditInterval = Duration.seconds(5)
 
   private static let parentMask = UInt32(
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -44,6 +51,26 @@ internal import Glibc
       throw problem
     }
     event = DescriptorEvent(reading: descriptor) { [weak self] in self?.readEvents() }
+    auditLater()
+  }
+
+  private func auditLater() {
+    auditTimer = LoopClock.system.schedule(after: FileWatch.auditInterval) { [weak self] in
+      self?.audit()
+      self?.auditLater()
+    }
+  }
+
+  /// Compares the path with what is watched, and looks at it afresh where they differ.
+  public func audit() {
+    guard !isCancelled, FileWatch.identity(of: path) ?? (0, 0) != identity ?? (0, 0) else { return }
+    rearm()
+    onChange?(nil)
+  }
+
+  private static func identity(of path: String) -> (device: UInt, inode: UInt)? {
+    var status = stat()
+    return stat(path, &status) == 0 ? (UInt(status.st_dev), UInt(status.st_ino)) : nil
   }
 
   isolated deinit { cancel() }
@@ -63,6 +90,7 @@ internal import Glibc
     event?.cancel()
     event = nil
     retryTimer?.cancel()
+    auditTimer?.cancel()
     onChange = nil
     Glibc.close(descriptor)
   }
@@ -74,6 +102,7 @@ internal import Glibc
     if Files.exists(path) { isTargetDirectory = Files.isDirectory(path) }
     let mask = isTargetDirectory ? FileWatch.directoryMask : FileWatch.fileMask
     target = inotify_add_watch(descriptor, path, mask)
+    identity = FileWatch.identity(of: path)
     return target < 0 && parentWatch < 0 ? problem : nil
   }
 

@@ -27,6 +27,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private init() {
     // A closed peer is an error code of write(2), not a signal that ends the agent.
     signal(SIGPIPE, SIG_IGN)
+    // A starter that ignores it passes that on, and the kernel then forgets how children end.
+    signal(SIGCHLD, SIG_DFL)
     base = EventLoop.makeBase()
     wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
     precondition(wakeDescriptor >= 0, "eventfd failed with errno \(errno)")

@@ -11,6 +11,8 @@ public struct ChildResult: Equatable, Sendable {
     case signalled(Int32)
     /// Ended by us at the deadline.
     case timedOut
+    /// Ended; another part of the process was told how.
+    case lost
 
     /// Words for the log.
     public var description: String {
@@ -18,6 +20,7 @@ public struct ChildResult: Equatable, Sendable {
       case .exited(let code): "exit status \(code)"
       case .signalled(let number): "ended by signal \(number)"
       case .timedOut: "stopped at its deadline"
+      case .lost: "ended, and the system does not say how"
       }
     }
   }
@@ -137,9 +140,20 @@ public enum ChildOutput {
   private var killTimer: LoopTimer?
   private var isStopping = false
 
+  /// Those that have not ended, by their ids.
+  private static var running: [Int32: ChildProcess] = [:]
+
+  /// Ends every child of this process: SIGTERM, and SIGKILL after the grace time. For a program that takes this one's
+  /// place: it would not know them, and their commands would never be ended.
+  public static func endAll() async {
+    for child in running.values { child.stop() }
+    for child in running.values { _ = await child.ended.outcome() }
+  }
+
   private init(pid: Int32, reader: PipeReader? = nil) {
     self.pid = pid
     self.reader = reader
+    ChildProcess.running[pid] = self
     let descriptor = smartstack_pidfd_open(pid)
     guard descriptor >= 0 else {
       lookNowAndThen()
@@ -190,13 +204,19 @@ public enum ChildOutput {
     guard status == nil else { return true }
     var information = siginfo_t()
     // Look without reaping: while the leader is a zombie, its id cannot be another group's.
-    guard waitid(P_PID, id_t(pid), &information, WEXITED | WNOHANG | WNOWAIT) == 0, information.si_signo == SIGCHLD
-    else { return false }
-    if isStopping { Glibc.kill(-pid, SIGKILL) }
-    var raw: Int32 = 0
-    guard waitpid(pid, &raw, WNOHANG) == pid else { return false }
-    let number = raw & 0x7f
-    status = isStopping ? .timedOut : number == 0 ? .exited(raw >> 8 & 0xff) : .signalled(number)
+    if waitid(P_PID, id_t(pid), &information, WEXITED | WNOHANG | WNOWAIT) != 0 {
+      guard errno == ECHILD else { return false }
+      // Somebody else has reaped it: it has ended, and nobody can say how.
+      status = .lost
+    } else {
+      guard information.si_signo == SIGCHLD else { return false }
+      if isStopping { Glibc.kill(-pid, SIGKILL) }
+      var raw: Int32 = 0
+      guard waitpid(pid, &raw, WNOHANG) == pid else { return false }
+      let number = raw & 0x7f
+      status = isStopping ? .timedOut : number == 0 ? .exited(raw >> 8 & 0xff) : .signalled(number)
+    }
+    ChildProcess.running[pid] = nil
     killTimer?.cancel()
     reader?.drain()
     reader = nil

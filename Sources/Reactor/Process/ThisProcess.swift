@@ -4,21 +4,39 @@ internal import Glibc
 /// This process: its program and the replacement by another one (same process id, same descriptors), its limits.
 @LoopActor public enum ThisProcess {
   /// The executable's absolute path as it was when this was first asked, which should be early: after an upgrade
-  /// the kernel names a deleted file, while the path leads to the new one.
+  /// the kernel names a deleted file, while the path leads to the new one. Links stay links, so that a link of a version
+  /// that is moved leads to the new version.
   public nonisolated static let path: String? = {
+    let own = "/proc/self/exe"
+    let name = CommandLine.arguments.first ?? ""
+    let folders = getenv("PATH").map { String(cString: $0).split(separator: ":").map(String.init) } ?? []
+    let candidates = name.contains("/") ? [absolute(name)] : folders.map { "\($0)/\(name)" }
+    if let found = candidates.first(where: { isFile($0, sameAs: own) }) { return found }
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    let count = readlink(own, &buffer, buffer.count - 1)
     guard count > 0 else { return nil }
     return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }()
+
+  private nonisolated static func absolute(_ path: String) -> String {
+    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
+    defer { free(folder) }
+    return String(cString: folder) + "/" + path
+  }
+
+  private nonisolated static func isFile(_ one: String, sameAs other: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return one.hasPrefix("/") && stat(one, &first) == 0 && stat(other, &second) == 0
+      && first.st_dev == second.st_dev && first.st_ino == second.st_ino
+  }
 
   /// The id of this process.
   public static var processID: Int32 { getpid() }
 
   /// Runs another program in this process's place.
   ///
-  /// Signals are blocked across the change, so that none of them meets a program that does not listen yet; the new
-  /// program calls ``acceptSignals(_:)`` when it does. Every other thread ends where it stands.
+  /// The agents' signals are blocked across the change, so that none of them meets a program that does not listen yet;
+  /// the new program calls ``acceptSignals(_:)`` when it does. Every other thread ends where it stands.
   /// - Parameters:
   ///   - executable: its path.
   ///   - arguments: with the name it is called by.
@@ -31,10 +49,9 @@ internal import Glibc
     // Not all descriptors are ours: libzookeeper's sockets, for one, are not close-on-exec.
     _ = close_range(3, UInt32.max, closeOnExec)
     for descriptor in keeping { _ = fcntl(descriptor, F_SETFD, 0) }
-    var all = sigset_t()
     var before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_BLOCK, &all, &before)
+    pthread_sigmask(SIG_BLOCK, nil, &before)
+    holdSignals([SIGHUP, SIGUSR2, SIGTERM, SIGINT])
     let code = withCStrings(arguments) { argv in
       withCStrings(environment) { envp in
         execve(executable, argv, envp)

@@ -50,7 +50,7 @@ internal import SmartStack
     let reloads = ReloadQueue { [weak self] in await self?.reload() }
     self.reloads = reloads
     let process = AgentProcess(
-      logger: logger, onReload: { reloads.request() },
+      logger: logger, metrics: metrics, onReload: { reloads.request() },
       onUpgrade: { [weak self] in await self?.handOver() })
     (self.synapse, self.process) = (synapse, process)
     synapse.onReady = {

@@ -84,6 +84,7 @@ enum FileVerdict {
       case .exited: return .refused(CheckAlert.all(in: output, path: path), output: output)
       case .signalled(let number): return .unchecked(reason: "\(executable) was killed by signal \(number)")
       case .timedOut: return .unchecked(reason: "\(executable) did not end within \(FileChecker.deadline)")
+      case .lost: return .unchecked(reason: "\(executable) \(result.status)")
       }
     } catch {
       return .unchecked(reason: "\(error)")

@@ -1,0 +1,48 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// Measures how late the event loop runs what is due, and reports each time that it stood still. Everything in an agent
+/// waits for the loop: checks, drains, signals, the service manager's watchdog.
+@LoopActor final class StallDetector {
+  private static let interval = Duration.milliseconds(500)
+  /// A shorter delay is not reported.
+  private static let limit = Duration.seconds(1)
+
+  private let logger: Logger
+  private let lag: Histogram
+  private var usage = StallDetector.currentUsage
+  private var ticker: Ticker?
+
+  init(logger: Logger, metrics: Metrics) {
+    self.logger = logger
+    lag = metrics.histogram(
+      "smartstack_loop_lag_seconds", help: "How late the event loop was, twice a second: everything waits for it.")
+    ticker = Ticker(every: StallDetector.interval) { [weak self] lateness in self?.ticked(lateness) }
+  }
+
+  private func ticked(_ lateness: Duration) {
+    lag.observe(lateness)
+    let (before, now) = (usage, StallDetector.currentUsage)
+    usage = now
+    guard lateness > StallDetector.limit else { return }
+    let reason = StallDetector.reason(
+      lateness: lateness, computed: now.computed - before.computed, waited: now.waited - before.waited)
+    logger.warning("event loop stood still", with: [.elapsed: lateness, .reason: reason])
+  }
+
+  /// What the loop's thread did while it was late, as far as the kernel tells.
+  static func reason(lateness: Duration, computed: Duration, waited: Duration) -> String {
+    if computed > lateness / 2 { return "it computed for \(computed)" }
+    if waited > lateness / 2 { return "it waited \(waited) for a processor" }
+    return "it was stopped, or waited in a system call"
+  }
+
+  /// How long this thread has computed, and waited for a processor.
+  private static var currentUsage: (computed: Duration, waited: Duration) {
+    let text = String(decoding: (try? Files.read("/proc/thread-self/schedstat", limit: 256)) ?? [], as: UTF8.self)
+    let figures = text.split(whereSeparator: \.isWhitespace).compactMap { Int64($0) }
+    guard figures.count >= 2 else { return (.zero, .zero) }
+    return (.nanoseconds(figures[0]), .nanoseconds(figures[1]))
+  }
+}
