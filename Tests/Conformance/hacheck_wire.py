@@ -293,6 +293,8 @@ class Server:
         self.spool = os.path.join(self.root, "spool")
         os.makedirs(self.spool)
         if config:
+            if "mysql_password" in config:  # Upstream logs in at any port, ours where it is told to.
+                config = {**config, "mysql_servers": ["127.0.0.1:8080"]}
             self.write(folder, "hacheck.yaml", config)
         args = (
             self.stand_alone(commands["hacheck"], config)
