@@ -1,6 +1,8 @@
 """Each key of a service in nerve.conf.json and synapse.conf.json."""
-from cell import EITHER, HOSTILE, SERVED, Cell
-from stage import MISSING, changed
+import os
+
+from cell import EITHER, HOSTILE, OUT, SERVED, Cell
+from stage import MISSING, changed, write_text
 
 # --- a key of the service in nerve.conf.json and synapse.conf.json ---------------------------------------------------
 
@@ -144,4 +146,22 @@ def synapse_keys():
         yield SynapseKey(key, kind, value, b, named=("services.b.",))
 
 
-CELLS = [*nerve_keys(), *synapse_keys()]
+class FileComesLater(SynapseKey):
+    """A list that keeps clients away is not there: neither is b, until the list is; nobody sends a signal."""
+
+    clients = f"/tmp/clients-of-b-{os.getpid()}"
+
+    def __init__(self):
+        super().__init__("haproxy.frontend", "a list of clients that comes later",
+                         [f"acl known src -f {self.clients}", "http-request deny if !known"], OUT, ("services.b.", "acl known"))
+
+    def mend(self, stage):
+        try:
+            write_text(self.clients, "0.0.0.0/0\n")
+            stage.until("b is served by itself", lambda: stage.answer("b") == "b")
+        finally:
+            os.remove(self.clients)
+        super().mend(stage)
+
+
+CELLS = [*nerve_keys(), *synapse_keys(), FileComesLater()]

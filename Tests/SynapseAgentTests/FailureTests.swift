@@ -122,8 +122,7 @@ import ZooKeeper
       }
       let servers = ports.enumerated().map { "{host: 127.0.0.1, port: \($1), name: n\($0)}" }.joined(separator: ", ")
       let docker = "{method: docker, servers: [\(servers)], image_name: web, container_port: 80, check_interval: 1}"
-      let zookeeper = "{method: zookeeper, hosts: ['\(world.zookeeper.connection)'], path: /svc/web}"
-      let text = world.configuration().replacingOccurrence(of: zookeeper, with: docker)
+      let text = world.configuration().replacingOccurrence(of: world.discovery, with: docker)
       try await world.startProxyAndAgent(text)
       try await eventually("both are served") { await world.servingTasks() == ["n0", "n1"] }
       try await eventually("the file has both") { world.servingInFile() == ["n0", "n1"] }

@@ -93,6 +93,12 @@ internal import ZooKeeper
 
   // MARK: The agent
 
+  /// Where the service's servers are registered, and sections for it.
+  var discovery: String {
+    let path = "/svc/web"
+    return "{method: zookeeper, hosts: ['\(zookeeper.connection)'], path: \(path), generator_config_path: \(path)}"
+  }
+
   /// The file that the agent is given, one service `web`; lines are added to the sections as they stand.
   func configuration(
     service: [String] = [], haproxy: [String] = [], serviceHAProxy: [String] = [], more: [String] = []
@@ -108,8 +114,7 @@ internal import ZooKeeper
     lines += haproxy.map { "  \($0)" }
     lines += [
       "services:", "  web:",
-      "    discovery:", "      method: zookeeper", "      hosts: ['\(zookeeper.connection)']", "      path: /svc/web",
-      "      generator_config_path: /svc/web",
+      "    discovery: \(discovery)",
     ]
     lines += service.map { "    \($0)" }
     lines += ["    haproxy:", "      port: \(port)", "      server_options: 'maxconn 50'", "      backend_order: asc"]

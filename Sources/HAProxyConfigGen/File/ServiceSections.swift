@@ -46,7 +46,7 @@ struct ServiceSections: Sendable {
     }
     let frontend = ServiceSections.frontend(of: settings, in: context, filter: &filter)
     if !filter.lostProtections.isEmpty {
-      problems = filter.lostProtections
+      problems = filter.problems + filter.lostProtections
       return
     }
     shared = ServiceSections.shared(by: settings, in: context, filter: &filter)

@@ -181,7 +181,11 @@ internal import SmartStack
       settledRevision = wanted.adopt(outcome.model, of: revision)
       rendered = (settledRevision, outcome.file)
     }
-    if isRetry { retry.recordAttempt(refused: wanted.model.refusedTexts, now: clock.now) }
+    if isRetry {
+      retry.recordAttempt(refused: wanted.model.refusedTexts, now: clock.now)
+    } else {
+      _ = retry.isDue(refused: wanted.model.refusedTexts, now: clock.now)
+    }
     return (outcome.file, settledRevision, outcome.verdict)
   }
 

@@ -5,6 +5,8 @@ internal import Reactor
 /// that the refused lines name is another one.
 struct RefusalRetry {
   private static let first: Duration = .seconds(60)
+  /// The first time where a named file is there: it may have come between HAProxy's look and ours.
+  private static let soon: Duration = .seconds(5)
   private static let longest: Duration = .seconds(1800)
 
   private var delay = RefusalRetry.first
@@ -33,7 +35,10 @@ struct RefusalRetry {
   }
 
   private mutating func plan(_ refused: Set<String>, now: LoopClock.Instant) {
-    (texts, due, files) = (refused, now + delay, RefusalRetry.states(of: refused))
+    let isKnown = texts == refused
+    (texts, files) = (refused, RefusalRetry.states(of: refused))
+    let isThere = files.values.contains { if case .file = $0 { true } else { false } }
+    due = now + (isThere && !isKnown ? RefusalRetry.soon : delay)
   }
 
   private static func states(of texts: Set<String>) -> [String: FileState?] {
