@@ -74,7 +74,7 @@ import Testing
     let port = try freePort()
     let hacheck =
       #"{"port": \#(port), "bind_address": "127.0.0.1", "spool_root": "\#(directory.path)/spool"}"#
-    let names = (0..<3000).map { "service\($0)" }
+    let names = (0..<500).map { "service\($0)" }
     configure(Dictionary(uniqueKeysWithValues: names.map { ($0, #"{"type": "noop"}"#) }), hacheck: hacheck)
     let nerve = program()
     try nerve.start()
