@@ -25,7 +25,7 @@ internal import SmartStack
   private let work: AsyncSignal
   /// How often a comparison has been asked for, and which of the calls have been answered.
   private var rounds = (requested: 0, completed: 0)
-  /// Happens when every comparison that was asked for has ended.
+  /// Happens when the comparison that is under way has ended.
   private var settled = OneShotEvent<Void>()
   private var task: Task<Void, Never>?
   private var isStopped = false
@@ -88,14 +88,14 @@ internal import SmartStack
   /// Has the sockets compared with the model once more.
   func requestSync() {
     rounds.requested += 1
-    if settled.hasHappened { settled = OneShotEvent() }
     work.set()
   }
 
-  /// Returns once the sockets have been compared with the model as it is.
+  /// Returns once the sockets have been compared with the model as it is; comparisons that are requested meanwhile do
+  /// not count, or a busy machine would wait for ever.
   func waitUntilSynced() async {
-    if isStopped || rounds.completed == rounds.requested { return }
-    await settled.outcome()
+    let round = rounds.requested
+    while !isStopped, rounds.completed < round { await settled.outcome() }
   }
 
   private func run() async {
@@ -106,7 +106,9 @@ internal import SmartStack
       if round == rounds.completed { continue }
       await syncSockets()
       rounds.completed = round
-      if rounds.completed == rounds.requested { settled.happen() }
+      let ended = settled
+      settled = OneShotEvent()
+      ended.happen()
       onSync?()
     }
     settled.happen()
