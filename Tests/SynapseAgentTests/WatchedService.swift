@@ -13,16 +13,18 @@ internal import ZooKeeper
   let journal = Journal()
   let service: ServiceConfiguration
   private(set) var snapshots: [ServiceSnapshot] = []
-  private let clients: ZooKeeperClients
+  let clients: ZooKeeperClients
   private var task: Task<Void, any Error>?
 
-  /// - Parameter text: the service's section, as YAML.
-  init(_ text: String, statsd: StatsD? = nil) throws {
+  /// - Parameters:
+  ///   - text: the service's section, as YAML.
+  ///   - clock: the watcher's; the registry's client has the machine's.
+  init(_ text: String, statsd: StatsD? = nil, clock: LoopClock = .system) throws {
     service = try WatchedService.decode(text)
     let metrics = Metrics()
     clients = ZooKeeperClients(clock: .system, logger: journal.logger, metrics: metrics)
     let context = AgentContext(
-      clients: clients, clock: .system, logger: journal.logger, metrics: metrics, statsd: statsd)
+      clients: clients, clock: clock, logger: journal.logger, metrics: metrics, statsd: statsd)
     let watcher = service.makeWatcher(context)
     task = Task { @LoopActor [weak self] in
       try await watcher.run { reading in

@@ -34,6 +34,39 @@ import ZooKeeper
   }
 }
 
+@Suite("thousands of changes", .timeLimit(.minutes(3))) struct MassChangeTests {
+  @LoopActor private final class Seen { var isEmpty = false }
+
+  @Test @LoopActor func thoseOfOneMomentAreOnePublication() async throws {
+    let registry = try await Registry()
+    let count = 2000
+    for number in 0..<count { try await registry.register("s\(number)", "10.0.\(number / 250).\(1 + number % 250)") }
+    let clock = LoopClock.manual()
+    let watched = try WatchedService(
+      "discovery: {method: zookeeper, hosts: ['\(registry.server.connection)'], path: /svc/web}\n"
+        + "use_previous_backends: false\n", clock: clock)
+    try await eventually("the first publication is whole") {
+      clock.advance(by: .zero)
+      return watched.servers?.count == count
+    }
+    #expect(watched.snapshots.count == 1)
+    // The same client tells both of the directory's list.
+    let client = try #require(watched.clients.all.values.first)
+    let seen = Seen()
+    let token = client.watchDirectory("/svc/web") { event in
+      if case .children(let names) = event { seen.isEmpty = names.isEmpty }
+    }
+    for number in 0..<count { try await registry.client.delete("/svc/web/s\(number)") }
+    try await eventually("the directory is empty") { seen.isEmpty }
+    #expect(watched.snapshots.count == 1)
+    clock.advance(by: .seconds(1))
+    #expect(watched.snapshots.count == 2 && watched.servers == [])
+    token.cancel()
+    try await watched.stop()
+    await registry.end()
+  }
+}
+
 @Suite("polled and resolved ZooKeeper", .timeLimit(.minutes(3))) struct ZooKeeperDiscoveryTests {
   @Test @LoopActor func polledWithoutWatches() async throws {
     let registry = try await Registry()

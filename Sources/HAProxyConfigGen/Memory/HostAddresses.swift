@@ -25,10 +25,8 @@ struct HostAddresses: Sendable {
     }
   }
 
-  /// Records the addresses of running servers whose name has another host.
-  mutating func record(running addresses: [String: String], of service: String) {
-    running[service] = addresses.filter { !$0.key.contains($0.value) }
-  }
+  /// Records the addresses of running servers whose host is a name.
+  mutating func record(running addresses: [String: String], of service: String) { running[service] = addresses }
 
   /// Forgets all names but these.
   mutating func keep(_ names: Set<String>) {

@@ -122,6 +122,7 @@ private struct IDs {
   var entries: [String: ServerMemory.Entry]
   private var holders: [Int: String] = [:]
   private let running: [String: Int]
+  private let runningHolders: [Int: String]
   private let reserved: Set<Int>
   /// Those of servers that are not synapse's: never given.
   private let own: Set<Int>
@@ -131,6 +132,7 @@ private struct IDs {
   init(entries: [String: ServerMemory.Entry], running: [String: Int], own: Set<Int>, maximum: Int) {
     self.entries = entries
     self.running = running
+    runningHolders = Dictionary(running.map { ($1, $0) }) { $1 }
     reserved = Set(running.values)
     self.own = own
     self.maximum = maximum
@@ -169,7 +171,7 @@ private struct IDs {
   /// The server that is there and keeps the id. Only a configuration file takes an id from a server that has it by
   /// chance: everybody can write registrations.
   private func claimant(of id: Int, for server: (name: String, backend: Backend, id: Int?)) -> String? {
-    let known = holders[id] ?? running.first { $0.value == id && entries[$0.key]?.id == nil }?.key
+    let known = holders[id] ?? runningHolders[id].flatMap { entries[$0]?.id == nil ? $0 : nil }
     guard let holder = known, holder != server.name, let entry = entries[holder], entry.isLive else { return nil }
     return entry.isPrescribed || server.backend.haproxyServerID != id ? holder : nil
   }

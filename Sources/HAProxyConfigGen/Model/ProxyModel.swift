@@ -87,7 +87,10 @@ public struct ProxyModel: Sendable {
     for (name, service) in services {
       guard let servers = running.backends[service.settings.backendSection] else { continue }
       memory.record(running: servers.mapValues(\.id), of: name)
-      memory.addresses.record(running: servers.compactMapValues(\.address), of: name)
+      let named = servers.filter { server in
+        server.value.address.map { !server.key.hasSuffix("\($0):\(server.value.port)") } ?? false
+      }
+      memory.addresses.record(running: named.compactMapValues(\.address), of: name)
     }
   }
 
@@ -279,6 +282,11 @@ public struct ProxyModel: Sendable {
     names.sorted().flatMap { name in
       [services[name]?.sections.frontend, services[name]?.sections.backend].compactMap { $0 }
     }
+  }
+
+  /// The number of servers that these services have in the file.
+  public func serverCount(of names: Set<String>) -> Int {
+    names.reduce(0) { $0 + (services[$1]?.sections.backend?.servers.count ?? 0) }
   }
 
   /// The backends of these services, in their order.

@@ -14,13 +14,23 @@ struct BackendPlanner {
   var wanted: [String: SectionPrint.Server]
   /// Whether the section's lines differ from what HAProxy has: servers added now might behave otherwise.
   var isOutdated: Bool
+  /// The running servers by id.
+  private lazy var holders: [Int: String] = Dictionary(running.map { ($1.id, $0) }) { $1 }
+
+  init(
+    name: String, service: String?, running: [String: RunningServer], version: HAProxyVersion, traits: BackendTraits,
+    loaded: [String: SectionPrint.Server]?, wanted: [String: SectionPrint.Server], isOutdated: Bool
+  ) {
+    (self.name, self.service, self.running, self.version) = (name, service, running, version)
+    (self.traits, self.loaded, self.wanted, self.isOutdated) = (traits, loaded, wanted, isOutdated)
+  }
 
   /// HAProxy's own limit on the words of a command is 64.
   private static let maximumWords = 60
 
   // MARK: A server that is there
 
-  func change(of server: WantedServer, from present: RunningServer) -> Plan {
+  mutating func change(of server: WantedServer, from present: RunningServer) -> Plan {
     var steps = Plan()
     guard server.isEnabled else {
       if !present.adminState.contains(.forcedMaintenance) {
@@ -28,14 +38,13 @@ struct BackendPlanner {
       }
       return steps
     }
-    let isFree = server.id.map { id in running.allSatisfy { $0.key == server.name || $0.value.id != id } } ?? true
     var problem: ServerProblem?
     if let id = server.id, id != present.id {
       problem = ServerProblem(subject: "its id", reason: "has changed")
     } else if let loaded, loaded[server.name]?.options != server.print {
       problem = ServerProblem(subject: "its options", reason: "have changed")
     }
-    if problem != nil, isFree, let replacement = replacement(of: server) {
+    if problem != nil, let replacement = replacement(of: server) {
       steps.changes = replacement
       return steps
     }
@@ -67,8 +76,10 @@ struct BackendPlanner {
 
   /// The commands that give a server that is there other options, or another id: it is deleted and added again. HAProxy
   /// refuses to delete a server that has connections; it goes on as it was then.
-  private func replacement(of server: WantedServer) -> [RuntimeCommand]? {
-    guard version.deletesServers, !isOutdated, let options = try? runtimeOptions(server) else { return nil }
+  private mutating func replacement(of server: WantedServer) -> [RuntimeCommand]? {
+    guard version.deletesServers, !isOutdated else { return nil }
+    if let id = server.id, holders[id, default: server.name] != server.name { return nil }
+    guard let options = try? runtimeOptions(server) else { return nil }
     let words = options.flatMap(\.words)
     guard (try? check(words)) != nil else { return nil }
     let path = path(server.name)
@@ -90,14 +101,14 @@ struct BackendPlanner {
 
   // MARK: A server that comes
 
-  func arrival(of server: WantedServer) -> Plan {
+  mutating func arrival(of server: WantedServer) -> Plan {
     var steps = Plan()
     do throws(ServerProblem) {
       let options = try runtimeOptions(server)
       let words = options.flatMap(\.words)
       try check(words)
       if isOutdated { return Plan() }
-      if let id = server.id, let other = running.first(where: { $0.value.id == id })?.key {
+      if let id = server.id, let other = holders[id] {
         guard version.deletesServers, wanted[other] == nil else {
           throw ServerProblem(subject: "its id", reason: "still belongs to \(other)")
         }

@@ -120,7 +120,7 @@ public struct Planner {
       }
       return
     }
-    let planner = BackendPlanner(
+    var planner = BackendPlanner(
       name: name, service: section.service, running: servers, version: running.version, traits: traits,
       loaded: loaded?.sections[header]?.servers, wanted: section.managed?.servers ?? [:],
       isOutdated: loaded == nil || outdated.contains(header))

@@ -34,6 +34,9 @@ public import SmartStack
     var checkedServers = 0
   }
 
+  /// A change of services with no more servers than this is planned at once, and not beside the loop.
+  private static let plannedOnLoop = 500
+
   /// The path of the stats socket.
   public nonisolated let path: String
   let client: HAProxyRuntimeClient
@@ -179,10 +182,15 @@ public import SmartStack
     let loaded = process.loaded
     let start = ContinuousClock.now
     defer { logger.debug("changes planned", with: [.elapsed: ContinuousClock.now - start]) }
-    if let part { return Planner.plan(running: running, loaded: loaded, wanted: model, services: part) }
-    // All of it takes milliseconds with thousands of servers: not on the loop.
-    let whole = try? await BlockingWork.run { Planner.plan(running: running, loaded: loaded, wanted: model) }
-    return whole ?? Plan()
+    if let part, model.serverCount(of: part) <= ProxySocket.plannedOnLoop {
+      return Planner.plan(running: running, loaded: loaded, wanted: model, services: part)
+    }
+    // It takes milliseconds with thousands of servers: not on the loop.
+    let plan = try? await BlockingWork.run {
+      if let part { return Planner.plan(running: running, loaded: loaded, wanted: model, services: part) }
+      return Planner.plan(running: running, loaded: loaded, wanted: model)
+    }
+    return plan ?? Plan()
   }
 
   /// Records that every command was obeyed: what is loaded is what the model says.

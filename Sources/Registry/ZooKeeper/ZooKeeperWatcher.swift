@@ -12,6 +12,9 @@ internal import ZooKeeper
 /// - when servers went, at once, unless that would leave none while others are still being read;
 /// - when servers came, once all that came are read.
 @LoopActor final class ZooKeeperWatcher: RegistryWatcher {
+  /// The least time between two deliveries, for each server: a fifth of a second with ten thousand.
+  static let pausePerServer: Duration = .microseconds(20)
+
   private let discovery: ZooKeeperDiscovery
   private let client: ZooKeeperClient
   private let environment: WatchEnvironment
@@ -27,7 +30,7 @@ internal import ZooKeeper
   private var awaitsGeneratorConfig: Bool
   private var tokens: [WatchToken] = []
   private var lastDelivery: LoopClock.Instant?
-  private var delayed: LoopTimer?
+  private var pending: LoopTimer?
 
   /// One name below the directory.
   private struct Child {
@@ -58,7 +61,7 @@ internal import ZooKeeper
     }
     await untilCancelled()
     self.deliver = nil
-    delayed?.cancel()
+    pending?.cancel()
     for token in tokens { token.cancel() }
     for child in children.values { child.token?.cancel() }
     children = [:]
@@ -97,7 +100,7 @@ internal import ZooKeeper
     // The order is that of a hash table in one of ZooKeeper's servers: another order alone is no news.
     if order.map({ $0.count != names.count || !$0.allSatisfy(present.contains) }) ?? true { order = names }
     for name in names where children[name] == nil { add(name) }
-    deliverIfReady()
+    deliverSoon()
   }
 
   private func add(_ child: String) {
@@ -138,7 +141,7 @@ internal import ZooKeeper
     after.token = before.token
     if !before.isRead { unread -= 1 }
     children[child] = after
-    if !before.isRead || before.backend != after.backend { deliverIfReady() }
+    if !before.isRead || before.backend != after.backend { deliverSoon() }
   }
 
   private func decode(_ bytes: [UInt8], of child: String, before: Child) -> Child {
@@ -177,7 +180,7 @@ internal import ZooKeeper
       environment.logger.warning(
         "generator sections not readable", with: [.service: environment.service, .path: path, .reason: error])
     }
-    deliverIfReady()
+    deliverSoon()
   }
 
   /// One of upstream's counters.
@@ -187,30 +190,26 @@ internal import ZooKeeper
 
   // MARK: Delivery
 
+  /// Everything that has arrived by then is delivered once; what a delivery costs grows with the number of servers, and
+  /// so does the time between two of them.
+  private func deliverSoon() {
+    if pending?.isPending == true { return }
+    let earliest = lastDelivery.map { $0 + max(discovery.jitter ?? .zero, ZooKeeperWatcher.pausePerServer * lastCount) }
+    let wait = earliest.map { max(.zero, $0 - environment.clock.now) } ?? .zero
+    pending = environment.clock.schedule(after: wait) { [weak self] in self?.deliverIfReady() }
+  }
+
   private func deliverIfReady() {
-    guard let deliver, let order, !awaitsGeneratorConfig else { return }
+    guard let deliver, let order, !awaitsGeneratorConfig, unread == 0 || lastDelivery != nil else { return }
     let count = children.values.count { $0.backend != nil }
-    if unread > 0, lastDelivery == nil || count == 0 { return }
     // Those that came are delivered together; those that went must not wait for them.
-    if unread > 0, count >= lastCount { return }
+    if unread > 0, count == 0 || count >= lastCount { return }
     lastCount = count
-    if let wait = remainingJitter {
-      if delayed?.isPending != true {
-        delayed = environment.clock.schedule(after: wait) { [weak self] in self?.deliverIfReady() }
-      }
-      return
-    }
     lastDelivery = environment.clock.now
     let backends = order.compactMap { children[$0]?.backend }
     deliver(policy(RegistryReading(backends: backends, generatorConfig: generatorConfig)))
   }
 
-  /// How many servers were known at the last delivery, or the next one that is due.
+  /// Number of servers at the last delivery.
   private var lastCount = 0
-
-  private var remainingJitter: Duration? {
-    guard let jitter = discovery.jitter, let lastDelivery else { return nil }
-    let wait = jitter - (environment.clock.now - lastDelivery)
-    return wait > .zero ? wait : nil
-  }
 }

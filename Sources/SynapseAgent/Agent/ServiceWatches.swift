@@ -16,11 +16,16 @@ internal import ZooKeeper
   private var watchers: [String: RunningWatcher] = [:]
   private var latest: [String: (snapshot: ServiceSnapshot, changedAt: Double)] = [:]
   private var generation = 0
+  private let publications: Counter
 
   /// Called with each snapshot that a watcher delivers; news differ from the one before.
   var onSnapshot: (@LoopActor (ServiceSnapshot, _ isNews: Bool) -> Void)?
 
-  init(context: AgentContext) { self.context = context }
+  init(context: AgentContext) {
+    self.context = context
+    publications = context.metrics.counter(
+      "synapse_publications_total", help: "Complete readings of services that watchers have delivered.")
+  }
 
   /// The last snapshot; nil before the first.
   func snapshot(of service: String) -> ServiceSnapshot? { latest[service]?.snapshot }
@@ -66,6 +71,7 @@ internal import ZooKeeper
 
   private func record(_ reading: RegistryReading, of service: String, from generation: Int) {
     guard watchers[service]?.generation == generation else { return }
+    publications.increment()
     var snapshot = ServiceSnapshot(
       service: service, backends: reading.backends, generatorConfig: reading.generatorConfig,
       conflicts: reading.conflicts)

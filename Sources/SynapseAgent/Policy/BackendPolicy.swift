@@ -108,23 +108,30 @@ public struct BackendPolicy: Sendable {
   }
 
   private mutating func prepared(_ reading: [Backend]) -> [Backend] {
-    /// The servers of each host and port, which are rarely more than one.
-    var places: [Endpoint: [Int]] = [:]
+    /// The first server of each host and port, and the others, which are rare.
+    var places: [Endpoint: Int] = [:]
+    var others: [Endpoint: [Int]] = [:]
     var result: [Backend] = []
     result.reserveCapacity(reading.count)
     conflicts = []
     for var backend in rules.keepsDefaultServers ? reading + rules.defaultServers : reading {
       if let port = rules.portOverride { backend.port = port }
-      let others = places[Endpoint(backend), default: []]
-      if let other = others.first, isWanted(backend), isWanted(result[other]),
-        let conflict = RegistrationConflict(result[other], with: backend)
+      let endpoint = Endpoint(backend)
+      guard let first = places[endpoint] else {
+        places[endpoint] = result.count
+        result.append(backend)
+        continue
+      }
+      if isWanted(backend), isWanted(result[first]),
+        let conflict = RegistrationConflict(result[first], with: backend)
       {
         conflicts.append(conflict)
       }
-      if let place = others.first(where: { (result[$0].name ?? "") == (backend.name ?? "") }) {
+      let all = [first] + others[endpoint, default: []]
+      if let place = all.first(where: { (result[$0].name ?? "") == (backend.name ?? "") }) {
         if isTruer(backend, than: result[place]) { result[place] = backend }
       } else {
-        places[Endpoint(backend), default: []].append(result.count)
+        others[endpoint, default: []].append(result.count)
         result.append(backend)
       }
     }
