@@ -76,6 +76,13 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     try await isServing()
   }
 
+  /// Forgets all nodes and sessions of a server that does not run.
+  public func wipe() throws {
+    precondition(pid == 0, "this server is running")
+    let folder = "\(directory.path)/data/version-2"
+    for name in try Files.list(folder) { _ = try Files.remove("\(folder)/\(name)") }
+  }
+
   /// Starts the server; a member of an ensemble answers when there are enough of them.
   public func launch() throws {
     precondition(pid == 0, "this server is running")

@@ -118,6 +118,25 @@ import Testing
     }
   }
 
+  @Test @LoopActor func anEnsembleThatComesBackEmptyIsUsedAgain() async throws {
+    try await withServer { world, server in
+      let client = try await world.client(timeout: .seconds(2))
+      // The empty server is to be far behind what this session has seen.
+      for number in 0..<300 { try await client.create("/seen\(number)") }
+      let node = client.want(Self.web)
+      _ = try await registered(node)
+      await server.kill()
+      try server.wipe()
+      try await server.start()
+      try await eventually("a new session is open") {
+        if case .connected = client.state { true } else { false }
+      }
+      _ = try await registered(node)
+      try await eventually("once") { try await client.children(Self.directory)?.count == 1 }
+      #expect(try await client.childChanges(Self.directory) == 1)
+    }
+  }
+
   @Test @LoopActor func aRegistrationThatEndsWhileTheServerIsAway() async throws {
     try await withServer { world, server in
       let observer = try await world.client()
@@ -196,16 +215,72 @@ import Testing
       let kept = try await registered(first.want(keep))
       let dropped = try await registered(first.want(drop))
       let saved = try #require(await first.abandon())
-      let second = try await world.client(saved: saved)
+      let (own, metrics) = (OwnNodes(lines: first.own.lines), Metrics())
+      let second = try await world.client(saved: saved, own: own, metrics: metrics)
       #expect(try await registered(second.want(keep)) == kept)
-      #expect(await second.dropLeftovers(in: [Self.directory, "/nothing/here"]) == [dropped])
+      #expect(await second.dropLeftovers() == [dropped])
+      #expect(own.lines == ["+= \(String(UInt64(bitPattern: saved.id), radix: 16)) \(kept)"])
       #expect(
         try await Set(observer.children(Self.directory) ?? []) == [
           String(kept.dropFirst(Self.directory.count + 1)), "theirs",
         ])
+      // Others' nodes were not read for it: only those of our name, when the one that is kept was looked for.
+      let reads = metrics.counter(
+        "smartstack_zookeeper_requests_total", labels: ["ensemble": second.ensemble.description, "operation": "read"],
+        help: "")
+      #expect(reads.value == 1)
       // A session of one's own has no leftovers.
-      #expect(await observer.dropLeftovers(in: [Self.directory]) == [])
+      #expect(await observer.dropLeftovers() == [])
     }
+  }
+
+  @Test @LoopActor func whatALostSessionHasLeftGoesWhenItsPlaceIsTaken() async throws {
+    try await withServer(tick: .seconds(1)) { world, _ in
+      let observer = try await world.client()
+      let first = try await world.client(timeout: .seconds(20))
+      let keep = Registration(directory: Self.directory, name: "keep_", data: "1".bytes)
+      let drop = Registration(directory: Self.directory, name: "drop_", data: "1".bytes)
+      let paths = [try await registered(first.want(keep)), try await registered(first.want(drop))]
+      _ = await first.abandon()
+      // The ensemble has not ended that session when the next one begins.
+      let second = try await world.client(own: OwnNodes(lines: first.own.lines))
+      let kept = try await registered(second.want(keep))
+      try await eventually("only the new node is there") {
+        try await observer.children(Self.directory) == [String(kept.dropFirst(Self.directory.count + 1))]
+      }
+      #expect(!paths.contains(kept) && second.own.lines.count == 1)
+      #expect(try await observer.childChanges(Self.directory) == 5)
+    }
+  }
+
+  @Test @LoopActor func aCloseThatNoServerHearsOfSaysSo() async throws {
+    try await withServer { world, server in
+      let first = try await world.client()
+      let node = first.want(Self.web)
+      let path = try await registered(node)
+      let second = try await world.client()
+      #expect(await second.close())
+      await server.kill()
+      try await eventually("lost") { first.state == .suspended }
+      #expect(await !first.close())
+      #expect(first.own.lines.count == 1 && first.own.lines[0].hasSuffix(path))
+    }
+  }
+
+  @Test @LoopActor func aListOfOwnNodesIsItsLines() {
+    let own = OwnNodes()
+    var lines: [String] = []
+    own.onChange = { lines.append($0) }
+    let asked = OwnNodes.Entry(isMade: false, path: "/svc/a b_", session: -1)
+    own.note(asked)
+    own.note(asked)
+    own.note(OwnNodes.Entry(isMade: true, path: "/svc/a b_0000000001", session: -1))
+    own.answered(asked)
+    #expect(own.lines == ["+= ffffffffffffffff /svc/a b_0000000001", "+? ffffffffffffffff /svc/a b_"])
+    #expect(OwnNodes(lines: lines).lines == own.lines)
+    own.strike(path: "/svc/a b_0000000001", session: -1)
+    own.answered(asked)
+    #expect(own.lines.isEmpty && OwnNodes(lines: lines + ["", "+= x /y", "nonsense"]).lines.isEmpty)
   }
 
   @Test @LoopActor func changedDataIsWrittenOverWhenTheCallerKnowsTheNode() async throws {

@@ -26,14 +26,15 @@ let testLogger: Logger = {
   /// A started client, connected unless told otherwise.
   func client(
     to connection: String? = nil, timeout: Duration = .seconds(4), saved: SavedSession? = nil,
-    credentials: ZooKeeperCredentials? = nil, metrics: Metrics? = nil, limits: ZooKeeperLimits = ZooKeeperLimits(),
+    credentials: ZooKeeperCredentials? = nil, own: OwnNodes = OwnNodes(), metrics: Metrics? = nil,
+    limits: ZooKeeperLimits = ZooKeeperLimits(),
     clock: LoopClock = .system, isConnected: Bool = true
   ) async throws -> ZooKeeperClient {
     let client = ZooKeeperClient(
       ensemble: try ServerList([connection ?? server.connection]), sessionTimeout: timeout, clock: clock,
       logger: testLogger,
       metrics: metrics,
-      savedSession: saved, credentials: credentials, limits: limits)
+      savedSession: saved, credentials: credentials, own: own, limits: limits)
     clients.append(client)
     client.start()
     if isConnected { try await connected(client) }

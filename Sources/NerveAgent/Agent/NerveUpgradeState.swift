@@ -9,7 +9,7 @@ internal import SmartStack
 
   /// By service, see ``remember(_:)``.
   private var services = JSONObject()
-  /// `SavedSession.text` by ensemble; for hosts whose `state_dir` cannot be used.
+  /// See `RegistrationPublisher.handover`; for hosts whose `state_dir` cannot be used.
   private(set) var sessions: [String: String] = [:]
   /// hacheck's listening sockets, and the address and ports they are bound to.
   var listeners: (descriptors: [Int32], place: String) = ([], "")

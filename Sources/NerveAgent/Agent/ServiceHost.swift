@@ -89,7 +89,7 @@ internal import ZooKeeper
 
   /// What the next program in this process needs.
   var upgradeState: NerveUpgradeState {
-    var upgrade = NerveUpgradeState(sessions: publisher.sessions.mapValues(\.text))
+    var upgrade = NerveUpgradeState(sessions: publisher.handover)
     for runner in services.runners.values { upgrade.remember(runner) }
     if let hacheck, hacheck.isListening { upgrade.listeners = hacheck.listeners }
     return upgrade

@@ -175,6 +175,13 @@ extension Files {
     if sync { try syncDirectory(directory) }
   }
 
+  /// Adds to a file that is there.
+  public static func append(_ bytes: [UInt8], to path: String) throws(FileError) {
+    let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
+    try fill(descriptor, path: path, bytes: bytes, mode: 0o600, sync: false)
+  }
+
   static func makeTemporary(in directory: String, for name: String) throws(FileError) -> (String, Int32) {
     while true {
       let path = "\(directory)/.\(name.prefix(60)).\(String(UInt32.random(in: .min ... .max), radix: 16))~"

@@ -59,12 +59,17 @@ public import ZooKeeper
   }
 
   private func open(_ ensemble: ServerList) -> ZooKeeperRegistry {
+    let saved = store?.load(ensemble.description)
+    let own = OwnNodes(lines: saved?.own.map(String.init) ?? [])
     let client = ZooKeeperClient(
       ensemble: ensemble, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
-      savedSession: store?.load(ensemble.description), credentials: credentials)
-    client.onState { [weak client, store] state in
-      if case .connected = state, let session = client?.savedSession { store?.save(session, of: ensemble.description) }
+      savedSession: saved?.session, credentials: credentials, own: own)
+    let save: @LoopActor () -> Void = { [weak client, weak own, store] in
+      guard let own, let session = client?.savedSession else { return }
+      store?.save(session, own: own.lines, of: ensemble.description)
     }
+    client.onState { state in if case .connected = state { save() } }
+    own.onChange = { [store] line in if store?.append(line, of: ensemble.description) == true { save() } }
     let registry = ZooKeeperRegistry(client: client, clock: clock)
     client.start()
     return registry
@@ -76,8 +81,8 @@ public import ZooKeeper
       ensembles[target.ensemble]?.leave(target.registration)
       guard let registry = ensembles.leave(target.ensemble) else { return }
       logger.info("ensemble no longer used", with: [.ensemble: target.ensemble])
-      await registry.client.close()
-      if ensembles[target.ensemble] == nil { store?.forget(target.ensemble.description) }
+      let isClosed = await registry.client.close()
+      if isClosed, ensembles[target.ensemble] == nil { store?.forget(target.ensemble.description) }
     case .etcd(let target):
       etcds[target.cluster]?.leave(target.key)
       await etcds.leave(target.cluster)?.close()
@@ -100,18 +105,21 @@ public import ZooKeeper
       })
   }
 
+  /// What a successor that cannot read the files needs, by ensemble.
+  public var handover: [String: String] {
+    Dictionary(
+      uniqueKeysWithValues: ensembles.values.compactMap { ensemble, registry in
+        registry.client.savedSession.map {
+          (ensemble.description, ([$0.text] + registry.client.own.lines).joined(separator: "\n"))
+        }
+      })
+  }
+
   /// Deletes what an earlier run left and no target of `running` wants; called when every service has reported.
   public func dropLeftovers(of running: [RegistrationTarget]) {
-    var directories: [ServerList: Set<String>] = [:]
     var fileDirectories: Set<String> = []
-    for target in running {
-      switch target {
-      case .zooKeeper(let target): directories[target.ensemble, default: []].insert(target.directory)
-      case .file(let target): fileDirectories.insert(target.directory)
-      case .etcd: break
-      }
-    }
-    for (ensemble, registry) in ensembles.values { registry.dropLeftovers(in: directories[ensemble] ?? []) }
+    for target in running { if case .file(let target) = target { fileDirectories.insert(target.directory) } }
+    for registry in ensembles.values.values { registry.dropLeftovers() }
     guard !fileDirectories.isEmpty else { return }
     Task.immediate { @LoopActor [files, instance, fileDirectories] in
       await files.dropLeftovers(of: instance, in: fileDirectories)
@@ -122,10 +130,13 @@ public import ZooKeeper
   public func close() async {
     for etcd in etcds.removeAll().values { await etcd.close() }
     let leaving = ensembles.removeAll()
-    await withDiscardingTaskGroup { group in
-      for registry in leaving.values { group.addTask { await registry.client.close() } }
+    let closings = leaving.map { ensemble, registry in
+      Task.immediate { @LoopActor in
+        // A session that no server has ended is the next run's to resume, and to tidy up.
+        if await registry.client.close() { store?.forget(ensemble.description) }
+      }
     }
-    for ensemble in leaving.keys { store?.forget(ensemble.description) }
+    for closing in closings { await closing.value }
   }
 
   /// Leaves every registration where it is, for a successor.

@@ -12,10 +12,15 @@ internal import ZooKeeper
   private let inherited: [String: String]
   private let logger: Logger
   private var isBroken = false
+  /// Lines that are appended together.
+  private var pending: [String: [String]] = [:]
+  /// Number of lines that the file has got since it was written.
+  private var appended: [String: Int] = [:]
+  private static let longest = 20_000
 
   /// - Parameters:
   ///   - path: of a file of that name; nil when nothing can be kept.
-  ///   - inherited: `SavedSession.text` by ensemble, from the program that this one replaced.
+  ///   - inherited: `SavedSession.text` and the lines of own nodes by ensemble, from the program that this one replaced.
   public init(
     instanceID: String, inherited: [String: String], logger: Logger,
     path: @escaping @LoopActor (_ name: String) -> String?
@@ -26,21 +31,53 @@ internal import ZooKeeper
     self.path = path
   }
 
-  /// The session that the program before this one, or the last run, left for `ensemble`.
-  func load(_ ensemble: String) -> SavedSession? {
-    if let session = inherited[ensemble].flatMap(SavedSession.init(text:)) { return session }
-    guard let path = file(of: ensemble), let bytes = try? Files.read(path, limit: 64 << 10) else { return nil }
+  /// The session that the program before this one, or the last run, left for `ensemble`, and the lines of its nodes.
+  func load(_ ensemble: String) -> (session: SavedSession?, own: [Substring])? {
+    if let text = inherited[ensemble] {
+      let lines = text.split(separator: "\n")
+      if let session = lines.first.flatMap({ SavedSession(text: String($0)) }) {
+        return (session, Array(lines.dropFirst()))
+      }
+    }
+    guard let path = file(of: ensemble), let bytes = try? Files.read(path, limit: 64 << 20) else { return nil }
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
     // The name holds a hash of the ensemble; the first line makes sure.
     guard lines.count >= 2, lines[0] == ensemble else { return nil }
-    return SavedSession(text: String(lines[1]))
+    return (SavedSession(text: String(lines[1])), Array(lines.dropFirst(2)))
   }
 
   /// Replaces the file. A failure costs the resume after a crash, nothing else.
-  func save(_ session: SavedSession, of ensemble: String) {
+  /// - Parameter own: the lines of the nodes that the session, or one before it, may have.
+  func save(_ session: SavedSession, own: [String], of ensemble: String) {
+    (pending[ensemble], appended[ensemble]) = (nil, nil)
+    let text = ([ensemble, session.text] + own).joined(separator: "\n") + "\n"
+    change(ensemble) { (path: String) throws(FileError) in
+      try Files.write(Array(text.utf8), to: path, mode: 0o600, sync: false)
+    }
+  }
+
+  /// Adds a line of own nodes to the file, with all others of this moment.
+  /// - Returns: whether the file has so many that ``save(_:own:of:)`` is due.
+  func append(_ line: String, of ensemble: String) -> Bool {
+    appended[ensemble, default: 0] += 1
+    defer { writeSoon(line, of: ensemble) }
+    return appended[ensemble, default: 0] > SessionStore.longest
+  }
+
+  private func writeSoon(_ line: String, of ensemble: String) {
+    if pending.updateValue(pending[ensemble, default: []] + [line], forKey: ensemble) != nil { return }
+    Task { @LoopActor in
+      guard let lines = pending.removeValue(forKey: ensemble) else { return }
+      change(ensemble) { (path: String) throws(FileError) in
+        try Files.append(Array((lines.joined(separator: "\n") + "\n").utf8), to: path)
+      }
+    }
+  }
+
+  private func change(_ ensemble: String, by body: (String) throws(FileError) -> Void) {
     guard let path = file(of: ensemble) else { return }
     do {
-      try Files.write(Array("\(ensemble)\n\(session.text)\n".utf8), to: path, mode: 0o600, sync: false)
+      try body(path)
       isBroken = false
     } catch {
       if !isBroken {
@@ -52,6 +89,7 @@ internal import ZooKeeper
 
   /// Removes the file: the session has ended and cannot be resumed.
   func forget(_ ensemble: String) {
+    pending[ensemble] = nil
     if let path = file(of: ensemble) { _ = try? Files.remove(path) }
   }
 

@@ -10,15 +10,15 @@ internal import ZooKeeper
   private var records = UseCount<String, ZooKeeperRecord>()
   /// Paths that earlier runs may have left, deleted with the next connection unless they are claimed.
   private var stale: Set<String> = []
-  /// Directories in which an earlier run's session may have nodes, searched with the next connection.
-  private var unsearched: Set<String>?
+  /// Whether what earlier runs left is to be deleted with the next connection.
+  private var hasLeftovers = false
 
   init(client: ZooKeeperClient, clock: LoopClock) {
     self.client = client
     self.clock = clock
     client.onState { [weak self] _ in
       self?.deleteStale()
-      self?.searchLeftovers()
+      self?.deleteLeftovers()
     }
   }
 
@@ -38,19 +38,19 @@ internal import ZooKeeper
 
   // MARK: What earlier runs left
 
-  /// Deletes the nodes in `directories` that this session, if it is an earlier run's, brought along and that no record
-  /// claims: as soon as there is a connection, and twice more, because a node that a claim may yet take over is skipped.
-  func dropLeftovers(in directories: Set<String>) {
-    unsearched = directories
-    searchLeftovers()
+  /// Deletes the nodes that earlier runs left and that no record claims: as soon as there is a connection, and twice more,
+  /// because a node that a claim may yet take over is skipped.
+  func dropLeftovers() {
+    hasLeftovers = true
+    deleteLeftovers()
   }
 
-  private func searchLeftovers() {
-    guard let directories = unsearched, client.isConnected else { return }
-    unsearched = nil
+  private func deleteLeftovers() {
+    guard hasLeftovers, client.isConnected else { return }
+    hasLeftovers = false
     for delay in [Duration.zero, .seconds(2), .seconds(10)] {
       clock.schedule(after: delay) { [client] in
-        Task.immediate { @LoopActor in await client.dropLeftovers(in: directories.sorted()) }
+        Task.immediate { @LoopActor in await client.dropLeftovers() }
       }
     }
   }

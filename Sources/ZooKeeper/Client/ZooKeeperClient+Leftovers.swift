@@ -1,30 +1,71 @@
 internal import Logging
+internal import Reactor
 internal import SmartStack
 
 extension ZooKeeperClient {
-  /// Deletes what a resumed session has in `directories` and no registration wants: nodes of this
-  /// very session that no registration holds. Call it once every service has reported after a resume;
-  /// without a resumed session, or without a connection, it does nothing.
+  /// Deletes what the list of own nodes has of the session in use, or of none, and no registration wants: what an earlier
+  /// run left. Call it once every service has reported after a resume.
   /// - Returns: the paths of the deleted nodes.
   @discardableResult
-  public func dropLeftovers(in directories: [String]) async -> [String] {
-    guard let session = context.connected, session.isResumed else { return [] }
+  public func dropLeftovers() async -> [String] {
+    guard let session = context.connected else { return [] }
     var dropped: [String] = []
-    for directory in Set(directories).sorted() {
-      do throws(ZooKeeperError) {
-        let names = try await session.currentChildren(of: directory)
-        let paths = names.map { directory == "/" ? "/" + $0 : directory + "/" + $0 }
-          .filter { !claims.contains($0) }
-        for read in try await session.readAll(paths) where read.stat.ephemeralOwner == session.id {
-          guard !claims.contains(read.path), !claims.mayTake(read.path) else { continue }
-          try await session.deleteIfThere(read.path)
-          dropped.append(read.path)
-          context.logger.notice("leftover node deleted", with: [.znode: read.path])
-        }
-      } catch {
-        context.logger.warning("leftover search failed", with: [.path: directory, .reason: "\(error)"])
-      }
+    for entry in context.own.entries(of: session.id, isFormer: false) where !isInUse(entry) {
+      dropped += await drop(entry, in: session) ?? []
     }
     return dropped
+  }
+
+  /// Deletes what sessions before this one left that the ensemble has not ended yet, as after it stood still. A node goes
+  /// when its registration has another one: there is no gap.
+  func dropFormerNodes(in session: ZooKeeperSession) async {
+    var pause = Duration.milliseconds(50)
+    while context.connected === session {
+      let former = context.own.entries(of: session.id, isFormer: true)
+      if former.isEmpty { return }
+      for entry in former where !isSought(entry) { _ = await drop(entry, in: session) }
+      guard (try? await context.clock.sleep(for: pause)) != nil else { return }
+      pause = min(pause * 2, .seconds(5))
+    }
+  }
+
+  private func isInUse(_ entry: OwnNodes.Entry) -> Bool { claims.contains(entry.path) || isSought(entry) }
+
+  /// Whether a registration without a node may take this one, or has asked for it.
+  private func isSought(_ entry: OwnNodes.Entry) -> Bool {
+    entry.isMade ? claims.mayTake(entry.path) : claims.isSeeking(entry.path)
+  }
+
+  /// - Returns: the paths of the deleted nodes; nil when a server has yet to answer.
+  private func drop(_ entry: OwnNodes.Entry, in session: ZooKeeperSession) async -> [String]? {
+    var dropped: [String] = []
+    do throws(ZooKeeperError) {
+      for path in try await candidates(entry, in: session) where !claims.contains(path) {
+        guard let stat = try await session.stat(path), stat.ephemeralOwner == entry.session else { continue }
+        try await session.deleteIfThere(path)
+        dropped.append(path)
+        context.logger.notice("leftover node deleted", with: [.znode: path])
+      }
+      context.own.strike(entry)
+      return dropped
+    } catch {
+      switch error.code {
+      case .connectionLoss, .sessionExpired, .closed: break
+      default:
+        context.logger.warning("leftover search failed", with: [.path: entry.path, .reason: "\(error)"])
+        context.own.strike(entry)
+      }
+      return nil
+    }
+  }
+
+  private func candidates(
+    _ entry: OwnNodes.Entry, in session: ZooKeeperSession
+  ) async throws(ZooKeeperError) -> [String] {
+    if entry.isMade { return [entry.path] }
+    let slash = entry.path.lastIndex(of: "/") ?? entry.path.startIndex
+    let (directory, name) = (String(entry.path[..<slash]), String(entry.path[slash...].dropFirst()))
+    return try await session.currentChildren(of: directory.isEmpty ? "/" : directory)
+      .filter { Registration.isSequel($0, of: name) }.map { "\(directory)/\($0)" }
   }
 }

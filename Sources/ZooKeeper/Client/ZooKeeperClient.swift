@@ -15,6 +15,12 @@ public import SmartStack
   /// The servers that the client was made for.
   public var ensemble: ServerList { context.ensemble }
 
+  /// The nodes that this client has, or may have.
+  public var own: OwnNodes { context.own }
+
+  /// When a lost connection, or another session in its place, has come last; nil: none was lost.
+  public var reconnectedAt: LoopClock.Instant? { context.reconnectedAt }
+
   /// Whether requests are answered.
   public var isConnected: Bool { context.connected != nil }
 
@@ -39,14 +45,16 @@ public import SmartStack
   ///   - metrics: where requests, watches, reconnects, expiries and registrations are counted.
   ///   - savedSession: a session to carry on; when it has expired a new one is opened.
   ///   - credentials: added to every connection.
+  ///   - own: the nodes that `savedSession` and the sessions before it may have.
   public init(
     ensemble: ServerList, sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system, logger: Logger,
     metrics: Metrics? = nil, savedSession: SavedSession? = nil, credentials: ZooKeeperCredentials? = nil,
-    limits: ZooKeeperLimits = ZooKeeperLimits()
+    own: OwnNodes = OwnNodes(), limits: ZooKeeperLimits = ZooKeeperLimits()
   ) {
     self.sessionTimeout = sessionTimeout
     context = SessionContext(
-      ensemble: ensemble, clock: clock, logger: logger, limits: limits, metrics: metrics, credentials: credentials)
+      ensemble: ensemble, clock: clock, logger: logger, limits: limits, metrics: metrics, credentials: credentials,
+      own: own)
     cadence = WatchCadence(limits: limits, clock: clock)
     resumable = savedSession
   }
@@ -62,13 +70,27 @@ public import SmartStack
 
   /// Ends the session, and with it every ephemeral node, at once; returns within about five seconds even
   /// when no server answers. Pending calls fail with ``ZooKeeperError/Code/closed``.
-  public func close() async { await leave { await $0.close() } }
+  /// - Returns: whether a server was asked to end the session; else its nodes live until its timeout.
+  @discardableResult
+  public func close() async -> Bool {
+    await waitForResumedSession()
+    return await leave { await $0.close() } ?? false
+  }
+
+  /// A session that is about to be resumed has nodes, which only a connection can end.
+  private func waitForResumedSession() async {
+    guard state == .connecting, context.session?.isResumed == true else { return }
+    let connected = OneShotEvent<Void>()
+    let token = onState { if case .connected = $0 { connected.happen() } }
+    _ = try? await withDeadline(after: .seconds(3)) { try await connected.wait() }
+    token.cancel()
+  }
 
   /// Leaves without ending the session, so that another process can carry it on within the timeout.
   /// - Returns: the session; nil when there is none.
   public func abandon() async -> SavedSession? {
     let saved = savedSession
-    await leave { await $0.abandon() }
+    _ = await leave { await $0.abandon() }
     return saved
   }
 
@@ -144,10 +166,11 @@ public import SmartStack
 
   // MARK: The session
 
-  private func openSession() {
+  /// - Parameter isReopened: whether the session to be resumed is this process's own.
+  private func openSession(isReopened: Bool = false) {
     let settings = SessionSettings(
-      servers: ensemble, timeout: sessionTimeout, resuming: resumable, credentials: context.credentials,
-      watchBytes: context.limits.watchBytes)
+      servers: ensemble, timeout: sessionTimeout, resuming: resumable, isReopened: isReopened,
+      credentials: context.credentials, watchBytes: context.limits.watchBytes)
     resumable = nil
     let session = ZooKeeperSession(settings, metrics: context.metrics) { [weak self] in self?.handle($1, of: $0) }
     context.session = session
@@ -158,8 +181,30 @@ public import SmartStack
         guard session === context.session else { return }
         context.logger.debug("session not opened", with: [.ensemble: ensemble, .reason: "\(error)"])
         resumable = session.settings.resuming
+        if isReopened { return reopenLater() }
         replaceSession()
       }
+    }
+  }
+
+  /// A handle remembers the last change it has seen, and a server that has not seen that one refuses it: after an ensemble
+  /// was emptied, restored, or replaced behind the same names, for ever. After a session timeout without a connection
+  /// another handle asks for the same session; the server then resumes it, or says that it is no more.
+  private func reopenLater() {
+    timer?.cancel()
+    timer = context.clock.schedule(after: sessionTimeout) { [weak self] in
+      guard let self, state == .suspended else { return }
+      if let old = context.session {
+        guard let identity = old.identity ?? old.settings.resuming else { return }
+        context.logger.warning(
+          "session not accepted, asked for again; the registry may be older than this session",
+          with: [.ensemble: ensemble, .session: hex(identity.id), .elapsed: sessionTimeout])
+        resumable = identity
+        context.session = nil
+        Task { await old.abandon() }
+      }
+      openSession(isReopened: true)
+      reopenLater()
     }
   }
 
@@ -171,6 +216,7 @@ public import SmartStack
       guard case .connected = state else { return }
       context.logger.warning("connection lost", with: [.ensemble: ensemble, .session: hex(session.id)])
       move(to: .suspended)
+      reopenLater()
     case .ended(let code): ended(code)
     }
   }
@@ -179,7 +225,9 @@ public import SmartStack
     let isNew = !session.wasAnnounced
     session.wasAnnounced = true
     failures = 0
+    timer?.cancel()
     if !isNew { context.metrics.reconnects.increment() }
+    context.noteConnection()
     context.logger.notice(
       "connected",
       with: [
@@ -190,6 +238,7 @@ public import SmartStack
     guard session === context.session else { return }
     for node in nodes.values { node.sessionChanged() }
     for watch in watches.values { watch.sessionChanged(isNew: isNew) }
+    if isNew { Task { await dropFormerNodes(in: session) } }
   }
 
   private func ended(_ code: ZooKeeperError.Code) {
@@ -202,6 +251,7 @@ public import SmartStack
 
   private func replaceSession() {
     context.session = nil
+    timer?.cancel()
     move(to: .connecting)
     for node in nodes.values { node.sessionLost() }
     let retry = RetryPolicy(base: .milliseconds(500), limit: .seconds(30))
@@ -229,8 +279,10 @@ public import SmartStack
     for number in observers.keys.sorted() { observers[number]?(new) }
   }
 
-  private func leave(_ body: @escaping @LoopActor (ZooKeeperSession) async -> Void) async {
-    guard !isLeaving else { return }
+  private func leave<Answer: Sendable>(
+    _ body: @escaping @LoopActor (ZooKeeperSession) async -> Answer
+  ) async -> Answer? {
+    guard !isLeaving else { return nil }
     isLeaving = true
     timer?.cancel()
     let leaving = context.session
@@ -239,8 +291,8 @@ public import SmartStack
     for node in nodes.values { node.clientClosed() }
     for watch in watches.values { watch.stop() }
     (nodes, watches) = ([:], [:])
-    guard let leaving else { return }
-    _ = try? await withDeadline(after: .seconds(5)) { await body(leaving) }
+    guard let leaving else { return nil }
+    return (try? await withDeadline(after: .seconds(5)) { await body(leaving) }) ?? nil
   }
 
   private func hex(_ id: Int64) -> String { "0x" + String(UInt64(bitPattern: id), radix: 16) }

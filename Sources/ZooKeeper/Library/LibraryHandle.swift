@@ -7,6 +7,8 @@ struct SessionSettings: Sendable {
   var timeout: Duration
   /// A session that another process opened: it may own nodes that this one does not know.
   var resuming: SavedSession?
+  /// Whether it was this process that opened it, over another handle.
+  var isReopened = false
   var credentials: ZooKeeperCredentials?
   var watchBytes: Int
 }
@@ -57,7 +59,8 @@ struct LibraryHandle: @unchecked Sendable {
   }
 
   /// Blocks up to about five seconds; ends the session when there is a connection.
-  func close() { zookeeper_close(pointer) }
+  /// - Returns: whether the request was sent, if there is a connection.
+  func close() -> Bool { zookeeper_close(pointer) == 0 }
 
   /// As ``close()``, without the request that ends the session: libzookeeper sends that only over a
   /// connection, and it drops the one it has when the server is not in its list any more. (It compares

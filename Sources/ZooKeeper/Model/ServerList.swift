@@ -81,6 +81,22 @@ public struct ServerList: Hashable, Sendable, CustomStringConvertible {
     return found.sorted()
   }
 
+  /// Those of `addresses` that take a connection.
+  @LoopActor static func reachable(among addresses: [String], deadline: Duration) async -> [String] {
+    let attempts = addresses.map { address in
+      Task.immediate { @LoopActor in
+        guard let server = ServerList.server(address[...]),
+          let stream = try? await ByteStream.connect(to: server.endpoint, deadline: deadline)
+        else { return String?.none }
+        stream.close()
+        return address
+      }
+    }
+    var found: [String] = []
+    for attempt in attempts { if let address = await attempt.value { found.append(address) } }
+    return found
+  }
+
   /// The list libzookeeper is given: of an odd length, see above. Which address stands there twice is
   /// left to chance, so that a fleet's connections are spread evenly; libzookeeper shuffles the rest.
   static func joined(_ addresses: [String], chroot: String) -> String {

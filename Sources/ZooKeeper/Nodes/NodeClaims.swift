@@ -30,6 +30,9 @@ internal import Reactor
     }
   }
 
+  /// Whether a registration of this path has no node, or does not know of it.
+  func isSeeking(_ path: String) -> Bool { seeking.values.contains { $0.registration.path == path } }
+
   /// Whether a registration that is still looking for its node may find this one.
   func mayTake(_ path: String) -> Bool {
     seeking.values.contains { entry in

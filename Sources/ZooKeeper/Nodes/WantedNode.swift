@@ -17,24 +17,6 @@ internal import SmartStack
   /// The registration that must exist.
   public private(set) var registration: Registration
 
-  /// Work that the loop has besides creating or deleting the node.
-  private struct Duties: OptionSet {
-    let rawValue: UInt8
-    /// Ask the server about the held node: a watch fired, or the slow timer did.
-    static let check = Duties(rawValue: 1)
-    /// Create the node again: the watch said that it was deleted.
-    static let recreate = Duties(rawValue: 2)
-    /// Write the data again, although it is the same.
-    static let touch = Duties(rawValue: 4)
-  }
-
-  private enum Loop {
-    case idle
-    case running
-    /// Something changed since the step that is under way began.
-    case runningAgain
-  }
-
   private let context: SessionContext
   private let claims: NodeClaims
   private let adopting: (@LoopActor (_ data: [UInt8]) -> Bool)?
@@ -49,8 +31,8 @@ internal import SmartStack
   private var attempted: [UInt8]?
   /// Happens when the node is gone; nil as long as the node is wanted.
   private var withdrawal: OneShotEvent<Void>?
-  private var duties: Duties = []
-  private var loop = Loop.running
+  private var duties: NodeDuties = []
+  private var loop = NodeLoop.running
   private var timer: LoopTimer?
   private var backoff = RecreateBackoff()
 
@@ -187,7 +169,12 @@ internal import SmartStack
     guard session.generation != generation else { return }
     generation = session.generation
     if registration.mode.isEphemeral {
-      observed = session.isResumed ? .unknown : .nothing
+      // What this process knows of its own session still holds.
+      if session.settings.isReopened, observed.path != nil {
+        duties.insert(.check)
+      } else {
+        observed = session.isResumed ? .unknown : .nothing
+      }
     } else if observed.path != nil {
       duties.insert(.check)
     } else {
@@ -236,25 +223,40 @@ internal import SmartStack
     if duties.contains(.check) { try await check(path, in: session) }
   }
 
-  private func hold(_ path: String, version: Int32, data: [UInt8]) {
+  private func hold(_ path: String, version: Int32, data: [UInt8], owner: Int64) {
+    // A node of a fixed name may be another session's: it is not ours to delete.
+    if owner == self.owner(in: context.session) { context.own.note(own(path, owner: owner)) }
     observed = .node(path: path, version: version, data: data)
     duties.insert(.check)
     duties.remove(.recreate)
   }
 
+  private func own(_ path: String, owner: Int64, isMade: Bool = true) -> OwnNodes.Entry {
+    OwnNodes.Entry(isMade: isMade, path: path, session: owner)
+  }
+
+  /// The session that our nodes go with; 0: none.
+  private func owner(in session: ZooKeeperSession?) -> Int64 {
+    registration.mode.isEphemeral ? session?.id ?? 0 : 0
+  }
+
   private func lookForOwn(in session: ZooKeeperSession) async throws(ZooKeeperError) {
     let own = try await session.findNodes(of: registration, isOurs: mayBeOurs, except: claims)
+    if !hasUnsettledTwin {
+      context.own.strike(self.own(registration.path, owner: owner(in: session), isMade: false))
+    }
     guard let first = own.first else {
       observed = .nothing
       return
     }
-    hold(first.path, version: first.stat.version, data: first.data)
+    hold(first.path, version: first.stat.version, data: first.data, owner: first.stat.ephemeralOwner)
     context.logger.info("own node adopted", with: [.znode: first.path])
     // Two of ours are one too many, unless another registration of the same name is about to take one.
     // In a resumed session that may be one that is still to be wanted.
     guard !session.isResumed, !hasUnsettledTwin else { return }
     for surplus in own.dropFirst() where surplus.data == registration.data && !claims.contains(surplus.path) {
       try await session.deleteIfThere(surplus.path)
+      context.own.strike(path: surplus.path, session: owner(in: session))
     }
   }
 
@@ -271,17 +273,23 @@ internal import SmartStack
     }
     observed = .unknown
     attempted = wanted.data
+    let owner = owner(in: session)
+    let request = own(wanted.path, owner: owner, isMade: !wanted.mode.isSequential)
+    context.own.note(request)
     do throws(ZooKeeperError) {
       let path = try await session.create(
         wanted.path, data: wanted.data, mode: wanted.mode, isProtected: context.protectsNodes)
+      context.own.note(own(path, owner: owner))
+      if wanted.mode.isSequential { context.own.answered(request) }
       // An answer that comes after the session's end speaks of an ephemeral node that is gone.
       guard context.session === session || !wanted.mode.isEphemeral else { return }
       backoff.made(now: context.clock.now)
-      hold(path, version: 0, data: wanted.data)
+      hold(path, version: 0, data: wanted.data, owner: owner)
     } catch {
       if error.code.isAmbiguous || (error.code == .sessionExpired && !wanted.mode.isEphemeral) { throw error }
       // The server says that it made nothing; what may have been there before may still be.
       observed = before
+      context.own.answered(request)
       switch error.code {
       case .noNode:
         try await session.makeDirectory(wanted.directory, isProtected: context.protectsNodes)
@@ -297,7 +305,7 @@ internal import SmartStack
     do throws(ZooKeeperError) {
       let (data, stat) = try await session.read(registration.path)
       guard context.session === session else { return }
-      hold(registration.path, version: stat.version, data: data)
+      hold(registration.path, version: stat.version, data: data, owner: stat.ephemeralOwner)
     } catch {
       guard error.code == .noNode else { throw error }
       // It went in between: made in the next round.
@@ -355,6 +363,7 @@ internal import SmartStack
   private func lost(_ path: String) {
     context.logger.warning("own node deleted by another client", with: [.znode: path])
     context.session?.watches.ignore(WatchKey(kind: .own, path: path))
+    context.own.strike(path: path, session: owner(in: context.session))
     observed = .nothing
     backoff.lost(now: context.clock.now)
     move(to: .pending)
@@ -367,17 +376,22 @@ internal import SmartStack
     case .node(let path, _, _):
       session.watches.ignore(WatchKey(kind: .own, path: path))
       try await session.deleteIfThere(path)
+      context.own.strike(path: path, session: owner(in: session))
     case .unknown where registration.mode.isSequential:
       for own in try await session.findNodes(of: registration, isOurs: mayBeOurs, except: claims) {
         if claims.contains(own.path) { continue }
         try await session.deleteIfThere(own.path)
-        if hasUnsettledTwin { break }
+        context.own.strike(path: own.path, session: owner(in: session))
+        if hasUnsettledTwin { return }
       }
+      context.own.strike(own(registration.path, owner: owner(in: session), isMade: false))
     case .unknown:
-      guard let stat = try await session.stat(registration.path) else { return }
-      if stat.ephemeralOwner == session.id || !registration.mode.isEphemeral {
+      if let stat = try await session.stat(registration.path),
+        stat.ephemeralOwner == session.id || !registration.mode.isEphemeral
+      {
         try await session.deleteIfThere(registration.path)
       }
+      context.own.strike(path: registration.path, session: owner(in: session))
     }
   }
 }

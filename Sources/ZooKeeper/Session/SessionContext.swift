@@ -10,16 +10,20 @@ internal import SmartStack
   let limits: ZooKeeperLimits
   let metrics: ZooKeeperMetrics
   let credentials: ZooKeeperCredentials?
+  let own: OwnNodes
   /// Nil before the first session and between two.
   var session: ZooKeeperSession?
   /// Reports that no session can be had, and why.
   let outage: OutageReport
   /// Whether the client was closed or abandoned; final.
   var isClosed = false
+  private var hasConnected = false
+  /// When a connection has come last that was not the first.
+  private(set) var reconnectedAt: LoopClock.Instant?
 
   init(
     ensemble: ServerList, clock: LoopClock, logger: Logger, limits: ZooKeeperLimits, metrics: Metrics?,
-    credentials: ZooKeeperCredentials?
+    credentials: ZooKeeperCredentials?, own: OwnNodes
   ) {
     self.ensemble = ensemble
     self.clock = clock
@@ -27,7 +31,14 @@ internal import SmartStack
     self.limits = limits
     self.metrics = ZooKeeperMetrics(metrics, ensemble: ensemble.description)
     self.credentials = credentials
+    self.own = own
     outage = OutageReport(of: ensemble, clock: clock, logger: logger)
+  }
+
+  /// Notes that there is a connection.
+  func noteConnection() {
+    if hasConnected { reconnectedAt = clock.now }
+    hasConnected = true
   }
 
   /// The session when requests can be sent.

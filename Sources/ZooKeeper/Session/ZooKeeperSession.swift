@@ -20,11 +20,6 @@ internal import SmartStack
 
   typealias Answer = Result<LibraryMessage, ZooKeeperError>
 
-  /// For all look-ups of a connection string together.
-  private static let lookUpPatience: Duration = .seconds(10)
-  /// How often the servers' names are looked up again, on average.
-  private static let resolutionInterval: Duration = .seconds(60)
-
   private static var lastGeneration: UInt64 = 0
 
   let generation: UInt64
@@ -37,8 +32,7 @@ internal import SmartStack
   /// The session as the server gave it; nil before the first connection.
   private(set) var identity: SavedSession?
 
-  private var addresses: [String] = []
-  private var resolutionTimer: LoopTimer?
+  private var servers: SessionServers?
   private let metrics: ZooKeeperMetrics
   private let onEvent: @LoopActor (ZooKeeperSession, Event) -> Void
   private var handle: LibraryHandle?
@@ -74,7 +68,7 @@ internal import SmartStack
   func open() async throws(ZooKeeperError) {
     Mailbox.receivers[generation] = { [self] in receive($0) }
     let (settings, token) = (settings, Token(generation: generation, number: 0))
-    let addresses = await settings.servers.addresses(deadline: Self.lookUpPatience)
+    let addresses = await settings.servers.addresses(deadline: SessionServers.lookUpPatience)
     let made = try? await BlockingWork.run { LibraryHandle(opening: settings, addresses: addresses, token: token) }
     guard let opened = made ?? nil else {
       end(.unreachable)
@@ -82,45 +76,29 @@ internal import SmartStack
       throw ZooKeeperError(code: .unreachable, operation: "connect", path: hosts)
     }
     guard !isOver else {
-      try? await BlockingWork.run { opened.close() }
+      _ = try? await BlockingWork.run { opened.close() }
       return
     }
     handle = opened
-    self.addresses = addresses
-    armResolution()
+    servers = SessionServers(settings.servers, timeout: settings.timeout, handle: opened, addresses: addresses)
     if let earlyState { handleState(earlyState) }
   }
 
-  private func armResolution() {
-    resolutionTimer = LoopClock.system.schedule(after: Self.resolutionInterval * Double.random(in: 0.5...1.5)) {
-      [weak self] in
-      Task.immediate { await self?.resolveAgain() }
-    }
-  }
-
-  /// Names that mean other addresses by now: libzookeeper moves over when the server it has is not among
-  /// them, and stays otherwise. No address at all is taken for an outage of the name service.
-  private func resolveAgain() async {
-    let found = await settings.servers.addresses(deadline: Self.lookUpPatience)
-    guard let handle, !isOver else { return }
-    if !found.isEmpty, found != addresses {
-      addresses = found
-      handle.setServers(found)
-    }
-    armResolution()
-  }
-
   /// Ends the session at the server as well; may take seconds.
-  func close() async { await leave { $0.close() } }
+  /// - Returns: whether a server was asked to.
+  func close() async -> Bool {
+    let wasConnected = isConnected
+    return await leave { $0.close() } == true && wasConnected
+  }
 
   /// Drops the connection without a word, so that the session lives on until its timeout.
-  func abandon() async { await leave { $0.abandon() } }
+  func abandon() async { _ = await leave { $0.abandon() } }
 
-  private func leave(_ body: @escaping @Sendable (LibraryHandle) -> Void) async {
+  private func leave<Answer: Sendable>(_ body: @escaping @Sendable (LibraryHandle) -> Answer) async -> Answer? {
     end(.closed)
-    guard let handle else { return }
+    guard let handle else { return nil }
     self.handle = nil
-    try? await BlockingWork.run { body(handle) }
+    return try? await BlockingWork.run { body(handle) }
   }
 
   /// Answers everything that is still open with `code`; nothing arrives afterwards.
@@ -128,7 +106,7 @@ internal import SmartStack
     guard !isOver else { return }
     isOver = true
     isConnected = false
-    resolutionTimer?.cancel()
+    servers?.stop()
     Mailbox.receivers[generation] = nil
     let unanswered = replies.values
     replies = [:]
@@ -158,16 +136,18 @@ internal import SmartStack
     switch event {
     case .connected:
       isConnected = true
+      servers?.connected()
       identity = handle.identity
     case .disconnected:
       isConnected = false
+      servers?.disconnected()
     case .ended(let code):
       end(code)
       // The handle is of no use any more. Freed a little later: libzookeeper leaks the answers that its
       // thread has not handed out by then.
       self.handle = nil
       LoopClock.system.schedule(after: .seconds(1)) {
-        Task { try? await BlockingWork.run { handle.close() } }
+        Task { _ = try? await BlockingWork.run { handle.close() } }
       }
     }
     onEvent(self, event)
