@@ -158,6 +158,30 @@ struct EndToEndTests {
     }
   }
 
+  @Test @LoopActor func aServerThatHadLeftDoesNotReturnWithoutTheRegistry() async throws {
+    try await World.with { world in
+      let configuration = world.configuration()
+      try await world.startProxyAndAgent(configuration)
+      let left = try await world.register("left", port: world.startTask("left"))
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("both are served") { await world.servingTasks() == ["left", "one"] }
+      try await world.registrar.delete(left)
+      try await eventually("one has left") { await world.servingTasks() == ["one"] }
+      await world.zookeeper.kill()
+      try await world.startAgent(configuration)
+      try await eventually("the agent makes do") { world.journal.contains("services without data") }
+      try await eventually("the outputs have been changed") { world.synapse?.haproxy?.isCurrent == true }
+      #expect(await world.servingTasks() == ["one"])
+      for _ in 0..<10 { #expect(await world.request() == "one") }
+      // Where nothing runs, the state file says who was there.
+      let state = world.proxy.path + "/state.json"
+      let memory = ServerMemory(stateFile: try Files.read(state, limit: 1 << 20))
+      let now = Int(LoopClock.system.unixTime)
+      #expect(memory.servers(of: "web", ttl: 1800, now: now).map(\.name) == ["one"])
+      try await world.zookeeper.start()
+    }
+  }
+
   @Test @LoopActor func hostileRegistrationsReachNeitherFileNorSocket() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.configuration())

@@ -75,6 +75,7 @@ import Testing
       {"web": {"a_10.0.0.1:80": {"timestamp": 1000, "haproxy_server_id": 3, "name": "a", "host": "10.0.0.1",
        "port": 80, "id": 4, "weight": 5, "haproxy_server_options": null, "labels": {"x": ""}},
        "old_10.0.0.2:80": {"timestamp": 1, "name": "old", "host": "10.0.0.2", "port": 80},
+       "gone_10.0.0.4:80": {"timestamp": 1000, "is_gone": true, "name": "gone", "host": "10.0.0.4", "port": 80},
        "bad": {"timestamp": 1000, "name": "bad", "host": "10.0.0.3\\nserver evil", "port": 80},
        "watcher_config_for_generator": {"port": 1}}}
       """

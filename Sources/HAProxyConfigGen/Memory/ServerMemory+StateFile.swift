@@ -57,6 +57,7 @@ extension ServerMemory.Entry {
         return true
       }
       guard let text = cursor.readCompact() else { return false }
+      if key == "is_gone" { wasLive = text != "true" }
       if let number = Int(text) { set(key, to: number) }
       return true
     }
@@ -101,6 +102,7 @@ extension ServerMemory.Entry {
 
   fileprivate func write(into text: inout String, now: Int) {
     text += "{\"timestamp\": \(isLive ? now : lastSeen)"
+    if !isLive, !wasLive { text += ", \"is_gone\": true" }
     if let id { text += ", \"haproxy_server_id\": \(id)" }
     text += ", \"name\": " + (backend.name.map(JSONText.quoted) ?? "null")
     text += ", \"host\": " + JSONText.quoted(backend.host)

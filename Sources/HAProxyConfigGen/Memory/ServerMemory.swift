@@ -16,6 +16,8 @@ public struct ServerMemory: Sendable {
     /// Ascending in the order of first sight.
     var order: Int
     var isPrescribed = false
+    /// Whether it was there when the state file was written that told of it.
+    var wasLive = true
   }
 
   /// The most servers per service that are remembered after they left: names are for anybody to make up.
@@ -36,10 +38,15 @@ public struct ServerMemory: Sendable {
     (services[service] ?? [:]).map { (name: $0.key, entry: $0.value) }.sorted { $0.entry.order < $1.entry.order }
   }
 
-  /// The servers of `service` that are there or left less than `ttl` seconds ago, in the order of first sight.
+  /// The servers of `service` that are there, or were when the state file was written, at most `ttl` seconds ago, in the
+  /// order of first sight. One that had left by then is not among them: its address may be another service's by now.
   public func servers(of service: String, ttl: Int, now: Int) -> [Backend] {
-    entries(of: service).filter { $0.entry.isLive || abs(now - $0.entry.lastSeen) <= ttl }.map(\.entry.backend)
+    entries(of: service).filter { $0.entry.isLive || $0.entry.wasLive && abs(now - $0.entry.lastSeen) <= ttl }
+      .map(\.entry.backend)
   }
+
+  /// What is known of the server of that name, there or not.
+  public func server(_ name: String, of service: String) -> Backend? { services[service]?[name]?.backend }
 
   func entry(_ name: String, of service: String) -> Entry? { services[service]?[name] }
 
@@ -53,15 +60,17 @@ public struct ServerMemory: Sendable {
     maxServerID: Int, ttl: Int, now: Int
   ) -> [(name: String, message: String)] {
     var entries = services[service] ?? [:]
-    for (name, entry) in entries where entry.isLive {
+    for (name, entry) in entries where entry.isLive || entry.wasLive {
+      if entry.isLive { entries[name]?.lastSeen = now }
       entries[name]?.isLive = false
-      entries[name]?.lastSeen = now
+      entries[name]?.wasLive = false
     }
     for server in live {
       var entry = entries[server.name] ?? newEntry(server.backend, now: now)
       entry.backend = server.backend
       entry.lastSeen = now
       entry.isLive = true
+      entry.wasLive = false
       entry.isPrescribed = server.id != nil
       entries[server.name] = entry
     }

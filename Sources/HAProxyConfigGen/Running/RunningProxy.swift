@@ -54,6 +54,11 @@ public struct RunningServer: Hashable, Sendable {
   /// Whether it is in maintenance or drain by a command or by its agent, which are one to HAProxy.
   var isResting: Bool { !adminState.isDisjoint(with: [.forcedMaintenance, .forcedDrain]) }
 
+  /// Whether no command and no line keeps it from taking traffic.
+  public var isInService: Bool {
+    adminState.isDisjoint(with: [.forcedMaintenance, .inheritedMaintenance])
+  }
+
   /// A server as `show servers state` tells it.
   public init(
     id: Int, address: String?, port: Int, weight: Int = 1, adminState: AdminState = [], checkState: CheckState = [],

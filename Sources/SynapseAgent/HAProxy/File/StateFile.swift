@@ -77,25 +77,33 @@ internal import SmartStack
   }
 
   /// The servers that services had when the agent started, so that nothing that serves is emptied.
-  /// - Returns: by service, from the state file, else from what HAProxy runs.
+  /// - Returns: by service, from what HAProxy runs; from the state file where it does not run the service.
   func remembered(_ services: [ServiceSettings], sockets: [ProxySocket]) -> [String: [Backend]] {
     let now = Int(clock.unixTime)
     var remembered: [String: [Backend]] = [:]
     for service in services {
-      var backends = saved?.servers(of: service.service, ttl: timeToLive, now: now) ?? []
-      for socket in sockets where backends.isEmpty {
-        backends = StateFile.servers(running: socket.running?.backends[service.backendSection] ?? [:])
+      if let running = sockets.lazy.compactMap({ $0.running?.backends[service.backendSection] }).first {
+        remembered[service.service] = servers(running: running, of: service.service)
+      } else {
+        remembered[service.service] = saved?.servers(of: service.service, ttl: timeToLive, now: now) ?? []
       }
-      remembered[service.service] = backends
     }
     return remembered
   }
 
+  /// The servers that a running backend has in service, with all that the model or the state file knows of them.
+  private func servers(running backend: [String: RunningServer], of service: String) -> [Backend] {
+    backend.sorted { $0.value.id < $1.value.id }.flatMap { name, server -> [Backend] in
+      guard server.isInService else { return [] }
+      let known = wanted.model.memory.server(name, of: service) ?? saved?.server(name, of: service)
+      return known.map { [$0] } ?? StateFile.servers(running: [name: server])
+    }
+  }
+
   /// The servers that a running backend has in service.
   nonisolated static func servers(running backend: [String: RunningServer]) -> [Backend] {
-    let resting: AdminState = [.forcedMaintenance, .inheritedMaintenance]
-    return backend.sorted { $0.value.id < $1.value.id }.compactMap { name, server in
-      guard let address = server.address, server.adminState.isDisjoint(with: resting) else { return nil }
+    backend.sorted { $0.value.id < $1.value.id }.compactMap { name, server in
+      guard let address = server.address, server.isInService else { return nil }
       let host = address.contains(":") ? "[\(address)]" : address
       guard let suffix = [address, host].map({ "\($0):\(server.port)" }).first(where: name.hasSuffix) else {
         return nil
