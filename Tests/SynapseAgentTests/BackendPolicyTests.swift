@@ -52,6 +52,27 @@ import Testing
     Case(name: "nothing ever read is nothing", readings: [(0, ".")], offered: [""]),
   ]
 
+  @Test("after a lost connection most servers are preserved until the time is over")
+  func preserved() {
+    var policy = BackendPolicy(BackendPolicy.Rules())
+    let all = ["a", "b", "c", "d"].map { backend($0) }
+    func apply(_ names: String, isSettling: Bool) -> [BackendPolicy.Note] {
+      policy.apply(names.map { backend(String($0)) }, isSettling: isSettling, now: start)
+    }
+    // Nothing was there before: nothing is kept.
+    #expect(apply("", isSettling: true).isEmpty && policy.backends.isEmpty)
+    _ = policy.apply(all, now: start)
+    // Half of them may go at any time.
+    #expect(apply("ab", isSettling: true).isEmpty && names(policy) == "ab")
+    _ = policy.apply(all, now: start)
+    #expect(apply("a", isSettling: true) == [.preserved(3)] && names(policy) == "abcd")
+    #expect(apply("", isSettling: true).isEmpty && names(policy) == "abcd")
+    #expect(apply("e", isSettling: true).isEmpty && names(policy) == "eabcd")
+    #expect(apply("cde", isSettling: true) == [.released(3)] && names(policy) == "cde")
+    #expect(apply("e", isSettling: true) == [.preserved(2)])
+    #expect(apply("e", isSettling: false) == [.released(1)] && names(policy) == "e")
+  }
+
   @Test("registrations of one host and port that differ are named, those that agree or differ in labels are not")
   func conflicts() {
     var policy = BackendPolicy(BackendPolicy.Rules())

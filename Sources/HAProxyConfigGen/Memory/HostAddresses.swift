@@ -25,7 +25,7 @@ struct HostAddresses: Sendable {
     }
   }
 
-  /// Records the addresses of running servers whose host is a name.
+  /// Records the addresses of running servers, by name.
   mutating func record(running addresses: [String: String], of service: String) { running[service] = addresses }
 
   /// Forgets all names but these.

@@ -87,10 +87,7 @@ public struct ProxyModel: Sendable {
     for (name, service) in services {
       guard let servers = running.backends[service.settings.backendSection] else { continue }
       memory.record(running: servers.mapValues(\.id), of: name)
-      let named = servers.filter { server in
-        server.value.address.map { !server.key.hasSuffix("\($0):\(server.value.port)") } ?? false
-      }
-      memory.addresses.record(running: named.compactMapValues(\.address), of: name)
+      memory.addresses.record(running: servers.compactMapValues(\.address), of: name)
     }
   }
 

@@ -11,6 +11,8 @@ public struct RegistryReading: Equatable, Sendable {
   public var conflicts: [RegistrationConflict]
   /// Whether a part of the registry has not answered since the start, so that servers may be missing.
   public var isPartial = false
+  /// Whether a lost connection to the registry has just come back: it may not hold yet what it held.
+  public var isSettling = false
   /// Entries that are no server, with the reason, by their place.
   var skipped: [String: String] = [:]
   /// Parts of registrations that cannot be used, by the registration's place.

@@ -10,6 +10,8 @@ public import ZooKeeper
   let clients: ZooKeeperClients
   let clock: LoopClock
   let logger: Logger
+  /// For how long readings after a lost connection are marked as such.
+  let settle: Duration
   private let skipped: Counter
   private let increment: @LoopActor (String, [String]) -> Void
   private let policyMaker: @LoopActor (PolicyStage, [LabelFilter]) -> ReadingPolicy
@@ -18,7 +20,7 @@ public import ZooKeeper
   ///   - increment: adds one to upstream's counter of that name, with its tags.
   ///   - makePolicy: the policy over readings of one stage, with a discovery's label filters.
   public init(
-    service: String, clients: ZooKeeperClients, clock: LoopClock, logger: Logger, metrics: Metrics,
+    service: String, clients: ZooKeeperClients, clock: LoopClock, logger: Logger, metrics: Metrics, settle: Duration,
     increment: @escaping @LoopActor (String, [String]) -> Void,
     makePolicy: @escaping @LoopActor (PolicyStage, [LabelFilter]) -> ReadingPolicy
   ) {
@@ -26,6 +28,7 @@ public import ZooKeeper
     self.clients = clients
     self.clock = clock
     self.logger = logger
+    self.settle = settle
     self.increment = increment
     policyMaker = makePolicy
     skipped = metrics.counter(

@@ -29,8 +29,10 @@ internal import ZooKeeper
   private var generatorConfig: String?
   private var awaitsGeneratorConfig: Bool
   private var tokens: [WatchToken] = []
-  private var lastDelivery: LoopClock.Instant?
+  /// The last delivery, and the number of servers in it.
+  private var last: (at: LoopClock.Instant, count: Int)?
   private var pending: LoopTimer?
+  private var settled: LoopTimer?
 
   /// One name below the directory.
   private struct Child {
@@ -62,6 +64,7 @@ internal import ZooKeeper
     await untilCancelled()
     self.deliver = nil
     pending?.cancel()
+    settled?.cancel()
     for token in tokens { token.cancel() }
     for child in children.values { child.token?.cancel() }
     children = [:]
@@ -194,22 +197,26 @@ internal import ZooKeeper
   /// so does the time between two of them.
   private func deliverSoon() {
     if pending?.isPending == true { return }
-    let earliest = lastDelivery.map { $0 + max(discovery.jitter ?? .zero, ZooKeeperWatcher.pausePerServer * lastCount) }
+    let earliest = last.map { $0.at + max(discovery.jitter ?? .zero, ZooKeeperWatcher.pausePerServer * $0.count) }
     let wait = earliest.map { max(.zero, $0 - environment.clock.now) } ?? .zero
     pending = environment.clock.schedule(after: wait) { [weak self] in self?.deliverIfReady() }
   }
 
   private func deliverIfReady() {
-    guard let deliver, let order, !awaitsGeneratorConfig, unread == 0 || lastDelivery != nil else { return }
+    guard let deliver, let order, !awaitsGeneratorConfig, unread == 0 || last != nil else { return }
     let count = children.values.count { $0.backend != nil }
     // Those that came are delivered together; those that went must not wait for them.
-    if unread > 0, count == 0 || count >= lastCount { return }
-    lastCount = count
-    lastDelivery = environment.clock.now
+    if unread > 0, count == 0 || count >= last?.count ?? 0 { return }
+    last = (environment.clock.now, count)
     let backends = order.compactMap { children[$0]?.backend }
-    deliver(policy(RegistryReading(backends: backends, generatorConfig: generatorConfig)))
+    var reading = RegistryReading(backends: backends, generatorConfig: generatorConfig)
+    let left = client.reconnectedAt.map { $0 + environment.settle - environment.clock.now } ?? .zero
+    reading.isSettling = left > .zero
+    deliver(policy(reading))
+    // Whatever is preserved is so until then.
+    if reading.isSettling {
+      settled?.cancel()
+      settled = environment.clock.schedule(after: left) { [weak self] in self?.deliverSoon() }
+    }
   }
-
-  /// Number of servers at the last delivery.
-  private var lastCount = 0
 }

@@ -7,7 +7,7 @@ extension ServiceConfiguration {
   @LoopActor func makeWatcher(_ context: AgentContext) -> any RegistryWatcher {
     let environment = WatchEnvironment(
       service: name, clients: context.clients, clock: context.clock, logger: context.logger,
-      metrics: context.metrics,
+      metrics: context.metrics, settle: rules.settle,
       increment: { counter, tags in context.statsd?.increment(counter, tags: tags) },
       makePolicy: { [name, rules] stage, filters in
         let policy = ServicePolicy(rules.adjusted(for: stage), filters: filters, service: name, context: context)

@@ -10,7 +10,7 @@ public struct ConfigurationLoader {
   /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
   private static let plainSections = [
     "services", "service_conf_dir", "haproxy", "file_output", "exec_output", "statsd", "state_dir",
-    "first_data_deadline", "status_port", "status_address", "status_hosts",
+    "first_data_deadline", "settle", "status_port", "status_address", "status_hosts",
   ]
 
   private let environment: [String: String]
@@ -46,6 +46,8 @@ public struct ConfigurationLoader {
     }
     try decodeRest(top, into: &result)
     try decodeServices(top, into: &result)
+    let settle = try top.duration("settle", in: 0...3600, default: BackendPolicy.Rules().settle)
+    for index in result.services.indices { result.services[index].rules.settle = settle }
     result.warnings += top.unknownKeys()
     return result
   }

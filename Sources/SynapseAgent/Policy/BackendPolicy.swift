@@ -22,6 +22,10 @@ public struct BackendPolicy: Sendable {
     public var portOverride: Int?
     /// Filters that must all hold.
     public var labelFilters: [LabelFilter] = []
+    /// For this long after a lost connection to the registry has come back, a service that would lose more than half of
+    /// its servers keeps them. Longer survives a fleet that registers again slowly; shorter forgets sooner what went for
+    /// good during an outage. Zero: never.
+    public var settle: Duration = .seconds(10)
     /// Only the registration with the lowest sequence number.
     public var electsLeader = false
 
@@ -34,6 +38,8 @@ public struct BackendPolicy: Sendable {
     case usedDefaults
     case keptPrevious(Int)
     case droppedAll
+    case preserved(Int)
+    case released(Int)
     case noLeader(reason: String)
   }
 
@@ -45,6 +51,8 @@ public struct BackendPolicy: Sendable {
   /// The set before the present run of disappearances.
   private var whole: [Backend] = []
   private var isFallback = true
+  /// The servers from before a lost connection, while they stand for readings with too few of them.
+  private var preserved: [Backend]?
   /// Servers of the last reading that are registered more than once, and not alike.
   public private(set) var conflicts: [RegistrationConflict] = []
 
@@ -55,9 +63,33 @@ public struct BackendPolicy: Sendable {
   }
 
   /// Applies the rules to one complete reading.
+  /// - Parameter isSettling: whether the registry's connection has just come back: it may not hold yet what it held.
   /// - Returns: what to say about it.
-  public mutating func apply(_ reading: [Backend], now: ContinuousClock.Instant) -> [Note] {
+  public mutating func apply(
+    _ reading: [Backend], isSettling: Bool = false, now: ContinuousClock.Instant
+  ) -> [Note] {
     let reading = prepared(reading)
+    if isSettling, let kept = preserve(beside: reading) {
+      let isNews = preserved == nil
+      preserved = kept
+      let names = Set(reading.map(\.serverName))
+      current = reading + kept.filter { !names.contains($0.serverName) }
+      return isNews ? [.preserved(current.count - reading.count)] : []
+    }
+    let wasPreserved = preserved != nil
+    preserved = nil
+    return apply(whole: reading, now: now) + (wasPreserved ? [.released(reading.count)] : [])
+  }
+
+  /// The servers to keep beside a reading that has lost more than half of them.
+  private func preserve(beside reading: [Backend]) -> [Backend]? {
+    guard let before = preserved ?? last?.backends, !before.isEmpty else { return nil }
+    let names = Set(reading.map(\.serverName))
+    let lost = before.count { !names.contains($0.serverName) }
+    return lost * 2 > before.count ? before : nil
+  }
+
+  private mutating func apply(whole reading: [Backend], now: ContinuousClock.Instant) -> [Note] {
     guard reading.isEmpty else {
       remember(reading, now: now)
       current = reading

@@ -9,6 +9,8 @@ internal import SmartStack
   private let clock: LoopClock
   private let logger: Logger
   private var policy: BackendPolicy
+  private let settle: Duration
+  private let preservations: Counter
   private var electionProblem: BackendPolicy.Note?
 
   /// A policy of `rules`, with the filters of one discovery.
@@ -19,11 +21,15 @@ internal import SmartStack
     var rules = rules
     rules.labelFilters = filters
     policy = BackendPolicy(rules)
+    settle = rules.settle
+    preservations = context.metrics.counter(
+      "synapse_preservations_total",
+      help: "Times that a service kept servers after a lost connection that the registry did not hold yet.")
   }
 
   /// The reading that is offered in place of `reading`.
   func apply(_ reading: RegistryReading) -> RegistryReading {
-    log(policy.apply(reading.backends, now: clock.now))
+    log(policy.apply(reading.backends, isSettling: reading.isSettling, now: clock.now))
     var offer = RegistryReading(
       backends: policy.backends, generatorConfig: reading.generatorConfig, conflicts: policy.conflicts)
     offer.isPartial = reading.isPartial
@@ -37,6 +43,12 @@ internal import SmartStack
       case .keptPrevious(let count):
         logger.warning("no registrations, previous servers kept", with: [.service: service, .count: count])
       case .droppedAll: logger.warning("no registrations, all servers removed", with: [.service: service])
+      case .preserved(let count):
+        preservations.increment()
+        logger.warning(
+          "servers preserved after a lost connection", with: [.service: service, .count: count, .delay: settle])
+      case .released(let count):
+        logger.notice("preserved servers released", with: [.service: service, .count: count])
       case .noLeader: break
       }
     }
