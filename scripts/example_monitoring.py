@@ -1,6 +1,5 @@
 """monitoring/ on a real Prometheus that scrapes the running agents: rules, dashboard, alerts."""
 import json
-import os
 import re
 import signal
 import urllib.parse
@@ -43,8 +42,7 @@ def dashboard_expressions():
 
 def printed_metrics(host):
     """Names of the metrics that both agents print."""
-    socket = next(name for name in os.listdir(host.path("/run/synapse")) if re.fullmatch(r"synapse-.*\.sock", name))
-    host.must(f"{ROOT}/monitoring/prometheus/synapse-metrics", "/run/synapse.prom", f"/run/synapse/{socket}")
+    host.must(f"{ROOT}/monitoring/prometheus/synapse-metrics", "/run/synapse.prom")
     text = host.must("curl", "-sf", "http://127.0.0.1:6666/metrics") + host.read("/run/synapse.prom")
     return set(re.findall(r"^# TYPE (\w+) ", text, re.M))
 

@@ -23,10 +23,13 @@ public struct StateDirectory: Sendable {
     }
   }
 
-  /// The directory of an agent that runs already, to look for things in it.
-  public init(existing configured: String?, agent: String, environment: [String: String] = ProcessEnvironment.current) {
-    path = StateDirectory.path(configured, agent: agent, environment: environment)
-    problem = nil
+  /// The directories in which a running agent may be found: the configured one, and the usual one, where it is if that
+  /// was changed since its start.
+  public static func candidates(
+    configured: String?, agent: String, environment: [String: String] = ProcessEnvironment.current
+  ) -> [String] {
+    let usual = path(nil, agent: agent, environment: environment)
+    return configured.map { $0 == usual ? [usual] : [$0, usual] } ?? [usual]
   }
 
   private static func path(

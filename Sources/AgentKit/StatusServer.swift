@@ -7,9 +7,11 @@ public import SmartStack
 /// if one is configured. `/status` is the report as JSON. Nothing can be changed through it.
 @LoopActor public final class StatusServer {
   /// A page's media type, and what makes its text.
-  public typealias Page = (type: String, text: @LoopActor () -> String)
+  public typealias Page = (type: String, text: @LoopActor () async -> String)
 
-  private static let deadline: Duration = .seconds(5)
+  private static let deadline: Duration = .seconds(10)
+  /// The socket of an agent in its state directory: found without reading a configuration.
+  private static let socketName = "status.sock"
   private static let answerLimit = 256 << 20
   /// How long requests under way may take in an in-place upgrade.
   private static let retireLimit: Duration = .seconds(1)
@@ -26,11 +28,11 @@ public import SmartStack
   ///   - report: makes the report for each request.
   ///   - pages: further pages by path, with their media type; each is made for each request.
   public init(
-    logger: Logger, hostNames: [String] = [], report: @escaping @LoopActor () -> JSONValue,
+    logger: Logger, hostNames: [String] = [], report: @escaping @LoopActor () async -> JSONValue,
     pages: [String: Page] = [:]
   ) {
     self.logger = logger
-    let status: Page = ("application/json", { report().text(JSONStyle(indent: 2)) + "\n" })
+    let status: Page = ("application/json", { await report().text(JSONStyle(indent: 2)) + "\n" })
     let longPages = PageCache()
     var limits = HTTPServerLimits()
     limits.maxPerAddress = limits.maxConnections * 3 / 4
@@ -42,16 +44,26 @@ public import SmartStack
       guard let page = pages[path] ?? (path == "/status" ? status : nil) else {
         return exchange.respond(status: 404, text: "There is nothing here.\n")
       }
-      let headers = [("Content-Type", page.type), ("X-Content-Type-Options", "nosniff")]
-      exchange.respond(status: 200, headers: headers, page: longPages.page(path, make: page.text))
+      Task.immediate { @LoopActor in
+        let headers = [("Content-Type", page.type), ("X-Content-Type-Options", "nosniff")]
+        exchange.respond(status: 200, headers: headers, page: await longPages.page(path, waitingFor: page.text))
+      }
     }
   }
 
-  /// Listens at a Unix socket; only its file's owner and group may connect. A file that nobody listens at is replaced.
-  /// A failure is logged: the agent runs without.
-  public func listen(path: String) {
-    do { try listener.listen(on: .unix(path: path), mode: 0o660) } catch {
-      logger.warning("status socket not opened", with: [.path: path, .reason: "\(error)"])
+  /// Listens at `status.sock` of a state directory or, while another agent does, at `status-INSTANCE.sock`; only the
+  /// file's owner and group may connect. A file that nobody listens at is replaced. A failure is logged: the agent runs
+  /// without.
+  public func listen(in directory: StateDirectory, instance: String) {
+    guard let usual = directory.path(for: StatusServer.socketName),
+      let own = directory.path(for: "status-\(instance).sock")
+    else { return }
+    do {
+      do { try listener.listen(on: .unix(path: usual), mode: 0o660) } catch ListenError.addressInUse {
+        try listener.listen(on: .unix(path: own), mode: 0o660)
+      }
+    } catch {
+      logger.warning("status socket not opened", with: [.path: usual, .reason: "\(error)"])
     }
   }
 
@@ -88,9 +100,25 @@ public import SmartStack
   /// Stops and removes the socket file.
   public func close() { listener.close() }
 
-  /// Requests the report of the agent that listens at `path`.
+  /// Requests the reports of all agents that listen in these state directories.
   /// - Throws: an `OperatorError`: no agent answers.
-  public static func report(path: String) async throws(OperatorError) -> JSONValue {
+  public static func reports(in directories: [String]) async throws(OperatorError) -> [JSONValue] {
+    var reports: [JSONValue] = []
+    var failure: OperatorError?
+    for directory in directories {
+      let names = ((try? Files.list(directory)) ?? []).filter { $0.hasPrefix("status") && $0.hasSuffix(".sock") }
+      // Asked even if it is not there: the failure then says why.
+      for name in Set(names + [socketName]).sorted() {
+        do throws(OperatorError) { reports.append(try await report(path: "\(directory)/\(name)")) } catch {
+          if name == socketName { failure = failure ?? error }
+        }
+      }
+    }
+    if reports.isEmpty, let failure { throw failure }
+    return reports
+  }
+
+  private static func report(path: String) async throws(OperatorError) -> JSONValue {
     let response: HTTPResponse
     do {
       response = try await HTTPClient.send(

@@ -113,12 +113,12 @@ import ZooKeeper
   private let current = NerveConfiguration(instanceID: "host1")
 
   @Test func anEqualConfigurationChangesNothing() {
-    #expect(current.rejection(after: current) == nil)
+    #expect(current.rejection(after: "host1") == nil)
     #expect(!current.waitsForRestart(after: current))
   }
 
   @Test func anotherInstanceIsRejected() throws {
-    let rejection = NerveConfiguration(instanceID: "host2").rejection(after: current)
+    let rejection = NerveConfiguration(instanceID: "host2").rejection(after: "host1")
     #expect(try #require(rejection).hasPrefix("instance_id changed from 'host1' to 'host2'"))
   }
 

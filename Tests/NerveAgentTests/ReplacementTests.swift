@@ -1,3 +1,4 @@
+import AgentKit
 import Glibc
 import Reactor
 import SmartStack
@@ -60,18 +61,69 @@ import Testing
       let table = try await tool(["status", "-c", world.configurationPath])
       #expect(table.status == .exited(0))
       let text = String(decoding: table.output, as: UTF8.self)
-      #expect(text.contains("pid \(nerve.pid): 1 of 1 services up, registry connected\n"))
+      #expect(text.contains("pid \(nerve.pid): 1 of 1 service up; registry connected\n"))
       #expect(text.contains("/nerve/web/host1_0000000000"))
       #expect(try await world.post("web.main/0", "status=down&reason=test&expiration=9999999999") == 200)
       try await observer.sees(0, "drained")
       let json = try await tool(["status", "--json", "-c", world.configurationPath])
       #expect(json.status == .exited(1))
       let service = try #require(JSONValue(json.output)?["services"]?.array?.first)
-      #expect(service["drained"] == true && service["state"] == "down" && service["place"] == nil)
+      #expect(service["drained"] == true && service["state"] == "down" && service["place"] == .null)
+      let report = try #require(JSONValue(json.output))
+      let differences = try StatusFields.differences(of: report, from: "nerve")
+      #expect(differences.isEmpty, "\(differences)")
+      #expect(try await tool(["status", "we*", "--down", "-c", world.configurationPath]).status == .exited(1))
+      let wrong = try await tool(["status", "wbe", "-c", world.configurationPath])
+      #expect(wrong.status == .exited(2))
+      #expect(String(decoding: wrong.errorOutput, as: UTF8.self).contains("there is no service 'wbe'"))
       await nerve.kill()
       let silence = try await tool(["status", "-c", world.configurationPath])
       #expect(silence.status == .exited(2))
       #expect(String(decoding: silence.errorOutput, as: UTF8.self).contains("no agent answers at"))
+    }
+  }
+
+  @Test func aRejectedFileIsTold() async throws {
+    try await withProgram { world, nerve, observer in
+      let good = try Files.read(world.configurationPath, limit: 1 << 20)
+      let text = String(decoding: good, as: UTF8.self)
+      func check() async throws -> (status: ChildResult.Status, text: String) {
+        let result = try await tool(["validate", "--reload", world.configurationPath])
+        return (result.status, String(decoding: result.errorOutput, as: UTF8.self))
+      }
+      #expect(try await check().status == .exited(0))
+      // Another name of the host, which only a restart changes; then text that is no configuration at all.
+      for (bad, reason) in [
+        (
+          text.split(separator: "\"host1\"", omittingEmptySubsequences: false).joined(separator: "\"host2\""),
+          "instance_id changed from 'host1' to 'host2'"
+        ),
+        ("{\"instance_id\": ", "\(world.configurationPath):"),
+      ] {
+        writeFile(world.configurationPath, bad)
+        let refused = try await check()
+        #expect(refused.status == .exited(1) && refused.text.contains(reason), "\(refused)")
+        let rejections = nerve.count(of: "configuration rejected")
+        nerve.signal(SIGHUP)
+        try await eventually("rejected") { nerve.count(of: "configuration rejected") > rejections }
+        // The file may not say any more where the agent listens: asked as if that were the usual directory.
+        let told = try await StatusServer.reports(in: [world.directory.path + "/state"])
+        #expect(told.first?["rejected"]?["reason"]?.string?.contains(reason) == true, "\(told)")
+        #expect(told.first?["ok"] == false)
+      }
+      writeFile(
+        world.configurationPath,
+        text.split(separator: "\"services\": {", omittingEmptySubsequences: false).joined(
+          separator: "\"services\": {\"bad\": {}, "))
+      #expect(try await check().status == .exited(0), "a service that is skipped is no reason to keep the others")
+      nerve.signal(SIGHUP)
+      try await eventually("applied") { nerve.count(of: "service skipped") == 1 }
+      let skipped = try await tool(["status", "-c", world.configurationPath])
+      #expect(skipped.status == .exited(1))
+      let lines = String(decoding: skipped.output, as: UTF8.self)
+      #expect(lines.contains(": 1 of 2 services up, 1 skipped; "), "\(lines)")
+      #expect(lines.contains("\nservice bad is skipped: \(world.configurationPath):"), "\(lines)")
+      #expect(observer.history == [["host1_0000000000"]])
     }
   }
 

@@ -3,6 +3,7 @@ import Reactor
 import SmartStack
 import TestSupport
 import Testing
+import YAMLConfig
 import ZooKeeper
 
 @testable import NerveAgent
@@ -44,7 +45,7 @@ import ZooKeeper
   private func apply(_ services: [ServiceConfiguration], bad: Set<String> = []) {
     var configuration = NerveConfiguration(instanceID: "h")
     configuration.services = services
-    configuration.badServices = bad
+    configuration.skipped = bad.sorted().map { ($0, ConfigError(file: "nerve.conf.json", problem: "bad")) }
     set.apply(configuration)
   }
 

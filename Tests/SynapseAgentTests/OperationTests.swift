@@ -91,7 +91,7 @@ import Testing
       let server = try #require(world.synapse).makeStatusServer(metrics: world.metrics, logger: world.journal.logger)
       let path = world.proxy.path + "/status.sock"
       let endpoint = Endpoint.unix(path: path)
-      server.listen(path: path)
+      server.listen(in: StateDirectory(configured: world.proxy.path, agent: "synapse"), instance: "one")
       func ask(_ target: String, _ method: String = "GET") async throws -> (status: Int, text: String) {
         let request = HTTPRequest(method: method, endpoint: endpoint, target: target)
         let response = try await HTTPClient.send(request, deadline: .seconds(20))

@@ -37,6 +37,9 @@ public struct SocketCommand: Hashable, Sendable {
   /// Frontends and backends of `show stat`, without their servers; the first document of ``RunningProxy``.
   public static let showSections = Self(question: "show stat -1 3 -1")
 
+  /// The servers of `show stat`, read with ``StatsPage``.
+  static let showServerStatistics = Self(question: "show stat -1 4 -1")
+
   /// The frontends of `show stat`.
   static let showFrontends = Self(question: "show stat -1 1 -1")
 

@@ -5,6 +5,17 @@ extension StatsPage {
   /// A page of thousands of services with dozens of servers each stays below it.
   private static let bodyLimit = 256 << 20
 
+  /// Asks a HAProxy for the servers of its statistics, at its stats socket.
+  @LoopActor static func ask(_ client: HAProxyRuntimeClient) async throws(HAProxyRuntimeError) -> StatsPage {
+    let question = SocketCommand.showServerStatistics
+    let text = try await client.run(question)
+    // Off the loop: 10,000 servers are megabytes.
+    guard let page = try? await BlockingWork.run({ StatsPage(Array(text.utf8)) }) else {
+      throw .malformed(command: question.text, reason: "it is not a table of servers")
+    }
+    return page
+  }
+
   /// Asks a HAProxy for its statistics page over HTTP, as its `stats uri` serves it.
   /// - Parameters:
   ///   - endpoint: where the page is served.

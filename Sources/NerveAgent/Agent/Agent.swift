@@ -21,7 +21,9 @@ internal import ZooKeeper
   private let telemetry: NerveTelemetry
   private var process: AgentProcess?
   private var reloads: ReloadQueue?
-  private var configuration: NerveConfiguration?
+  private(set) var configuration: NerveConfiguration?
+  /// Why the file is rejected while an older configuration is active, and since when.
+  private(set) var rejection: (reason: String, since: Double)?
   private var lock: InstanceLock?
   private(set) var host: ServiceHost?
   private var heartbeat: Heartbeat?
@@ -48,8 +50,22 @@ internal import ZooKeeper
     }
   }
 
-  nonisolated static func load(_ options: AgentOptions) throws(ConfigError) -> NerveConfiguration {
-    try NerveConfiguration.load(path: options.configuration, instanceID: options.instanceID)
+  /// Judges the configuration as a reload would.
+  /// - Parameter instance: the name that the running agent registers under; nil: none runs.
+  /// - Throws: a `ConfigError`: the file would be rejected.
+  nonisolated public static func checkReload(_ options: AgentOptions, instance: String?) throws {
+    _ = try load(options, replacing: instance)
+  }
+
+  /// - Parameter instance: the name that the agent registers under which is to apply it.
+  nonisolated static func load(
+    _ options: AgentOptions, replacing instance: String? = nil
+  ) throws(ConfigError) -> NerveConfiguration {
+    let configuration = try NerveConfiguration.load(path: options.configuration, instanceID: options.instanceID)
+    if let rejection = instance.flatMap(configuration.rejection(after:)) {
+      throw ConfigError(file: options.configuration, problem: rejection)
+    }
+    return configuration
   }
 
   // MARK: Start
@@ -113,9 +129,8 @@ internal import ZooKeeper
   }
 
   private func serveStatus(_ configuration: NerveConfiguration, in state: StateDirectory) {
-    guard let path = Agent.socketPath(configuration, in: state) else { return }
     let server = StatusServer(logger: logger, report: { [weak self] in self?.statusReport() ?? .null })
-    server.listen(path: path)
+    server.listen(in: state, instance: configuration.instanceID)
     status = server
   }
 
@@ -131,19 +146,18 @@ internal import ZooKeeper
   func reload() async {
     let outcome: Result<NerveConfiguration, any Error>
     do {
-      outcome = .success(try await BlockingWork.run { [options] in try Agent.load(options) })
+      let instance = configuration?.instanceID
+      outcome = .success(try await BlockingWork.run { [options] in try Agent.load(options, replacing: instance) })
     } catch {
       outcome = .failure(error)
     }
     guard reloads != nil, process?.isStopping != true else { return }
     do {
-      let new = try outcome.get()
-      if let rejection = configuration.flatMap({ new.rejection(after: $0) }) {
-        throw ConfigError(file: options.configuration, problem: rejection)
-      }
-      apply(new)
+      apply(try outcome.get())
+      rejection = nil
       telemetry.reloaded(rejection: nil)
     } catch {
+      rejection = ("\(error)", rejection?.since ?? clock.unixTime)
       telemetry.reloaded(rejection: error)
     }
     process?.ready()

@@ -1,29 +1,11 @@
-internal import AgentKit
 internal import Glibc
 internal import Reactor
 internal import Registry
 internal import SmartStack
-internal import YAMLConfig
 internal import ZooKeeper
 
-/// What `nerve status` tells.
+/// What `nerve status` tells. docs/operations.md lists every field.
 extension Agent {
-  /// The socket of an instance's agent in its state directory; nil when the directory cannot be used.
-  nonisolated static func socketPath(_ configuration: NerveConfiguration, in state: StateDirectory) -> String? {
-    state.path(for: "status-\(configuration.instanceID)")
-  }
-
-  /// The status socket of the running agent of a configuration.
-  /// - Throws: a `ConfigError`, or an `OperatorError`: the state directory cannot be used.
-  public nonisolated static func statusSocketPath(_ options: AgentOptions) throws -> String {
-    let configuration = try load(options)
-    let state = StateDirectory(existing: configuration.stateDirectory, agent: "nerve")
-    guard let path = socketPath(configuration, in: state) else {
-      throw OperatorError("\(state.path) cannot be used: \(state.problem?.description ?? "")")
-    }
-    return path
-  }
-
   /// What there is to tell now.
   func statusReport() -> JSONValue {
     var sessions = JSONObject()
@@ -31,10 +13,20 @@ extension Agent {
       sessions[ensemble] = .string("0x" + String(session.id, radix: 16))
     }
     let runners = (host?.services.runners ?? [:]).sorted { $0.key < $1.key }
+    let running = Set(runners.map { $0.value.configuration.key })
+    let skipped = configuration?.skipped ?? []
+    let isOK = rejection == nil && skipped.isEmpty && runners.allSatisfy { $0.value.isRegistered }
     return [
-      "agent": "nerve", "version": .string(Release.version), "pid": .int(getpid()),
-      "configuration": .string(options.configuration), "connected": .bool(isConnected), "sessions": .object(sessions),
+      "format": 1, "agent": "nerve", "version": .string(Release.version), "pid": .int(getpid()),
+      "time": .double(LoopClock.system.unixTime), "ok": .bool(isOK),
+      "configuration": .string(options.configuration), "instance": .string(configuration?.instanceID ?? ""),
+      "rejected": rejection.map { ["since": .double($0.since), "reason": .string($0.reason)] } ?? .null,
+      "connected": .bool(isConnected), "sessions": .object(sessions),
       "hacheck": isHacheckListening.map { .bool($0) } ?? .null,
+      "skipped": .array(
+        skipped.map { service, error in
+          ["name": .string(service), "reason": .string("\(error)"), "runs": .bool(running.contains(service))]
+        }),
       "services": .array(runners.map { Agent.status(of: $0.value) }),
     ]
   }
@@ -48,13 +40,21 @@ extension Agent {
         "elapsed": result.map { .double($0.elapsed / .seconds(1)) } ?? .null,
       ]
     }
-    var status: JSONObject = [
-      "name": .string(configuration.name), "host": .string(configuration.host), "port": .int(configuration.port),
-      "state": .string(runner.reported?.rawValue ?? "unknown"), "since": runner.since.map { .double($0) } ?? .null,
-      "drained": .bool(runner.isDrained), "registration": .string(runner.registrar.state.description),
-      "checks": .array(checks),
+    var place: JSONValue = .null
+    if case .settled(.up, let path?) = runner.registrar.state { place = .string(path) }
+    return [
+      "name": .string(configuration.name), "ok": .bool(runner.isRegistered), "host": .string(configuration.host),
+      "port": .int(configuration.port), "state": .string(runner.reported?.rawValue ?? "unknown"),
+      "since": runner.since.map { .double($0) } ?? .null, "drained": .bool(runner.isDrained),
+      "registration": .string(runner.registrar.state.description), "place": place, "checks": .array(checks),
     ]
-    if case .settled(.up, let place?) = runner.registrar.state { status["place"] = .string(place) }
-    return .object(status)
+  }
+}
+
+extension ServiceRunner {
+  /// Whether the service is up, and in the registry.
+  fileprivate var isRegistered: Bool {
+    guard reported == .up, case .settled(.up, place: .some) = registrar.state else { return false }
+    return true
   }
 }

@@ -6,7 +6,7 @@ public import YAMLConfig
 internal import ZooKeeper
 
 /// Everything `nerve.conf.json` says, checked. One bad service does not spoil the others: it is skipped
-/// and named in ``problems``.
+/// and named in ``skipped``.
 public struct NerveConfiguration: Sendable {
   static let defaultCommandLimit = 16
 
@@ -30,15 +30,18 @@ public struct NerveConfiguration: Sendable {
   var reloadsOnChange = false
   /// `service_conf_dir`, if it is set.
   var serviceDirectories: [String] = []
-  /// What is wrong with services, files and sections that were skipped.
-  public var problems: [ConfigError] = []
-  /// The keys of the services in ``problems``: a reload leaves what runs under them alone.
-  public var badServices: Set<String> = []
+  /// The services that were skipped, by their keys, and what is wrong with each.
+  public var skipped: [(service: String, error: ConfigError)] = []
   /// Odd, but harmless: unknown keys, keys given twice.
   var warnings: [ConfigError] = []
 }
 
 extension NerveConfiguration {
+  /// What is wrong with the services that were skipped.
+  public var problems: [ConfigError] { skipped.map(\.error) }
+  /// The keys of the services that were skipped: a reload leaves what runs under them alone.
+  public var badServices: Set<String> { Set(skipped.map(\.service)) }
+
   /// Reads the configuration file and the files beside it.
   /// - Parameters:
   ///   - path: the argument of `-c`.
@@ -133,8 +136,7 @@ extension NerveConfiguration {
       services += try reader.read()
       warnings += section.unknownKeys()
     } catch {
-      badServices.insert(key)
-      problems.append(error.naming(service: key))
+      skipped.append((key, error.naming(service: key)))
     }
   }
 }

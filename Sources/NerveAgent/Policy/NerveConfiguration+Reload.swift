@@ -1,9 +1,9 @@
 /// Consequences of a new configuration for the agent itself; those for its services are in ``ReloadPlan``.
 extension NerveConfiguration {
-  /// The reason why an agent that runs with `current` cannot apply this configuration; nil if it can.
-  func rejection(after current: NerveConfiguration) -> String? {
-    current.instanceID == instanceID
-      ? nil : "instance_id changed from '\(current.instanceID)' to '\(instanceID)': restart nerve for that"
+  /// The reason why an agent that registers under the name `instance` cannot apply this configuration; nil if it can.
+  func rejection(after instance: String) -> String? {
+    instance == instanceID
+      ? nil : "instance_id changed from '\(instance)' to '\(instanceID)': restart nerve for that"
   }
 
   /// Whether something differs from `current` that takes effect with the next start.

@@ -1,5 +1,6 @@
 internal import AgentKit
 public import ArgumentParser
+internal import Reactor
 internal import SynapseAgent
 
 /// `-c FILE`, as the agent has it.
@@ -24,25 +25,47 @@ public struct SynapseConfigurationOption: ParsableArguments {
 struct SynapseStatus: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse status",
-    abstract: "Show the running synapse's services, servers, where each came from, and the last reloads.",
+    abstract: "Show the running synapse's services and their servers as HAProxy sees them, those without one first.",
+    discussion: """
+      Exit status: 0 everything is as it should be, 1 something is skipped, without data or not in sync, a reload \
+      failed, or the configuration is rejected, 2 no synapse answers, or it has no such service. With services: 0 each of these has a server.
+      """,
     version: SynapseProgram.version)
 
-  @OptionGroup private var options: SynapseConfigurationOption
-  @Flag(help: "Print JSON.") private var json = false
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "The agent's configuration, for its state_dir; or SYNAPSE_CONFIG. (default: /etc/synapse/synapse.conf.json)",
+      valueName: "file"))
+  private var config: String?
+  @OptionGroup private var view: StatusView
 
-  func run() async throws { throw ExitCode(await SynapseInspection.status(options.path, asJSON: json)) }
+  @LoopActor func run() async throws {
+    try await view.run(of: "synapse", lines: StatusText.lines) {
+      try await RunningAgent.report(
+        of: "synapse", configuration: config ?? ProcessEnvironment["SYNAPSE_CONFIG"] ?? "/etc/synapse/synapse.conf.json")
+    }
+  }
 }
 
 /// `synapse validate`: the problems of configurations.
 struct SynapseValidate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse validate", abstract: "Check configurations, and with HAProxy the file made from each.",
-    discussion: "Exit status: 0 synapse would write everything, 1 it would skip something or refuse the file.",
+    discussion: """
+      Exit status: 0 synapse would write everything, 1 it would skip something or reject the file. With --reload: 0 it would \
+      apply the file, 1 it would reject it.
+      """,
     version: SynapseProgram.version)
 
   @Argument(help: "Configuration files.") private var files: [String]
 
-  func run() async throws { throw ExitCode(await SynapseInspection.validate(files)) }
+  @Flag(help: "Say only whether synapse would apply the file; services that it would skip are no reason not to.")
+  private var reload = false
+
+  func run() async throws {
+    throw ExitCode(reload ? await SynapseInspection.checkReload(files) : await SynapseInspection.validate(files))
+  }
 }
 
 /// `synapse render`: HAProxy's file.

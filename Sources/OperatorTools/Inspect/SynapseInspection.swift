@@ -7,24 +7,16 @@ internal import SmartStack
 internal import SynapseAgent
 internal import YAMLConfig
 
-/// Reports on a running synapse and on configurations: `synapse status`, `validate`, `render`. Each function returns the
-/// exit status.
+/// Reports on configurations: `synapse validate`, `render`. Each function returns the exit status.
 @LoopActor public enum SynapseInspection {
-  /// Requests the report of the running agent and prints it.
-  /// - Parameter path: the configuration that the agent was started with; it tells where the agent listens.
-  static func status(_ path: String, asJSON: Bool) async -> Int32 {
-    guard let configuration = await load(path) else { return 1 }
-    let state =
-      configuration.stateDirectory ?? getenv("RUNTIME_DIRECTORY").map { String(cString: $0) } ?? "/run/synapse"
-    let directory = state.split(separator: ":").first.map(String.init) ?? state
-    let socket = "\(directory)/synapse-\(configuration.instance(path)).sock"
-    do throws(OperatorError) {
-      let report = try await StatusServer.report(path: socket)
-      say(asJSON ? report.text(JSONStyle(indent: 2)) : StatusText.lines(report).joined(separator: "\n"))
-      return 0
-    } catch {
-      return complain("\(path): \(error)")
+  /// Prints why synapse would reject a configuration, if it would.
+  static func checkReload(_ paths: [String]) async -> Int32 {
+    for path in paths {
+      do { _ = try await SynapseProgram.load(path) } catch {
+        return complain("\(error); the configuration stays as it is")
+      }
     }
+    return 0
   }
 
   /// Reads a configuration, makes HAProxy's file of it as the agent would with one server for each service, and prints

@@ -43,11 +43,26 @@ private func onSent(_ data: UnsafeRawPointer?, _ length: Int, _ context: UnsafeM
 
   /// The page of this name.
   public func page(_ name: String, make: () -> String) -> SharedPage {
+    if let known = known(name) { return known }
+    return keep(SharedPage(make()), as: name)
+  }
+
+  /// The page of this name, a part of which has to be waited for.
+  public func page(_ name: String, waitingFor make: () async -> String) async -> SharedPage {
+    if let known = known(name) { return known }
+    return keep(SharedPage(await make()), as: name)
+  }
+
+  private func known(_ name: String) -> SharedPage? {
     let now = LoopClock.system.now
     pages = pages.filter { now - $0.value.madeAt < PageCache.lifetime }
-    if let known = pages[name] { return known.page }
-    let page = SharedPage(make())
-    if page.count > PageCache.longPage, pages.count < PageCache.capacity { pages[name] = (page, now) }
+    return pages[name]?.page
+  }
+
+  private func keep(_ page: SharedPage, as name: String) -> SharedPage {
+    if page.count > PageCache.longPage, pages.count < PageCache.capacity {
+      pages[name] = (page, LoopClock.system.now)
+    }
     return page
   }
 }

@@ -13,6 +13,8 @@ public struct RegistryReading: Equatable, Sendable {
   public var isPartial = false
   /// Whether a lost connection to the registry has just come back: it may not hold yet what it held.
   public var isSettling = false
+  /// Whether the registry has none, and the previous servers are kept.
+  public var isPreserved = false
   /// Entries that are no server, with the reason, by their place.
   var skipped: [String: String] = [:]
   /// Parts of registrations that cannot be used, by the registration's place.

@@ -93,6 +93,8 @@ public struct ServiceSnapshot: Hashable, Sendable {
   public var conflicts: [RegistrationConflict]
   /// Whether a part of the registry has not answered since the start, so that servers may be missing.
   public var isPartial = false
+  /// Whether the registry has none, and the previous servers are kept.
+  public var isPreserved = false
 
   /// A snapshot; see the properties.
   public init(

@@ -76,6 +76,7 @@ internal import ZooKeeper
       service: service, backends: reading.backends, generatorConfig: reading.generatorConfig,
       conflicts: reading.conflicts)
     snapshot.isPartial = reading.isPartial
+    snapshot.isPreserved = reading.isPreserved
     let isNews = latest[service]?.snapshot != snapshot
     if isNews { latest[service] = (snapshot, context.clock.unixTime) }
     onSnapshot?(snapshot, isNews)

@@ -28,6 +28,9 @@ internal import ZooKeeper
   /// one that still runs.
   private var switching: Task<Void, Never>?
 
+  /// Why the file is rejected while an older configuration is active, and since when.
+  private var rejection: (reason: String, since: Double)?
+
   /// Called once, when the outputs have seen every service for the first time.
   public var onReady: (@LoopActor () -> Void)?
 
@@ -56,8 +59,7 @@ internal import ZooKeeper
     startedAt = context.clock.now
     context.logger.notice("synapse started", with: [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
-    let version = SynapseProgram.version.split(separator: " ").last.map(String.init) ?? ""
-    StatusReport.publish(in: context.metrics, version: version) { [weak self] in self?.status }
+    StatusReport.publish(in: context.metrics, version: SynapseProgram.release) { [weak self] in self?.status }
   }
 
   /// Stops watching. HAProxy goes on with what it has, files stay. Takes some seconds at most.
@@ -82,6 +84,7 @@ internal import ZooKeeper
   /// change once the new services have snapshots. A service that can no longer be read stays as it was.
   public func reload(_ configuration: SynapseConfiguration) {
     var configuration = configuration
+    rejection = nil
     let known = Set(configuration.services.map(\.name))
     for skipped in configuration.skipped where !known.contains(skipped.name) {
       if let old = self.configuration.services.first(where: { $0.name == skipped.name }) {
@@ -93,6 +96,9 @@ internal import ZooKeeper
       "configuration reloaded", with: [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
   }
+
+  /// Notes that the file cannot be read, and that everything stays as it was.
+  public func reject(_ reason: String) { rejection = (reason, rejection?.since ?? context.clock.unixTime) }
 
   private func prepare(_ configuration: SynapseConfiguration) {
     report(configuration)
@@ -154,7 +160,8 @@ internal import ZooKeeper
   /// Makes the server of the report: `/` is a page, `/metrics` Prometheus' text.
   func makeStatusServer(metrics: Metrics, logger: Logger) -> StatusServer {
     StatusText.makeServer(metrics: metrics, logger: logger, hostNames: configuration.statusHosts) { [weak self] in
-      self?.status.json(version: SynapseProgram.version, now: LoopClock.system.unixTime) ?? .null
+      guard let self else { return .null }
+      return status.json(servers: await haproxy?.servers(), now: LoopClock.system.unixTime)
     }
   }
 
@@ -163,13 +170,13 @@ internal import ZooKeeper
   /// The agent as an operator sees it.
   var status: StatusReport {
     StatusReport(
-      configurationFile: configuration.file,
+      configurationFile: configuration.file, rejection: rejection,
       services: configuration.services.map { service in
         ServiceStatus(
           configuration: service, snapshot: watches.snapshot(of: service.name),
           lastChange: watches.lastChange(of: service.name), remembered: remembered[service.name] ?? [])
       },
-      skipped: configuration.skipped.map(\.description),
+      skipped: configuration.skipped,
       haproxy: haproxy.map { ($0.isCurrent, $0.status) })
   }
 

@@ -68,7 +68,7 @@ internal import SmartStack
 
   private func serveStatus(of synapse: Synapse, _ state: StateDirectory, inherited: InPlaceUpgradeState?) {
     let server = synapse.makeStatusServer(metrics: metrics, logger: logger)
-    if let path = state.path(for: "synapse-\(configuration.instance(path)).sock") { server.listen(path: path) }
+    server.listen(in: state, instance: configuration.instance(path))
     server.listen(host: configuration.statusAddress, port: configuration.statusPort, inherited: inherited)
     status = server
   }
@@ -80,6 +80,7 @@ internal import SmartStack
       isLastReloadGood.value = 1
     } catch {
       isLastReloadGood.value = 0
+      synapse?.reject("\(error)")
       logger.error(
         "the configuration cannot be read, everything stays as it was", with: [.path: path, .reason: "\(error)"])
     }

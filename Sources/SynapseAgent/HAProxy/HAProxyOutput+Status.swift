@@ -3,20 +3,40 @@ internal import HAProxyRuntime
 internal import SmartStack
 
 extension HAProxyOutput {
+  /// The servers as HAProxy sees them, by backend and name; of several processes the first that answers counts. nil: none
+  /// does.
+  func servers() async -> [String: [String: StatsPage.Server]]? {
+    for socket in socketSync.sockets {
+      guard let page = try? await socket.statistics() else { continue }
+      return Dictionary(grouping: page.servers, by: \.proxy).mapValues { servers in
+        Dictionary(servers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+      }
+    }
+    return nil
+  }
+
   /// Whether nothing is left to be done.
   var isCurrent: Bool { file.isCurrent && socketSync.isInSync }
+
+  /// Whether there is nothing for an operator to do: HAProxy answers and is in sync, nothing is skipped, and the last
+  /// reload was good.
+  private var isOK: Bool {
+    socketSync.sockets.allSatisfy { $0.isInSync && $0.pid != nil } && wanted.model.problems.isEmpty
+      && reloads.history.last?.failure == nil
+  }
 
   /// HAProxy's part of `synapse status`.
   var status: JSONObject {
     var status = JSONObject()
+    status["ok"] = .bool(isOK)
     status["file"] = .string(configuration.filePath)
     status["file_is_current"] = .bool(file.isCurrent)
     status["sockets"] = .array(
       socketSync.sockets.map { socket in
         [
           "path": .string(socket.path), "pid": socket.pid.map { .int($0) } ?? .null,
-          "version": socket.version.map { .string($0) } ?? .null, "is_in_agreement": .bool(socket.isInSync),
-          "is_through_master": .bool(socket.isThroughMaster), "added_servers": .int(socket.addedServers),
+          "version": socket.version.map { .string($0) } ?? .null, "in_sync": .bool(socket.isInSync),
+          "through_master": .bool(socket.isThroughMaster), "added_servers": .int(socket.addedServers),
           "drifts": .int(socket.drifts),
         ]
       })

@@ -53,6 +53,8 @@ public struct BackendPolicy: Sendable {
   private var isFallback = true
   /// The servers from before a lost connection, while they stand for readings with too few of them.
   private var preserved: [Backend]?
+  /// Whether servers are offered that the last reading has not.
+  public private(set) var isPreserved = false
   /// Servers of the last reading that are registered more than once, and not alike.
   public private(set) var conflicts: [RegistrationConflict] = []
 
@@ -69,9 +71,10 @@ public struct BackendPolicy: Sendable {
     _ reading: [Backend], isSettling: Bool = false, now: ContinuousClock.Instant
   ) -> [Note] {
     let reading = prepared(reading)
+    isPreserved = false
     if isSettling, let kept = preserve(beside: reading) {
       let isNews = preserved == nil
-      preserved = kept
+      (preserved, isPreserved) = (kept, true)
       let names = Set(reading.map(\.serverName))
       current = reading + kept.filter { !names.contains($0.serverName) }
       return isNews ? [.preserved(current.count - reading.count)] : []
@@ -105,6 +108,7 @@ public struct BackendPolicy: Sendable {
     if rules.usesPreviousBackends {
       let previous = previous(now: now)
       if !previous.isEmpty { current = previous }
+      isPreserved = !current.isEmpty
       return wasFallback || current.isEmpty ? [] : [.keptPrevious(current.count)]
     }
     current = []

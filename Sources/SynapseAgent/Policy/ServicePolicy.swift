@@ -33,6 +33,7 @@ internal import SmartStack
     var offer = RegistryReading(
       backends: policy.backends, generatorConfig: reading.generatorConfig, conflicts: policy.conflicts)
     offer.isPartial = reading.isPartial
+    offer.isPreserved = policy.isPreserved
     return offer
   }
 

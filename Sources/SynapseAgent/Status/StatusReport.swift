@@ -1,3 +1,5 @@
+internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import Reactor
 internal import Registry
 internal import SmartStack
@@ -12,44 +14,91 @@ struct ServiceStatus {
   /// The servers that are served while there is no data.
   var remembered: [Backend] = []
 
-  var json: JSONObject {
-    let place = configuration.discovery.place
-    let defaults = Set(configuration.rules.defaultServers.map(\.serverName))
-    let servers =
-      snapshot?.backends.map {
-        StatusText.server($0, from: defaults.contains($0.serverName) ? "default_servers" : place)
-      }
-      ?? remembered.map { StatusText.server($0, from: "memory") }
-    var status = JSONObject()
-    status["discovery"] = .string(place)
-    status["heard_of"] = .bool(snapshot != nil)
-    status["last_change"] = lastChange.map { .double($0) } ?? .null
-    status["servers"] = .array(servers)
-    return status
+  /// - Parameter seen: the backend's servers in HAProxy by their names; nil: unknown.
+  func json(seen: [String: StatsPage.Server]?) -> JSONValue {
+    let known = (snapshot?.backends ?? remembered).map { server in
+      ServiceStatus.server(server, origin: origin(of: server), seen: seen?[server.serverName])
+    }
+    let names = Set((snapshot?.backends ?? remembered).map(\.serverName))
+    let left = (seen ?? [:]).filter { !names.contains($0.key) }.sorted { $0.key < $1.key }
+    let hasUp = known.contains { $0["up"]?.bool ?? true }
+    let state = hasUp ? "up" : !known.isEmpty ? "down" : snapshot == nil ? "unknown" : "empty"
+    return [
+      "name": .string(configuration.name), "ok": .bool(hasUp), "state": .string(state), "port": port,
+      "discovery": .string(configuration.discovery.place), "has_data": .bool(snapshot != nil),
+      "preserved": .bool(snapshot?.isPreserved ?? false), "changed": lastChange.map { .double($0) } ?? .null,
+      "servers": .array(known + left.map { ServiceStatus.left($0.value) }),
+    ]
+  }
+
+  private var port: JSONValue {
+    if case .number(let port) = configuration.haproxy.port, !configuration.haproxy.isDisabled { .string(port) } else { .null }
+  }
+
+  private func origin(of server: Backend) -> String {
+    if snapshot == nil { return "memory" }
+    if configuration.rules.defaultServers.contains(where: { $0.serverName == server.serverName }) { return "defaults" }
+    return snapshot?.isPreserved == true ? "preserved" : "registry"
+  }
+
+  private static func server(_ server: Backend, origin: String, seen: StatsPage.Server?) -> JSONValue {
+    [
+      "name": .string(server.serverName), "host": .string(server.host), "port": .int(server.port),
+      "weight": server.weight.map { .int($0) } ?? .null, "from": .string(origin),
+      "up": seen.map { .bool($0.isUp || $0.status == "no check") } ?? .null,
+      "status": seen.map { .string($0.status) } ?? .null, "check": seen.map { .string($0.lastCheck) } ?? .null,
+      "age": seen?.lastChange.map { .int($0) } ?? .null,
+    ]
+  }
+
+  /// A server that HAProxy still has in memory, and the registry has not.
+  private static func left(_ seen: StatsPage.Server) -> JSONValue {
+    [
+      "name": .string(seen.name), "host": seen.place.map { .string($0.host) } ?? .null,
+      "port": seen.place.map { .int($0.port) } ?? .null, "weight": .null, "from": "left", "up": .bool(seen.isUp),
+      "status": .string(seen.status), "check": .string(seen.lastCheck), "age": seen.lastChange.map { .int($0) } ?? .null,
+    ]
   }
 }
 
 /// A running agent, as an operator sees it: services, servers and where each came from, HAProxy, the last reloads.
+/// docs/operations.md lists every field.
 struct StatusReport {
   var configurationFile: String
+  /// Why the file is rejected while an older configuration is active, and since when in seconds since 1970.
+  var rejection: (reason: String, since: Double)?
   var services: [ServiceStatus]
   /// The services that cannot be run, each with the reason.
-  var skipped: [String]
+  var skipped: [SkippedService]
   /// Whether nothing is left to be done, and the rest; nil: no HAProxy is kept.
   var haproxy: (isCurrent: Bool, status: JSONObject)?
 
   /// The report as one JSON object.
-  @LoopActor func json(version: String, now: Double) -> JSONValue {
-    var services = JSONObject()
-    for service in self.services { services[service.configuration.name] = .object(service.json) }
-    var report = JSONObject()
-    report["version"] = .string(version)
-    report["pid"] = .int(ThisProcess.processID)
-    report["time"] = .double(now)
-    report["configuration"] = .string(configurationFile)
-    report["services"] = .object(services)
-    report["left_out"] = .array(skipped.map { .string($0) })
-    if let haproxy { report["haproxy"] = .object(haproxy.status) }
-    return .object(report)
+  /// - Parameter servers: those of HAProxy by backend and name; nil: HAProxy does not answer.
+  @LoopActor func json(servers: [String: [String: StatsPage.Server]]?, now: Double) -> JSONValue {
+    let running = Set(services.map(\.configuration.name))
+    let isOK =
+      rejection == nil && skipped.isEmpty && services.allSatisfy { $0.snapshot != nil }
+      && haproxy?.status["ok"]?.bool != false
+    return [
+      "format": 1, "agent": "synapse", "version": .string(SynapseProgram.release),
+      "pid": .int(ThisProcess.processID), "time": .double(now), "ok": .bool(isOK),
+      "configuration": .string(configurationFile),
+      "rejected": rejection.map { ["since": .double($0.since), "reason": .string($0.reason)] } ?? .null,
+      "skipped": .array(
+        skipped.map { service in
+          [
+            "name": .string(service.name), "reason": .string("\(service.error)"),
+            "runs": .bool(running.contains(service.name)),
+          ]
+        }),
+      "haproxy": haproxy.map { .object($0.status) } ?? .null,
+      "services": .array(
+        services.map { service in
+          let settings = service.configuration.haproxy
+          // A backend that HAProxy does not have is not one without servers.
+          return service.json(seen: settings.isDisabled ? nil : servers?[settings.backendSection])
+        }),
+    ]
   }
 }
