@@ -34,7 +34,7 @@ public struct StatusStyle: Sendable {
   }
 
   /// The text in a tone.
-  public func colored(_ text: String, _ tone: Tone) -> String {
+  public func colored(_ text: String, in tone: Tone) -> String {
     isColored ? "\u{1b}[\(tone.rawValue)m\(text)\u{1b}[0m" : text
   }
 
@@ -83,7 +83,7 @@ public struct StatusTable {
     let widths = self.widths(in: style)
     return [line(titles, widths: widths) { text, _ in text }]
       + rows.map { row in
-        line(row.cells, widths: widths) { text, column in column == 1 ? style.colored(text, row.tone) : text }
+        line(row.cells, widths: widths) { text, column in column == 1 ? style.colored(text, in: row.tone) : text }
       }
   }
 
@@ -136,36 +136,13 @@ extension Int {
   public func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
 }
 
-extension Double {
-  /// A number of seconds as an age: `3d4h`, `2h5m`, `7m10s`, `12s`.
-  public var shortAge: String {
-    let all = Int(Swift.min(Swift.max(0, isNaN ? 0 : self), 1e12))
-    switch all {
-    case 86_400...: return "\(all / 86_400)d\(all % 86_400 / 3600)h"
-    case 3600...: return "\(all / 3600)h\(all % 3600 / 60)m"
-    case 60...: return "\(all / 60)m\(all % 60)s"
-    default: return "\(all)s"
-    }
-  }
-
-  /// A time in seconds since 1970 as `2026-11-21 05:38:47 UTC`; nil for a time that no calendar of ours knows.
-  public var shortDate: String? {
-    guard abs(self) < 1e12 else { return nil }
-    var (seconds, fields) = (time_t(self), tm())
-    guard gmtime_r(&seconds, &fields) != nil else { return nil }
-    func padded(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-    return "\(fields.tm_year + 1900)-\(padded(fields.tm_mon + 1))-\(padded(fields.tm_mday)) "
-      + "\(padded(fields.tm_hour)):\(padded(fields.tm_min)):\(padded(fields.tm_sec)) UTC"
-  }
-}
-
 extension StatusStyle {
   /// What is wrong with an agent's configuration, in lines that fit: a file that is rejected, services that are skipped.
   public func problems(of report: JSONValue) -> [String] {
     var lines: [String] = []
     if let rejected = report["rejected"], let since = rejected["since"]?.double {
       lines += wrapped(
-        "configuration rejected since \(since.shortDate ?? "?"): \(rejected["reason"]?.string ?? ""); the previous one "
+        "configuration rejected since \(since.dateInWords ?? "?"): \(rejected["reason"]?.string ?? ""); the previous one "
           + "is active")
     }
     for service in report["skipped"]?.array ?? [] {

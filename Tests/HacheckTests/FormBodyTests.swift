@@ -56,7 +56,7 @@ import Testing
     do {
       switch try SpoolRequest(form) {
       case .up: #expect(c.order == "up")
-      case .down(let reason, let expiration, let creation):
+      case .down(let reason, let expiration, let creation, _):
         func shown(_ time: Double?) -> String { time.map { "\($0)" } ?? "nil" }
         #expect("down '\(reason)' \(shown(expiration)) \(shown(creation))" == c.order)
       }

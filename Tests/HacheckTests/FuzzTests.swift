@@ -103,7 +103,7 @@ import Testing
       let form = FormBody(query: "", contentType: "application/x-www-form-urlencoded", body: body)
       guard let wanted = try? form.downtimeChange(now: 1000) else { continue }
       #expect(SpoolDirectory.isName(wanted.scope.description), "seed \(seed): \(body)")
-      guard case .down(let reason, let expiration, _) = wanted.request else { continue }
+      guard case .down(let reason, let expiration, _, _) = wanted.request else { continue }
       #expect(!reason.isEmpty)
       #expect(expiration.map { $0 > 1000 && $0 <= 1000 + FormBody.longestDowntime } ?? true)
       #expect(

@@ -344,6 +344,12 @@ import Testing
     #expect(answer.status == c.status)
   }
 
+  @Test @LoopActor func theAddressThatSetADowntimeIsKept() async throws {
+    let hacheck = try ServiceFixture { $0.allowsSpoolChanges = true }
+    #expect(try await hacheck.post("/spool/web/0/status", "status=down&reason=x").status == 200)
+    #expect(hacheck.service.downtime(for: "web", port: nil)?.setter == "127.0.0.1")
+  }
+
   @Test @LoopActor func metricsAreInThePrometheusFormat() async throws {
     let hacheck = try ServiceFixture()
     try await hacheck.service.down(.service("web"), reason: "drain", creation: 5)

@@ -58,6 +58,12 @@ import Testing
     #expect(
       String(decoding: downtime.fileContents, as: UTF8.self)
         == #"{"reason": "because", "expiration": null, "creation": 1000.5}"#)
+    // Who set it stands last; upstream's programs look for the other three only.
+    let known = Downtime(scope: .everything, reason: "b", creation: 1, expiration: nil, setter: "a\"b")
+    #expect(
+      String(decoding: known.fileContents, as: UTF8.self)
+        == #"{"reason": "b", "expiration": null, "creation": 1.0, "by": "a\"b"}"#)
+    #expect(Downtime(of: .everything, contents: known.fileContents) == known)
   }
 
   @Test(arguments: [

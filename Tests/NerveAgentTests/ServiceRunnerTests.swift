@@ -9,6 +9,7 @@ import Testing
 @testable import Registry
 
 @Suite @LoopActor struct ServiceRunnerTests {
+  private static let downtime = Downtime(scope: .service("web"), reason: "x", creation: nil, expiration: nil)
   let clock = LoopClock.manual()
   let record = FakeRecord()
   let telemetry = NerveTelemetry(logger: silent, metrics: Metrics())
@@ -160,14 +161,14 @@ import Testing
     let scripted = ScriptedProbe(standing: true)
     let runner = runner(service(checks: [check(rise: 5, fall: 5)]), checks: [scripted])
     runner.start()
-    runner.setDrained(true, reason: "Service web in down state", deciding: [0])
+    runner.setDowntime(ServiceRunnerTests.downtime, deciding: [0])
     #expect(record.reports == [.up, .down])
     // While drained the answer is no; that must not count against it afterwards.
     scripted.standing = false
     clock.advance(by: .seconds(20))
     scripted.standing = true
     let before = scripted.probes
-    runner.setDrained(false, reason: "", deciding: [0])
+    runner.setDowntime(nil, deciding: [0])
     #expect(scripted.probes == before + 1)
     #expect(record.reports == [.up, .down, .up])
   }
@@ -176,9 +177,9 @@ import Testing
     let scripted = ScriptedProbe(standing: true)
     let runner = runner(service(checks: [check()]), checks: [scripted])
     runner.start()
-    runner.setDrained(true, reason: "", deciding: [0])
+    runner.setDowntime(ServiceRunnerTests.downtime, deciding: [0])
     scripted.standing = false
-    runner.setDrained(false, reason: "", deciding: [0])
+    runner.setDowntime(nil, deciding: [0])
     #expect(record.reports == [.up, .down])
   }
 
@@ -186,8 +187,8 @@ import Testing
     let slow = ScriptedProbe()
     let runner = runner(service(checks: [check()]), checks: [slow])
     runner.start()
-    runner.setDrained(true, reason: "", deciding: [0])
-    runner.setDrained(false, reason: "", deciding: [0])
+    runner.setDowntime(ServiceRunnerTests.downtime, deciding: [0])
+    runner.setDowntime(nil, deciding: [0])
     #expect(slow.probes == 2)
     slow.answer(false)
     slow.answer(true)
@@ -199,7 +200,7 @@ import Testing
     let limit = RateLimit(averageRate: 1, maxBurst: 1, isShadow: false)
     let runner = runner(service(checks: [check()], rateLimit: limit), checks: [ScriptedProbe(standing: true)])
     runner.start()
-    runner.setDrained(true, reason: "", deciding: [0])
+    runner.setDowntime(ServiceRunnerTests.downtime, deciding: [0])
     #expect(record.reports == [.up, .down])
   }
 }

@@ -46,10 +46,21 @@ import Testing
       error: usage("hadown", "Service port required if service host specified for action down")),
     Case(
       line: "hadown -r x -e tomorrow svc.main", code: 2,
-      error: usage("hadown", "option -e: invalid floating-point value: 'tomorrow'")),
+      error: usage("hadown", "option -e: invalid floating-point value: 'tomorrow'; HH:MM and ISO 8601 are read, too")),
     Case(
       line: "hadown -r x --expiration inf svc.main", code: 2,
-      error: usage("hadown", "option --expiration: invalid floating-point value: 'inf'")),
+      error: usage(
+        "hadown", "option --expiration: invalid floating-point value: 'inf'; HH:MM and ISO 8601 are read, too")),
+    Case(line: "hadown -r x --for 1h30m svc.main", after: ["svc.main"]),
+    Case(line: "hadown -r x -e 23:59 svc.main", after: ["svc.main"]),
+    Case(line: "hadown -r x -e 2100-01-01T00:00:00Z svc.main", after: ["svc.main"]),
+    Case(
+      line: "hadown -r x --for soon svc.main", code: 2,
+      error: usage("hadown", "option --for: `soon` is not a length of time: write 90s, 15m, 2h, 1d or 1h30m")),
+    Case(line: "hadown -r x --for 1h -e 23:59 svc.main", code: 2, error: usage("hadown", "give one of --for and -e")),
+    Case(
+      line: "hadown -r x -e 1000 svc.main", code: 1,
+      error: "hadown: 1970-01-01 00:16:40 UTC is past: nothing is drained\n"),
     Case(line: "hadown --nope svc.main", code: 2, error: usage("hadown", "no such option: --nope")),
     Case(
       line: "hadown --service svc.main", code: 2,
@@ -105,7 +116,7 @@ import Testing
         [
         {"service": "a", "state": "up", "mark": null},
         {"service": "b", "state": "down", "mark": {"name": "b", "service": "b", "host": null, "port": null, \
-        "reason": "x", "creation": 1000.5, "expiration": null}}
+        "reason": "x", "creation": 1000.5, "expiration": null, "by": null}}
         ]
 
         """),
@@ -115,9 +126,9 @@ import Testing
       output: #"""
         [
         {"name": "all", "service": null, "host": null, "port": null, "reason": "a \"b\"\n", "creation": null, \#
-        "expiration": null},
+        "expiration": null, "by": null},
         {"name": "b:10.0.0.1:80", "service": "b", "host": "10.0.0.1", "port": 80, "reason": "maint", \#
-        "creation": 1000.5, "expiration": 4102444800.0}
+        "creation": 1000.5, "expiration": 4102444800.0, "by": null}
         ]
 
         """#),
@@ -137,6 +148,38 @@ import Testing
     #expect(names(directory.path) == (c.after ?? c.before.keys.sorted()))
   }
 
+  @Test(arguments: [
+    ("90", 90.0), ("90s", 90), ("15m", 900), ("2h", 7200), ("1h30m", 5400), ("1d", 86_400), ("1w", 604_800), ("", nil),
+    ("h", nil), ("2x", nil), ("1h30", nil), ("-1h", nil), ("²h", nil),
+  ])
+  func lengthsOfTimeAreRead(_ text: String, seconds: Double?) { #expect(DowntimeCommand.seconds(text) == seconds) }
+
+  @Test(arguments: [
+    ("4102444800", 4_102_444_800.0), ("2100-01-01T00:00:00Z", 4_102_444_800), ("2100-01-01T01:00+01:00", 4_102_444_800),
+    ("2099-12-31T19:30:00-0430", 4_102_444_800), ("2100-13-01T00:00Z", nil), ("2100-01-01T24:00Z", nil),
+    ("2100-01-01T00:00:00+1", nil), ("25:00", nil), ("12", 12), ("1:2:3:4", nil), ("tomorrow", nil),
+  ])
+  func endsAreRead(_ text: String, end: Double?) {
+    let syntax = CommandSyntax(
+      name: "x", abstract: "", operands: "",
+      options: [
+        .init(long: "expiration", short: "e", value: .text, help: ""), .init(long: "for", value: .text, help: ""),
+      ])
+    let read = try? DowntimeCommand.end(of: try syntax.parse(["-e", text]), now: 1000)
+    #expect(read == end)
+  }
+
+  @Test func aTimeOfDayIsTheNextOne() throws {
+    let now = LoopClock.system.unixTime
+    for text in ["00:00", "12:30", "23:59:59"] {
+      let syntax = CommandSyntax(
+        name: "x", abstract: "", operands: "", options: [.init(long: "expiration", value: .text, help: "")])
+      let end = try #require(try DowntimeCommand.end(of: try syntax.parse(["--expiration", text]), now: now))
+      // A day has 25 hours when summer time ends.
+      #expect(end > now && end <= now + 25 * 3600)
+    }
+  }
+
   @Test func theReasonNamesTheUserOfTheEnvironment() async throws {
     for (environment, who) in [
       (["SUDO_USER": "alice", "SSH_USER": "bob"], "alice"), (["SSH_USER": "bob"], "bob"),
@@ -147,7 +190,7 @@ import Testing
         name: "hadown", arguments: ["--spool-root", directory.path, "-r", "", "svc"], environment: environment)
       #expect(outcome.exitCode == 0)
       let file = try #require(try SpoolDirectory(root: directory.path).read("svc"))
-      #expect(file.reason == who)
+      #expect(file.reason == who && file.setter == who)
       #expect(file.expiration == nil)
     }
   }

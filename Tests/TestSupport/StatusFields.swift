@@ -15,12 +15,15 @@ public enum StatusFields {
         problems.append("\(field) is not documented")
         continue
       }
-      for type in types.subtracting(allowed).sorted() { problems.append("\(field) is documented as \(allowed), not \(type)") }
+      for type in types.subtracting(allowed).sorted() {
+        problems.append("\(field) is documented as \(allowed), not \(type)")
+      }
     }
     for field in documented.keys.sorted() where found[field] == nil {
       // What is within a list without items or an object that is null is not there to be seen.
       let isWithin = documented.keys.contains { parent in
-        field != parent && field.hasPrefix(parent) && [".", "["].contains(String(field.dropFirst(parent.count).prefix(1)))
+        field != parent && field.hasPrefix(parent)
+          && [".", "["].contains(String(field.dropFirst(parent.count).prefix(1)))
       }
       if !isWithin { problems.append("\(field) is documented, but not there") }
     }

@@ -1,7 +1,7 @@
 internal import SmartStack
 
-/// A downtime as its file in the spool: `{"reason": …, "expiration": …, "creation": …}`, or, in the old format, the
-/// reason and nothing else.
+/// A downtime as its file in the spool: `{"reason": …, "expiration": …, "creation": …, "by": …}`, or, in the old format,
+/// the reason and nothing else. Upstream's programs write no `by`, and ignore it.
 extension Downtime {
   /// Of longer files only that they are there is known.
   static let longestFile = 65_536
@@ -16,7 +16,7 @@ extension Downtime {
     }
     self.init(
       scope: scope, reason: Downtime.words(value["reason"]), creation: value["creation"]?.double,
-      expiration: value["expiration"]?.double)
+      expiration: value["expiration"]?.double, setter: value["by"]?.string)
   }
 
   /// What upstream prints for a reason that is not a text.
@@ -32,7 +32,8 @@ extension Downtime {
   /// The file's contents, as upstream writes them.
   var fileContents: [UInt8] {
     let times = [expiration, creation].map { $0.map { "\($0)" } ?? "null" }
+    let by = setter.map { ", \"by\": \(JSONText.asciiQuoted($0))" } ?? ""
     return Array(
-      "{\"reason\": \(JSONText.asciiQuoted(reason)), \"expiration\": \(times[0]), \"creation\": \(times[1])}".utf8)
+      "{\"reason\": \(JSONText.asciiQuoted(reason)), \"expiration\": \(times[0]), \"creation\": \(times[1])\(by)}".utf8)
   }
 }

@@ -48,13 +48,16 @@ public struct Downtime: Hashable, Sendable {
   public var creation: Double?
   /// When it ends by itself, in seconds since 1970; nil for never.
   public var expiration: Double?
+  /// Who set it: an account of this host, or the address that asked over HTTP; nil in files of an old or foreign make.
+  public var setter: String?
 
   /// A downtime; see the properties.
-  public init(scope: SpoolScope, reason: String, creation: Double?, expiration: Double?) {
+  public init(scope: SpoolScope, reason: String, creation: Double?, expiration: Double?, setter: String? = nil) {
     self.scope = scope
     self.reason = reason
     self.creation = creation
     self.expiration = expiration
+    self.setter = setter
   }
 
   /// Whether it has ended by `unixTime`.

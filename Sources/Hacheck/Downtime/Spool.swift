@@ -107,8 +107,9 @@ internal import SmartStack
       try await change(scope.description) { directory, name in
         switch request {
         case .up: try directory.up(name)
-        case .down(let reason, let expiration, let creation):
-          try directory.down(name, reason: reason, expiration: expiration, creation: creation, now: now)
+        case .down(let reason, let expiration, let creation, let setter):
+          try directory.down(
+            name, reason: reason, expiration: expiration, creation: creation, setter: setter, now: now)
         }
       }
     } catch {
@@ -198,7 +199,12 @@ internal import SmartStack
 
   private func log(_ downtime: Downtime?, named name: String) {
     if let downtime {
-      logger.notice("downtime set", with: [.scope: name, .reason: downtime.reason])
+      logger.notice(
+        "downtime set",
+        with: [
+          .scope: name, .reason: downtime.reason, .by: downtime.setter ?? "unknown",
+          .until: downtime.expiration.map { $0.dateInWords ?? "\($0)" } ?? "lifted by hand",
+        ])
     } else {
       logger.notice("downtime lifted", with: [.scope: name])
     }

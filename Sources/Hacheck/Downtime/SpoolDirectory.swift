@@ -39,13 +39,15 @@ public struct SpoolDirectory: Sendable {
   }
 
   /// Sets a downtime, in one step. An active one with the same reason keeps its creation unless one is given.
+  /// - Parameter setter: who sets it; nil: unknown.
   public func down(
-    _ name: String, reason: String, expiration: Double?, creation: Double?, now: Double
+    _ name: String, reason: String, expiration: Double?, creation: Double?, setter: String? = nil, now: Double
   ) throws(FileError) {
     let active = try read(name).flatMap { $0.hasExpired(at: now) ? nil : $0 }
     let since = creation ?? (active?.reason == reason ? active?.creation : nil) ?? now
     let downtime = Downtime(
-      scope: SpoolScope(fileName: name), reason: reason, creation: since, expiration: expiration)
+      scope: SpoolScope(fileName: name), reason: reason, creation: since, expiration: expiration,
+      setter: setter)
     try Files.write(downtime.fileContents, to: path(name), mode: 0o644, sync: false)
   }
 

@@ -9,7 +9,10 @@ extension FormBody {
   ///
   /// Fields: `mark` (`NAME`, `NAME:PORT`, `NAME:HOST:PORT` or `all`), `status` (`up` or `down`), `reason`, and
   /// `duration` in seconds, empty for no end.
-  func downtimeChange(now: Double) throws(Refusal) -> (scope: SpoolScope, request: SpoolRequest) {
+  /// - Parameter peer: the address that asks.
+  func downtimeChange(now: Double, from peer: String? = nil) throws(Refusal) -> (
+    scope: SpoolScope, request: SpoolRequest
+  ) {
     guard let name = try text("mark"), !name.isEmpty else { throw Refusal("which service? `mark` is missing") }
     guard SpoolDirectory.isName(name) else { throw Refusal("\(name.quoted) cannot have a downtime") }
     let scope = SpoolScope(fileName: name)
@@ -20,7 +23,7 @@ extension FormBody {
       guard let reason = try text("reason"), !reason.isEmpty else {
         throw Refusal("a reason is needed: others will ask why \(name) is down")
       }
-      return (scope, .down(reason: reason, expiration: try downtimeEnd(now: now), creation: nil))
+      return (scope, .down(reason: reason, expiration: try downtimeEnd(now: now), creation: nil, setter: peer))
     default: throw Refusal("status must be up or down")
     }
   }

@@ -120,12 +120,14 @@ extension StringProtocol {
 
 extension SpoolRequest {
   /// Reads `status=up`, or `status=down` with `reason` and perhaps `expiration` and `creation`.
-  init(_ form: FormBody) throws(Refusal) {
+  /// - Parameter peer: the address that asks.
+  init(_ form: FormBody, from peer: String? = nil) throws(Refusal) {
     switch try form.text("status") {
     case "up": self = .up
     case "down":
       guard let reason = try form.text("reason") else { throw Refusal("`reason` is missing; it may be empty") }
-      self = .down(reason: reason, expiration: try form.time("expiration"), creation: try form.time("creation"))
+      self = .down(
+        reason: reason, expiration: try form.time("expiration"), creation: try form.time("creation"), setter: peer)
     case nil: throw Refusal("`status` is missing: a form with status=up, or status=down and reason, is expected")
     case .some: throw Refusal("status must be up or down")
     }

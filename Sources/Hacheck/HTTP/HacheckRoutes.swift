@@ -124,7 +124,7 @@ internal import SmartStack
       }
       let query = check.query[...].cut(at: "?").after ?? ""
       let request = try SpoolRequest(
-        FormBody(query: query, contentType: exchange.header("Content-Type"), body: exchange.body))
+        FormBody(query: query, contentType: exchange.header("Content-Type"), body: exchange.body), from: exchange.peer)
       Task.immediate { @LoopActor in
         do {
           try await engine.spool.apply(request, to: scope)

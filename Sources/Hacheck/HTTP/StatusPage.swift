@@ -88,8 +88,11 @@ struct StatusPage {
     let name = downtime.scope.description.htmlEscaped
     let shownName =
       downtime.scope == .everything ? "<strong>all</strong> <em>every service</em>" : "<strong>\(name)</strong>"
+    let by = downtime.setter.map { " <span class=\"quiet\">by <bdi>\($0.htmlEscaped)</bdi></span>" } ?? ""
     let reason =
-      downtime.reason.isEmpty ? "<span class=\"quiet\">none given</span>" : "<bdi>\(downtime.reason.htmlEscaped)</bdi>"
+      (downtime.reason.isEmpty
+        ? "<span class=\"quiet\">none given</span>" : "<bdi>\(downtime.reason.htmlEscaped)</bdi>")
+      + by
     let since = downtime.creation.map { time($0, words: "\((now - $0).lengthInWords) ago") } ?? "unknown"
     let end =
       downtime.expiration.map { time($0, words: "\(($0 - now).lengthInWords) left") }

@@ -22,7 +22,7 @@ internal import SmartStack
     do throws(Refusal) {
       try access.check(exchange)
       let body = FormBody(query: "", contentType: exchange.header("Content-Type"), body: exchange.body)
-      let (scope, request) = try body.downtimeChange(now: clock.unixTime)
+      let (scope, request) = try body.downtimeChange(now: clock.unixTime, from: exchange.peer)
       Task.immediate { @LoopActor in
         do {
           try await engine.spool.apply(request, to: scope)

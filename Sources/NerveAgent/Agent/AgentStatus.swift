@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Hacheck
 internal import Reactor
 internal import Registry
 internal import SmartStack
@@ -46,7 +47,18 @@ extension Agent {
       "name": .string(configuration.name), "ok": .bool(runner.isRegistered), "host": .string(configuration.host),
       "port": .int(configuration.port), "state": .string(runner.reported?.rawValue ?? "unknown"),
       "since": runner.since.map { .double($0) } ?? .null, "drained": .bool(runner.isDrained),
+      "downtime": runner.downtime.map(status(of:)) ?? .null,
       "registration": .string(runner.registrar.state.description), "place": place, "checks": .array(checks),
+    ]
+  }
+}
+
+extension Agent {
+  private static func status(of downtime: Downtime) -> JSONValue {
+    [
+      "scope": .string("\(downtime.scope)"), "reason": .string(downtime.reason),
+      "by": downtime.setter.map { .string($0) } ?? .null, "since": downtime.creation.map { .double($0) } ?? .null,
+      "until": downtime.expiration.map { .double($0) } ?? .null,
     ]
   }
 }

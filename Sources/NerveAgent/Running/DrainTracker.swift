@@ -50,7 +50,6 @@ internal import Reactor
 
   private func update(_ entry: Entry) {
     let downtime = entry.checks.lazy.compactMap(\.probe.downtime).first
-    entry.runner.setDrained(
-      downtime != nil, reason: downtime?.downText ?? "", deciding: entry.checks.map(\.index))
+    entry.runner.setDowntime(downtime, deciding: entry.checks.map(\.index))
   }
 }

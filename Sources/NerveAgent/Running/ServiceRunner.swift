@@ -14,6 +14,8 @@ internal import SmartStack
   let registrar: Registrar
   /// When the reported verdict became what it is, in seconds since 1970.
   private(set) var since: Double?
+  /// The downtime that holds the service down.
+  private(set) var downtime: Downtime?
   /// Called once, when the service knows its first verdict, reported or held back.
   var onVerdict: @LoopActor () -> Void = {}
 
@@ -83,13 +85,16 @@ internal import SmartStack
     telemetry.stoppedWatching(configuration)
   }
 
-  /// Starts or ends a downtime. Down is reported now; up after one good check, made now.
+  /// Starts or ends a downtime; nil: there is none. Down is reported now; up after one good check, made now.
   /// - Parameter covered: the checks (by index) whose answer the downtime decides, for its end.
-  func setDrained(_ isDrained: Bool, reason: String, deciding covered: [Int]) {
-    guard isDrained != verdict.isDrained, !isStopped else { return }
+  func setDowntime(_ downtime: Downtime?, deciding covered: [Int]) {
+    guard !isStopped else { return }
+    self.downtime = downtime
+    let isDrained = downtime != nil
+    guard isDrained != verdict.isDrained else { return }
     verdict.isDrained = isDrained
-    telemetry.drained(configuration, isDrained: isDrained, reason: reason)
-    if isDrained { return report(because: reason) }
+    telemetry.drained(configuration, by: downtime)
+    if let downtime { return report(because: downtime.downText) }
     era += 1
     for index in checks.indices { checks[index].isRunning = false }
     for index in covered {
@@ -156,7 +161,7 @@ internal import SmartStack
       onVerdict()
     }
     let decision = verdict.decide(at: clock.now)
-    telemetry.decided(decision, on: configuration, because: reason)
+    telemetry.decided(decision, on: configuration, because: reason, isDrained: verdict.isDrained)
     switch decision {
     case .nothing, .overLimit(_, _, isShadow: false, _): return
     case .report, .overLimit:

@@ -1,4 +1,5 @@
 internal import AgentKit
+internal import Hacheck
 internal import Logging
 internal import Reactor
 internal import Registry
@@ -56,11 +57,12 @@ internal import ZooKeeper
       "nerve.watcher.stop", tags: ["stop_avenue:clean", "stop_location:main_loop", "service_name:\(service.name)"])
   }
 
-  func drained(_ service: ServiceConfiguration, isDrained: Bool, reason: String) {
-    if isDrained {
-      logger.notice("service is drained", with: [.service: service.name, .reason: reason])
+  /// hacheck logs the downtime itself, once for all services that it covers.
+  func drained(_ service: ServiceConfiguration, by downtime: Downtime?) {
+    if let downtime {
+      logger.debug("service is drained", with: [.service: service.name, .scope: downtime.scope])
     } else {
-      logger.notice("service is no longer drained", with: [.service: service.name])
+      logger.debug("service is no longer drained", with: [.service: service.name])
     }
   }
 
@@ -102,17 +104,21 @@ internal import ZooKeeper
       with: [.service: service.name, .check: check, .count: Int(metrics.notMade.value), .reason: reason])
   }
 
-  func decided(_ decision: ServiceVerdict.Decision, on service: ServiceConfiguration, because reason: String) {
+  /// - Parameter isDrained: whether a downtime decides, which is in the log already.
+  func decided(
+    _ decision: ServiceVerdict.Decision, on service: ServiceConfiguration, because reason: String, isDrained: Bool
+  ) {
     switch decision {
     case .nothing: return
-    case .report(let verdict, let isFirst): changed(service, to: verdict, isFirst: isFirst, because: reason)
+    case .report(let verdict, let isFirst):
+      changed(service, to: verdict, isFirst: isFirst, isDrained: isDrained, because: reason)
     case .overLimit(let verdict, let isFirst, let isShadow, let isRepeated):
       statsD?.increment(
         "nerve.watcher.throttled", tags: ["service_name:\(service.name)", "shadow_mode:\(isShadow)"])
       metrics.throttled.increment()
       if isShadow {
         logger.warning("report above its rate limit, let through", with: [.service: service.name, .verdict: verdict])
-        changed(service, to: verdict, isFirst: isFirst, because: reason)
+        changed(service, to: verdict, isFirst: isFirst, isDrained: isDrained, because: reason)
       } else if !isRepeated {
         logger.warning("report held back by its rate limit", with: [.service: service.name, .verdict: verdict])
       }
@@ -120,10 +126,12 @@ internal import ZooKeeper
   }
 
   private func changed(
-    _ service: ServiceConfiguration, to verdict: Verdict, isFirst: Bool, because reason: String
+    _ service: ServiceConfiguration, to verdict: Verdict, isFirst: Bool, isDrained: Bool, because reason: String
   ) {
     let words: Logger.Message = verdict == .up ? "service is up" : "service is down"
-    logger.log(at: isFirst && verdict == .up ? .info : .notice, words, with: [.service: service.name, .reason: reason])
+    logger.log(
+      at: isDrained ? .debug : isFirst && verdict == .up ? .info : .notice, words,
+      with: [.service: service.name, .reason: reason])
     statsD?.increment(
       "nerve.watcher.status.transition", tags: ["new_status:\(verdict)", "service_name:\(service.name)"])
     metrics.transitions.increment()

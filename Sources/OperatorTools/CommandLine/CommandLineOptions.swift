@@ -61,6 +61,7 @@ struct CommandLineOptions {
   }
 
   private var values: [String: [String]] = [:]
+  private var spellings: [String: String] = [:]
   /// The operands, in order.
   private(set) var arguments: [String] = []
 
@@ -85,6 +86,9 @@ struct CommandLineOptions {
 
   /// The last value given.
   subscript(_ long: String) -> String? { values[long]?.last }
+
+  /// The option as it was written last: `-e`, `--expiration`.
+  func shown(_ long: String) -> String { spellings[long] ?? "--\(long)" }
 
   /// All values given, in order.
   func all(_ long: String) -> [String] { values[long] ?? [] }
@@ -132,6 +136,7 @@ struct CommandLineOptions {
       values[option.long, default: []].append("")
       return
     }
+    spellings[option.long] = shown
     guard let value = attached ?? rest.popFirst() else { throw .wrong("\(shown) option requires 1 argument") }
     switch option.value {
     case .integer where Int(value) == nil: throw .wrong("option \(shown): invalid integer value: '\(value)'")

@@ -29,6 +29,7 @@ extension DowntimeCommand {
       ("host", host.map(JSONText.quoted) ?? "null"), ("port", port.map { "\($0)" } ?? "null"),
       ("reason", JSONText.quoted(downtime.reason)), ("creation", downtime.creation.flatMap(JSONText.number) ?? "null"),
       ("expiration", downtime.expiration.flatMap(JSONText.number) ?? "null"),
+      ("by", downtime.setter.map(JSONText.quoted) ?? "null"),
     ])
   }
 

@@ -59,7 +59,9 @@ struct DowntimeCommand {
   /// Runs a command as a part of another one.
   static func run(name: String, arguments: [String], environment: [String: String]) async -> Outcome {
     do {
-      return try await DowntimeCommand(name, arguments: arguments).run(environment: environment, isTerminal: false)
+      var command = try DowntimeCommand(name, arguments: arguments)
+      command.warnsOfStrangers = false
+      return await command.run(environment: environment, isTerminal: false)
     } catch {
       return switch error {
       case .text(let text): Outcome(output: text)
@@ -67,6 +69,9 @@ struct DowntimeCommand {
       }
     }
   }
+
+  /// Whether `hadown` tells of services that nobody knows; a deploy's services may be about to start.
+  var warnsOfStrangers = true
 
   /// Runs the command. Reads and writes the spool; `halist` asks the hacheck on this machine.
   /// - Parameters:
@@ -77,8 +82,10 @@ struct DowntimeCommand {
     do {
       switch action {
       case .up: return try up()
-      case .down: return try down(by: DowntimeCommand.person(environment), now: now)
-      case .status: return try status(now: now)
+      case .down:
+        let outcome = try down(by: DowntimeCommand.person(environment), now: now)
+        return outcome.exitCode == 0 && warnsOfStrangers ? await warning(of: await strangers()) : outcome
+      case .status: return try status(now: now, inWords: isTerminal)
       case .statusDowned: return try showDowned(now: now, inWords: isTerminal)
       case .list: return try await list()
       }
@@ -95,12 +102,14 @@ struct DowntimeCommand {
   private let port: Int?
   private let reason: String
   private let expiration: Double?
-  private let agentPort: Int
+  private let agentPorts: [Int]
   private let wantsJSON: Bool
 
   /// Who must say why, in person: a file of account names with comments.
   private static let nonhumansPath = "/etc/nonhumans"
   private static let listDeadline = Duration.seconds(3)
+  /// Upstream's port of hacheck, and the package's.
+  private static let usualPorts = [3333, 6666]
 
   private static func syntax(of action: Action) -> CommandSyntax {
     let takesServices = action != .statusDowned && action != .list
@@ -113,12 +122,14 @@ struct DowntimeCommand {
           help: "The action. (default: \(action.rawValue))"),
         .init(long: "reason", short: "r", value: .text, help: "The reason of the downtime. (default: the user)"),
         .init(
-          long: "expiration", short: "e", value: .number,
-          help: "The end of the downtime, in seconds since 1970. (default: none)"),
+          long: "expiration", short: "e", value: .text,
+          help: "The end of the downtime: seconds since 1970, the next HH:MM, or ISO 8601. (default: none)"),
+        .init(
+          long: "for", value: .text, help: "The length of the downtime: 90s, 15m, 2h, 1d, 1h30m. (default: no end)"),
         .init(
           long: "service-port", short: "P", value: .integer, help: "The port of the instance. (default: all ports)"),
         .init(long: "service-host", short: "H", value: .text, help: "The address of the instance; needs -P."),
-        .init(long: "port", short: "p", value: .text, help: "The port of hacheck. (default: 3333)"),
+        .init(long: "port", short: "p", value: .text, help: "The port of hacheck. (default: 3333, else 6666)"),
         .init(long: "json", help: "Print JSON; for hastatus, hashowdowned and halist."),
       ])
   }
@@ -134,11 +145,12 @@ struct DowntimeCommand {
     port = options.integer("service-port")
     reason = options["reason"] ?? ""
     wantsJSON = options["json"] != nil
-    expiration = options["expiration"].flatMap { Double(decimal: $0) }
-    guard let agentPort = Int(options["port"] ?? "3333"), (1...65535).contains(agentPort) else {
-      throw .wrong("option -p: \(options["port"] ?? "") is not a port")
+    expiration = try DowntimeCommand.end(of: options, now: Double(time(nil)))
+    let ports = try options["port"].map { text throws(CommandUsage) -> [Int] in
+      guard let port = Int(text), (1...65535).contains(port) else { throw .wrong("option -p: \(text) is not a port") }
+      return [port]
     }
-    self.agentPort = agentPort
+    agentPorts = ports ?? DowntimeCommand.usualPorts
     try validate()
   }
 
@@ -181,13 +193,35 @@ struct DowntimeCommand {
     if self.reason.isEmpty, DowntimeCommand.nonhumans().contains(person) {
       return Outcome(exitCode: 1, output: "please use --reason option to tell us who you REALLY are\n")
     }
+    if let expiration, expiration <= now {
+      let end = expiration.dateInWords ?? "\(expiration)"
+      return Outcome(exitCode: 1, errorOutput: "\(name): \(end) is past: nothing is drained\n")
+    }
     try directory.prepare(forWriting: true)
     for service in services {
       let name = scope(service).description
-      try directory.down(name, reason: reason, expiration: expiration, creation: nil, now: now)
+      try directory.down(name, reason: reason, expiration: expiration, creation: nil, setter: person, now: now)
       try directory.sync(name)
     }
     return Outcome()
+  }
+
+  /// The services that neither hacheck nor nerve knows; none if neither answers.
+  private func strangers() async -> [String] {
+    let seen = try? await seen(at: "/recent?threshold=4000000000").map(\.name)
+    let report = try? await RunningAgent.report(of: "nerve", configuration: "/etc/nerve/nerve.conf.json")
+    guard seen != nil || report != nil else { return [] }
+    let registered = (report?["services"]?.array ?? []).compactMap { $0["name"]?.string }
+    return services.filter { service in
+      service != "all" && seen?.contains(service) != true && !registered.contains { StatusView.fits($0, word: service) }
+    }
+  }
+
+  private func warning(of strangers: [String]) async -> Outcome {
+    if strangers.isEmpty { return Outcome() }
+    let names = strangers.map(\.quoted).joined(separator: ", ")
+    let text = "warning: neither hacheck nor nerve on this host knows \(names); the downtime is set all the same"
+    return Outcome(exitCode: 3, errorOutput: "\(name): \(text)\n")
   }
 
   /// The person at the keyboard, as far as the environment tells.
@@ -206,7 +240,7 @@ struct DowntimeCommand {
 
   // MARK: hastatus, hashowdowned
 
-  func status(now: Double) throws -> Outcome {
+  func status(now: Double, inWords: Bool = false) throws -> Outcome {
     try directory.prepare(forWriting: false)
     let found = try services.map { ($0, try activeDowntime($0, now: now)) }
     let exitCode: Int32 = found.contains { $0.1 != nil } ? 1 : 0
@@ -215,7 +249,8 @@ struct DowntimeCommand {
       ? DowntimeCommand.json(found.map { DowntimeCommand.jsonStatus(of: $0.0, downtime: $0.1?.downtime) })
       : found.map { service, found in
         guard let (downtime, hint) = found else { return "UP\t\(service)\n" }
-        return DowntimeCommand.line(downtime, shown: DowntimeCommand.shown(scope(service)), hint: hint)
+        let by = inWords ? DowntimeCommand.setter(of: downtime) : ""
+        return DowntimeCommand.line(downtime, shown: DowntimeCommand.shown(scope(service)), hint: hint + by)
       }.joined()
     return Outcome(exitCode: exitCode, output: output)
   }
@@ -237,7 +272,8 @@ struct DowntimeCommand {
     if wantsJSON { return Outcome(output: DowntimeCommand.json(downtimes.map(DowntimeCommand.json(of:)))) }
     let lines = downtimes.map { downtime in
       let end = inWords ? DowntimeCommand.endInWords(downtime, now: now) : DowntimeCommand.end(downtime)
-      return "DOWN\t\(end)\t\(DowntimeCommand.shown(downtime.scope))\t\(downtime.reason.oneLine(limit: .max))\n"
+      let by = inWords ? DowntimeCommand.setter(of: downtime) : ""
+      return "DOWN\t\(end)\t\(DowntimeCommand.shown(downtime.scope))\t\(downtime.reason.oneLine(limit: .max))\(by)\n"
     }
     return Outcome(output: lines.joined())
   }
@@ -258,6 +294,12 @@ struct DowntimeCommand {
     "DOWN\t\(end(downtime))\t\(shown)\t\(downtime.reason.oneLine(limit: .max))\(hint)\n"
   }
 
+  /// Who set a downtime, for people: programs read the reason up to the line's end.
+  private static func setter(of downtime: Downtime) -> String {
+    guard let setter = downtime.setter, setter != downtime.reason else { return "" }
+    return " (by \(setter.oneLine(limit: 100)))"
+  }
+
   private static func end(_ downtime: Downtime) -> String { downtime.expiration?.sixDecimals ?? "inf" }
 
   private static func endInWords(_ downtime: Downtime, now: Double) -> String {
@@ -267,13 +309,7 @@ struct DowntimeCommand {
   // MARK: halist
 
   func list() async throws -> Outcome {
-    let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: agentPort), target: "/recent")
-    let limits = HTTPClientLimits(maxBodyBytes: 64 << 20)
-    let response = try await HTTPClient.send(request, deadline: DowntimeCommand.listDeadline, limits: limits)
-    guard response.status == 200, let answer = JSONValue(response.body, dialect: .python),
-      case .array(let items) = answer["seen_services"]
-    else { throw OperatorError("port \(agentPort) answers, but not as hacheck does") }
-    let listed = items.compactMap(DowntimeCommand.listed).sorted { $0.name < $1.name }
+    let listed = try await seen(at: "/recent").sorted { $0.name < $1.name }
     if wantsJSON {
       return Outcome(output: DowntimeCommand.json(listed.map { DowntimeCommand.jsonSeen($0.name, last: $0.last) }))
     }
@@ -281,6 +317,27 @@ struct DowntimeCommand {
       name.oneLine(limit: .max) + (last.map { " last_response=\($0)\n" } ?? "\n")
     }
     return Outcome(output: lines.joined())
+  }
+
+  /// Asks the first hacheck that answers for the services that it has checked.
+  private func seen(at target: String) async throws -> [(name: String, last: JSONValue?)] {
+    var failure: (any Error)?
+    for port in agentPorts {
+      let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: target)
+      let limits = HTTPClientLimits(maxBodyBytes: 64 << 20)
+      let response: HTTPResponse
+      do {
+        response = try await HTTPClient.send(request, deadline: DowntimeCommand.listDeadline, limits: limits)
+      } catch {
+        failure = failure ?? error
+        continue
+      }
+      guard response.status == 200, let answer = JSONValue(response.body, dialect: .python),
+        case .array(let items) = answer["seen_services"]
+      else { throw OperatorError("port \(port) answers, but not as hacheck does") }
+      return items.compactMap(DowntimeCommand.listed)
+    }
+    throw failure ?? OperatorError("no port of hacheck is known")
   }
 
   private static func listed(_ item: JSONValue) -> (name: String, last: JSONValue?)? {

@@ -23,7 +23,8 @@ struct NerveStatus: AsyncParsableCommand {
   private var config: String?
   @Option(
     name: [.customShort("i"), .customLong("instance_id"), .customLong("instance-id")],
-    help: ArgumentHelp("Which of several agents to ask; or NERVE_INSTANCE_ID. (default: the only one)", valueName: "name"))
+    help: ArgumentHelp(
+      "Which of several agents to ask; or NERVE_INSTANCE_ID. (default: the only one)", valueName: "name"))
   private var instanceID: String?
   @OptionGroup private var view: StatusView
 
@@ -49,7 +50,8 @@ public struct NerveValidate: AsyncParsableCommand {
     version: "nerve \(Release.version)")
 
   @Argument(help: "Configuration files.") private var files: [String]
-  @Flag(help: "Say only whether the running nerve would apply the file; services that it would skip are no reason not to.")
+  @Flag(
+    help: "Say only whether the running nerve would apply the file, whatever services it would skip.")
   private var reload = false
 
   /// Creates the command with its defaults.

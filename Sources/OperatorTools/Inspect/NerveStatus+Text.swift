@@ -20,9 +20,10 @@ extension NerveStatus {
       let tone: StatusStyle.Tone = state == "up" ? .good : state == "down" ? .bad : .warning
       if style.isWide {
         let address = "\(service["host"]?.string ?? ""):\(service["port"]?.int ?? 0)"
-        table.add(start + [address, place, checks(of: service)], tone: tone)
+        table.add(start + [address, state == "drained" ? drain(of: service) : place, checks(of: service)], tone: tone)
       } else {
-        table.add(start + [state == "up" || state == "pending" ? place : checks(of: service)], tone: tone)
+        let detail = state == "drained" ? drain(of: service) : state == "down" ? checks(of: service) : place
+        table.add(start + [detail], tone: tone)
       }
     }
     return style.wrapped(summary(report, states: rows.map(\.1))) + style.problems(of: report) + table.lines(in: style)
@@ -50,6 +51,14 @@ extension NerveStatus {
   }
 
   private static func rank(_ state: String) -> Int { ["down", "pending", "drained"].firstIndex(of: state) ?? 3 }
+
+  /// Why a service is drained, until when, and who did it.
+  private static func drain(of service: JSONValue) -> String {
+    guard let downtime = service["downtime"], !downtime.isNull else { return "by a downtime" }
+    let end = downtime["until"]?.double.map { "until \($0.dateInWords ?? "\($0)")" } ?? "no end"
+    let by = downtime["by"]?.string.map { " by \($0)" } ?? ""
+    return "\(downtime["scope"]?.string ?? "")\(by), \(end): \(downtime["reason"]?.string ?? "")"
+  }
 
   private static func checks(of service: JSONValue) -> String {
     (service["checks"]?.array ?? []).map { check -> String in

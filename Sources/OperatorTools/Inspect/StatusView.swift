@@ -11,7 +11,8 @@ struct StatusView: ParsableArguments {
   private static let interval = Duration.seconds(2)
   private static let clearScreen = "\u{1b}[H\u{1b}[2J\u{1b}[3J"
 
-  @Argument(help: ArgumentHelp("Services to show; * and ? stand for other characters. (default: all)", valueName: "service"))
+  @Argument(
+    help: ArgumentHelp("Services to show; * and ? stand for other characters. (default: all)", valueName: "service"))
   private var services: [String] = []
   @Flag(help: "Show only services that are not up.") private var down = false
   @Flag(help: "Show everything: addresses, registrations, servers, reloads.") private var wide = false
@@ -63,7 +64,7 @@ struct StatusView: ParsableArguments {
         })
     }
     let all = ["services", "skipped"].flatMap { report[$0]?.array ?? [] }.compactMap { $0["name"]?.string }
-    for word in services where !all.contains(where: { StatusView.fits($0, word) }) {
+    for word in services where !all.contains(where: { StatusView.fits($0, word: word) }) {
       let hint = word.nearest(in: all).map { "; did you mean '\($0)'?" } ?? ""
       throw OperatorError("there is no service '\(word)'\(hint)")
     }
@@ -71,11 +72,11 @@ struct StatusView: ParsableArguments {
   }
 
   private func isChosen(_ name: String) -> Bool {
-    services.isEmpty || services.contains { StatusView.fits(name, $0) }
+    services.isEmpty || services.contains { StatusView.fits(name, word: $0) }
   }
 
   /// Whether a service is meant by a word: its name, a pattern, or the part of its name before a `.` or `:`.
-  static func fits(_ name: String, _ word: String) -> Bool {
+  static func fits(_ name: String, word: String) -> Bool {
     fnmatch(word, name, 0) == 0 || name.hasPrefix(word + ".") || name.hasPrefix(word + ":")
   }
 

@@ -43,7 +43,8 @@ struct SynapseStatus: AsyncParsableCommand {
   @LoopActor func run() async throws {
     try await view.run(of: "synapse", lines: StatusText.lines) {
       try await RunningAgent.report(
-        of: "synapse", configuration: config ?? ProcessEnvironment["SYNAPSE_CONFIG"] ?? "/etc/synapse/synapse.conf.json")
+        of: "synapse", configuration: config ?? ProcessEnvironment["SYNAPSE_CONFIG"] ?? "/etc/synapse/synapse.conf.json"
+      )
     }
   }
 }
@@ -60,7 +61,7 @@ struct SynapseValidate: AsyncParsableCommand {
 
   @Argument(help: "Configuration files.") private var files: [String]
 
-  @Flag(help: "Say only whether synapse would apply the file; services that it would skip are no reason not to.")
+  @Flag(help: "Say only whether synapse would apply the file, whatever services it would skip.")
   private var reload = false
 
   func run() async throws {

@@ -32,7 +32,11 @@ struct ServiceStatus {
   }
 
   private var port: JSONValue {
-    if case .number(let port) = configuration.haproxy.port, !configuration.haproxy.isDisabled { .string(port) } else { .null }
+    if case .number(let port) = configuration.haproxy.port, !configuration.haproxy.isDisabled {
+      .string(port)
+    } else {
+      .null
+    }
   }
 
   private func origin(of server: Backend) -> String {
@@ -56,7 +60,8 @@ struct ServiceStatus {
     [
       "name": .string(seen.name), "host": seen.place.map { .string($0.host) } ?? .null,
       "port": seen.place.map { .int($0.port) } ?? .null, "weight": .null, "from": "left", "up": .bool(seen.isUp),
-      "status": .string(seen.status), "check": .string(seen.lastCheck), "age": seen.lastChange.map { .int($0) } ?? .null,
+      "status": .string(seen.status), "check": .string(seen.lastCheck),
+      "age": seen.lastChange.map { .int($0) } ?? .null,
     ]
   }
 }
@@ -81,7 +86,7 @@ struct StatusReport {
       rejection == nil && skipped.isEmpty && services.allSatisfy { $0.snapshot != nil }
       && haproxy?.status["ok"]?.bool != false
     return [
-      "format": 1, "agent": "synapse", "version": .string(SynapseProgram.release),
+      "format": 1, "agent": "synapse", "version": .string(Release.version),
       "pid": .int(ThisProcess.processID), "time": .double(now), "ok": .bool(isOK),
       "configuration": .string(configurationFile),
       "rejected": rejection.map { ["since": .double($0.since), "reason": .string($0.reason)] } ?? .null,

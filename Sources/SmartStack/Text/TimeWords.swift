@@ -1,6 +1,17 @@
 internal import Glibc
 
 extension Double {
+  /// A number of seconds as an age: `3d4h`, `2h5m`, `7m10s`, `12s`.
+  public var shortAge: String {
+    let all = Int(Swift.min(Swift.max(0, isNaN ? 0 : self), 1e12))
+    switch all {
+    case 86_400...: return "\(all / 86_400)d\(all % 86_400 / 3600)h"
+    case 3600...: return "\(all / 3600)h\(all % 3600 / 60)m"
+    case 60...: return "\(all / 60)m\(all % 60)s"
+    default: return "\(all)s"
+    }
+  }
+
   /// These seconds by their two largest units: `42 s`, `12 min`, `3 h 20 min`, `5 d 2 h`; never less than `0 s`.
   public var lengthInWords: String {
     let rest = { (count: Int, unit: String) in count == 0 ? "" : " \(count) \(unit)" }
@@ -13,7 +24,7 @@ extension Double {
   }
 
   /// This Unix time as `2026-11-21 05:38:47 UTC`; nil for a time that no calendar of ours knows.
-  var dateInWords: String? {
+  public var dateInWords: String? {
     guard abs(self) < 1e12 else { return nil }
     var (seconds, fields) = (time_t(self), tm())
     guard gmtime_r(&seconds, &fields) != nil else { return nil }
