@@ -55,7 +55,7 @@ class Command:
     """One row of packaging/man/commands, and what the program said."""
 
     def __init__(self, row, executables):
-        name, executable, words, self.summary = (cell.strip() for cell in row.split("|"))
+        name, executable, words, self.section, self.summary = (cell.strip() for cell in row.split("|"))
         self.name, self.page = name, name.replace(" ", "-")
         words = words.split()
         dump = run(f"{executables}/{executable}", words + ["--experimental-dump-help"])

@@ -16,11 +16,27 @@ public enum AgentLog {
   /// Sends every `Logger` of the process here; call it once, before the first logger is made.
   public static func bootstrap(agent: String, format: LogFormat, level: Logger.Level) {
     let output = LogOutput(descriptor: STDERR_FILENO)
+    let isForJournal = isJournal(STDERR_FILENO, environment: ProcessEnvironment.current)
     LoggingSystem.bootstrap { _ in
-      LineLogHandler(agent: agent, format: format, level: level) { line in
-        output.write(line) { LineLogHandler.dropped($0, agent: agent, format: format) }
+      var handler = LineLogHandler(agent: agent, format: format, level: level) { line in
+        output.write(line) {
+          LineLogHandler.dropped($0, agent: agent, format: format, isForJournal: isForJournal)
+        }
       }
+      handler.isForJournal = isForJournal
+      return handler
     }
+  }
+
+  /// Whether systemd's journal reads a descriptor: `JOURNAL_STREAM` names its device and inode.
+  static func isJournal(_ descriptor: Int32, environment: [String: String]) -> Bool {
+    var status = stat()
+    return fstat(descriptor, &status) == 0 && environment["JOURNAL_STREAM"] == "\(status.st_dev):\(status.st_ino)"
+  }
+
+  /// A complaint of a command, for its standard error: in the journal it is an error.
+  public static func complaint(_ text: String) -> String {
+    isJournal(STDERR_FILENO, environment: ProcessEnvironment.current) ? "<3>" + text : text
   }
 }
 
@@ -31,6 +47,8 @@ struct LineLogHandler: LogHandler {
   var logLevel: Logger.Level
   var metadata: Logger.Metadata = [:]
   let output: @Sendable ([UInt8]) -> Void
+  /// Whether the journal reads the lines: it is told their priority (sd-daemon(3)), and has the time itself.
+  var isForJournal = false
   var now: @Sendable () -> timespec = {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
@@ -59,7 +77,8 @@ struct LineLogHandler: LogHandler {
     var line: String
     switch format {
     case .text:
-      line = "\(time) \(level) \(agent): \(message.asLogMessage)"
+      line = isForJournal ? "\(level) \(agent): " : "\(time) \(level) \(agent): "
+      line += message.asLogMessage
       for (key, value) in values { line += " \(key)=\(value.asLogValue)" }
     case .json:
       line = "{\"time\":\"\(time)\",\"level\":\"\(level)\",\"agent\":\(agent.asLogJSON)"
@@ -67,12 +86,13 @@ struct LineLogHandler: LogHandler {
       for (key, value) in values { line += ",\(key.asLogJSON):\(value.asLogJSON)" }
       line += "}"
     }
-    return Array((line + "\n").utf8)
+    return Array(((isForJournal ? "<\(level.journalPriority)>" : "") + line + "\n").utf8)
   }
 
   /// The line that says how many were lost before it.
-  static func dropped(_ count: Int, agent: String, format: LogFormat) -> [UInt8] {
-    let handler = LineLogHandler(agent: agent, format: format, level: .warning) { _ in }
+  static func dropped(_ count: Int, agent: String, format: LogFormat, isForJournal: Bool = false) -> [UInt8] {
+    var handler = LineLogHandler(agent: agent, format: format, level: .warning) { _ in }
+    handler.isForJournal = isForJournal
     return handler.line(
       .warning, message: "log lines were dropped: the reader did not keep up", values: [("count", "\(count)")])
   }
@@ -88,6 +108,20 @@ struct LineLogHandler: LogHandler {
   private static func padded(_ number: Int32, width: Int = 2) -> String {
     let digits = String(number)
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+}
+
+extension Logger.Level {
+  /// The number of this level in syslog's scale.
+  fileprivate var journalPriority: Int {
+    switch self {
+    case .trace, .debug: 7
+    case .info: 6
+    case .notice: 5
+    case .warning: 4
+    case .error: 3
+    case .critical: 2
+    }
   }
 }
 

@@ -224,14 +224,25 @@ public final class ConfigSection {
   /// Adds a warning about a value that is not used.
   public func warn(at key: String, _ problem: String) { remarks.append(error(at: key, problem)) }
 
+  /// One warning per key of a section whose reading ended early that neither it nor `sample` asked for, a section that was
+  /// read to its end.
+  public func unknownKeys(beside sample: ConfigSection) -> [ConfigError] {
+    known.formUnion(sample.known)
+    return unknownKeysHere()
+  }
+
   /// One warning per key that was never asked for, here and in the sections opened from here, after those of
   /// ``warn(at:_:)``.
   public func unknownKeys() -> [ConfigError] {
-    var warnings = remarks
+    remarks + unknownKeysHere() + inner.flatMap { $0.unknownKeys() }
+  }
+
+  private func unknownKeysHere() -> [ConfigError] {
+    var warnings: [ConfigError] = []
     for entry in entries where !known.contains(entry.name) {
       let hint = entry.name.nearest(in: known.filter { !has($0) }).map { "; is it '\($0)'?" } ?? ""
       warnings.append(entry.value.error("unknown key, ignored\(hint)").at(entry.key))
     }
-    return warnings + inner.flatMap { $0.unknownKeys() }
+    return warnings
   }
 }

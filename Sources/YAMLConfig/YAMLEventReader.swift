@@ -54,12 +54,24 @@ struct YAMLEventReader: ~Copyable {
     let problem = parser.pointee.problem.map { String(cString: $0) } ?? "out of memory"
     if parser.pointee.error == YAML_READER_ERROR { return readerFailure(problem) }
     let place = position(parser.pointee.problem_mark)
+    if isTab(at: parser.pointee.problem_mark) {
+      return ConfigError(
+        file: file, line: Int(place.line), column: Int(place.column), problem: "found a tab; indent with blanks")
+    }
     var sentence = problem
     if let context = parser.pointee.context {
       let since = parser.pointee.context_mark.line + 1
       sentence += " (\(String(cString: context)), which starts in line \(since))"
     }
     return ConfigError(file: file, line: Int(place.line), column: Int(place.column), problem: sentence)
+  }
+
+  private func isTab(at mark: yaml_mark_t) -> Bool {
+    let lines = input[..<inputCount].split(
+      separator: UInt8(ascii: "\n"), maxSplits: Int(mark.line) + 1, omittingEmptySubsequences: false)
+    guard mark.line < lines.count else { return false }
+    let line = String(decoding: lines[Int(mark.line)], as: UTF8.self)
+    return line.unicodeScalars.dropFirst(Int(mark.column)).first == "\t"
   }
 
   /// Bytes that are not text: libyaml gives their offset only.

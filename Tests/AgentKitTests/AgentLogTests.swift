@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import Reactor
+import TestSupport
 import Testing
 
 @testable import AgentKit
@@ -41,11 +42,34 @@ import Testing
     #expect(json == #"{"time":"2026-11-21T02:11:00.007Z","level":"notice","agent":"nerve","# + c.json + "\n")
   }
 
-  private func written(_ format: LogFormat, _ metadata: Logger.Metadata) -> String {
+  @Test func theJournalHasTheTimeAndIsToldThePriority() {
+    #expect(written(.text, ["service": "web"], isForJournal: true) == "<5>notice nerve: service is up service=web\n")
+    #expect(
+      written(.json, [:], isForJournal: true).hasPrefix(#"<5>{"time":"2026-11-21T02:11:00.007Z","level":"notice""#))
+    let dropped = String(
+      decoding: LineLogHandler.dropped(3, agent: "nerve", format: .text, isForJournal: true), as: UTF8.self)
+    #expect(dropped.hasPrefix("<4>warning nerve: log lines were dropped"))
+  }
+
+  @Test func theJournalIsKnownByItsDeviceAndInode() throws {
+    let directory = TemporaryDirectory()
+    let path = directory.path + "/stream"
+    let descriptor = open(path, O_CREAT | O_WRONLY, 0o600)
+    defer { close(descriptor) }
+    var status = stat()
+    #expect(fstat(descriptor, &status) == 0)
+    let stream = "\(status.st_dev):\(status.st_ino)"
+    #expect(AgentLog.isJournal(descriptor, environment: ["JOURNAL_STREAM": stream]))
+    #expect(!AgentLog.isJournal(descriptor, environment: ["JOURNAL_STREAM": stream + "0"]))
+    #expect(!AgentLog.isJournal(descriptor, environment: [:]))
+  }
+
+  private func written(_ format: LogFormat, _ metadata: Logger.Metadata, isForJournal: Bool = false) -> String {
     let lines = Locked<[UInt8]>([])
     var handler = LineLogHandler(agent: "nerve", format: format, level: .info) { line in
       lines.withLock { $0 += line }
     }
+    handler.isForJournal = isForJournal
     handler.now = { timespec(tv_sec: 1_795_227_060, tv_nsec: 7_900_000) }
     var logger = Logger(label: "test", factory: { _ in handler })
     logger.logLevel = .info

@@ -261,6 +261,24 @@ import ZooKeeper
     }
   }
 
+  @Test func unknownKeysOfASkippedServiceAreNamed() throws {
+    let configuration = try load(
+      #"{"instance_id": "h", "services": {"web": {"host": "h", "port": 1, "zk_hosts": ["z:1"], "zk_paht": "/z", "foo": 1}}}"#
+    )
+    #expect(configuration.badServices == ["web"])
+    #expect(
+      configuration.warnings.map { "\($0.path): \($0.problem)" } == [
+        "services.web.zk_paht: unknown key, ignored; is it 'zk_path'?", "services.web.foo: unknown key, ignored",
+      ])
+  }
+
+  @Test func synapsesFileIsRecognized() {
+    let error = #expect(throws: ConfigError.self) {
+      try load(#"{"services": {}, "haproxy": {"global": [], "defaults": []}}"#)
+    }
+    #expect(error?.problem == "this looks like synapse's file, not nerve's")
+  }
+
   @Test func unknownKeysAreWarnings() throws {
     let configuration = try load(serviceText(#""foo": {"bar": 1}, "wieght": 3"#))
     #expect(configuration.services.count == 1)

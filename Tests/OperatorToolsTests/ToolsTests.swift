@@ -169,7 +169,7 @@ import Testing
     #expect(read == end)
   }
 
-  @Test func aTimeOfDayIsTheNextOne() throws {
+  @Test @LoopActor func aTimeOfDayIsTheNextOne() throws {
     let now = LoopClock.system.unixTime
     for text in ["00:00", "12:30", "23:59:59"] {
       let syntax = CommandSyntax(
@@ -205,6 +205,25 @@ import Testing
       name: "hadown", arguments: ["--spool-root", directory.path + "/a/b", "-r", "x", "svc"], environment: [:])
     #expect(failed.exitCode == 1)
     #expect(failed.errorOutput == "hadown: cannot create \(directory.path)/a/b: No such file or directory\n")
+  }
+
+  @Test @LoopActor func aServiceThatNobodyKnowsIsAWarning() async throws {
+    let hacheck = HTTPListener { exchange in
+      exchange.respond(status: 200, text: #"{"seen_services": [["web", {"code": 200}]], "threshold_seconds": 600}"#)
+    }
+    guard case .tcp(_, let port) = try hacheck.listen(on: .tcp(host: "127.0.0.1", port: 0)) else { return }
+    let directory = TemporaryDirectory()
+    for (services, code) in [(["web"], 0), (["all"], 0), (["wbe"], 3), (["web", "wbe"], 3)] as [([String], Int32)] {
+      var command = try DowntimeCommand(
+        "hadown", arguments: ["--spool-root", directory.path, "-p", "\(port)", "-r", "x"] + services)
+      #expect(!command.warnsOfStrangers, "another spool may be another hacheck's")
+      command.warnsOfStrangers = true
+      let outcome = await command.run(environment: [:], isTerminal: false)
+      #expect(outcome.exitCode == code)
+      #expect(outcome.errorOutput.contains("knows `wbe`; the downtime is set all the same") == (code == 3))
+      for service in services { #expect(Files.exists("\(directory.path)/\(service)")) }
+    }
+    hacheck.close()
   }
 
   @Test @LoopActor func halistAsksTheAgent() async throws {

@@ -362,6 +362,20 @@ import ZooKeeper
             ], resolver: .sequential(["primary", "second"]))))
   }
 
+  @Test func unknownKeysOfASkippedServiceAreNamed() throws {
+    let configuration = try load(ConfigurationTests.haproxy + "services: {a: {discovry: {method: base}, foo: 1}}\n")
+    #expect(configuration.skipped.map(\.name) == ["a"])
+    #expect(
+      configuration.warnings.map(\.problem) == [
+        "unknown key, ignored; is it 'discovery'?", "unknown key, ignored",
+      ])
+  }
+
+  @Test func nervesFileIsRecognized() {
+    let error = #expect(throws: ConfigError.self) { try load(#"{"instance_id": "h", "services": {}}"#) }
+    #expect(error?.problem == "this looks like nerve's file, not synapse's")
+  }
+
   @Test func unknownKeysAreWarnings() throws {
     let configuration = try load(
       ConfigurationTests.haproxy + "services: {a: {discovery: {method: base}, haproxy: {server_option: 1}}}\n")

@@ -61,10 +61,8 @@ import Testing
     ),
     ("a: b: c\n", "t.yaml:1:5: mapping values are not allowed in this context"),
     ("a: 1\n  b: 2\n", "t.yaml:2:4: mapping values are not allowed in this context"),
-    (
-      "a:\n\t- x\n",
-      "t.yaml:2:1: found character that cannot start any token (while scanning for the next token, which starts in line 2)"
-    ),
+    ("a:\n\t- x\n", "t.yaml:2:1: found a tab; indent with blanks"),
+    ("ä:\n  b: 1\n\tc: 2\n", "t.yaml:3:1: found a tab; indent with blanks"),
     (
       "x: \"a\\qb\"\n",
       "t.yaml:1:6: found unknown escape character (while parsing a quoted scalar, which starts in line 1)"

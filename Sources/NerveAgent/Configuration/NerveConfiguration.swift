@@ -87,6 +87,7 @@ extension NerveConfiguration {
   private static func instance(_ section: ConfigSection, given: String?) throws(ConfigError) -> String {
     let written = try section.optionalString("instance_id")
     guard let name = given.flatMap({ $0.isEmpty ? nil : $0 }) ?? written, !name.isEmpty else {
+      if section.has("haproxy") { throw section.error(at: "haproxy", "this looks like synapse's file, not nerve's") }
       throw section.error(at: "instance_id", "the name this host registers under is missing; set it here or with -i")
     }
     guard !name.contains("/"), !name.unicodeScalars.contains(where: \.breaksLine) else {
@@ -130,12 +131,17 @@ extension NerveConfiguration {
 
   /// Adds one service, or records what is wrong with it.
   private mutating func add(_ node: Result<YAMLNode, ConfigError>, key: String) {
+    var section: ConfigSection?
     do {
-      let section = try ConfigSection(try node.get())
-      let reader = ServiceReader(key: key, instanceID: instanceID, section: section)
-      services += try reader.read()
-      warnings += section.unknownKeys()
+      let opened = try ConfigSection(try node.get())
+      section = opened
+      services += try ServiceReader(key: key, instanceID: instanceID, section: opened).read()
+      warnings += opened.unknownKeys()
     } catch {
+      // Often what is missing: a key that is written wrongly.
+      if let section, let sample = ServiceReader.sample(like: section) {
+        warnings += section.unknownKeys(beside: sample)
+      }
       skipped.append((key, error.naming(service: key)))
     }
   }

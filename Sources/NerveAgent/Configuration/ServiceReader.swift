@@ -1,5 +1,6 @@
 internal import Hacheck
 internal import Registry
+internal import SmartStack
 internal import YAMLConfig
 
 /// Reads one service's section.
@@ -32,6 +33,19 @@ struct ServiceReader {
       services.append(copy)
     }
     return services
+  }
+
+  /// A service with the same registry, whose reading asks for every key.
+  static func sample(like section: ConfigSection) -> ConfigSection? {
+    let type = section.node("reporter_type").flatMap { try? $0.string() } ?? "zookeeper"
+    let text = """
+      {host: a, port: 1, reporter_type: \(JSONText.quoted(type)), zk_hosts: ["a:1"], zk_path: /a, file_path: /a, \
+      etcd_host: a, etcd_path: /a, checks: []}
+      """
+    guard let document = try? YAMLDocument(Array(text.utf8), file: ""), let sample = try? ConfigSection(document.root),
+      (try? ServiceReader(key: type, instanceID: type, section: sample).read()) != nil
+    else { return nil }
+    return sample
   }
 
   // MARK: Rate limit

@@ -93,7 +93,7 @@ internal import SmartStack
     let isDrained = downtime != nil
     guard isDrained != verdict.isDrained else { return }
     verdict.isDrained = isDrained
-    telemetry.drained(configuration, by: downtime)
+    telemetry.drained(configuration, by: downtime, isFromBefore: !isJudged)
     if let downtime { return report(because: downtime.downText) }
     era += 1
     for index in checks.indices { checks[index].isRunning = false }

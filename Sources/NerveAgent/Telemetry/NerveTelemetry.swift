@@ -57,10 +57,15 @@ internal import ZooKeeper
       "nerve.watcher.stop", tags: ["stop_avenue:clean", "stop_location:main_loop", "service_name:\(service.name)"])
   }
 
-  /// hacheck logs the downtime itself, once for all services that it covers.
-  func drained(_ service: ServiceConfiguration, by downtime: Downtime?) {
+  /// hacheck logs a downtime itself, once for all services that it covers.
+  /// - Parameter isFromBefore: whether the downtime was there before the service, and is not logged.
+  func drained(_ service: ServiceConfiguration, by downtime: Downtime?, isFromBefore: Bool) {
     if let downtime {
-      logger.debug("service is drained", with: [.service: service.name, .scope: downtime.scope])
+      logger.log(
+        at: isFromBefore ? .notice : .debug, "service is drained",
+        with: [
+          .service: service.name, .scope: downtime.scope, .reason: downtime.reason, .by: downtime.setter ?? "unknown",
+        ])
     } else {
       logger.debug("service is no longer drained", with: [.service: service.name])
     }

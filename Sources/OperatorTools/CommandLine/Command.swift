@@ -1,3 +1,4 @@
+internal import AgentKit
 public import ArgumentParser
 internal import Glibc
 public import Reactor
@@ -98,7 +99,7 @@ public struct Command: Sendable {
       output(CommandUsage.complaint(problem, of: command.title), STDERR_FILENO)
       return 2
     } catch {
-      output("\(command.title): \(error)\n", STDERR_FILENO)
+      output(AgentLog.complaint("\(command.title): \(error)\n"), STDERR_FILENO)
       return 1
     }
   }

@@ -70,8 +70,9 @@ struct DowntimeCommand {
     }
   }
 
-  /// Whether `hadown` tells of services that nobody knows; a deploy's services may be about to start.
-  var warnsOfStrangers = true
+  /// Whether `hadown` tells of services that nobody knows: not as a part of a deploy, whose services may be about to start,
+  /// and not with another spool than that of the hacheck that would be asked.
+  var warnsOfStrangers: Bool
 
   /// Runs the command. Reads and writes the spool; `halist` asks the hacheck on this machine.
   /// - Parameters:
@@ -140,6 +141,7 @@ struct DowntimeCommand {
     self.name = name
     action = options["action"].flatMap(Action.init) ?? usual
     directory = SpoolDirectory(root: options["spool-root"] ?? "/var/spool/hacheck")
+    warnsOfStrangers = options["spool-root"] == nil
     services = options.arguments
     host = options["service-host"].flatMap { $0.isEmpty ? nil : $0 }
     port = options.integer("service-port")

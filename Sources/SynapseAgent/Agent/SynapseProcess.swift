@@ -119,7 +119,7 @@ extension SynapseProgram {
     do {
       configuration = try await load(path)
     } catch {
-      StandardOutput.say("synapse: \(error)\n")
+      StandardOutput.say(AgentLog.complaint("synapse: \(error)\n"))
       return 1
     }
     let process = SynapseProcess(configuration, path: path, logger: logger)

@@ -1,5 +1,6 @@
 internal import AgentKit
 internal import HAProxyConfigGen
+internal import SmartStack
 public import YAMLConfig
 
 /// Reads a configuration file and what belongs to it.
@@ -27,9 +28,12 @@ public struct ConfigurationLoader {
     let top = try ConfigSection(document.root)
     var result = SynapseConfiguration(file: path)
     result.warnings = document.warnings
+    if top.has("instance_id") { throw top.error(at: "instance_id", "this looks like nerve's file, not synapse's") }
     for key in top.keys where !ConfigurationLoader.plainSections.contains(key) {
+      let hint = key.nearest(in: ConfigurationLoader.plainSections).map { "; is it '\($0)'?" } ?? ""
       throw top.error(
-        at: key, "there is no configuration generator '\(key)' here; its listeners would be missing without a word")
+        at: key,
+        "there is no configuration generator '\(key)' here; its listeners would be missing without a word\(hint)")
     }
     if let section = try top.optionalSection("haproxy") {
       result.haproxy = try HAProxyConfiguration(section)
@@ -110,14 +114,18 @@ public struct ConfigurationLoader {
   }
 
   private func decodeService(_ name: String, at node: YAMLNode, into result: inout SynapseConfiguration) {
+    // Not adopted by the top: what is unknown to it is told here.
+    var section: ConfigSection?
     do {
-      // Not adopted by the top: what a bad service holds beyond its error is not worth a warning.
-      let section = try ConfigSection(node)
-      let services = try ServiceDecoder(name: name, section: section, environment: environment).decode()
+      let opened = try ConfigSection(node)
+      section = opened
+      let services = try ServiceDecoder(name: name, section: opened, environment: environment).decode()
       for service in services { try ServiceDecoder.checkName(service.name, at: node) }
       result.services += services
-      result.warnings += section.unknownKeys()
+      result.warnings += opened.unknownKeys()
     } catch {
+      // Often what is missing: a key that is written wrongly.
+      if let section, let sample = ServiceDecoder.sample() { result.warnings += section.unknownKeys(beside: sample) }
       result.skipped.append(SkippedService(name: name, error: error))
     }
   }

@@ -37,6 +37,15 @@ struct ServiceDecoder {
     }
   }
 
+  /// A service whose reading asks for every key.
+  static func sample() -> ConfigSection? {
+    let text = "{discovery: {method: base}, haproxy: {}, load_test_concurrency: 1}"
+    guard let document = try? YAMLDocument(Array(text.utf8), file: ""), let section = try? ConfigSection(document.root),
+      (try? ServiceDecoder(name: text, section: section).decode()) != nil
+    else { return nil }
+    return section
+  }
+
   /// A service's name becomes a section's and a file's.
   static func checkName(_ name: String, at node: YAMLNode) throws(ConfigError) {
     let isSafe =

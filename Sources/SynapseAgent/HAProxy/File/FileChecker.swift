@@ -1,3 +1,5 @@
+internal import AgentKit
+internal import Glibc
 internal import HAProxyConfigGen
 internal import Reactor
 
@@ -24,8 +26,13 @@ enum FileVerdict {
   private let check: FileCheck
   private let executable: String?
 
-  init(_ check: FileCheck) {
+  /// The path that the check's command names; nil: the path that is checked.
+  private let agentsCandidate: String?
+
+  /// - Parameter candidate: the path that the check's command names, if another one is to be checked in its place.
+  init(_ check: FileCheck, insteadOf candidate: String? = nil) {
     self.check = check
+    agentsCandidate = candidate
     executable = check == .installedHAProxy ? FileChecker.installedHAProxy() : nil
   }
 
@@ -68,7 +75,10 @@ enum FileVerdict {
     case .installedHAProxy:
       guard let executable else { return .accepted }
       return await run(executable, arguments: ["-c", "-f", path], on: path)
-    case .command(let command): return await run("/bin/sh", arguments: ["-c", command], on: path)
+    case .command(let command):
+      // The command names the agent's candidate; a command of ours that renders elsewhere has its own.
+      let own = agentsCandidate.map { command.replacing($0, by: path) } ?? command
+      return await run("/bin/sh", arguments: ["-c", own], on: path)
     }
   }
 
@@ -91,8 +101,18 @@ enum FileVerdict {
     }
   }
 
-  /// Where HAProxy is installed; nil: nowhere we look.
-  private static func installedHAProxy() -> String? {
-    ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"].map { $0 + "/haproxy" }.first(where: Files.exists)
+  /// Where HAProxy is installed: in a folder of PATH, or where packages have it; nil: nowhere.
+  static func installedHAProxy(path: String = ProcessEnvironment["PATH"] ?? "") -> String? {
+    let path = path.split(separator: ":").map(String.init).filter { $0.hasPrefix("/") }
+    let usual = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"]
+    return (path + usual).map { $0 + "/haproxy" }.first { access($0, X_OK) == 0 }
+  }
+}
+
+extension String {
+  /// The text with every `part` replaced.
+  fileprivate func replacing(_ part: String, by other: String) -> String {
+    if part.isEmpty { return self }
+    return split(separator: part, omittingEmptySubsequences: false).joined(separator: other)
   }
 }

@@ -25,7 +25,7 @@ public import SmartStack
   /// - Parameter candidate: the path where the text is written to be checked.
   public func file(of servers: [String: [Backend]], candidate: String) async -> Outcome {
     let logger = Logger(label: "synapse") { _ in SwiftLogNoOpLogHandler() }
-    let checker = FileChecker(section.check)
+    let checker = FileChecker(section.check, insteadOf: section.candidatePath)
     var section = section
     section.generator.keepsUnknownDirectives = checker.isActive
     // The ids of the running agent's servers are in its state file, and the addresses of its services in HAProxy's.
