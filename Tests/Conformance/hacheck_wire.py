@@ -391,9 +391,7 @@ def read_spool(folder):
             out[name] = {"<dir>": True}
             continue
         with open(path, "rb") as f:
-            text = f.read().decode("utf-8", "backslashreplace")
-        # Who set it stands last in our files, and only there; upstream's programs do not look at it.
-        text = re.sub(r', "by": "[^"]*"\}$', "}", text)
+            text = re.sub(r', "by": "[^"]*"\}$', "}", f.read().decode("utf-8", "backslashreplace"))  # ours alone
         out[name] = {"text": text}
         try:
             out[name]["json"] = json.loads(text)
