@@ -12,7 +12,8 @@ extension YAMLNode {
     }
   }
 
-  /// The value as a JSON tree, numbers as Python writes them: `017` is 15, `1.50` is 1.5.
+  /// The value as a JSON tree, numbers as Python writes them: `017` is 15, `1.50` is 1.5; those
+  /// that JSON has not are texts: `inf`, `nan`.
   public func jsonValue() -> JSONValue {
     switch value {
     case .scalar(let scalar):
@@ -20,7 +21,9 @@ extension YAMLNode {
       case .null: return .null
       case .bool: return .bool(scalar.bool == true)
       case .int: return .number(scalar.json)
-      case .float: return .double(scalar.double ?? .nan)
+      case .float:
+        let number = scalar.double ?? .nan
+        return number.isFinite ? .double(number) : .string("\(number)")
       case .text: return .string(scalar.text)
       }
     case .sequence(let items): return .array(items.map { $0.jsonValue() })

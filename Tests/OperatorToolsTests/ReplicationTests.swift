@@ -222,6 +222,16 @@ import ZooKeeper
     #expect(plain.labelFilters.isEmpty && multi.parts.allSatisfy { $0.discovery.labelFilters.isEmpty })
   }
 
+  /// What no registry was asked for is judged by HAProxy alone: its clients get 503.
+  @Test func aBackendWithoutServersIsCritical() throws {
+    var findings = Self.findings
+    findings.registered = nil
+    findings.remote["c"] = ("c:3212", try #require(Self.page("web.main", up: 0)))
+    #expect(findings.report().verdict == .critical)
+    #expect(
+      findings.report().alert.hasPrefix("- Service web.main has 0 out of 1 expected instances in c (CRITICAL: 0%)"))
+  }
+
   @Test func nowhere() {
     var findings = Self.findings
     findings.registered = []

@@ -106,16 +106,16 @@ internal import YAMLConfig
   func reader() async throws -> (SourceReader, Set<String>) {
     let options = options
     let remembered = identity.flatMap { clock.now - $0.at < NerveConfigurator.identityAge ? $0.host : nil }
-    let (host, cluster, paths) = try await BlockingWork.run {
+    let (host, tasks, paths) = try await BlockingWork.run {
       let files = SourceFiles()
-      let cluster =
-        options.sources.contains(where: \.isMesos) ? try files.clusterOfTasks(in: options.paastaDirectory) : nil
+      var tasks: (cluster: String?, schedulers: Set<TaskScheduler>) = (nil, [])
+      if options.sources.contains(where: \.isMesos) { tasks = try files.clusterOfTasks(in: options.paastaDirectory) }
       var paths = files.paths
       for case .file(let path) in options.sources { paths.insert(path) }
-      return (remembered ?? HostIdentity.look(address: options.hostAddress), cluster, paths)
+      return (remembered ?? HostIdentity.look(address: options.hostAddress), tasks, paths)
     }
     if remembered == nil, host.address != nil { identity = (host, clock.now) }
-    return (SourceReader(host: host, cluster: cluster), paths)
+    return (SourceReader(host: host, cluster: tasks.cluster, schedulers: tasks.schedulers), paths)
   }
 
   private func dump() async throws -> Outcome {

@@ -34,7 +34,7 @@ internal import Reactor
     case .restart: return .restart(because: "its configuration changed")
     case .sighup:
       if let pid = pidOfFile { return .signal(pid: pid, stopsBackup: true) }
-      return .restart(because: "\(options.pidPath) names no running process")
+      return .restart(because: "\(options.pidPath) names no running nerve")
     case .auto:
       if let pid = runningNerve { return .signal(pid: pid, stopsBackup: false) }
       return .restart(because: "no running nerve holds a lock in \(options.stateDirectory)")
@@ -50,9 +50,12 @@ internal import Reactor
 
   private var pidOfFile: Int32? {
     guard let bytes = try? Files.read(options.pidPath, limit: 64),
-      let pid = Int32(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }), pid > 0
+      let pid = Int32(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }), pid > 0,
+      let process = ProcessRecord.read(pid)
     else { return nil }
-    return kill(pid, 0) == 0 ? pid : nil
+    // The pid of a nerve that ended may be another program's by now. Upstream's nerve is a script that Ruby runs.
+    let isNerve = process.name == "nerve" || process.arguments.prefix(2).contains { Files.name(of: $0) == "nerve" }
+    return isNerve ? pid : nil
   }
 
   private var runningNerve: Int32? {

@@ -16,16 +16,21 @@ extension LocalServiceReader {
     _ executor: MesosState.Executor, cluster: String, checkAddress: String, to all: inout LocalServices
   ) {
     // Marathon runs programs that are not PaaSTA's, too.
-    guard let job = LocalServiceReader.job(executor.id) else { return }
+    guard let job = LocalServiceReader.job(executor.id, scheduler: executor.scheduler) else { return }
     do throws(ConfigError) {
-      guard let instance = try services.instance(job.instance, of: job.service, cluster: cluster) else { return }
+      let instance = try services.instance(
+        job.instance, of: job.service, cluster: cluster, scheduler: executor.scheduler)
+      guard let instance else { return }
       for registration in instance.registrations {
         do throws(ConfigError) {
-          guard var service = try self.service(registration, checkAddress: checkAddress) else { continue }
+          guard var service = try self.service(registration) else { continue }
           if let problem = executor.problem {
             throw ConfigError(file: "Mesos executor \(executor.id)", problem: problem)
           }
-          service.setInstance(job.instance, port: executor.port, deployGroup: instance.deployGroup)
+          service.setPort(executor.port)
+          if executor.scheduler == .marathon {
+            service.setInstance(job.instance, deployGroup: instance.deployGroup, checkAddress: checkAddress)
+          }
           all.add(service)
         } catch {
           all.remarks.append(SkippedService(name: "\(registration)", port: executor.port, problems: ["\(error)"]))
@@ -38,25 +43,22 @@ extension LocalServiceReader {
     }
   }
 
-  /// nil for what clients do not reach through a proxy.
-  private func service(
-    _ registration: ServiceRegistration, checkAddress: String
-  ) throws(ConfigError) -> LocalService? {
+  /// nil for what is not registered: its namespace has no `proxy_port`.
+  private func service(_ registration: ServiceRegistration) throws(ConfigError) -> LocalService? {
     let (service, name) = (registration.service, registration.namespace)
-    var namespace = try services.namespace(name, of: service, types: types)
+    let namespace = try services.namespace(name, of: service, types: types)
     guard namespace.isInSmartStack else { return nil }
-    let values = namespace.listed(try services.node(ofNamespace: name, of: service))
-    if !namespace.health.headers.contains(where: { $0.name.lowercased() == "x-nerve-check-ip" }) {
-      namespace.health.headers.append(
-        SmartStackNamespace.Header(name: "X-Nerve-Check-IP", value: checkAddress, json: .string(checkAddress)))
-    }
-    return LocalService(namespace: namespace, values: values)
+    return LocalService(
+      namespace: namespace, values: namespace.listed(try services.node(ofNamespace: name, of: service)))
   }
 
   /// `service--three.canary.git1.config2.<uuid>` → service_three, canary
-  static func job(_ executorID: String) -> (service: String, instance: String)? {
+  static func job(
+    _ executorID: String, scheduler: TaskScheduler = .marathon
+  ) -> (service: String, instance: String)? {
     guard let dot = executorID.lastIndex(of: ".") else { return nil }
-    let name = replacingDashes(executorID[..<dot])
+    let written = executorID[..<dot]
+    let name = scheduler == .marathon ? replacingDashes(written) : String(written)
     guard let registration = ServiceRegistration(name) else { return nil }
     return (registration.service, registration.namespace)
   }
@@ -76,13 +78,24 @@ extension LocalServiceReader {
 }
 
 extension LocalService {
-  fileprivate mutating func setInstance(_ name: String, port: Int?, deployGroup: String) {
+  fileprivate mutating func setPort(_ port: Int?) {
     namespace.instance.port = port
-    namespace.instance.labels[SmartStackKey.instance.rawValue] = .string(name)
-    if !deployGroup.isEmpty { namespace.instance.labels[SmartStackKey.deployGroup.rawValue] = .string(deployGroup) }
     values[SmartStackKey.port.rawValue] = port.map { .int($0) } ?? .null
+  }
+
+  /// What Marathon's tasks are registered with beyond their port.
+  fileprivate mutating func setInstance(_ name: String, deployGroup: String?, checkAddress: String) {
+    let headers = namespace.health.headers
+    if !headers.contains(where: { $0.name.lowercased() == "x-nerve-check-ip" }) {
+      namespace.health.headers.append(
+        SmartStackNamespace.Header(name: "X-Nerve-Check-IP", value: checkAddress, json: .string(checkAddress)))
+    }
+    namespace.instance.labels[SmartStackKey.instance.rawValue] = .string(name)
+    if let deployGroup, !deployGroup.isEmpty {
+      namespace.instance.labels[SmartStackKey.deployGroup.rawValue] = .string(deployGroup)
+    }
     values[SmartStackKey.instance.rawValue] = .string(name)
-    values[SmartStackKey.deployGroup.rawValue] = .string(deployGroup)
+    values[SmartStackKey.deployGroup.rawValue] = deployGroup.map(JSONValue.string) ?? .null
     values[SmartStackKey.checkHeaders.rawValue] = .object(namespace.health.headersJSON)
   }
 }

@@ -1,6 +1,6 @@
 internal import SmartStack
 
-/// The tasks of Marathon that an agent's state lists.
+/// The tasks of PaaSTA's schedulers that an agent's state lists.
 struct MesosState: Equatable, Sendable {
   /// One executor with a running task.
   struct Executor: Equatable, Sendable {
@@ -8,6 +8,8 @@ struct MesosState: Equatable, Sendable {
     var id: String
     /// The first of its ports; nil when it has none.
     var port: Int?
+    /// The scheduler that started it.
+    var scheduler = TaskScheduler.marathon
     /// What is wrong with its ports.
     var problem: String?
   }
@@ -35,15 +37,16 @@ struct MesosState: Equatable, Sendable {
       readOperatorState(state)
     } else {
       guard root["id"]?.string?.isEmpty == false, let frameworks = root["frameworks"]?.array else { return nil }
-      for framework in frameworks where MesosState.isMarathon(framework["name"]) { readFramework(framework) }
+      for framework in frameworks {
+        guard let scheduler = framework["name"]?.string.flatMap(TaskScheduler.init(framework:)) else { continue }
+        readFramework(framework, of: scheduler)
+      }
     }
   }
 
-  private static func isMarathon(_ name: JSONValue?) -> Bool { name?.string?.hasPrefix("marathon") == true }
-
   // MARK: /state
 
-  private mutating func readFramework(_ framework: JSONValue) {
+  private mutating func readFramework(_ framework: JSONValue, of scheduler: TaskScheduler) {
     for executor in framework["executors"]?.array ?? [] {
       let states = (executor["tasks"]?.array ?? []).compactMap { $0["state"]?.string }
       if !MesosState.startingStates.isDisjoint(with: states) || executor["queued_tasks"]?.array?.isEmpty == false {
@@ -51,7 +54,7 @@ struct MesosState: Equatable, Sendable {
       }
       guard states.contains("TASK_RUNNING"), let id = executor["id"]?.string else { continue }
       let (port, problem) = MesosState.port(of: executor["resources"])
-      executors.append(Executor(id: id, port: port, problem: problem))
+      executors.append(Executor(id: id, port: port, scheduler: scheduler, problem: problem))
     }
   }
 
@@ -73,11 +76,11 @@ struct MesosState: Equatable, Sendable {
 
   private mutating func readOperatorState(_ state: JSONValue) {
     let frameworks = state["get_frameworks"]?["frameworks"]?.array ?? []
-    let marathon = Set(
-      frameworks.compactMap { framework -> String? in
-        let info = framework["framework_info"]
-        return MesosState.isMarathon(info?["name"]) ? info?["id"]?["value"]?.string : nil
-      })
+    var schedulers: [String: TaskScheduler] = [:]
+    for info in frameworks.compactMap({ $0["framework_info"] }) {
+      guard let id = info["id"]?["value"]?.string, let name = info["name"]?.string else { continue }
+      schedulers[id] = TaskScheduler(framework: name)
+    }
     var ports: [String: Int] = [:]
     for executor in state["get_executors"]?["executors"]?.array ?? [] {
       let info = executor["executor_info"]
@@ -86,7 +89,9 @@ struct MesosState: Equatable, Sendable {
     }
     var seen: Set<String> = []
     for task in state["get_tasks"]?["launched_tasks"]?.array ?? [] {
-      guard let framework = task["framework_id"]?["value"]?.string, marathon.contains(framework) else { continue }
+      guard let framework = task["framework_id"]?["value"]?.string, let scheduler = schedulers[framework] else {
+        continue
+      }
       let taskState = task["state"]?.string ?? ""
       if MesosState.startingStates.contains(taskState) { isStarting = true }
       // A task that names no executor has one of its own, called like the task.
@@ -94,7 +99,8 @@ struct MesosState: Equatable, Sendable {
         let id = task["executor_id"]?["value"]?.string ?? task["task_id"]?["value"]?.string,
         seen.insert(id).inserted
       else { continue }
-      executors.append(Executor(id: id, port: MesosState.firstPort(task["resources"]) ?? ports[id]))
+      let port = MesosState.firstPort(task["resources"]) ?? ports[id]
+      executors.append(Executor(id: id, port: port, scheduler: scheduler))
     }
   }
 

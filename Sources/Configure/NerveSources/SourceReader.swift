@@ -19,6 +19,8 @@ enum SourceAnswer: Equatable, Sendable {
   var host: HostIdentity
   /// PaaSTA's name for the cluster whose tasks are registered; nil queries no Mesos agent.
   var cluster: String?
+  /// Whose tasks are registered.
+  var schedulers: Set<TaskScheduler> = []
 
   /// A Mesos agent that needs longer is as good as none.
   static let agentDeadline = Duration.seconds(10)
@@ -40,8 +42,9 @@ enum SourceAnswer: Equatable, Sendable {
     case .command(let words): return .list(try await output(of: words, source: source))
     case .mesos(let url):
       guard let cluster else { return .nothing }
-      return .tasks(
-        try await state(of: url ?? "http://\(host.name):5051", source: source, memory: memory), cluster: cluster)
+      var tasks = try await state(of: url ?? "http://\(host.name):5051", source: source, memory: memory)
+      tasks.executors.removeAll { !schedulers.contains($0.scheduler) }
+      return .tasks(tasks, cluster: cluster)
     }
   }
 
@@ -117,16 +120,21 @@ enum SourceAnswer: Equatable, Sendable {
 
 extension SourceFiles {
   /// The cluster of this host whose tasks are registered, of the JSON files of `/etc/paasta` merged in the order of names:
-  /// `cluster`, unless `register_marathon_services` is false. nil where PaaSTA is not set up.
+  /// `cluster`, and by `register_marathon_services` and `register_native_services` whose; no cluster where PaaSTA is not set
+  /// up, or registers none.
   /// - Throws: for a file that cannot be read: the host's own data are at fault.
-  func clusterOfTasks(in directory: String) throws(ConfigError) -> String? {
-    var (cluster, registersTasks) = (String?.none, true)
+  func clusterOfTasks(
+    in directory: String
+  ) throws(ConfigError) -> (cluster: String?, schedulers: Set<TaskScheduler>) {
+    var (cluster, registersMarathon, registersNative) = (String?.none, true, false)
     for name in try names(in: directory) ?? [] where name.hasSuffix(".json") && !name.hasPrefix(".") {
       guard let section = try document("\(directory)/\(name)")?.section() else { continue }
       cluster = try section.optionalString("cluster") ?? cluster
-      registersTasks = try section.optionalBool("register_marathon_services") ?? registersTasks
+      registersMarathon = try section.optionalBool("register_marathon_services") ?? registersMarathon
+      registersNative = try section.optionalBool("register_native_services") ?? registersNative
     }
-    return registersTasks ? cluster : nil
+    let schedulers = Set((registersMarathon ? [TaskScheduler.marathon] : []) + (registersNative ? [.native] : []))
+    return (schedulers.isEmpty ? nil : cluster, schedulers)
   }
 }
 

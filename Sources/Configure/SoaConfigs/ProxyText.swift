@@ -55,7 +55,8 @@ extension YAMLScalar {
     case .text: text
     case .null: "None"
     case .bool: bool == true ? "True" : "False"
-    case .int, .float: json
+    case .int: json
+    case .float: double.map { $0.isFinite ? json : "\($0)" } ?? json
     }
   }
 

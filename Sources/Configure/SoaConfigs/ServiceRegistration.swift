@@ -24,29 +24,49 @@ public struct ServiceRegistration: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
+/// What PaaSTA starts tasks with.
+public enum TaskScheduler: String, Sendable {
+  case marathon
+  case native = "paasta_native"
+
+  /// Of the framework of that name; nil for one that is not PaaSTA's.
+  init?(framework: String) {
+    if framework.hasPrefix("marathon") {
+      self = .marathon
+    } else if framework.hasPrefix("paasta_native ") {
+      self = .native
+    } else {
+      return nil
+    }
+  }
+}
+
 extension ServiceDirectory {
-  /// How an instance of a service is to be registered: `marathon-<cluster>.yaml`, with the defaults of `service.yaml`;
-  /// nil when `marathon-<cluster>.yaml` does not have it.
+  /// How an instance of a service is to be registered: `marathon-<cluster>.yaml`, with the defaults of `service.yaml`, or
+  /// `paasta_native-<cluster>.yaml`; nil when that file does not have it.
   /// - Returns: what it is registered under, never empty: several, or another service's, for canaries and shards that are
-  ///   pooled with others; and the group of instances it is deployed with.
+  ///   pooled with others; and the group of instances it is deployed with, nil for none.
   /// - Throws: for a name that no instance may have, a registration that is none, at the line.
   public func instance(
-    _ name: String, of service: String, cluster: String
-  ) throws(ConfigError) -> (registrations: [ServiceRegistration], deployGroup: String)? {
-    let path = file("marathon-\(cluster).yaml", of: service)
+    _ name: String, of service: String, cluster: String, scheduler: TaskScheduler = .marathon
+  ) throws(ConfigError) -> (registrations: [ServiceRegistration], deployGroup: String?)? {
+    let fileName = "\(scheduler.rawValue)-\(cluster).yaml"
+    let path = file(fileName, of: service)
     // Templates for others to merge in start like this.
     guard !name.hasPrefix("_") else {
       throw ConfigError(file: path, path: name, problem: "an instance's name may not start with '_'")
     }
-    guard let root = try document("marathon-\(cluster).yaml", of: service), let own = root[name] else { return nil }
+    guard let root = try document(fileName, of: service), let own = root[name] else { return nil }
     if !own.isNull { _ = try own.entries() }
-    let defaults = try document("service.yaml", of: service)
+    let defaults = scheduler == .marathon ? try document("service.yaml", of: service) : nil
     let value = { (key: String) in own[key] ?? defaults?[key] }
-    let group = try value("deploy_group").flatMap { node throws(ConfigError) in node.isNull ? nil : try node.string() }
+    var group: String? = "{cluster}.{instance}"
+    // Null is no group.
+    if let given = value("deploy_group") { group = given.isNull ? nil : try given.string() }
     return (
       try registrations(
         value("registrations"), nerveNamespace: value("nerve_ns"), service: service, instance: name),
-      ServiceDirectory.expand(group ?? "{cluster}.{instance}", cluster: cluster, instance: name)
+      group.map { ServiceDirectory.expand($0, cluster: cluster, instance: name) }
     )
   }
 

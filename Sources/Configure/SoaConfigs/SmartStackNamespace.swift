@@ -174,11 +174,11 @@ public struct SmartStackNamespace: Sendable {
     if let first { throw first.error }
   }
 
-  /// Whether tasks of it are registered: clients reach it through a proxy.
+  /// Whether tasks of it are registered: clients reach it through a proxy, or read where it is.
   var isInSmartStack: Bool {
     switch proxyPort {
-    case .absent, .discoveryOnly: false
-    case .negative, .port, .wrong: true
+    case .absent: false
+    case .discoveryOnly, .negative, .port, .wrong: true
     }
   }
 

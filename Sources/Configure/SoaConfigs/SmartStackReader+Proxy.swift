@@ -154,9 +154,9 @@ extension SmartStackReader {
 }
 
 extension YAMLNode {
-  /// A share of requests, as the text that goes into HAProxy's environment.
+  /// A share of requests, above 1 all and below 0 none, as the text that goes into HAProxy's environment.
   func sampleRate() throws(ConfigError) -> String {
-    let rate = try double(in: 0...1)
+    let rate = try double()
     guard case .scalar(let scalar) = value else { return "\(rate)" }
     return scalar.pythonText
   }

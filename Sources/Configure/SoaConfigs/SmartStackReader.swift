@@ -34,7 +34,9 @@ struct SmartStackReader {
       return note(error, at: nil, skippedBy: Set(SmartStackUser.allCases))
     }
     readProxyPort()
-    if namespace.isForSynapse, !ProxyText.isName(namespace.name) {
+    // Without a proxy the name is one of a file only.
+    let isOnlyFile = namespace.proxyPort == .discoveryOnly && !namespace.name.contains("/") && namespace.name.isOneLine
+    if namespace.isForSynapse, !isOnlyFile, !ProxyText.isName(namespace.name) {
       note(
         node.error(
           "the name '\(namespace.name)' has characters that HAProxy's names cannot have: only letters, digits, .:_-"),
@@ -301,7 +303,7 @@ struct SmartStackReader {
     namespace.instance.hacheck =
       read(.hacheckIP, nullIsAbsent: true, as: SmartStackReader.text) ?? namespace.instance.hacheck
     namespace.instance.weight = read(.weight, nullIsAbsent: true) { (node) throws(ConfigError) in
-      guard case .scalar(let scalar) = node.value, scalar.double != nil else {
+      guard case .scalar(let scalar) = node.value, scalar.double?.isFinite == true else {
         throw node.error("expected a number, found \(node.summary)")
       }
       return node.jsonValue()

@@ -45,9 +45,10 @@ struct ReplicationFindings: Sendable {
     let known = self.registered == nil ? nil : registered.count
     let seen = seen(at: location, registered: registered)
     let available = seen.map { $0.servers.count(where: \.isUp) } ?? registered.count
+    // A backend without servers answers its clients with 503, whatever the registry says.
+    let least = wanted.contains(location) || seen?.servers.isEmpty == true ? 1 : 0
     let replication = Replication(
-      available: available, expected: share ?? max(known ?? seen?.servers.count ?? 0, wanted.contains(location) ? 1 : 0)
-    )
+      available: available, expected: share ?? max(known ?? seen?.servers.count ?? 0, least))
     var report = LocationReport(
       location: location, haproxy: seen?.place, replication: replication,
       verdict: thresholds.verdict(of: replication), registered: known)

@@ -58,6 +58,21 @@ import Testing
     #expect(ConfigureNerveReloadTests.calls(host) == ConfigureNerveReloadTests.restart)
   }
 
+  /// A pid is given out again: the one in the file may be any program's.
+  @Test @LoopActor func onlyANerveGetsASignal() async throws {
+    let host = try NerveHost()
+    let root = try ConfigureNerveReloadTests.stubs(host)
+    host.options.reload = .sighup
+    host.options.pidPath = root + "/pid"
+    let other = try ChildProcess.start("/bin/sleep", arguments: ["1000"])
+    defer { kill(other.pid, SIGKILL) }
+    try host.directory.write("\(other.pid)\n", to: "pid")
+    let outcome = await host.run()
+    #expect(outcome.output.contains("nerve is restarted: \(root)/pid names no running nerve"), "\(outcome)")
+    #expect(ConfigureNerveReloadTests.calls(host) == ConfigureNerveReloadTests.restart)
+    #expect(kill(other.pid, 0) == 0)
+  }
+
   @Test @LoopActor func aCommandThatFailsIsNamedAndTheBackupStopped() async throws {
     let host = try NerveHost()
     let root = try ConfigureNerveReloadTests.stubs(host, failing: #""nerve stop""#)

@@ -166,6 +166,54 @@ import Testing
     #expect(host.registrations["b//x.s:10.0.0.1.82.v2.new"]?["zk_path"] == "/smartstack/global/a.main")
   }
 
+  /// PaaSTA's own scheduler, where `register_native_services` asks for its tasks: without what Marathon's have in addition.
+  @Test @LoopActor func tasksOfNativeFrameworksAreRegisteredWhereAsked() async throws {
+    let host = try NerveHost([
+      "soa/my_svc/paasta_native-west.yaml": "main: {deploy_group: x}",
+      "soa/my_svc/smartstack.yaml": "main: {proxy_port: null}",
+      "soa/web/marathon-west.yaml": "main: {deploy_group: null}",
+    ])
+    let executor = { (id: String, port: Int) in
+      #"{"id": "\#(id)", "resources": {"ports": "[\#(port)-\#(port)]"}, "tasks": [{"state": "TASK_RUNNING"}]}"#
+    }
+    let body =
+      #"{"id": "s1", "frameworks": [{"name": "paasta_native my_svc.main", "executors": [\#(executor("my_svc.main.g.c.1", 1))]}, "#
+      + #"{"name": "paasta_native2", "executors": [7]}, {"name": "marathon", "executors": [\#(executor("web.main.2", 2))]}]}"#
+    let agent = LoopbackServer { connection in
+      connection.receive(until: "\r\n\r\n")
+      connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+    }
+    host.options.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
+    #expect(await host.run().status == 0)
+    #expect(host.names == ["web.main.s:10.0.0.1.2"])
+    #expect(
+      host.registrations["web.main.s:10.0.0.1.2.v2.new"]?["labels"] == ["region:r1": "", "paasta_instance": "main"])
+    try host.directory.write(#"{"register_native_services": true}"#, to: "paasta/native.json")
+    #expect(await host.run().status == 0)
+    #expect(host.names == ["my_svc.main.s:10.0.0.1.1", "web.main.s:10.0.0.1.2"])
+    let native = try #require(host.registrations["my_svc.main.s:10.0.0.1.1.v2.new"])
+    #expect(native["labels"] == ["region:r1": ""])
+    #expect(native["checks"]?.array?.first?["uri"] == "/http/my_svc.main/1/status")
+    #expect(native["checks"]?.array?.first?["headers"]?.object?.keys == ["x-smartstack-target-identity"])
+    try host.directory.write(#"{"register_marathon_services": false}"#, to: "paasta/marathon.json")
+    #expect(await host.run().status == 0)
+    #expect(host.names == ["my_svc.main.s:10.0.0.1.1"])
+  }
+
+  /// What JSON has no number for is text, so that one label or header cannot spoil the whole file.
+  @Test @LoopActor func numbersThatJSONHasNotAreTexts() async throws {
+    let host = try NerveHost([
+      "soa/web/smartstack.yaml":
+        "main: {proxy_port: 1, extra_healthcheck_headers: {A: .inf}, healthcheck_body_expect: .nan}",
+      "labels/web.main8000": "x: -.inf",
+    ])
+    #expect(await host.run().status == 0)
+    let entry = try #require(host.registrations["web.main.s:10.0.0.1.8000.v2.new"])
+    #expect(entry["labels"]?["x"] == "-inf")
+    #expect(entry["checks"]?.array?.first?["headers"]?["A"] == "inf")
+    #expect(entry["checks"]?.array?.first?["expect"] == "nan")
+  }
+
   @Test @LoopActor func portsOfATaskThatAreNoneKeepItsRegistration() async throws {
     let host = try NerveHost(["soa/web/marathon-west.yaml": "main: {}"])
     let ports = Locked("\"[31000-31000]\"")

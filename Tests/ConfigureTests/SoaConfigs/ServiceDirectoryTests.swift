@@ -99,8 +99,9 @@ import YAMLConfig
       ])
     #expect(try services.namespace("main", of: "web").isInSmartStack)
     #expect(try listed("tcp", "web")["mode"] == "tcp")
-    #expect(try listed("hidden", "web")["mode"] == .null)
-    #expect(try !services.namespace("hidden", of: "web").isInSmartStack)
+    #expect(try listed("hidden", "web")["mode"] == "http")
+    #expect(try !services.namespace("udp", of: "web").isInSmartStack)
+    #expect(try services.namespace("hidden", of: "web").isInSmartStack)
     #expect(try listed("absent", "nobody") == ["mode": .null])
     for (name, problem) in [
       ("udp", "9:13: udp.mode: unknown mode 'udp'; it is one of http, tcp, https"),
@@ -151,18 +152,23 @@ import YAMLConfig
       worker: {nerve_ns: main}
       bare:
       bad: {registrations: [noperiod]}
+      ungrouped: {deploy_group: null}
       """,
-      "web/service.yaml": "deploy_group: dev\n",
+      "web/service.yaml": "deploy_group: dev\n", "web/paasta_native-west.yaml": "main: {registrations: [web.native]}\n",
     ])
     let instance = { (name: String) throws -> String in
       let found = try services.instance(name, of: "web", cluster: "west")
-      return found.map { "\($0.registrations.map(\.description).joined(separator: " ")) \($0.deployGroup)" } ?? "none"
+      return found.map { "\($0.registrations.map(\.description).joined(separator: " ")) \($0.deployGroup ?? "-")" }
+        ?? "none"
     }
     #expect(try instance("main") == "web.main dev")
     #expect(try instance("shard") == "web.main other.api west-shard.x{y}")
     #expect(try instance("worker") == "web.main dev")
     #expect(try instance("bare") == "web.bare dev")
+    #expect(try instance("ungrouped") == "web.ungrouped -")
     #expect(try instance("absent") == "none")
+    let native = try services.instance("main", of: "web", cluster: "west", scheduler: .native)
+    #expect(native?.registrations.map(\.description) == ["web.native"] && native?.deployGroup == "west.main")
     #expect(try services.instance("main", of: "web", cluster: "east") == nil)
     #expect(
       ServiceDirectoryTests.problem { _ = try instance("bad") }

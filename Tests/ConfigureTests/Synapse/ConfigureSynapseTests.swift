@@ -77,8 +77,8 @@ import YAMLConfig
     Mistake(
       yaml: "proxy_port: 1\n  chaos: {../x: {}}", sentence: "3:17: main.chaos.../x: '../x' is not a location type"),
     Mistake(
-      yaml: "proxy_port: 1\n  plugins: {logging: {enabled: true, sample_rate: 2}}",
-      sentence: "3:51: main.plugins.logging.sample_rate: 2 is outside 0.0...1.0"),
+      yaml: "proxy_port: 1\n  plugins: {logging: {enabled: true, sample_rate: often}}",
+      sentence: "3:51: main.plugins.logging.sample_rate: expected a number, found the text \"often\""),
     Mistake(
       yaml: "proxy_port: 1\n  proxied_through: a b",
       sentence: "3:20: main.proxied_through: 'a b' is not the name of a service's namespace"),
@@ -203,6 +203,23 @@ import YAMLConfig
         "option httpchk",
         #"http-check send meth GET uri "/http/web.main/0/a%20b" ver HTTP/1.1 hdr Host "a \"b\" 5%%""#,
       ])
+  }
+
+  @Test func oddValuesAreTakenAsUpstreamTakesThem() throws {
+    let world = try HostFiles([
+      "web/smartstack.yaml":
+        "main: {proxy_port: 1, extra_headers: {A: .inf, B: -.INF}, plugins: {logging: {enabled: true, sample_rate: 7}}}\n"
+        + "odd @name: {proxy_port: null}\nodd/name: {proxy_port: null}\n"
+    ])
+    let made = try world.make()
+    let root = try #require(JSONValue(made.text.utf8))
+    #expect(
+      root["services"]?["web.main"]?["haproxy"]?["backend"]?.strings?.prefix(2) == [
+        #"http-request set-header A "inf""#, #"http-request set-header B "-inf""#,
+      ])
+    #expect(root["haproxy"]?["global"]?.strings?.contains("setenv sample_rate 7") == true)
+    #expect(root["services"]?.object?.keys == ["web.main", "web.odd @name"])
+    #expect(made.problems.map(\.name) == ["web.odd/name"])
   }
 
   @Test func aServiceHasOnlySoManyBackends() throws {
