@@ -247,6 +247,7 @@ import Testing
     let other = RunningServer(id: 1, address: "10.0.0.9", port: 1, adminState: .forcedMaintenance)
     let taken = PlannerTests.plan(before, options, version: HAProxyVersion(3, 0)) {
       $0.backends["web.main"]?["other"] = other
+      $0.backends["web.main"]?["i-1_10.0.0.1:8001"]?.id = 2
     }
     #expect(taken[0].hasPrefix("reload: "))
     let resolvers = PlannerTests.model([1]) { $1.serverOptions = "check resolvers dns" }

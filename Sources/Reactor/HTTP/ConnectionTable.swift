@@ -27,6 +27,11 @@ internal import Glibc
   /// Whether a sweep could find anything.
   var hasFresh: Bool { !fresh.isEmpty }
 
+  /// Whether a connection is open that had an answer since then.
+  func hasAnswered(since start: LoopClock.Instant) -> Bool {
+    guards.contains { !fresh.contains($0) && !$1.isCut && $1.answeredAt >= start }
+  }
+
   func add(_ bufferevent: OpaquePointer, inputLimit: Int) {
     bufferevent_incref(bufferevent)
     guards[bufferevent] = InputGuard(bufferevent, limit: inputLimit)

@@ -119,8 +119,9 @@ internal import Glibc
     }
   }
 
-  /// How long connections that carry requests get to carry one more, which is answered with `Connection: close`.
-  private static let lastCall: Duration = .milliseconds(50)
+  /// How long a connection that had an answer this shortly before gets to carry one more request, which is answered with
+  /// `Connection: close`: one that is just closed fails a request that is on its way.
+  private static let lastCall: Duration = .milliseconds(500)
 
   /// Accepts nothing more, while what connects waits in the kernel for a successor to ``descriptors``; returns when
   /// every request here has been answered, or `limit` has passed.
@@ -129,7 +130,9 @@ internal import Glibc
     setAccepting(false)
     let start = LoopClock.system.now
     while LoopClock.system.now - start < limit,
-      connections.pendingCount > 0 || LoopClock.system.now - start < HTTPListener.lastCall
+      connections.pendingCount > 0
+        || LoopClock.system.now - start < HTTPListener.lastCall
+          && connections.hasAnswered(since: start - HTTPListener.lastCall)
     {
       do { try await LoopClock.system.sleep(for: .milliseconds(5)) } catch { return }
     }
