@@ -60,6 +60,7 @@ public import Reactor
     child = running
     try Files.write(Array("\(running.pid)\n".utf8), to: path + "/master.pid", mode: 0o644, sync: false)
     try await eventually("HAProxy listens") {
+      if let status = running.status { throw ServerTrouble(description: "HAProxy ended (\(status)): \(self.log)") }
       guard HAProxyServer.catchesReload(running.pid) else { return false }
       return await self.answers()
     }
