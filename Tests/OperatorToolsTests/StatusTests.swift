@@ -35,6 +35,11 @@ import Testing
       a        up       1m0s   /p/a_1
       """
     #expect(NerveStatus.lines(StatusTests.nerve, in: StatusStyle()).joined(separator: "\n") == expected)
+    // What is up still counts where it is not shown.
+    var style = StatusStyle()
+    style.hidesUp = true
+    let shown = expected.split(separator: "\n").dropLast().map(String.init)
+    #expect(NerveStatus.lines(StatusTests.nerve, in: style) == shown)
   }
 
   @Test func synapsesProblemsComeFirst() {

@@ -18,6 +18,8 @@ public struct StatusStyle: Sendable {
   public var isColored = false
   /// Whether all there is to know is shown.
   public var isWide = false
+  /// Whether services that are up have no row; they count in the summary.
+  public var hidesUp = false
 
   /// A style for programs: whole lines, no colours.
   public init() {}

@@ -12,7 +12,7 @@ extension NerveStatus {
     let rows = services.map { ($0, state(of: $0)) }.sorted { one, other in
       (rank(one.1), one.0["name"]?.string ?? "") < (rank(other.1), other.0["name"]?.string ?? "")
     }
-    for (service, state) in rows {
+    for (service, state) in rows where !(style.hidesUp && service["ok"]?.bool == true) {
       let start = [
         service["name"]?.string ?? "?", state, service["since"]?.double.map { (now - $0).shortAge } ?? "-",
       ]

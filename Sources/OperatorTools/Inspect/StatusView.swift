@@ -29,6 +29,7 @@ struct StatusView: ParsableArguments {
   ) async throws {
     var style = StatusStyle(environment: ProcessEnvironment.current)
     style.isWide = wide
+    style.hidesUp = down
     while true {
       var status: Int32 = 2
       var text = ""
@@ -60,7 +61,7 @@ struct StatusView: ParsableArguments {
     for key in ["services", "skipped"] {
       object[key] = .array(
         (report[key]?.array ?? []).filter { service in
-          isChosen(service["name"]?.string ?? "") && !(down && service["ok"]?.bool == true)
+          isChosen(service["name"]?.string ?? "") && !(json && down && service["ok"]?.bool == true)
         })
     }
     let all = ["services", "skipped"].flatMap { report[$0]?.array ?? [] }.compactMap { $0["name"]?.string }

@@ -48,9 +48,10 @@ public enum StatusText {
       return (rank[a] ?? 3, preserved.0, one["name"]?.string ?? "")
         < (rank[b] ?? 3, preserved.1, other["name"]?.string ?? "")
     }
-    for service in sorted { table.add(cells(service, now: now), tone: tone(service)) }
+    let shown = style.hidesUp ? sorted.filter { $0["ok"]?.bool != true } : sorted
+    for service in shown { table.add(cells(service, now: now), tone: tone(service)) }
     lines += table.lines(in: style)
-    if style.isWide { for service in sorted { lines += servers(service, in: style) } }
+    if style.isWide { for service in shown { lines += servers(service, in: style) } }
     return lines
   }
 
