@@ -2,11 +2,12 @@ internal import Reactor
 internal import SmartStack
 
 extension ToolOptions {
-  /// Where the Lua scripts that plugins load are, unless `lua_dir` says. Beside the program: `share/smartstack/lua_scripts` of the first directory above it that has one, which is
-  /// `/usr/share` for an installed one and the source tree for a built one; without any, where packages put it.
+  /// Where the Lua scripts that plugins load are, unless `lua_dir` says. Beside the program, behind all links to it:
+  /// `share/smartstack/lua_scripts` of the first directory above it that has one, which is `/usr/share` for an installed
+  /// one and the source tree for a built one; without any, where packages put it.
   static func defaultLuaDirectory() -> String {
     let place = "share/smartstack/lua_scripts"
-    var directory = ThisProcess.path.map(Files.parent(of:)) ?? "/"
+    var directory = ThisProcess.linkedPath.map(Files.parent(of:)) ?? "/"
     while true {
       let candidate = path(of: place, in: directory)
       if Files.isDirectory(candidate) { return candidate }

@@ -11,9 +11,13 @@ internal import Glibc
     let name = CommandLine.arguments.first ?? ""
     let folders = getenv("PATH").map { String(cString: $0).split(separator: ":").map(String.init) } ?? []
     let candidates = name.contains("/") ? [absolute(name)] : folders.map { "\($0)/\(name)" }
-    if let found = candidates.first(where: { isFile($0, sameAs: own) }) { return found }
+    return candidates.first { isFile($0, sameAs: own) } ?? linkedPath
+  }()
+
+  /// The executable's absolute path behind all links, as the kernel tells it: where the files are that it came with.
+  public nonisolated static let linkedPath: String? = {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink(own, &buffer, buffer.count - 1)
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
     guard count > 0 else { return nil }
     return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }()
