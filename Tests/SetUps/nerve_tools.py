@@ -26,7 +26,8 @@ SERVICES = {
             "superregion:westcoast-dev": ["region:uswest1-prod", "habitat:useast1adev"],
             "superregion:eastcoast-dev": ["region:useast1-dev"]},
         "extra_healthcheck_headers": {"Host": "www.test.com"}, "healthcheck_body_expect": "OK"}),
-    "scribe": (1464, DATABASE), "mysql_read": (1464, DATABASE), "mysql_master": (1464, DATABASE)}
+    "scribe": (1464, DATABASE), "mysql_read": (1464, {**DATABASE, "proxy_port": 20086}),
+    "mysql_master": (1464, {**DATABASE, "proxy_port": 20087})}
 CONFIGURE = ("configure_nerve", "-f", "/run/heartbeat", "-s", "100", "--nerve-registration-delay-s", "0")
 SIGHUP = ("--nerve-executable-path", "/case/bin/nerve", "--reload-with-sighup")
 HERE_AND_EXTRA = [("region:sjc-dev",), ("region:uswest1-prod",)]
