@@ -116,7 +116,7 @@ def canary_and_shards(bindir):
     ports = {"main": 31001, "shard_a": 31002, "canary": 31003}
     for instance, port in ports.items():
         host.start_task(instance, port)
-    host.write("/srv/mesos/state", json.dumps({"frameworks": [{"name": "marathon", "executors": [
+    host.write("/srv/mesos/state", json.dumps({"id": "S1", "frameworks": [{"name": "marathon", "executors": [
         {"id": f"web.{instance.replace('_', '--')}.git1.config1.{port}", "resources": {"ports": f"[{port}-{port}]"},
          "tasks": [{"state": "TASK_RUNNING"}]} for instance, port in ports.items()]}]}))
     host.start("mesos", "python3", "-m", "http.server", "5051", "--directory", "/srv/mesos")
