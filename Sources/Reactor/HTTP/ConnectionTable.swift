@@ -27,9 +27,9 @@ internal import Glibc
   /// Whether a sweep could find anything.
   var hasFresh: Bool { !fresh.isEmpty }
 
-  /// Whether a connection is open that had an answer since then.
-  func hasAnswered(since start: LoopClock.Instant) -> Bool {
-    guards.contains { !fresh.contains($0) && !$1.isCut && $1.answeredAt >= start }
+  /// Whether a connection is open that came, or had an answer, since then.
+  func hasActive(since start: LoopClock.Instant) -> Bool {
+    guards.values.contains { !$0.isCut && $0.answeredAt >= start }
   }
 
   func add(_ bufferevent: OpaquePointer, inputLimit: Int) {
@@ -162,7 +162,7 @@ private final class InputGuard {
   var quietSince = LoopClock.Instant.now
   /// Whether a request waits for its answer; what comes meanwhile has no time limit.
   var isAnswering = false
-  /// When its last answer was written.
+  /// When its last answer was written, or it came.
   var answeredAt = LoopClock.Instant.now
   private(set) var isCut = false
 

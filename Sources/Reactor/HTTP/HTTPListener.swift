@@ -119,8 +119,8 @@ internal import Glibc
     }
   }
 
-  /// How long a connection that had an answer this shortly before gets to carry one more request, which is answered with
-  /// `Connection: close`: one that is just closed fails a request that is on its way.
+  /// How long a connection that came, or had an answer, this shortly before gets to carry one more request, which is
+  /// answered with `Connection: close`: one that is just closed fails a request that is on its way.
   private static let lastCall: Duration = .milliseconds(500)
 
   /// Accepts nothing more, while what connects waits in the kernel for a successor to ``descriptors``; returns when
@@ -132,7 +132,7 @@ internal import Glibc
     while LoopClock.system.now - start < limit,
       connections.pendingCount > 0
         || LoopClock.system.now - start < HTTPListener.lastCall
-          && connections.hasAnswered(since: start - HTTPListener.lastCall)
+          && connections.hasActive(since: start - HTTPListener.lastCall)
     {
       do { try await LoopClock.system.sleep(for: .milliseconds(5)) } catch { return }
     }
