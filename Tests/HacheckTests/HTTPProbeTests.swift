@@ -108,7 +108,9 @@ import Testing
       _ = connection.receive(until: "\r\n\r\n")
       connection.send(Array(answer.utf8))
     }
-    let settings = HTTPProbe.Settings(host: "127.0.0.1", port: server.port, uri: "/", expect: "ok")
+    let settings = HTTPProbe.Settings(
+      host: "127.0.0.1", port: server.port, uri: "/", openTimeout: .seconds(20), readTimeout: .seconds(20), expect: "ok"
+    )
     let result = await settings.httpProbe.run(deadline: .seconds(30))
     #expect(settings.httpProbe.judge(result).passed, "\(name): \(result)")
   }
