@@ -80,16 +80,13 @@ import Testing
     try nerve.start()
     try await eventually("all are registered") { registered.count == names.count }
     let applied = nerve.count(of: "configuration applied")
-    var answers = 0
     for _ in 0..<100 { nerve.signal(SIGHUP) }
-    while nerve.count(of: "configuration applied") == applied {
+    repeat {
       let answer = try await HTTPClient.send(
         HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/spool/web/1/status"),
         deadline: .seconds(30))
       #expect(answer.status == 200)
-      answers += 1
-    }
-    #expect(answers > 0)
+    } while nerve.count(of: "configuration applied") == applied
     #expect(nerve.count(of: "configuration applied") == applied + 1)
     #expect(registered.count == names.count)
     await nerve.kill()
