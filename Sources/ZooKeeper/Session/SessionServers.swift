@@ -7,7 +7,8 @@ internal import Reactor
   static let lookUpPatience: Duration = .seconds(10)
   /// How often the servers' names are looked up again, on average.
   private static let resolutionInterval: Duration = .seconds(60)
-  /// Without a connection they are looked up, and tried, this many times in a session timeout.
+  /// Without a connection they are looked up, and tried, about this many times in a session timeout; at random moments,
+  /// because a whole fleet does so when an ensemble is away.
   private static let searches = 10
 
   private let list: ServerList
@@ -66,7 +67,7 @@ internal import Reactor
     guard search == nil else { return }
     let pause = timeout / SessionServers.searches
     search = Task { @LoopActor [weak self] in
-      while (try? await LoopClock.system.sleep(for: min(pause, .seconds(1)))) != nil {
+      while (try? await LoopClock.system.sleep(for: pause * Double.random(in: 0.5...1.5))) != nil {
         guard let self else { return }
         let found = await list.addresses(deadline: pause)
         if !found.isEmpty { addresses = found }
