@@ -1,6 +1,9 @@
-"""The steady client of the demo: keep-alive and fresh connections at a fixed rate, every failure noted.
+"""A steady client: keep-alive and fresh connections at a fixed rate, every failure noted.
 
-Run as a program it reads commands from standard input, one per line, and answers each with one line of JSON:
+  steady_client.py HOST PORT CONNECTIONS RATE
+
+CONNECTIONS are kept, one more is made for each request; each sends RATE requests per second. It reads
+commands from standard input, one per line, and answers each with one line of JSON:
 `report` (the totals so far), `seen NAME` (first and last answer of one task), `quit`. Times are CLOCK_MONOTONIC,
 which all processes of one machine share.
 """
@@ -9,8 +12,6 @@ import json
 import sys
 import threading
 import time
-
-KEEP_ALIVE_CONNECTIONS, KEEP_ALIVE_RATE, FRESH_RATE = 4, 50, 50
 
 
 class Totals:
@@ -69,7 +70,7 @@ def steadily(rate, one):
         time.sleep(max(0.0, due - time.monotonic()))
 
 
-def keep_alive(address, totals):
+def keep_alive(address, rate, totals):
     connection = None
 
     def one():
@@ -79,22 +80,22 @@ def keep_alive(address, totals):
             connection.close()
             connection = None
 
-    steadily(KEEP_ALIVE_RATE, one)
+    steadily(rate, one)
 
 
-def fresh(address, totals):
+def fresh(address, rate, totals):
     def one():
         connection = http.client.HTTPConnection(*address, timeout=5)
         ask(connection, totals, "fresh")
         connection.close()
 
-    steadily(FRESH_RATE, one)
+    steadily(rate, one)
 
 
-def main(host, port):
+def main(host, port, connections, rate):
     address, totals = (host, int(port)), Totals()
-    for target in [keep_alive] * KEEP_ALIVE_CONNECTIONS + [fresh]:
-        threading.Thread(target=target, args=(address, totals), daemon=True).start()
+    for target in [keep_alive] * int(connections) + [fresh]:
+        threading.Thread(target=target, args=(address, float(rate), totals), daemon=True).start()
     for line in sys.stdin:
         word, *rest = line.split()
         if word == "quit":

@@ -5,6 +5,7 @@ process in it ends too. Works as root and, where the kernel allows user namespac
 """
 from world.client import SteadyClient, start_task
 from world.haproxy import HAPROXY, HAProxy, HAProxySession, in_rotation
+from world.machine import Machine
 from world.namespace import (
     SCRATCH,
     SYNAPSE_ADDRESS,
@@ -18,11 +19,11 @@ from world.namespace import (
 )
 from world.process import PATH, Process, Trouble, die_with_parent, exchange, tail, wait_for, write
 from world.status_server import StatusServer
-from world.zookeeper import ZooKeeperServer, zookeeper_client
+from world.zookeeper import Ensemble, ZooKeeperServer, zookeeper_client
 
 __all__ = [
-    "HAPROXY", "PATH", "SCRATCH", "SYNAPSE_ADDRESS", "HAProxy", "HAProxySession", "Process", "StatusServer", "SteadyClient",
-    "Trouble", "ZooKeeperServer", "call_this_host", "die_with_parent", "exchange", "follow_lifeline", "in_rotation",
-    "leave_nothing", "namespace_command", "require_tools", "run_inside", "scratch", "start_task", "tail", "wait_for",
-    "write", "zookeeper_client",
+    "HAPROXY", "PATH", "SCRATCH", "SYNAPSE_ADDRESS", "Ensemble", "HAProxy", "HAProxySession", "Machine", "Process",
+    "StatusServer", "SteadyClient", "Trouble", "ZooKeeperServer", "call_this_host", "die_with_parent", "exchange",
+    "follow_lifeline", "in_rotation", "leave_nothing", "namespace_command", "require_tools", "run_inside", "scratch",
+    "start_task", "tail", "wait_for", "write", "zookeeper_client",
 ]

@@ -1,0 +1,314 @@
+"""The scenarios: each breaks something, waits, mends it, and says what its fault excuses."""
+import os
+import shutil
+import signal
+
+from fleet import OTHER_ENSEMBLE, SERVICES
+from network import CORE
+
+SCENARIOS = {}
+A_PORT, B_PORT = SERVICES["a"][0], SERVICES["b"][0]
+
+
+def scenario(name, fast=False):
+    def keep(function):
+        function.fast = fast
+        SCENARIOS[name] = function
+        return function
+    return keep
+
+
+# --- The ensemble ---------------------------------------------------------------------------------------------------
+
+
+@scenario("leader killed", fast=True)
+def leader_killed(play):
+    leader = play.fleet.ensemble.leader()
+    leader.process.kill()
+    play.wait(3)
+    play.fleet.ensemble.start([leader])
+
+
+@scenario("two of three killed")
+def majority_killed(play):
+    leader = play.fleet.ensemble.leader()
+    gone = [leader, next(server for server in play.fleet.ensemble.servers if server is not leader)]
+    for server in gone:
+        server.process.kill()
+    play.wait(play.session / 2)
+    play.fleet.ensemble.start(gone)
+
+
+@scenario("all stopped for a minute")
+def all_stopped(play):
+    play.fleet.ensemble.kill()
+    play.wait(60)
+    play.fleet.ensemble.start()
+
+
+@scenario("all paused beyond sessions", fast=True)
+def all_paused(play):
+    """On resuming, servers first end what they think has expired, whoever is there."""
+    play.fleet.ensemble.send(signal.SIGSTOP)
+    play.wait(play.beyond_session)
+    play.fleet.ensemble.send(signal.SIGCONT)
+
+
+@scenario("all paused, and a task drained and stopped meanwhile")
+def paused_and_drained(play):
+    host = play.hosts[1]
+    play.fleet.ensemble.send(signal.SIGSTOP)
+    play.sessions_linger()
+    host.command("hadown", "a.main")
+    play.wait(play.beyond_session)
+    play.want("a", host.name, None)
+    play.fleet.ensemble.send(signal.SIGCONT)
+    play.healed()
+    play.until("the drained task is served no more", lambda: not play.fleet.untrue(), 60)
+    host.command("haup", "a.main")
+    play.want("a", host.name, A_PORT)
+
+
+@scenario("restarted empty", fast=True)
+def restarted_empty(play):
+    """The servers have lost everything: sessions, registrations, directories."""
+    play.limits["missing"] = 5
+    ensemble = play.fleet.ensemble
+    ensemble.kill()
+    for server in ensemble.servers:
+        shutil.rmtree(server.folder + "/data/version-2")
+    ensemble.start()
+
+
+@scenario("restarted from a backup")
+def restarted_from_backup(play):
+    """The backup is older than some changes: a task that has come is not in it, one that has left is."""
+    play.limits["missing"] = 5
+    play.sessions_linger()
+    ensemble, host = play.fleet.ensemble, play.hosts[1]
+    for server in ensemble.servers:
+        shutil.copytree(server.folder + "/data/version-2", server.folder + "/backup")
+    host.command("hadown", "a.main")
+    play.want("a", host.name, None)
+    play.until("the drain is everywhere", lambda: not play.fleet.untrue())
+    ensemble.kill()
+    for server in ensemble.servers:
+        shutil.rmtree(server.folder + "/data/version-2")
+        os.rename(server.folder + "/backup", server.folder + "/data/version-2")
+    ensemble.start()
+    play.healed()
+    play.until("the drain is everywhere again", lambda: not play.fleet.untrue(), 60)
+    host.command("haup", "a.main")
+    play.want("a", host.name, A_PORT)
+
+
+@scenario("moved behind the same names", fast=True)
+def moved(play):
+    play.limits["missing"] = 5
+    play.spoils = True
+    other = play.fleet.make_ensemble(OTHER_ENSEMBLE).start()
+    play.fleet.ensemble.kill()
+    play.fleet.ensemble = other
+    play.fleet.move_names(OTHER_ENSEMBLE)
+    play.healed()
+    # The new one has nothing, but that is no fault before anybody can know of it.
+    play.observer.watch(other)
+
+
+# --- The network ------------------------------------------------------------------------------------------------------
+
+
+@scenario("loss of one packet in twenty")
+def loss(play):
+    with play.fleet.network.spoiled(loss=0.05):
+        play.wait(2 * play.session)
+
+
+@scenario("delay of 50 ms")
+def delay(play):
+    with play.fleet.network.spoiled(delay=0.05):
+        play.wait(2 * play.session)
+
+
+@scenario("a host behind 64 kbit/s to the ensemble")
+def slow_link(play):
+    with play.fleet.network.spoiled(play.hosts[1].name, CORE, rate=8000):
+        play.wait(2 * play.session)
+
+
+@scenario("ensemble unreachable for less than a session", fast=True)
+def short_cut(play):
+    play.fleet.network.cut(CORE)
+    play.wait(play.session / 3)
+    play.fleet.network.heal()
+
+
+@scenario("all hosts cut off from the ensemble beyond sessions", fast=True)
+def all_cut(play):
+    play.fleet.network.cut(CORE)
+    play.wait(play.beyond_session)
+    play.fleet.network.heal()
+    play.sessions_end(play.beyond_session)
+
+
+@scenario("one host cut off from the ensemble beyond its session")
+def one_cut(play):
+    play.fleet.network.cut(play.hosts[1].name, CORE)
+    play.wait(play.beyond_session)
+    play.fleet.network.heal()
+    play.sessions_end(play.beyond_session)
+
+
+@scenario("all hosts cut off from everything beyond sessions")
+def all_alone(play):
+    """Each host has tasks of its own, which stay reachable."""
+    play.may_fail(0.005)
+    play.fleet.network.cut()
+    play.wait(play.beyond_session)
+    play.fleet.network.heal()
+    play.sessions_end(play.beyond_session)
+
+
+@scenario("a host that others cannot reach")
+def unreachable(play):
+    """It reaches the ensemble, and stays registered."""
+    play.may_fail(0.005)
+    host = play.hosts[1].name
+    for other in play.hosts:
+        if other.name != host:
+            play.fleet.network.cut(host, other.name)
+    play.wait(15 if play.is_short else 60)
+    play.fleet.network.heal()
+
+
+# --- The agents -------------------------------------------------------------------------------------------------------
+
+
+@scenario("each agent killed", fast=True)
+def agents_killed(play):
+    for host in play.hosts:
+        for agent in ("nerve", "synapse"):
+            host.kill(agent)
+            host.start_agent(agent)
+
+
+@scenario("agents killed while the ensemble is away")
+def killed_during_outage(play):
+    play.fleet.ensemble.send(signal.SIGSTOP)
+    for host in play.hosts:
+        for agent in ("nerve", "synapse"):
+            host.kill(agent)
+            host.start_agent(agent)
+    play.wait(play.session / 2)
+    play.fleet.ensemble.send(signal.SIGCONT)
+
+
+@scenario("agents replaced while the ensemble is away", fast=True)
+def upgraded_during_outage(play):
+    play.fleet.ensemble.send(signal.SIGSTOP)
+    for host in play.hosts:
+        for agent in ("nerve", "synapse"):
+            host.running[agent].send(signal.SIGUSR2)
+    play.wait(play.session / 2)
+    play.fleet.ensemble.send(signal.SIGCONT)
+    for host in play.hosts:
+        for agent in ("nerve", "synapse"):
+            play.must(f"{agent} of {host.name} was replaced", "in-place upgrade started" in host.log(agent))
+
+
+@scenario("drained while the ensemble is away")
+def drained_during_outage(play):
+    """The host's own hacheck answers at once; the registration goes when a server can be asked."""
+    host = play.hosts[1]
+    play.fleet.ensemble.kill()
+    play.wait(1)
+    host.command("hadown", "a.main")
+    play.wait(play.session / 2)
+    play.fleet.ensemble.start()
+    play.want("a", host.name, None)
+    play.healed()
+    play.until("the drain is everywhere", lambda: not play.fleet.untrue())
+    host.command("haup", "a.main")
+    play.want("a", host.name, A_PORT)
+
+
+@scenario("synapse started without the ensemble, ports taken by another service", fast=True)
+def stale_state(play):
+    stale_memory(play, with_proxy=False)
+
+
+@scenario("synapse and HAProxy started without the ensemble, ports taken by another service")
+def stale_state_and_proxy(play):
+    stale_memory(play, with_proxy=True)
+
+
+def stale_memory(play, with_proxy):
+    """A task of a leaves, and b has its port: what synapse remembers of a is b's by now."""
+    client, host = play.hosts[0], play.hosts[1]
+    host.configure_nerve([("b", B_PORT)])
+    play.want("a", host.name, None)
+    play.until("the task has left", lambda: not play.fleet.untrue())
+    host.kill(f"task {A_PORT}")
+    host.start_task("b", A_PORT)
+    play.fleet.ensemble.send(signal.SIGSTOP)
+    client.kill("synapse")
+    if with_proxy:
+        # Nobody listens between the two: the host's own clients, and only they, are refused.
+        play.excuse("refused")
+        play.excuse("Reset")
+        play.excuse("Disconnected")
+        client.kill("haproxy")
+        client.start_haproxy()
+    client.start_agent("synapse")
+    play.wait(12)
+    play.fleet.ensemble.send(signal.SIGCONT)
+    play.healed()
+    play.until("all is as it was", lambda: not play.fleet.untrue())
+    host.kill(f"task {A_PORT}")
+    host.start_task("a", A_PORT)
+    host.configure_nerve([("a", A_PORT), ("b", B_PORT)])
+    play.want("a", host.name, A_PORT)
+
+
+# --- The disk -----------------------------------------------------------------------------------------------------------
+
+
+@scenario("full disks", fast=True)
+def full_disks(play):
+    """Of the agents' folders, on every host, while a task leaves and comes back."""
+    fills = [host.path(f"/run/{agent}/fill") for host in play.hosts for agent in ("nerve", "synapse")]
+    for path in fills:
+        with open(path, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"x" * 65536)
+            except OSError:
+                pass
+    drain_and_back(play)
+    for path in fills:
+        os.unlink(path)
+
+
+@scenario("read-only folders")
+def read_only(play):
+    """The agents' folders cannot be written, and a task leaves and comes back."""
+    folders = ("/run/nerve", "/run/synapse")
+    for host in play.hosts:
+        for folder in folders:
+            # A mount over it: files that are open stay writable, and nothing else.
+            host.command("mount", "--bind", folder, folder)
+            host.command("mount", "-o", "remount,bind,ro", folder)
+    drain_and_back(play)
+    for host in play.hosts:
+        for folder in folders:
+            host.command("umount", folder)
+
+
+def drain_and_back(play):
+    host = play.hosts[1]
+    host.command("hadown", "a.main")
+    play.want("a", host.name, None)
+    play.until("the drain is everywhere", lambda: not play.fleet.untrue())
+    host.command("haup", "a.main")
+    play.want("a", host.name, A_PORT)
+    play.until("the task is back", lambda: not play.fleet.untrue())
