@@ -30,11 +30,11 @@ private func isFree(_ port: Int) -> Bool {
   }
 }
 
-/// The socket address of a port of 127.0.0.1.
-func loopback(port: Int) -> sockaddr_in {
+/// The socket address of a port of 127.0.0.1, or of another address that begins with 127.
+func loopback(host: String = "127.0.0.1", port: Int) -> sockaddr_in {
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_port = UInt16(port).bigEndian
-  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+  inet_pton(AF_INET, host, &address.sin_addr)
   return address
 }

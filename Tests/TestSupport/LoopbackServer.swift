@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// A plain TCP server on 127.0.0.1 whose behaviour is a script: for peers that no real server imitates.
+/// A plain TCP server on loopback whose behaviour is a script: for peers that no real server imitates.
 ///
 /// Each connection gets a thread of its own and blocking calls, so that it shares no code with what it tests.
 public final class LoopbackServer: Sendable {
@@ -9,18 +9,16 @@ public final class LoopbackServer: Sendable {
   private let descriptor: Int32
 
   /// Listens on a free port; `script` runs once per connection, which is closed after it.
-  public init(_ script: @escaping @Sendable (LoopbackConnection) -> Void) {
+  public init(host: String = "127.0.0.1", _ script: @escaping @Sendable (LoopbackConnection) -> Void) {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    var address = loopback(host: host, port: 0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let isBound = withUnsafeMutablePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         bind(descriptor, $0, length) == 0 && listen(descriptor, 64) == 0 && getsockname(descriptor, $0, &length) == 0
       }
     }
-    precondition(isBound, "cannot listen on 127.0.0.1: errno \(errno)")
+    precondition(isBound, "cannot listen on \(host): errno \(errno)")
     self.descriptor = descriptor
     port = Int(UInt16(bigEndian: address.sin_port))
     startThread {

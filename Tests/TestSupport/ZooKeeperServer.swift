@@ -10,17 +10,19 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   public init(description: String) { self.description = description }
 }
 
-/// One standalone ZooKeeper on a free port of 127.0.0.1, with its data in a directory of its own.
+/// One standalone ZooKeeper on a free port of loopback, with its data in a directory of its own.
 ///
 /// Debian's package `zookeeper` has to be installed. The process dies with the tests, however they end.
 @LoopActor public final class ZooKeeperServer {
   /// The port, the same after every restart.
   public let port: Int
   /// What a client connects to.
-  public var connection: String { "127.0.0.1:\(port)" }
+  public var connection: String { "\(host):\(port)" }
   /// The Java process; 0 while there is none.
   public private(set) var pid: pid_t = 0
 
+  private var host = "127.0.0.1"
+  private let lines: [String]
   private let directory = TemporaryDirectory()
   private let isMember: Bool
 
@@ -38,14 +40,15 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     isMember = member != nil
     var lines = [
       "tickTime=\(tick.wholeMilliseconds)", "dataDir=\(directory.path)/data", "clientPort=\(port)",
-      "clientPortAddress=127.0.0.1", "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*",
+      "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*",
       "preAllocSize=1024",
     ]
     if let minSessionTimeout { lines.append("minSessionTimeout=\(minSessionTimeout.wholeMilliseconds)") }
     if let maxSessionTimeout { lines.append("maxSessionTimeout=\(maxSessionTimeout.wholeMilliseconds)") }
+    self.lines = lines + (member?.lines ?? [])
     mkdir(directory.path + "/data", 0o700)
     if let member { try write(["\(member.id)"], to: "data/myid") }
-    try write(lines + (member?.lines ?? []), to: "zoo.cfg")
+    try writeConfiguration()
     try write(
       [
         "log4j.rootLogger=WARN, F", "log4j.appender.F=org.apache.log4j.FileAppender",
@@ -60,6 +63,8 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     var status: Int32 = 0
     waitpid(pid, &status, 0)
   }
+
+  private func writeConfiguration() throws { try write(lines + ["clientPortAddress=\(host)"], to: "zoo.cfg") }
 
   private func write(_ lines: [String], to name: String) throws {
     let path = "\(directory.path)/\(name)"
@@ -81,6 +86,13 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     precondition(pid == 0, "this server is running")
     let folder = "\(directory.path)/data/version-2"
     for name in try Files.list(folder) { _ = try Files.remove("\(folder)/\(name)") }
+  }
+
+  /// Gives a server that does not run another address, with the same port.
+  public func move(to host: String) throws {
+    precondition(pid == 0, "this server is running")
+    self.host = host
+    try writeConfiguration()
   }
 
   /// Starts the server; a member of an ensemble answers when there are enough of them.
@@ -161,9 +173,10 @@ public struct ServerTrouble: Error, CustomStringConvertible {
 
   /// The answer to a four-letter word (`mntr`, `cons`, `wchs`, `dump`, …); empty when there is none.
   public func fourLetters(_ word: String, patience: Duration = .seconds(2)) async -> String {
-    let port = port
+    let (host, port) = (host, port)
     let answer = try? await BlockingWork.run { () -> String in
-      guard let socket = BlockingSocket(port: port, patience: patience), socket.send(Array(word.utf8)) else {
+      guard let socket = BlockingSocket(host: host, port: port, patience: patience), socket.send(Array(word.utf8))
+      else {
         return ""
       }
       return String(decoding: socket.readToEnd(), as: UTF8.self)
@@ -187,13 +200,13 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   /// Ends a session behind its owner's back: its ephemeral nodes go, and the owner, who is disconnected
   /// by this, is told that the session has expired.
   public func expireSession(_ id: Int64, password: [UInt8]) async throws {
-    let port = port
+    let (host, port) = (host, port)
     // A connect request (protocol 0, last zxid 0, timeout, session) and a close request (xid 1, type -11).
     let connect = bytes(Int32(0)) + bytes(Int64(0)) + bytes(Int32(4000)) + bytes(id) + bytes(Int32(16)) + password + [0]
     let close = bytes(Int32(8)) + bytes(Int32(1)) + bytes(Int32(-11))
     for _ in 0..<50 {
       let answer = try await BlockingWork.run { () -> [UInt8] in
-        guard let socket = BlockingSocket(port: port, patience: .seconds(2)) else { return [] }
+        guard let socket = BlockingSocket(host: host, port: port, patience: .seconds(2)) else { return [] }
         return socket.send(bytes(Int32(connect.count)) + connect + close) ? socket.readToEnd() : []
       }
       // Length, protocol, timeout, session, password, flag: 41 bytes; then the answer to the close. The
@@ -239,14 +252,14 @@ private func bytes(_ number: some FixedWidthInteger) -> [UInt8] {
 private final class BlockingSocket {
   private let descriptor: Int32
 
-  init?(port: Int, patience: Duration) {
+  init?(host: String, port: Int, patience: Duration) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     let milliseconds = patience.wholeMilliseconds
     var limit = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
     let size = socklen_t(MemoryLayout<timeval>.size)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-    var address = loopback(port: port)
+    var address = loopback(host: host, port: port)
     let isConnected = withUnsafePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0

@@ -27,14 +27,14 @@ let testLogger: Logger = {
   func client(
     to connection: String? = nil, timeout: Duration = .seconds(4), saved: SavedSession? = nil,
     credentials: ZooKeeperCredentials? = nil, own: OwnNodes = OwnNodes(), metrics: Metrics? = nil,
-    limits: ZooKeeperLimits = ZooKeeperLimits(),
+    limits: ZooKeeperLimits = ZooKeeperLimits(), names: NameResolver = .system,
     clock: LoopClock = .system, isConnected: Bool = true
   ) async throws -> ZooKeeperClient {
     let client = ZooKeeperClient(
       ensemble: try ServerList([connection ?? server.connection]), sessionTimeout: timeout, clock: clock,
       logger: testLogger,
       metrics: metrics,
-      savedSession: saved, credentials: credentials, own: own, limits: limits)
+      savedSession: saved, credentials: credentials, own: own, limits: limits, names: names)
     clients.append(client)
     client.start()
     if isConnected { try await connected(client) }

@@ -43,7 +43,7 @@ internal import SmartStack
   ///   - nameservers: numeric hosts, asked in turn; nil: as `/etc/resolv.conf` has them at the moment, with its search
   ///     list.
   ///   - timeout: how long one server may take; nil: 5 s, or as `/etc/resolv.conf` has it.
-  ///   - hostsFile: where ``addresses(of:deadline:)`` looks first.
+  ///   - hostsFile: where ``addresses(of:deadline:isFresh:)`` looks first.
   public init(nameservers: [Endpoint]? = nil, timeout: Duration? = nil, hostsFile: String = "/etc/hosts") {
     fixedServers = nameservers
     self.timeout = timeout
@@ -56,12 +56,14 @@ internal import SmartStack
 
   /// The addresses to connect to, the preferred first: those of `/etc/hosts`, else of DNS, both families asked side by
   /// side. An answer is used for as long as its time to live allows, and after that while no name server answers.
-  /// - Parameter name: a name, or a numeric address, which is its own answer.
+  /// - Parameters:
+  ///   - name: a name, or a numeric address, which is its own answer.
+  ///   - isFresh: whether a name server is asked although its last answer still holds.
   /// - Returns: numeric addresses; none when the name does not exist.
   /// - Throws: `OperatorError`, or `CancellationError`.
-  public func addresses(of name: String, deadline: Duration) async throws -> [String] {
+  public func addresses(of name: String, deadline: Duration, isFresh: Bool = false) async throws -> [String] {
     do {
-      return try await lookUp(name, deadline: deadline).addresses
+      return try await lookUp(name, deadline: deadline, isFresh: isFresh).addresses
     } catch {
       let last = Family.allCases.flatMap { lastAddresses(of: name, in: $0) ?? [] }
       if last.isEmpty { throw error }
@@ -69,11 +71,11 @@ internal import SmartStack
     }
   }
 
-  /// Like ``addresses(of:deadline:)``, with a failure when no name server answers.
+  /// Like ``addresses(of:deadline:isFresh:)``, with a failure when no name server answers.
   /// - Returns: how long the addresses hold besides; nil where nobody says so, as for a name of `/etc/hosts`.
   /// - Throws: `OperatorError`, or `CancellationError`.
   public func lookUp(
-    _ name: String, deadline: Duration
+    _ name: String, deadline: Duration, isFresh: Bool = false
   ) async throws -> (addresses: [String], lifetime: Duration?) {
     if SocketAddress.isNumeric(name) { return ([name], nil) }
     if let known = hosts.addresses(of: name) { return (NameResolver.inOrder(known), nil) }
@@ -81,7 +83,7 @@ internal import SmartStack
     let enough = OneShotEvent<Void>()
     for family in Family.allCases {
       Task.immediate { @LoopActor in
-        results[family] = await self.result(of: name, family: family, deadline: deadline)
+        results[family] = await self.result(of: name, family: family, deadline: deadline, isFresh: isFresh)
         let isKnown = results.values.contains { (try? $0.get())?.isEmpty == false }
         if results.count == Family.allCases.count {
           enough.happen()
@@ -103,9 +105,11 @@ internal import SmartStack
     )
   }
 
-  private func result(of name: String, family: Family, deadline: Duration) async -> Result<[String], any Error> {
-    if let fresh = answers[Question(name: name, type: family.type)], fresh.validUntil > LoopClock.system.now {
-      return .success(fresh.records.addresses)
+  private func result(
+    of name: String, family: Family, deadline: Duration, isFresh: Bool
+  ) async -> Result<[String], any Error> {
+    if !isFresh, let known = answers[Question(name: name, type: family.type)], known.validUntil > LoopClock.system.now {
+      return .success(known.records.addresses)
     }
     do { return .success(try await addresses(of: name, in: family, deadline: deadline)) } catch {
       return .failure(error)

@@ -28,6 +28,7 @@ public import SmartStack
   let claims = NodeClaims()
   private let cadence: WatchCadence
   private let sessionTimeout: Duration
+  private let names: NameResolver
   private var resumable: SavedSession?
   private var isStarted = false
   private var isLeaving = false
@@ -46,12 +47,14 @@ public import SmartStack
   ///   - savedSession: a session to carry on; when it has expired a new one is opened.
   ///   - credentials: added to every connection.
   ///   - own: the nodes that `savedSession` and the sessions before it may have.
+  ///   - names: looks the servers' names up.
   public init(
     ensemble: ServerList, sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system, logger: Logger,
     metrics: Metrics? = nil, savedSession: SavedSession? = nil, credentials: ZooKeeperCredentials? = nil,
-    own: OwnNodes = OwnNodes(), limits: ZooKeeperLimits = ZooKeeperLimits()
+    own: OwnNodes = OwnNodes(), limits: ZooKeeperLimits = ZooKeeperLimits(), names: NameResolver = .system
   ) {
     self.sessionTimeout = sessionTimeout
+    self.names = names
     context = SessionContext(
       ensemble: ensemble, clock: clock, logger: logger, limits: limits, metrics: metrics, credentials: credentials,
       own: own)
@@ -170,7 +173,8 @@ public import SmartStack
   private func openSession(isReopened: Bool = false) {
     let settings = SessionSettings(
       servers: ensemble, timeout: sessionTimeout, resuming: resumable, isReopened: isReopened,
-      credentials: context.credentials, watchBytes: context.limits.watchBytes)
+      credentials: context.credentials, watchBytes: context.limits.watchBytes,
+      serverInterval: context.limits.serverInterval, names: names)
     resumable = nil
     let session = ZooKeeperSession(settings, metrics: context.metrics) { [weak self] in self?.handle($1, of: $0) }
     context.session = session
@@ -246,15 +250,16 @@ public import SmartStack
     context.logger.warning("session ended", with: [.ensemble: ensemble, .reason: code.words])
     // Wrong credentials do not mend themselves in a second.
     if code == .authFailed { failures = max(failures, 5) }
-    replaceSession()
+    replaceSession(after: code == .authFailed ? .seconds(30) : .seconds(3))
   }
 
-  private func replaceSession() {
+  /// - Parameter longest: the longest pause before the next session, after repeated failures.
+  private func replaceSession(after longest: Duration = .seconds(3)) {
     context.session = nil
     timer?.cancel()
     move(to: .connecting)
     for node in nodes.values { node.sessionLost() }
-    let retry = RetryPolicy(base: .milliseconds(500), limit: .seconds(30))
+    let retry = RetryPolicy(base: .milliseconds(500), limit: longest)
     let delay =
       failures == 0
       ? context.limits.newSessionDelay * Double.random(in: 0...1) : retry.delay(attempt: failures)

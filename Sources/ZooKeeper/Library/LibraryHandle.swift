@@ -11,6 +11,15 @@ struct SessionSettings: Sendable {
   var isReopened = false
   var credentials: ZooKeeperCredentials?
   var watchBytes: Int
+  var serverInterval: Duration
+  /// Looks the servers' names up.
+  var names: NameResolver
+
+  /// The servers' numeric addresses; none: no name has one.
+  /// - Parameter isFresh: whether a name server is asked although its last answer still holds.
+  @LoopActor func addresses(deadline: Duration, isFresh: Bool = false) async -> [String] {
+    await servers.addresses(by: names, deadline: deadline, isFresh: isFresh)
+  }
 }
 
 /// Owns a `zhandle_t` from `zookeeper_init` to `zookeeper_close`.

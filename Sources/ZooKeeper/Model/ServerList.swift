@@ -69,10 +69,11 @@ public struct ServerList: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// The numeric addresses, sorted, each as libzookeeper takes it; names without an address are skipped.
-  @LoopActor func addresses(deadline: Duration) async -> [String] {
+  /// - Parameter isFresh: whether a name server is asked although its last answer still holds.
+  @LoopActor func addresses(by names: NameResolver, deadline: Duration, isFresh: Bool = false) async -> [String] {
     let lookUps = servers.map { server in
       Task.immediate { @LoopActor in
-        let found = try? await NameResolver.system.addresses(of: server.host, deadline: deadline)
+        let found = try? await names.addresses(of: server.host, deadline: deadline, isFresh: isFresh)
         return (found ?? []).map { "\($0):\(server.port)" }
       }
     }
@@ -81,20 +82,25 @@ public struct ServerList: Hashable, Sendable, CustomStringConvertible {
     return found.sorted()
   }
 
-  /// Those of `addresses` that take a connection.
-  @LoopActor static func reachable(among addresses: [String], deadline: Duration) async -> [String] {
-    let attempts = addresses.map { address in
-      Task.immediate { @LoopActor in
-        guard let server = ServerList.server(address[...]),
-          let stream = try? await ByteStream.connect(to: server.endpoint, deadline: deadline)
-        else { return String?.none }
-        stream.close()
-        return address
-      }
+  /// Those of `addresses` at which a ZooKeeper says that it serves clients.
+  @LoopActor static func serving(among addresses: [String], deadline: Duration) async -> [String] {
+    let questions = addresses.map { address in
+      Task.immediate { @LoopActor in await serves(address, deadline: deadline) ? address : nil }
     }
     var found: [String] = []
-    for attempt in attempts { if let address = await attempt.value { found.append(address) } }
+    for question in questions { if let address = await question.value { found.append(address) } }
     return found
+  }
+
+  /// A server that hangs takes connections all the same, and so does one without a quorum: hence a question. It is answered
+  /// also where it is not allowed, with a sentence that says so.
+  @LoopActor private static func serves(_ address: String, deadline: Duration) async -> Bool {
+    guard let server = ServerList.server(address[...]),
+      let stream = try? await ByteStream.connect(to: server.endpoint, deadline: deadline)
+    else { return false }
+    defer { stream.close() }
+    guard (try? stream.write("srvr")) != nil, let answer = try? await stream.read(upTo: 256) else { return false }
+    return !answer.isEmpty && !String(decoding: answer, as: UTF8.self).hasPrefix("This ZooKeeper instance is not")
   }
 
   /// The list libzookeeper is given: of an odd length, see above. Which address stands there twice is

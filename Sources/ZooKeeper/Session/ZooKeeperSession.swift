@@ -32,7 +32,7 @@ internal import SmartStack
   /// The session as the server gave it; nil before the first connection.
   private(set) var identity: SavedSession?
 
-  private var servers: SessionServers?
+  private(set) var servers: SessionServers?
   private let metrics: ZooKeeperMetrics
   private let onEvent: @LoopActor (ZooKeeperSession, Event) -> Void
   private var handle: LibraryHandle?
@@ -68,7 +68,7 @@ internal import SmartStack
   func open() async throws(ZooKeeperError) {
     Mailbox.receivers[generation] = { [self] in receive($0) }
     let (settings, token) = (settings, Token(generation: generation, number: 0))
-    let addresses = await settings.servers.addresses(deadline: SessionServers.lookUpPatience)
+    let addresses = await settings.addresses(deadline: SessionServers.lookUpPatience)
     let made = try? await BlockingWork.run { LibraryHandle(opening: settings, addresses: addresses, token: token) }
     guard let opened = made ?? nil else {
       end(.unreachable)
@@ -80,7 +80,7 @@ internal import SmartStack
       return
     }
     handle = opened
-    servers = SessionServers(settings.servers, timeout: settings.timeout, handle: opened, addresses: addresses)
+    servers = SessionServers(settings, handle: opened, addresses: addresses)
     if let earlyState { handleState(earlyState) }
   }
 
@@ -136,11 +136,11 @@ internal import SmartStack
     switch event {
     case .connected:
       isConnected = true
-      servers?.connected()
+      servers?.connectionChanged(true)
       identity = handle.identity
     case .disconnected:
       isConnected = false
-      servers?.disconnected()
+      servers?.connectionChanged(false)
     case .ended(let code):
       end(code)
       // The handle is of no use any more. Freed a little later: libzookeeper leaks the answers that its
