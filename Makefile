@@ -11,6 +11,7 @@
 #   make conformance  run the cases recorded from upstream, and print how many hold
 #   make deb          build the package, .build/deb/smartstack_*.deb, and run lintian on it
 #   make test-package install, serve, upgrade and remove the package in a Debian of its own
+#   make chaos        play every fault of registry, network, disk and agents three times, and a herd of 50 hosts
 #   make bench        print a table of measurements, without a verdict
 #   make test-tsan    run the tests under ThreadSanitizer
 #   make test-asan    run the tests under AddressSanitizer
@@ -42,9 +43,9 @@ SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/newer-
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
 PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures \
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
-  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py) examples/discovery-only/etc/synapse/tell-daemon
+  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies build products deb test-package check figures test unit conformance examples demo bench test-tsan test-asan \
+.PHONY: help dependencies build products deb test-package check figures test unit conformance examples demo bench chaos test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -103,6 +104,9 @@ conformance: dependencies
 examples: dependencies
 	@swift build $(STRICT)
 	scripts/examples --bindir .build/debug
+
+chaos: build
+	@Tests/Chaos/run --bindir .build/release --times 3
 
 demo: build
 	@scripts/demo --bindir .build/release $(if $(KEEP),--keep)

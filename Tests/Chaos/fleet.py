@@ -61,11 +61,18 @@ class Host(world.Machine):
         os.makedirs(self.path("/run/synapse/sockets"))
         os.makedirs(self.path("/etc/nerve"))
 
-    def configure_nerve(self, tasks, reload="auto"):
-        """`tasks` are pairs of service and port."""
+    def list_tasks(self, tasks):
+        """What configure_nerve finds on this host: pairs of service and port."""
         self.put("/etc/nerve/tasks.json", json.dumps([[f"{service}.main", {"port": port}] for service, port in tasks]))
-        self.command("configure_nerve", "--services-source", "file:/etc/nerve/tasks.json", "--host-address", self.address,
-                "--heartbeat-path", "/run/heartbeat", "--nerve-registration-delay-s", "0", "--reload", reload)
+
+    def configure_nerve(self, tasks, reload="auto"):
+        self.list_tasks(tasks)
+        self.command("configure_nerve", *self.nerve_options, "--nerve-registration-delay-s", "0", "--reload", reload)
+
+    @property
+    def nerve_options(self):
+        return ("--services-source", "file:/etc/nerve/tasks.json", "--host-address", self.address,
+                "--heartbeat-path", "/run/heartbeat")
 
     # Programs
 

@@ -35,10 +35,10 @@ class Observer:
         self.wanted = []
         self.want()
 
-    def want(self):
-        """Notes what is wanted from now on."""
+    def want(self, coming=()):
+        """Notes what is wanted from now on; what is still coming may be there or not."""
         keys = {(service, name) for service, ports in self.fleet.wanted.items() for name in ports}
-        self.wanted.append((time.monotonic(), keys))
+        self.wanted.append((time.monotonic(), (keys - set(coming), keys)))
 
     def stop(self):
         self.running = False
@@ -74,9 +74,10 @@ class Observer:
 
     @staticmethod
     def _wrong(seen, wanted):
+        wanted, allowed = wanted
         return ({("missing", *key) for key in wanted if key not in seen}
                 | {("duplicates", *key) for key, count in seen.items() if count > 1}
-                | {("lingering", *key) for key in seen if key not in wanted})
+                | {("lingering", *key) for key in seen if key not in allowed})
 
     @staticmethod
     def _longer(longest, key, seconds):

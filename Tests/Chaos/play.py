@@ -20,7 +20,7 @@ class Play:
     def __init__(self, fleet, observer, is_short):
         self.fleet, self.observer, self.is_short = fleet, observer, is_short
         self.limits = {"missing": MISSING, "lingering": MISSING, "duplicates": TWICE, "true again": TRUE_AGAIN}
-        self.excused, self.share, self.ended, self.reasons = [], 0.0, None, []
+        self.excused, self.share, self.again, self.reasons = [], 0.0, None, []
         self.spoils = False
 
     # For scenarios
@@ -44,7 +44,8 @@ class Play:
         time.sleep(seconds)
 
     def healed(self):
-        self.ended = time.monotonic()
+        """The fault ends: waits until all is true."""
+        self.again = self.until_true("all is true again")
 
     def sessions_end(self, seconds):
         """The fault lasts so long that sessions end: registrations are missing from then to the fault's end."""
@@ -54,7 +55,7 @@ class Play:
         """What was taken back, or moved on, while its host could not say so stands as long as its session."""
         self.limits["lingering"] += self.session * 4 / 3
 
-    def excuse(self, word, share=1.0):
+    def excuse(self, word):
         """Failed requests with this word in their problem are in flight to what was killed."""
         self.excused.append(word)
 
@@ -62,13 +63,27 @@ class Play:
         """The share of requests that may fail, where some servers cannot be reached."""
         self.share = share
 
-    def want(self, service, name, port):
-        """A task is to be registered and served from now on; None: no more."""
-        if port is None:
-            self.fleet.wanted[service].pop(name)
-        else:
-            self.fleet.wanted[service][name] = port
+    def leaves(self, service, name):
+        """A task is not to be registered and served any more, from now on."""
+        self.fleet.wanted[service].pop(name)
         self.observer.want()
+
+    def comes(self, service, name, port):
+        """A task is to be registered and served, and is before this returns."""
+        self.fleet.wanted[service][name] = port
+        self.observer.want(coming=[(service, name)])
+        self.until_true(f"{service} of {name} is back")
+        self.observer.want()
+
+    def until_true(self, what):
+        """Returns how long that took, and what was untrue last."""
+        began, before = time.monotonic(), []
+        while untrue := self.fleet.untrue():
+            if time.monotonic() > began + PATIENCE:
+                raise Trouble(f"not within {PATIENCE} s: {what}; " + "; ".join(untrue[:4]))
+            time.sleep(0.1)
+            before = untrue
+        return time.monotonic() - began, before[:4]
 
     def until(self, what, condition, seconds=30):
         return world.wait_for(what, condition, seconds, pause=0.05)
@@ -80,23 +95,15 @@ class Play:
     # The verdict
 
     def judge(self, began, slack):
-        """Waits until all is true, watches it stay so, and returns the figures."""
-        ended = self.ended or time.monotonic()
-        untrue, before = self.fleet.untrue(), []
-        while untrue and time.monotonic() < ended + PATIENCE:
-            time.sleep(0.1)
-            untrue, before = self.fleet.untrue(), untrue
-        again = time.monotonic() - ended
-        if untrue:
-            self.reasons.append(f"not true again within {PATIENCE} s: " + "; ".join(untrue[:4]))
-            self.spoils = True
-        else:
-            time.sleep(WATCH)
-            self.reasons += [f"true, and then no more: {word}" for word in self.fleet.untrue()[:4]]
-            self.reasons += self.fleet.misreported()[:4]
+        """Watches that all stays true, and returns the figures."""
+        if self.again is None:
+            self.healed()
+        time.sleep(WATCH)
+        self.reasons += [f"true, and then no more: {word}" for word in self.fleet.untrue()[:4]]
+        self.reasons += self.fleet.misreported()[:4]
         measures = self.observer.measures()
         for name, limit in self.limits.items():
-            seconds, *where = (again, *before[:4]) if name == "true again" else measures[name]
+            seconds, where = self.again if name == "true again" else (measures[name][0], measures[name][1:])
             if seconds > limit * slack:
                 self.reasons.append(f"{name}: {seconds:.1f} s, more than {limit:.1f} s: " + ", ".join(where))
         requests = self.requests(began)
@@ -108,7 +115,7 @@ class Play:
         return {"requests": requests["all"], "failed": len(requests["failures"]), "wrong": requests["wrong"],
                 "missing": round(measures["missing"][0], 1), "lingering": round(measures["lingering"][0], 1),
                 "duplicates": round(measures["duplicates"][0], 1),
-                "true_again": round(again, 1) if not untrue else None,
+                "true_again": round(self.again[0], 1),
                 "verdict": "FAIL" if self.reasons else "PASS", "reasons": self.reasons}
 
     def requests(self, began):
@@ -138,13 +145,13 @@ class Stage:
     """A fleet that scenarios are played on, one after the other; it is made anew after one that leaves it spoiled."""
 
     def __init__(self, bindir, count, session):
-        self.arguments = bindir, count, session
-        self.fleet, self.observer, self.count = None, None, 0
+        self.bindir, self.count, self.session = bindir, count, session
+        self.fleet, self.observer, self.fleets = None, None, 0
 
     def play(self, scenario, is_short, slack):
         if self.fleet is None:
-            self.count += 1
-            self.fleet = Fleet(*self.arguments, f"{world.scratch()}/{self.count}")
+            self.fleets += 1
+            self.fleet = Fleet(self.bindir, self.count, self.session, f"{world.scratch()}/{self.fleets}")
             self.fleet.start()
             self.observer = Observer(self.fleet)
         play = Play(self.fleet, self.observer, is_short)

@@ -94,12 +94,16 @@ class HAProxySession:
         self.connection = None
 
 
+# The mark of a server that the file disables stays when the server is enabled at run time.
+_DISABLED_IN_FILE = 0x04
+
+
 def in_rotation(servers_state):
     """Names of the servers that get requests, from the answer to `show servers state`."""
     found = []
     for line in servers_state.splitlines():
         fields = line.split()
         # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state ...
-        if len(fields) > 6 and fields[0].isdigit() and fields[5] == "2" and fields[6] == "0":
+        if len(fields) > 6 and fields[0].isdigit() and fields[5] == "2" and not int(fields[6]) & ~_DISABLED_IN_FILE:
             found.append(fields[3])
     return sorted(found)

@@ -15,7 +15,8 @@ class StatusServer:
             listener = socket.create_server((address, 0), backlog=128)
             self.sockets[listener.getsockname()[1]] = listener
         self.ports = list(self.sockets)
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
 
     def serve(self):
         selector = selectors.DefaultSelector()
@@ -36,5 +37,6 @@ class StatusServer:
 
     def close(self):
         self.stopping = True
+        self.thread.join()
         for listener in self.sockets.values():
             listener.close()
