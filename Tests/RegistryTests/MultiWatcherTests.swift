@@ -78,7 +78,7 @@ import ZooKeeper
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let metrics = Metrics()
     let environment = WatchEnvironment(
-      service: "web", clients: .init(clock: clock, logger: logger, metrics: metrics), clock: clock,
+      service: "web", readers: .init(clock: clock, logger: logger, metrics: metrics), clock: clock,
       logger: logger, metrics: metrics, settle: .zero, increment: { _, _ in }, makePolicy: { _, _ in { $0 } })
     let watcher = MultiWatcher(
       parts: [("silent", Silent()), ("speaking", Speaking())], resolver: .union, patience: .seconds(10),

@@ -13,7 +13,7 @@ internal import ZooKeeper
   let journal = Journal()
   let service: ServiceConfiguration
   private(set) var snapshots: [ServiceSnapshot] = []
-  let clients: ZooKeeperClients
+  let readers: ZooKeeperReaders
   private var task: Task<Void, any Error>?
 
   /// - Parameters:
@@ -22,9 +22,9 @@ internal import ZooKeeper
   init(_ text: String, statsd: StatsD? = nil, clock: LoopClock = .system) throws {
     service = try WatchedService.decode(text)
     let metrics = Metrics()
-    clients = ZooKeeperClients(clock: .system, logger: journal.logger, metrics: metrics)
+    readers = ZooKeeperReaders(clock: .system, logger: journal.logger, metrics: metrics)
     let context = AgentContext(
-      clients: clients, clock: clock, logger: journal.logger, metrics: metrics, statsd: statsd)
+      readers: readers, clock: clock, logger: journal.logger, metrics: metrics, statsd: statsd)
     let watcher = service.makeWatcher(context)
     task = Task { @LoopActor [weak self] in
       try await watcher.run { reading in
@@ -46,7 +46,7 @@ internal import ZooKeeper
   func stop() async throws {
     task?.cancel()
     try await task?.value
-    await clients.closeAll()
+    await readers.closeAll()
   }
 
   /// Waits until these servers are published.

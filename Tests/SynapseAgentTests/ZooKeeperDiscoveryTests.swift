@@ -51,7 +51,7 @@ import ZooKeeper
     }
     #expect(watched.snapshots.count == 1)
     // The same client tells both of the directory's list.
-    let client = try #require(watched.clients.all.values.first)
+    let client = try #require(watched.readers.all.values.first)
     let seen = Seen()
     let token = client.watchDirectory("/svc/web") { event in
       if case .children(let names) = event { seen.isEmpty = names.isEmpty }

@@ -216,6 +216,29 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     throw ServerTrouble(description: "the server did not end session \(id)")
   }
 
+  /// Says what everybody may do with a node: read 1, write 2, create 4, delete 8, administer 16.
+  public func permit(_ permissions: Int32, at path: String) async throws {
+    let (host, port) = (host, port)
+    func text(_ text: String) -> [UInt8] { bytes(Int32(text.utf8.count)) + Array(text.utf8) }
+    let connect =
+      bytes(Int32(0)) + bytes(Int64(0)) + bytes(Int32(4000)) + bytes(Int64(0)) + bytes(Int32(16))
+      + [UInt8](repeating: 0, count: 17)
+    let set =
+      bytes(Int32(1)) + bytes(Int32(7)) + text(path) + bytes(Int32(1)) + bytes(permissions) + text("world")
+      + text("anyone") + bytes(Int32(-1))
+    let close = bytes(Int32(8)) + bytes(Int32(2)) + bytes(Int32(-11))
+    let packets = bytes(Int32(connect.count)) + connect + bytes(Int32(set.count)) + set + close
+    let answer = try await BlockingWork.run { () -> [UInt8] in
+      guard let socket = BlockingSocket(host: host, port: port, patience: .seconds(10)), socket.send(packets)
+      else { return [] }
+      return socket.readToEnd()
+    }
+    // 41 bytes of the connect; then length, number and the change's, and whether it was accepted.
+    guard answer.count >= 61, answer[57..<61].allSatisfy({ $0 == 0 }) else {
+      throw ServerTrouble(description: "the server did not change the permissions of \(path)")
+    }
+  }
+
   // MARK: Starting
 
   private func spawn(_ arguments: [String]) throws -> pid_t {

@@ -33,6 +33,7 @@ final class CuttingProxy: @unchecked Sendable {
     var seen: [Int32: Int] = [:]
     var cuts = 0
     var isRefusing = false
+    var isOld = false
     var isStopped = false
   }
 
@@ -80,6 +81,9 @@ final class CuttingProxy: @unchecked Sendable {
       $0.operation = operation
     }
   }
+
+  /// From now on the server seems to be one before 3.6: it takes neither reading of many nodes nor recursive watches.
+  func pretendOldServer() { plan.withLock { $0.isOld = true } }
 
   /// How many connections were broken.
   var cuts: Int { plan.withLock { $0.cuts } }
@@ -165,6 +169,12 @@ final class CuttingProxy: @unchecked Sendable {
       let operation = isRequest ? CuttingProxy.number(packet, 8) : 0
       let cut = isRequest ? planned(operation) : nil
       if cut == .beforeRequest { return false }
+      if isRequest, [22, 106].contains(operation), plan.withLock({ $0.isOld }) {
+        // What such a server does: the answer "not implemented", and the end of the connection.
+        let answer = [0, 0, 0, 16] + packet[4..<8] + [UInt8](repeating: 0, count: 8) + [0xff, 0xff, 0xff, 0xfa]
+        _ = sendAll(pairs[index].client, Array(answer))
+        return false
+      }
       guard sendAll(pairs[index].server, packet) else { return false }
       if cut == .afterRequest { return false }
       if cut == .beforeAnswer { pairs[index].doomed = CuttingProxy.number(packet, 4) }

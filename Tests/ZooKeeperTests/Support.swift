@@ -20,6 +20,7 @@ let testLogger: Logger = {
 @LoopActor final class World {
   let server: ZooKeeperServer
   private var clients: [ZooKeeperClient] = []
+  private var readers: [ZooKeeperReader] = []
 
   init(_ server: ZooKeeperServer) { self.server = server }
 
@@ -41,10 +42,48 @@ let testLogger: Logger = {
     return client
   }
 
+  /// A started reader, connected.
+  func reader(
+    to connection: String? = nil, timeout: Duration = .seconds(4), metrics: Metrics? = nil,
+    limits: ZooKeeperLimits = ZooKeeperLimits(), logger: Logger = testLogger
+  ) async throws -> ZooKeeperReader {
+    let reader = ZooKeeperReader(
+      ensemble: try ServerList([connection ?? server.connection]), sessionTimeout: timeout, logger: logger,
+      metrics: metrics, limits: limits)
+    readers.append(reader)
+    reader.start()
+    guard await reader.connects(within: .seconds(30)) else { throw ServerTrouble(description: "not connected") }
+    return reader
+  }
+
+  /// A started one of either kind.
+  func watcher(_ kind: WatcherKind, to connection: String? = nil) async throws -> any PathWatcher {
+    switch kind {
+    case .client: try await client(to: connection)
+    case .reader: try await reader(to: connection)
+    }
+  }
+
   func closeAll() async {
     for client in clients { await client.close() }
+    for reader in readers { await reader.close() }
   }
 }
+
+/// The two that watch paths.
+enum WatcherKind: CaseIterable { case client, reader }
+
+/// What both have in common.
+@LoopActor protocol PathWatcher {
+  var reconnectedAt: LoopClock.Instant? { get }
+  func watchDirectory(_ path: String, onEvent: @escaping @LoopActor (WatchEvent) -> Void) -> WatchToken
+  func watchData(_ path: String, onEvent: @escaping @LoopActor (WatchEvent) -> Void) -> WatchToken
+  func read(_ path: String) async throws -> [UInt8]?
+  func children(_ path: String) async throws -> [String]?
+}
+
+extension ZooKeeperClient: PathWatcher {}
+extension ZooKeeperReader: PathWatcher {}
 
 /// Runs `body` with a started server and closes everything afterwards.
 @LoopActor func withServer(

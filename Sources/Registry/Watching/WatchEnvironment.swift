@@ -7,7 +7,7 @@ public import ZooKeeper
 @LoopActor public struct WatchEnvironment {
   /// The service's key in the configuration, for the log.
   let service: String
-  let clients: ZooKeeperClients
+  let readers: ZooKeeperReaders
   let clock: LoopClock
   let logger: Logger
   /// For how long readings after a lost connection are marked as such.
@@ -20,12 +20,12 @@ public import ZooKeeper
   ///   - increment: adds one to upstream's counter of that name, with its tags.
   ///   - makePolicy: the policy over readings of one stage, with a discovery's label filters.
   public init(
-    service: String, clients: ZooKeeperClients, clock: LoopClock, logger: Logger, metrics: Metrics, settle: Duration,
+    service: String, readers: ZooKeeperReaders, clock: LoopClock, logger: Logger, metrics: Metrics, settle: Duration,
     increment: @escaping @LoopActor (String, [String]) -> Void,
     makePolicy: @escaping @LoopActor (PolicyStage, [LabelFilter]) -> ReadingPolicy
   ) {
     self.service = service
-    self.clients = clients
+    self.readers = readers
     self.clock = clock
     self.logger = logger
     self.settle = settle

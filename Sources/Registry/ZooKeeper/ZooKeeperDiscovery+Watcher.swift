@@ -16,13 +16,13 @@ extension ZooKeeperDiscovery: DiscoverySettings {
   @LoopActor func makeWatcher(
     in environment: WatchEnvironment, policy: @escaping ReadingPolicy
   ) -> any RegistryWatcher {
-    let client = environment.clients.client(for: ensemble)
+    let reader = environment.readers.reader(for: ensemble)
     guard let pollInterval else {
-      return ZooKeeperWatcher(self, client: client, environment: environment, policy: policy)
+      return ZooKeeperWatcher(self, reader: reader, environment: environment, policy: policy)
     }
-    let reader = ZooKeeperPoll(self, client: client, clock: environment.clock)
+    let poll = ZooKeeperPoll(self, reader: reader)
     return PollWatcher(
-      every: pollInterval, of: [PolledPart(place: path) { try await reader.read() }],
+      every: pollInterval, of: [PolledPart(place: path) { try await poll.read() }],
       counters: PollCounters(asked: "synapse.watcher.zookeeper_poll.discover"), environment: environment, policy: policy
     )
   }

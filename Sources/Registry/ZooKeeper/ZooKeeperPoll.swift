@@ -10,20 +10,18 @@ internal import ZooKeeper
   private static let patience: Duration = .seconds(3)
 
   private let discovery: ZooKeeperDiscovery
-  private let client: ZooKeeperClient
-  private let clock: LoopClock
+  private let reader: ZooKeeperReader
 
-  init(_ discovery: ZooKeeperDiscovery, client: ZooKeeperClient, clock: LoopClock) {
+  init(_ discovery: ZooKeeperDiscovery, reader: ZooKeeperReader) {
     self.discovery = discovery
-    self.client = client
-    self.clock = clock
+    self.reader = reader
   }
 
   /// All that is there. An absent directory is an empty one.
   /// - Throws: `ZooKeeperError` when the list, or any of its nodes, cannot be read.
   func read() async throws -> RegistryReading {
-    try await untilConnected()
-    let names = try await client.children(discovery.path) ?? []
+    _ = await reader.connects(within: ZooKeeperPoll.patience)
+    let names = try await reader.children(discovery.path) ?? []
     var reading = RegistryReading()
     var found: [Int: Backend] = [:]
     for start in stride(from: 0, to: names.count, by: ZooKeeperPoll.width) {
@@ -43,7 +41,7 @@ internal import ZooKeeper
       }
     }
     reading.backends = names.indices.compactMap { found[$0] }
-    if let path = discovery.generatorConfigPath, let bytes = try await client.read(path), !bytes.isEmpty {
+    if let path = discovery.generatorConfigPath, let bytes = try await reader.read(path), !bytes.isEmpty {
       reading.generatorConfig = String(decoding: bytes, as: UTF8.self)
     }
     return reading
@@ -73,19 +71,11 @@ internal import ZooKeeper
       return Child(error)
     }
     // It may have gone since the list was read.
-    guard let bytes = try await client.read(path(of: name)) else { return Child() }
+    guard let bytes = try await reader.read(path(of: name)) else { return Child() }
     do throws(OperatorError) {
       return Child(try discovery.decoding.decode(payload: bytes, name: name))
     } catch {
       return Child(error)
     }
-  }
-
-  private func untilConnected() async throws {
-    if case .connected = client.state { return }
-    let changed = OneShotEvent<Void>()
-    let token = client.onState { _ in changed.happen() }
-    defer { token.cancel() }
-    try await withDeadline(after: ZooKeeperPoll.patience, clock: clock) { try await changed.wait() }
   }
 }

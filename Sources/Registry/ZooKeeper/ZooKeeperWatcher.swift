@@ -16,7 +16,7 @@ internal import ZooKeeper
   static let pausePerServer: Duration = .microseconds(20)
 
   private let discovery: ZooKeeperDiscovery
-  private let client: ZooKeeperClient
+  private let reader: ZooKeeperReader
   private let environment: WatchEnvironment
   private let policy: ReadingPolicy
   private var deliver: (@LoopActor (RegistryReading) -> Void)?
@@ -45,11 +45,11 @@ internal import ZooKeeper
   }
 
   init(
-    _ discovery: ZooKeeperDiscovery, client: ZooKeeperClient, environment: WatchEnvironment,
+    _ discovery: ZooKeeperDiscovery, reader: ZooKeeperReader, environment: WatchEnvironment,
     policy: @escaping ReadingPolicy
   ) {
     self.discovery = discovery
-    self.client = client
+    self.reader = reader
     self.environment = environment
     self.policy = policy
     awaitsGeneratorConfig = discovery.generatorConfigPath != nil
@@ -57,9 +57,9 @@ internal import ZooKeeper
 
   func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws {
     self.deliver = deliver
-    tokens.append(client.watchDirectory(discovery.path) { [weak self] event in self?.directoryChanged(event) })
+    tokens.append(reader.watchDirectory(discovery.path) { [weak self] event in self?.directoryChanged(event) })
     if let path = discovery.generatorConfigPath {
-      tokens.append(client.watchData(path) { [weak self] event in self?.generatorConfigChanged(event, at: path) })
+      tokens.append(reader.watchData(path) { [weak self] event in self?.generatorConfigChanged(event, at: path) })
     }
     await untilCancelled()
     self.deliver = nil
@@ -114,7 +114,7 @@ internal import ZooKeeper
     children[child] = Child()
     unread += 1
     let path = discovery.path == "/" ? "/\(child)" : "\(discovery.path)/\(child)"
-    let token = client.watchData(path) { [weak self] event in self?.dataChanged(event, of: child) }
+    let token = reader.watchData(path) { [weak self] event in self?.dataChanged(event, of: child) }
     // The data may have come while the watch was set.
     children[child]?.token = token
   }
@@ -210,7 +210,7 @@ internal import ZooKeeper
     last = (environment.clock.now, count)
     let backends = order.compactMap { children[$0]?.backend }
     var reading = RegistryReading(backends: backends, generatorConfig: generatorConfig)
-    let left = client.reconnectedAt.map { $0 + environment.settle - environment.clock.now } ?? .zero
+    let left = reader.reconnectedAt.map { $0 + environment.settle - environment.clock.now } ?? .zero
     reading.isSettling = left > .zero
     deliver(policy(reading))
     // Whatever is preserved is so until then.

@@ -14,8 +14,8 @@ internal import ZooKeeper
   ) async -> (servers: [String: [Backend]], silent: [String]) {
     let clock = LoopClock.system
     let logger = Logger(label: "synapse") { _ in SwiftLogNoOpLogHandler() }
-    let clients = ZooKeeperClients(clock: clock, logger: logger, metrics: Metrics())
-    let context = AgentContext(clients: clients, clock: clock, logger: logger, metrics: Metrics(), statsd: nil)
+    let readers = ZooKeeperReaders(clock: clock, logger: logger, metrics: Metrics())
+    let context = AgentContext(readers: readers, clock: clock, logger: logger, metrics: Metrics(), statsd: nil)
     let complete = OneShotEvent<Void>()
     var servers: [String: [Backend]] = [:]
     var tasks: [Task<Void, any Error>] = []
@@ -33,7 +33,7 @@ internal import ZooKeeper
       _ = try? await withDeadline(after: configuration.firstDataDeadline, clock: clock) { try await complete.wait() }
     }
     for task in tasks { task.cancel() }
-    await clients.closeAll()
+    await readers.closeAll()
     return (servers, configuration.services.map(\.name).filter { servers[$0] == nil })
   }
 }

@@ -97,8 +97,8 @@ internal import ZooKeeper
 
   private func closeUnusedEnsembles(_ services: [ServiceConfiguration]) {
     let used = services.reduce(into: Set<ServerList>()) { $0.formUnion($1.discovery.ensembles) }
-    for ensemble in context.clients.all.keys where !used.contains(ensemble) {
-      Task { @LoopActor [clients = context.clients] in await clients.close(ensemble) }
+    for ensemble in context.readers.all.keys where !used.contains(ensemble) {
+      Task { @LoopActor [readers = context.readers] in await readers.close(ensemble) }
     }
   }
 }

@@ -6,7 +6,7 @@ extension ServiceConfiguration {
   /// The watcher that this service's `discovery` asks for; its readings are what the service's policy makes of them.
   @LoopActor func makeWatcher(_ context: AgentContext) -> any RegistryWatcher {
     let environment = WatchEnvironment(
-      service: name, clients: context.clients, clock: context.clock, logger: context.logger,
+      service: name, readers: context.readers, clock: context.clock, logger: context.logger,
       metrics: context.metrics, settle: rules.settle,
       increment: { counter, tags in context.statsd?.increment(counter, tags: tags) },
       makePolicy: { [name, rules] stage, filters in

@@ -44,8 +44,8 @@ internal import ZooKeeper
     metrics: Metrics, statsd: StatsD? = nil, inherited: SynapseUpgradeState? = nil
   ) {
     self.configuration = configuration
-    let clients = ZooKeeperClients(clock: clock, logger: logger, metrics: metrics)
-    context = AgentContext(clients: clients, clock: clock, logger: logger, metrics: metrics, statsd: statsd)
+    let readers = ZooKeeperReaders(clock: clock, logger: logger, metrics: metrics)
+    context = AgentContext(readers: readers, clock: clock, logger: logger, metrics: metrics, statsd: statsd)
     outputs = AgentOutputs(context: context, stateDirectory: stateDirectory, inherited: inherited)
     watches = ServiceWatches(context: context)
     watches.onSnapshot = { [weak self] snapshot, isNews in self?.receive(snapshot, isNews: isNews) }
@@ -71,7 +71,7 @@ internal import ZooKeeper
       await switching?.value
       await outputs.stop()
     }
-    await context.clients.closeAll()
+    await context.readers.closeAll()
     context.logger.notice("synapse stopped, HAProxy continues")
   }
 

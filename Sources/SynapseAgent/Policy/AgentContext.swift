@@ -7,7 +7,7 @@ internal import ZooKeeper
 
 /// The surroundings of the agent's watchers and outputs.
 struct AgentContext {
-  let clients: ZooKeeperClients
+  let readers: ZooKeeperReaders
   let clock: LoopClock
   let logger: Logger
   let metrics: Metrics

@@ -4,7 +4,7 @@ public import SmartStack
 
 /// Keeps wanted registrations and watches in sync with one ensemble, across lost connections and sessions.
 ///
-/// One client is one session (see ``ZooKeeperClients`` for one per ensemble). What is wanted and watched
+/// One client is one session (see ``ZooKeeperReaders`` for one per ensemble). What is wanted and watched
 /// belongs to the client, not to the session: after an expiry everything is asserted again, once. The
 /// state machine stands as a table in `docs/zookeeper.md`.
 ///

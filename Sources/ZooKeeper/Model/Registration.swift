@@ -92,6 +92,9 @@ public struct SavedSession: Hashable, Sendable {
     self.init(id: Int64(bitPattern: id), password: password)
   }
 
+  /// The id as ZooKeeper's own log has it.
+  var number: String { "0x" + String(UInt64(bitPattern: id), radix: 16) }
+
   /// One line to keep in a file: `<id>:<password>`, both hexadecimal.
   public var text: String {
     String(UInt64(bitPattern: id), radix: 16) + ":" + password.hexadecimal

@@ -82,6 +82,9 @@ public struct ServerList: Hashable, Sendable, CustomStringConvertible {
     return found.sorted()
   }
 
+  /// Where one of the addresses is.
+  static func endpoint(of address: String) -> Endpoint? { server(address[...])?.endpoint }
+
   /// Those of `addresses` at which a ZooKeeper says that it serves clients.
   @LoopActor static func serving(among addresses: [String], deadline: Duration) async -> [String] {
     let questions = addresses.map { address in
@@ -95,8 +98,8 @@ public struct ServerList: Hashable, Sendable, CustomStringConvertible {
   /// A server that hangs takes connections all the same, and so does one without a quorum: hence a question. It is answered
   /// also where it is not allowed, with a sentence that says so.
   @LoopActor private static func serves(_ address: String, deadline: Duration) async -> Bool {
-    guard let server = ServerList.server(address[...]),
-      let stream = try? await ByteStream.connect(to: server.endpoint, deadline: deadline)
+    guard let endpoint = endpoint(of: address),
+      let stream = try? await ByteStream.connect(to: endpoint, deadline: deadline)
     else { return false }
     defer { stream.close() }
     guard (try? stream.write("srvr")) != nil, let answer = try? await stream.read(upTo: 256) else { return false }

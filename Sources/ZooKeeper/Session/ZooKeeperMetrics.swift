@@ -2,7 +2,7 @@ internal import SmartStack
 
 /// The verbs, as metrics and errors name them.
 enum Operation: String, CaseIterable, Sendable {
-  case create, delete, set, read, list, exists, sync
+  case create, delete, set, read, list, exists, sync, watch
 }
 
 /// Metrics of one client, with the ensemble as a label.

@@ -1,0 +1,121 @@
+internal import Reactor
+
+/// A path with a recursive watch: its names, and who is told of them, of its data and of its children's data.
+///
+/// The names are read once per connection and kept up to date by the watch's events, which name the child. Many changes
+/// of one moment are one report.
+@LoopActor final class FollowedPath {
+  let path: String
+  private let clock: LoopClock
+  private var listeners: [PathSubscription] = []
+  /// Who is told of the path's own data.
+  private(set) var ownSubscriptions: [PathSubscription] = []
+  /// Who is told of a child's data, by its path.
+  private var children: [String: [PathSubscription]] = [:]
+  /// What is known of the names; nil before they are.
+  private var known: WatchEvent?
+  /// In the order in which they were learnt; may still have names that went.
+  private var names: [String] = []
+  private var present: Set<String> = []
+  private var pacing: ReadPacing
+  private var report: LoopTimer?
+
+  init(_ path: String, clock: LoopClock) {
+    (self.path, self.clock) = (path, clock)
+    pacing = ReadPacing(now: clock.now)
+  }
+
+  var hasListeners: Bool { !listeners.isEmpty }
+  var isListed: Bool { known != nil }
+  var isUnused: Bool { listeners.isEmpty && ownSubscriptions.isEmpty && children.isEmpty }
+  /// All who are told of data.
+  var dataSubscriptions: [PathSubscription] { ownSubscriptions + children.values.joined() }
+  var all: [PathSubscription] { listeners + dataSubscriptions }
+
+  // MARK: Subscriptions
+
+  func add(_ subscription: PathSubscription) {
+    switch (subscription.isOfNames, subscription.path == path) {
+    case (true, _):
+      listeners.append(subscription)
+      Task { if let known, !subscription.isKnown { subscription.report(known) } }
+    case (false, true): ownSubscriptions.append(subscription)
+    case (false, false): children[subscription.path, default: []].append(subscription)
+    }
+  }
+
+  /// - Returns: whether it was here.
+  func remove(_ subscription: PathSubscription) -> Bool {
+    let count = listeners.count + ownSubscriptions.count
+    listeners.removeAll { $0 === subscription }
+    ownSubscriptions.removeAll { $0 === subscription }
+    var isFound = listeners.count + ownSubscriptions.count < count
+    if let index = children[subscription.path]?.firstIndex(where: { $0 === subscription }) {
+      children[subscription.path]?.remove(at: index)
+      if children[subscription.path]?.isEmpty == true { children[subscription.path] = nil }
+      isFound = true
+    }
+    if isUnused { report?.cancel() }
+    return isFound
+  }
+
+  // MARK: The names
+
+  /// The names as the server has them.
+  /// - Parameter isNews: whether they are reported although they are the same.
+  func listed(_ found: [String], isNews: Bool) {
+    let isSame = if case .children? = known { Set(found) == present } else { false }
+    if !isSame { (names, present) = (found, Set(found)) }
+    if !isSame || isNews { reportNames() }
+  }
+
+  /// The path does not exist.
+  func wasMissing(isNews: Bool) {
+    (names, present) = ([], [])
+    let isSame = known == .missing
+    known = .missing
+    if !isSame || isNews { tell(.missing) }
+  }
+
+  /// The names cannot be read; those that were known are compared with the next list.
+  /// - Returns: whether that is news.
+  func couldNotBeListed(_ error: ZooKeeperError) -> Bool {
+    guard known != .failed(error) else { return false }
+    known = .failed(error)
+    tell(.failed(error))
+    return true
+  }
+
+  /// An event of a child.
+  /// - Returns: who is told of its data.
+  func childChanged(_ change: WireConnection.Change, name: String) -> [PathSubscription] {
+    switch change {
+    case .created where present.insert(name).inserted:
+      names.append(name)
+      namesChanged()
+    case .deleted where present.remove(name) != nil: namesChanged()
+    case .created, .deleted, .dataChanged, .childrenChanged: break
+    }
+    return children[path == "/" ? "/\(name)" : "\(path)/\(name)"] ?? []
+  }
+
+  private func namesChanged() {
+    guard hasListeners, report?.isPending != true, case .children? = known else { return }
+    report = clock.schedule(after: pacing.delay(now: clock.now)) { [weak self] in self?.reportNames() }
+  }
+
+  private func reportNames() {
+    report?.cancel()
+    if names.count != present.count {
+      var left = present
+      names.removeAll { left.remove($0) == nil }
+    }
+    pacing.didRead(size: names.count, now: clock.now)
+    known = .children(names)
+    tell(.children(names))
+  }
+
+  private func tell(_ event: WatchEvent) {
+    for listener in listeners { listener.report(event) }
+  }
+}

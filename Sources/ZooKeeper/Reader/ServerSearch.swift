@@ -1,0 +1,70 @@
+internal import Logging
+internal import Reactor
+internal import SmartStack
+
+/// Finds a server of an ensemble for a session that owns nothing, one connection after another.
+@LoopActor final class ServerSearch {
+  private let ensemble: ServerList
+  private let timeout: Duration
+  private let names: NameResolver
+  private let metrics: ZooKeeperMetrics
+  private let clock: LoopClock
+  private let logger: Logger
+  /// Nil: the next connection opens one.
+  private var session: WireConnection.Session?
+  private var lostAt: LoopClock.Instant?
+
+  init(
+    of ensemble: ServerList, timeout: Duration, names: NameResolver, metrics: ZooKeeperMetrics, clock: LoopClock,
+    logger: Logger
+  ) {
+    (self.ensemble, self.timeout, self.names, self.metrics) = (ensemble, timeout, names, metrics)
+    (self.clock, self.logger) = (clock, logger)
+  }
+
+  /// Tries each server once, in random order.
+  /// - Returns: nil when none took the session.
+  func connect(
+    onEvent: @escaping @LoopActor (WireConnection.Change, _ path: String) -> Void
+  ) async -> WireConnection? {
+    let addresses = await ensemble.addresses(by: names, deadline: timeout / 3, isFresh: lostAt != nil)
+    giveUpOldSession()
+    for endpoint in addresses.compactMap(ServerList.endpoint(of:)).shuffled() {
+      do {
+        if let session, let resumed = try await open(endpoint, resuming: session, onEvent: onEvent) { return resumed }
+        if session != nil {
+          metrics.expiries.increment()
+          logger.warning("session ended", with: [.ensemble: ensemble, .reason: "the session has expired"])
+        }
+        session = nil
+        if let opened = try await open(endpoint, resuming: WireConnection.Session(), onEvent: onEvent) { return opened }
+      } catch {
+        if Task.isCancelled { return nil }
+        logger.debug("session not opened", with: [.ensemble: ensemble, .reason: "\(error)"])
+      }
+    }
+    return nil
+  }
+
+  private func open(
+    _ endpoint: Endpoint, resuming session: WireConnection.Session,
+    onEvent: @escaping @LoopActor (WireConnection.Change, _ path: String) -> Void
+  ) async throws -> WireConnection? {
+    try await WireConnection.open(
+      to: endpoint, resuming: session, timeout: timeout, metrics: metrics, clock: clock, onEvent: onEvent)
+  }
+
+  /// A server that has not seen the session's last change refuses it: after an ensemble was emptied, restored, or replaced
+  /// behind the same names, for ever. After its timeout the session is no more anyway.
+  private func giveUpOldSession() {
+    guard let session, let lostAt, clock.now - lostAt > timeout else { return }
+    logger.warning(
+      "session not accepted, asked for again; the registry may be older than this session",
+      with: [.ensemble: ensemble, .session: session.identity.number, .elapsed: timeout])
+    metrics.expiries.increment()
+    self.session = nil
+  }
+
+  /// The connection is lost.
+  func lost(_ connection: WireConnection) { (session, lostAt) = (connection.session, clock.now) }
+}
