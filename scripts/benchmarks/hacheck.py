@@ -1,7 +1,9 @@
 """The parts of scripts/bench that ask hacheck for more than a cached answer. Each takes the running Bench."""
 import http.client
+import multiprocessing
 import os
 import resource
+import select
 import selectors
 import socket
 import subprocess
@@ -118,6 +120,74 @@ def stuck(bench, hacheck_port, target_port):
     bench.table.times("the same, while their deadlines pass twice", seconds)
     bench.table.row("checks that found no slot", f"{gauge(hacheck_port, 'hacheck_checks_refused_total'):.0f}")
     hung.stop()
+
+
+ATTACKER, ATTACKERS = "127.0.0.2", 500
+ATTACKS = (
+    (f"{ATTACKERS} ask /status/count and do not read", ATTACKERS, "GET /status/count HTTP/1.1\r\nHost: x\r\n\r\n"),
+    (f"{ATTACKERS} ask /recent and do not read", ATTACKERS, "GET /recent?threshold=1e9 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    (f"{ATTACKERS} ask /metrics 200 times and do not read", ATTACKERS, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200),
+    ("4,200 do not finish their request", 4200, "GET /x HTTP/1.1\r\nHost: x\r\n"),
+)
+
+
+def attack(port, count, text):
+    """Keeps so many connections that have said this, and opens another for each that ends."""
+    allow_descriptors()
+    poll, opened = select.epoll(), {}
+    while True:
+        while len(opened) < count:
+            try:
+                client = socket.socket()
+                client.settimeout(0.2)
+                # Little room in the kernel: what is not read stays with the server.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.bind((ATTACKER, 0))
+                client.connect((LOCAL, port))
+                client.send(text.encode())
+            except OSError:
+                client.close()
+                break
+            # Its end, and not what there is to read.
+            poll.register(client, select.EPOLLRDHUP)
+            opened[client.fileno()] = client
+        for descriptor, _ in poll.poll(0.05):
+            poll.unregister(descriptor)
+            opened.pop(descriptor).close()
+
+
+def hostile(bench, hacheck_port):
+    """What others wait, and what memory it costs, while clients of one address do their worst."""
+    allow_descriptors()
+    bench.table.heading("hacheck, /healthz asked for with a new connection each, beside hostile clients of another address")
+    bench.table.row("", "p50", "p99", "max", "requests", "RSS above rest")
+    nerve = bench.start_nerve({}, "nerve-hostile")
+    connection = http.client.HTTPConnection(LOCAL, hacheck_port, timeout=30)
+    for number in range(10_000):
+        connection.request("GET", f"/spool/{number:0240}/1/status")
+        connection.getresponse().read()
+    connection.close()
+    rest = nerve.status_field("VmRSS")
+
+    def measure(what, attacker=None):
+        seconds, most = [], 0
+        for number in range(2000):
+            if attacker and not attacker.is_alive():
+                raise Trouble("the attacker has ended")
+            seconds.append(page(hacheck_port, "/healthz")[1])
+            if number % 20 == 0:
+                most = max(most, nerve.status_field("VmRSS"))
+        cells = [f"{1000 * sorted(seconds)[int(len(seconds) * share)]:.2f} ms" for share in (0.5, 0.99)]
+        bench.table.row(what, *cells, f"{1000 * max(seconds):.2f} ms", len(seconds), f"{(most - rest) / 1024:.1f} MB")
+
+    measure("none")
+    for what, count, text in ATTACKS:
+        attacker = multiprocessing.Process(target=attack, args=(hacheck_port, count, text), daemon=True)
+        attacker.start()
+        time.sleep(3)
+        measure(what, attacker)
+        attacker.kill()
+        attacker.join()
 
 
 # Each run of wrk counts on from where the last one stopped; hacheck's own counter says where that is.
