@@ -11,11 +11,12 @@
 #   make conformance  run the cases recorded from upstream, and print how many hold
 #   make deb          build the package, .build/deb/smartstack_*.deb, and run lintian on it
 #   make test-package install, serve, upgrade and remove the package in a Debian of its own
+#   make reproducible build the package in two folders, and compare the bytes
 #   make chaos        play every fault of registry, network, disk and agents three times, and a herd of 50 hosts
 #   make bench        print a table of measurements, without a verdict
 #   make test-tsan    run the tests under ThreadSanitizer
 #   make test-asan    run the tests under AddressSanitizer
-#   make fuzz         run the fuzz tests with a new seed each round, until one fails
+#   make fuzz         look for bytes that a parser cannot stand, guided by coverage; TIME=60 is seconds for each parser
 #   make format       rewrite the Swift sources in the project's format
 #   make clean        remove what was built
 #
@@ -36,16 +37,20 @@ WIDTH = $(shell swift test --help-hidden 2>/dev/null | grep -e --experimental-ma
 TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 # Imports must follow the declared dependencies, which scripts/check-layers compares with docs/architecture.md.
 STRICT := --explicit-target-dependency-import-check error
-# Linked as Debian does: relocations are resolved at the start and then read-only.
-RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now
-SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/newer-package .ci/run packaging/build \
+# Linked as Debian does: relocations are resolved at the start and then read-only. The same bytes in any folder: no path of
+# it in strings and debug information, no clang modules, whose names hold a hash of it, and no hashes of intermediate code.
+RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now \
+  -Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=. -Xcc -ffile-prefix-map=$(CURDIR)=. \
+  $(foreach flag,-no-clang-module-breadcrumbs -disable-incremental-llvm-codegen,-Xswiftc -Xfrontend -Xswiftc $(flag))
+SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/newer-package scripts/copy-sources \
+  scripts/reproducible .ci/run packaging/build \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
 PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures \
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
   $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies build products deb test-package check figures test unit conformance examples demo bench chaos test-tsan test-asan \
+.PHONY: help dependencies build products deb test-package reproducible check figures test unit conformance examples demo bench chaos test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -132,8 +137,12 @@ test-package: deb
 	scripts/newer-package
 	scripts/package-test .build/deb/smartstack_*.deb .build/newer/.build/deb/smartstack_*.deb
 
+reproducible: dependencies
+	@scripts/install-dependencies debhelper lintian
+	scripts/reproducible
+
 bench: build
-	@swift build -c release --static-swift-stdlib --product bench-evhttp
+	@swift build $(RELEASE) --product bench-evhttp
 	scripts/bench --bindir .build/release
 
 # Each sanitizer has a build folder of its own, so that a switch does not rebuild everything.
@@ -141,17 +150,27 @@ test-tsan: dependencies
 	@TSAN_OPTIONS="halt_on_error=1 $${TSAN_OPTIONS:-}" $(TEST) --sanitize=thread --scratch-path .build-tsan
 
 test-asan: dependencies
-	@LSAN_OPTIONS="suppressions=$(CURDIR)/Tests/lsan-suppressions.txt $${LSAN_OPTIONS:-}" $(TEST) --sanitize=address --scratch-path .build-asan
+	@export LSAN_OPTIONS="suppressions=$(CURDIR)/Tests/lsan-suppressions.txt print_suppressions=0 $${LSAN_OPTIONS:-}"
+	# What was freed waits in a quarantine, which the tests of memory must not count.
+	ASAN_OPTIONS="quarantine_size_mb=16 $${ASAN_OPTIONS:-}" $(TEST) --sanitize=address --scratch-path .build-asan
 
-# Fuzz tests have "fuzz" in their name and read SMARTSTACK_FUZZ_SEED (decimal, fixed by default; a failing test prints it)
-# and SMARTSTACK_FUZZ_ROUNDS (inputs per parser, few by default).
+# libFuzzer and AddressSanitizer on the parsers of Tests/Fuzz/Parsers.swift, optimized as they ship; PARSER=yaml tries one
+# of them, RUNS=1000000 counts inputs instead of seconds. What reaches new code is kept in .build-fuzz/corpus; a finding is
+# a file in .build-fuzz, which `PARSER=yaml FILE=… make fuzz` tries again.
+FUZZ := swift build -c release $(STRICT) --scratch-path .build-fuzz --product fuzz --sanitize fuzzer -Xswiftc -sanitize=address \
+  -Xswiftc -sanitize-coverage=edge,trace-cmp,inline-8bit-counters,pc-table -Xswiftc -enable-testing
+LIMIT = $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(or $(TIME),60))
+
 fuzz: dependencies
-	@swift build --build-tests
-	while true; do
-	  seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-	  echo "SMARTSTACK_FUZZ_SEED=$$seed"
-	  SMARTSTACK_FUZZ_SEED=$$seed SMARTSTACK_FUZZ_ROUNDS=$${SMARTSTACK_FUZZ_ROUNDS:-20000} \
-	    swift test --disable-xctest --skip-build --filter '[fF]uzz'
+	@SMARTSTACK_FUZZ=1 $(FUZZ)
+	export SWIFT_BACKTRACE=enable=no
+	for name in $(or $(PARSER),$$(.build-fuzz/release/fuzz)); do
+	  echo "$$name"
+	  mkdir -p .build-fuzz/corpus/$$name
+	  nice .build-fuzz/release/fuzz $$name $(or $(FILE),$(LIMIT) -timeout=1 -detect_leaks=0 -print_final_stats=1 \
+	    -artifact_prefix=.build-fuzz/$$name- .build-fuzz/corpus/$$name Tests/Fuzz/corpus/$$name) \
+	    > .build-fuzz/$$name.log 2>&1 || { tail -n 40 .build-fuzz/$$name.log; exit 1; }
+	  grep -E '^stat::(number_of_executed_units|slowest_unit)|^#.*DONE' .build-fuzz/$$name.log
 	done
 
 format:

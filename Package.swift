@@ -125,3 +125,15 @@ let package = Package(
       ]),
   ]
 )
+
+// `make fuzz` alone builds this: it links with libFuzzer's `main`, and looks into the rooms as tests do.
+if Context.environment["SMARTSTACK_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz",
+      dependencies: [
+        "AgentKit", "Configure", "HAProxyConfigGen", "HAProxyRuntime", "Hacheck", "NerveAgent", "Reactor", "Registry",
+        "SmartStack", "SynapseAgent", "YAMLConfig", "ZooKeeper",
+      ],
+      path: "Tests/Fuzz", exclude: ["corpus"], swiftSettings: strict))
+}
