@@ -163,7 +163,7 @@ LIMIT = $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(or $(TIME),60))
 
 fuzz: dependencies
 	@SMARTSTACK_FUZZ=1 $(FUZZ)
-	export SWIFT_BACKTRACE=enable=no
+	export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0
 	for name in $(or $(PARSER),$$(.build-fuzz/release/fuzz)); do
 	  echo "$$name"
 	  mkdir -p .build-fuzz/corpus/$$name
