@@ -29,6 +29,16 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
     if let answer = JSONValue(bytes) { check(try? Marathon.reading(answer, portIndex: 0)) }
   },
   "ec2": { _ = try? EC2Page($0) },
+  "zookeeper": converse { peer in
+    let opened = try? await WireConnection.open(
+      to: peer, resuming: WireConnection.Session(), timeout: .seconds(60),
+      metrics: ZooKeeperMetrics(nil, ensemble: "x"), clock: .system, onEvent: { _, _ in })
+    guard let connection = opened else { return }
+    connection.children("/a") { _ in }
+    connection.data(of: ["/a/b", "/a/c"]) { if case .success(let all) = $0 { precondition(all.count == 2) } }
+    connection.addWatch("/a") { _ in }
+    _ = await connection.ended()
+  },
   "dns": { for type in RecordType.allCases { _ = NameRecords($0, type: type) } },
 
   // HTTP.
