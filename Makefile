@@ -9,6 +9,7 @@
 #   make unit         run the tests alone
 #   make examples     run examples/ and monitoring/ on real servers
 #   make conformance  run the cases recorded from upstream, and print how many hold
+#   make conformance-upstream  have upstream's programs judge configure_nerve and configure_synapse (needs Python 3.8)
 #   make deb          build the package, .build/deb/smartstack_*.deb, and run lintian on it
 #   make test-package install, serve, upgrade and remove the package in a Debian of its own
 #   make reproducible build the package in two folders, and compare the bytes
@@ -42,15 +43,15 @@ STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now \
   -Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=. -Xcc -ffile-prefix-map=$(CURDIR)=. \
   $(foreach flag,-no-clang-module-breadcrumbs -disable-incremental-llvm-codegen,-Xswiftc -Xfrontend -Xswiftc $(flag))
-SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/newer-package scripts/copy-sources \
-  scripts/reproducible .ci/run packaging/build \
+SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/python-tools scripts/newer-package scripts/copy-sources \
+  scripts/reproducible .ci/run packaging/build packaging/bin/synapse_qdisc_tool \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
 PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures \
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
-  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py) examples/discovery-only/etc/synapse/tell-daemon
+  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py Upstream/run Upstream/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies build products deb test-package reproducible check figures test unit conformance examples demo bench chaos test-tsan test-asan \
+.PHONY: help dependencies peers build products deb test-package reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -86,7 +87,7 @@ figures:
 
 # The recorded cases and the examples run on the debug executables that the tests need. The tests come last, so that their
 # own summary line ends the output.
-test: check
+test: check peers
 	@swift build --build-tests $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
 	Tests/SetUps/run --bindir .build/debug
@@ -99,12 +100,32 @@ test: check
 	fi
 
 # The tests alone, without the checks and the recorded cases.
-unit: dependencies
+unit: dependencies peers
 	@$(TEST)
+
+# The tests' servers from PyPI; without a network those that need them are skipped.
+peers: dependencies
+	@scripts/python-tools moto 'moto[ec2,iam,s3]==5.2.1' flask flask-cors >/dev/null || true
 
 conformance: dependencies
 	@swift build $(STRICT)
 	Tests/Conformance/run --bindir .build/debug
+
+# Upstream's programs, on services that SEED makes. PyPI has paasta-tools; nerve-tools and synapse-tools come from their
+# repositories unless NERVE_TOOLS and SYNAPSE_TOOLS are folders with their sources.
+SEED ?= 1
+NERVE_TOOLS ?= .build/upstream/nerve-tools
+SYNAPSE_TOOLS ?= .build/upstream/synapse-tools
+
+conformance-upstream: dependencies
+	@tools=$$(PYTHON=$$(command -v $${PYTHON:-python3.8}) scripts/python-tools upstream paasta-tools==0.90.4 \
+	  environment_tools==1.1.3 networkx==3.1 psutil)
+	clone() { [ -d $$1 ] || git clone --quiet --depth 1 --branch $$2 https://github.com/Yelp/$${1##*/} $$1; }
+	clone $(NERVE_TOOLS) v2.3.0
+	clone $(SYNAPSE_TOOLS) v0.18.1
+	swift build $(STRICT)
+	Tests/Upstream/run --bindir .build/debug --python $$tools/python --nerve-tools $(NERVE_TOOLS) \
+	  --synapse-tools $(SYNAPSE_TOOLS)/src --seed $(SEED)
 
 examples: dependencies
 	@swift build $(STRICT)

@@ -39,6 +39,14 @@ import Testing
       headers.last?.value == "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, "
         + "SignedHeaders=content-type;host;x-amz-date, "
         + "Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7")
+    let object = RequestSignature(
+      credentials: AWSCredentials(keyID: "AKIAIOSFODNN7EXAMPLE", secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+      region: "us-east-1", service: "s3")
+    #expect(
+      object.headers(
+        method: "GET", path: "/test.txt", headers: ["host": "examplebucket.s3.amazonaws.com", "range": "bytes=0-9"],
+        body: [], unixTime: 1_369_353_600
+      ).last?.value.hasSuffix("=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41") == true)
     #expect(RequestSignature.moment(1_709_164_799) == "20240228T235959Z")
     #expect(RequestSignature.moment(1_709_164_800) == "20240229T000000Z")
     #expect(RequestSignature.moment(1_735_689_599) == "20241231T235959Z")

@@ -34,7 +34,7 @@ import ZooKeeper
   }
 
   @Test func theToggleChoosesOne() throws {
-    let toggle = MultiResolver.toggle(ToggleConfiguration(source: .file("/x"), interval: .seconds(1)))
+    let toggle = MultiResolver.toggle(ToggleConfiguration(place: "/x", source: .file("/x"), interval: .seconds(1)))
     let readings = ["one": reading("a")]
     let order = ["one", "two"]
     let one = MultiWatcher.merge(readings, order: order, by: toggle, chosen: "one")

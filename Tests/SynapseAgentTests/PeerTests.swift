@@ -36,25 +36,75 @@ import Testing
     try await watched.stop()
   }
 
-  @Test(.enabled(if: MotoServer.isInstalled, "needs moto_server: pip install 'moto[server]'"))
-  func instancesOfMoto() async throws {
+  @Test(.enabled(if: MotoServer.isInstalled, "needs moto: make peers"))
+  func signedRequestsToMoto() async throws {
     let moto = MotoServer()
     try await moto.start()
-    let web = try await moto.launch(count: 2, role: "web server")
+    // moto signs other texts than those that were sent if they have escapes.
+    _ = try await moto.launch(count: 2, role: "web")
     _ = try await moto.launch(count: 1, role: "other")
+    try await moto.put("primary: 0\nother: 1\n", at: "/weights/of/all.yaml")
+    let user = try await moto.makeUser()
+    try await moto.requireSignatures()
+    let account = """
+      aws_region: eu-west-1, aws_access_key_id: \(user.keyID), aws_endpoint: "http://127.0.0.1:\(moto.port)"
+      """
     let watched = try WatchedService(
       """
-      discovery: {method: ec2tag, tag_name: role, tag_value: web server, aws_region: eu-west-1, check_interval: 0.2,
-        aws_access_key_id: AKID, aws_secret_access_key: secret, aws_endpoint: "http://127.0.0.1:\(moto.port)"}
+      discovery: {method: ec2tag, tag_name: role, tag_value: web, check_interval: 0.2, \(account),
+        aws_secret_access_key: "\(user.secret)"}
       haproxy: {server_port_override: 8080}
       """)
     try await eventually("both instances are served: \(watched.servers ?? [])\n\(watched.journal.text)") {
       watched.servers?.count == 2
     }
     #expect(watched.servers?.allSatisfy { $0.hasPrefix("ip-") && $0.hasSuffix(":8080") } == true)
-    try await moto.terminate(web[0])
-    try await eventually("one is left") { watched.servers?.count == 1 }
+
+    let toggled = try toggled("of/all.yaml", by: account + ", aws_secret_access_key: \"\(user.secret)\"")
+    try await toggled.publishes(["10.0.0.2:2"])
+    try await toggled.stop()
+    let forged = try self.toggled("of/all.yaml", by: account + ", aws_secret_access_key: wrong")
+    try await forged.logs("watcher weights rejected, active watcher kept path=s3://weights/of/all.yaml")
+    try await forged.logs("the answer is HTTP 403: SignatureDoesNotMatch: The request signature we calculated")
+    #expect(forged.servers == ["10.0.0.1:1"])
+    try await forged.stop()
     try await watched.stop()
     await moto.stop()
+  }
+
+  @Test(.enabled(if: MotoServer.isInstalled, "needs moto: make peers"))
+  func anInstancesProfileOfMoto() async throws {
+    let moto = MotoServer()
+    try await moto.start()
+    let web = try await moto.launch(count: 2, role: "web")
+    try await moto.put("{primary: 0, other: 1}", at: "/weights/all%20of/%C3%BC%2Bx.yaml")
+    let address = "http://127.0.0.1:\(moto.port)"
+    let environment = ["AWS_EC2_METADATA_SERVICE_ENDPOINT": address, "AWS_REGION": "eu-west-1"]
+    let watched = try WatchedService(
+      """
+      discovery: {method: ec2tag, tag_name: role, tag_value: web, check_interval: 0.2, aws_endpoint: "\(address)"}
+      haproxy: {server_port_override: 8080}
+      """, environment: environment)
+    try await eventually("both instances are served: \(watched.servers ?? [])\n\(watched.journal.text)") {
+      watched.servers?.count == 2
+    }
+    try await moto.terminate(web[0])
+    try await eventually("one is left") { watched.servers?.count == 1 }
+    let toggled = try toggled("all of/ü+x.yaml", by: "aws_endpoint: \"\(address)\"", environment: environment)
+    try await toggled.publishes(["10.0.0.2:2"])
+    try await toggled.stop()
+    try await watched.stop()
+    await moto.stop()
+  }
+
+  /// One server of its own, and another one if the weights are read.
+  private func toggled(_ key: String, by keys: String, environment: [String: String] = [:]) throws -> WatchedService {
+    try WatchedService(
+      """
+      discovery: {method: dns, servers: [{host: 10.0.0.1, port: 1}]}
+      discovery_multi:
+        watchers: {other: {method: dns, servers: [{host: 10.0.0.2, port: 2}]}}
+        resolver: {method: s3_toggle, s3_url: "s3://weights/\(key)", s3_polling_interval_seconds: 0.1, \(keys)}
+      """, environment: environment)
   }
 }

@@ -19,8 +19,10 @@ internal import ZooKeeper
   /// - Parameters:
   ///   - text: the service's section, as YAML.
   ///   - clock: the watcher's; the registry's client has the machine's.
-  init(_ text: String, statsd: StatsD? = nil, clock: LoopClock = .system) throws {
-    service = try WatchedService.decode(text)
+  init(
+    _ text: String, statsd: StatsD? = nil, clock: LoopClock = .system, environment: [String: String] = [:]
+  ) throws {
+    service = try WatchedService.decode(text, environment: environment)
     let metrics = Metrics()
     readers = ZooKeeperReaders(clock: .system, logger: journal.logger, metrics: metrics)
     let context = AgentContext(
@@ -34,9 +36,9 @@ internal import ZooKeeper
     }
   }
 
-  nonisolated static func decode(_ text: String) throws -> ServiceConfiguration {
+  nonisolated static func decode(_ text: String, environment: [String: String] = [:]) throws -> ServiceConfiguration {
     let root = try YAMLDocument(Array(text.utf8), file: "service.yaml").root
-    return try ServiceDecoder(name: "web", section: ConfigSection(root)).decode()[0]
+    return try ServiceDecoder(name: "web", section: ConfigSection(root), environment: environment).decode()[0]
   }
 
   /// The names of the servers last published; nil before anything was.

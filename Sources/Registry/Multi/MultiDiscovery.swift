@@ -31,7 +31,8 @@ public struct MultiDiscovery: DiscoverySettings {
       parts.append(NamedDiscovery(name: "primary", discovery: try source.decodePart(adopted)))
     }
     if parts.isEmpty { throw section.error(at: "watchers", "at least one watcher is needed") }
-    resolver = try MultiResolver(section.section("resolver"), parts: parts.map(\.name))
+    resolver = try MultiResolver(
+      section.section("resolver"), parts: parts.map(\.name), environment: source.environment)
   }
 
   /// Every part's place behind its name.

@@ -1,3 +1,4 @@
+internal import SmartStack
 internal import YAMLConfig
 
 /// How the parts of a `multi` discovery become one list.
@@ -18,9 +19,13 @@ public struct ToggleConfiguration: Hashable, Sendable {
     case file(String)
     /// An address: `http://` or `https://`.
     case web(WebAddress)
+    /// An object of Amazon's S3, `s3://bucket/key`: its escaped path at the service.
+    case object(AWSService, path: String)
   }
 
-  /// `s3_url`: the place of the weights.
+  /// `s3_url`: the place of the weights; of a file its path.
+  public var place: String
+  /// How to read it.
   public var source: Source
   /// `s3_polling_interval_seconds`: the time between two readings.
   public var interval: Duration
@@ -28,7 +33,7 @@ public struct ToggleConfiguration: Hashable, Sendable {
 
 extension MultiResolver {
   /// Decodes `resolver` for parts of these names.
-  init(_ section: ConfigSection, parts: [String]) throws(ConfigError) {
+  init(_ section: ConfigSection, parts: [String], environment: [String: String]) throws(ConfigError) {
     let method = try section.string("method")
     switch method.lowercased() {
     case "union": self = .union
@@ -39,7 +44,7 @@ extension MultiResolver {
           at: "sequential_order", "must name each watcher once: \(parts.sorted().joined(separator: ", "))")
       }
       self = .sequential(order)
-    case "s3_toggle": self = .toggle(try ToggleConfiguration(section))
+    case "s3_toggle": self = .toggle(try ToggleConfiguration(section, environment: environment))
     default: throw section.error(at: "method", "there is no resolver '\(method)'")
     }
   }
@@ -47,17 +52,23 @@ extension MultiResolver {
 
 extension ToggleConfiguration {
   /// Decodes the keys of an `s3_toggle`.
-  fileprivate init(_ section: ConfigSection) throws(ConfigError) {
-    let text = try section.string("s3_url")
-    if text.hasPrefix("file:///") {
-      source = .file(String(text.dropFirst("file://".count)))
-    } else if let address = WebAddress(text) {
+  fileprivate init(_ section: ConfigSection, environment: [String: String]) throws(ConfigError) {
+    place = try section.string("s3_url")
+    if place.hasPrefix("file:///") {
+      place = String(place.dropFirst("file://".count))
+      source = .file(place)
+    } else if let address = WebAddress(place) {
       source = .web(address)
-    } else if text.hasPrefix("s3://") {
-      throw section.error(
-        at: "s3_url", "'s3://' is not available in this version; file:///path, http:// and https:// addresses are")
+    } else if place.hasPrefix("s3://") {
+      let parts = place.dropFirst("s3://".count).split(separator: "/", omittingEmptySubsequences: false)
+      let bucket = String(parts[0])
+      guard parts.count > 1, !bucket.isEmpty, bucket.escapedFileName == bucket, parts.last != "" else {
+        throw section.error(at: "s3_url", "'\(place)' is not s3://BUCKET/KEY")
+      }
+      let path = parts.map { "/" + RequestSignature.escaped(String($0)) }.joined()
+      source = .object(try AWSService("s3", in: section, environment: environment), path: path)
     } else {
-      throw section.error(at: "s3_url", "'\(text)' is not a file:///path, http:// or https:// address")
+      throw section.error(at: "s3_url", "'\(place)' is not an s3://, file:///path, http:// or https:// address")
     }
     interval = try section.duration("s3_polling_interval_seconds", in: 0.1...86_400)
   }

@@ -13,6 +13,7 @@ internal import YAMLConfig
   private let configuration: ToggleConfiguration
   private let watchers: [String]
   private let environment: WatchEnvironment
+  private let client: AWSClient?
   private var onChange: (@LoopActor () -> Void)?
   private var task: Task<Void, Never>?
   private var trouble: String?
@@ -24,6 +25,11 @@ internal import YAMLConfig
     self.configuration = configuration
     self.watchers = watchers
     self.environment = environment
+    if case .object(let service, _) = configuration.source {
+      client = AWSClient(service, clock: environment.clock)
+    } else {
+      client = nil
+    }
     chosen = watchers.contains("primary") ? "primary" : watchers.first
   }
 
@@ -91,13 +97,9 @@ internal import YAMLConfig
     case .web(let address):
       return try await RegistryAnswer.bytes(
         HTTPRequest(endpoint: address.endpoint, tls: address.tls, target: address.target))
+    case .object(_, let path): return try await client?.bytes(path: path) ?? []
     }
   }
 
-  private var place: String {
-    switch configuration.source {
-    case .file(let path): path
-    case .web(let address): address.description
-    }
-  }
+  private var place: String { configuration.place }
 }

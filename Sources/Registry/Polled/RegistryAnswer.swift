@@ -28,12 +28,19 @@ enum RegistryAnswer {
     let response = try await HTTPClient.send(
       request, deadline: patience, limits: HTTPClientLimits(maxBodyBytes: limit))
     guard response.status == 200 else {
-      let text = String(decoding: response.body.prefix(200), as: UTF8.self)
       throw RegistryError.status(
-        response.status, excerpt: text.firstLine() ?? "")
+        response.status, excerpt: complaint(String(decoding: response.body.prefix(2000), as: UTF8.self)))
     }
     if response.isTruncated { throw RegistryError.tooLong(limit: limit) }
     return response.body
+  }
+
+  /// The first line; of Amazon's XML the code and the message, without what differs from request to request.
+  private static func complaint(_ text: String) -> String {
+    let parts = ["Code", "Message"].compactMap { name in
+      text.split(separator: "<\(name)>", maxSplits: 1).dropFirst().first.map { String($0.prefix { $0 != "<" }) }
+    }
+    return (parts.isEmpty ? text : parts.joined(separator: ": ")).firstLine() ?? ""
   }
 
   /// One whole answer, read as JSON.

@@ -1,16 +1,6 @@
 internal import Reactor
 internal import SmartStack
 
-/// Who asks an Amazon service.
-public struct AWSCredentials: Hashable, Sendable {
-  /// The value of `AWS_ACCESS_KEY_ID`.
-  public var keyID: String
-  /// The value of `AWS_SECRET_ACCESS_KEY`; never logged.
-  public var secret: String
-  /// `AWS_SESSION_TOKEN`, of temporary credentials.
-  public var sessionToken: String?
-}
-
 /// A request to an Amazon service, signed as its "Signature Version 4" asks for: a fixed text of the request, keyed with
 /// the secret, the day, the region and the service.
 struct RequestSignature {
@@ -19,6 +9,7 @@ struct RequestSignature {
   let service: String
 
   /// - Parameters:
+  ///   - path: escaped.
   ///   - query: in canonical form: sorted, escaped.
   ///   - headers: all that are to be signed, names in lower case, `host` among them.
   ///   - unixTime: the moment of the request; the service refuses one that is minutes away from its own.
@@ -30,12 +21,13 @@ struct RequestSignature {
     let day = String(moment.prefix(8))
     var signed = headers
     signed["x-amz-date"] = moment
+    let bodyDigest = MessageDigest.sha256.hash(body).hexadecimal
+    if service == "s3" { signed["x-amz-content-sha256"] = bodyDigest }
     if let token = credentials.sessionToken { signed["x-amz-security-token"] = token }
     let names = signed.keys.sorted()
     let lines = names.map { "\($0):\(signed[$0] ?? "")\n" }.joined()
     let nameList = names.joined(separator: ";")
-    let canonical = [method, path, query, lines, nameList, MessageDigest.sha256.hash(body).hexadecimal]
-      .joined(separator: "\n")
+    let canonical = [method, path, query, lines, nameList, bodyDigest].joined(separator: "\n")
     let scope = "\(day)/\(region)/\(service)/aws4_request"
     let digest = MessageDigest.sha256.hash(canonical.utf8).hexadecimal
     var key = Array("AWS4\(credentials.secret)".utf8)

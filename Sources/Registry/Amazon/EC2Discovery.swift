@@ -1,0 +1,85 @@
+internal import Reactor
+internal import SmartStack
+public import YAMLConfig
+
+/// A `discovery` section with method ec2tag.
+public struct EC2Discovery: DiscoverySettings {
+  /// `tag_name`: the tag's name.
+  public var tagName: String
+  /// `tag_value`: the tag's value, exactly.
+  public var tagValue: String
+  /// The region's EC2, and the account.
+  public var service: AWSService
+  /// `check_interval`: the time between two questions.
+  public var interval: Duration = .seconds(15)
+
+  /// Decodes a section with method ec2tag.
+  public init(_ source: DiscoverySource) throws(ConfigError) {
+    let section = source.section
+    if !source.hasPortOverride {
+      throw section.node.error("ec2tag knows no ports: the service needs a backend_port_override")
+    }
+    service = try AWSService("ec2", in: section, environment: source.environment)
+    tagName = try section.string("tag_name")
+    tagValue = try section.string("tag_value")
+    interval = try source.interval(default: interval)
+  }
+
+  /// The region and the tag.
+  public var place: String { "ec2 \(service.region) \(tagName)=\(tagValue)" }
+
+  /// A watcher that asks for the instances at intervals.
+  @LoopActor public func makeWatcher(
+    in environment: WatchEnvironment, filters: [LabelFilter]
+  ) -> any RegistryWatcher {
+    PollWatcher(
+      every: interval, of: [EC2Instances.part(self, clock: environment.clock)], environment: environment,
+      policy: environment.policy(for: .servers, with: filters))
+  }
+}
+
+/// Running instances that have one tag.
+enum EC2Instances {
+  /// Pages of at most a thousand instances that are read.
+  private static let longest = 100
+
+  @LoopActor static func part(_ discovery: EC2Discovery, clock: LoopClock) -> PolledPart {
+    let client = AWSClient(discovery.service, clock: clock)
+    return PolledPart(place: "\(discovery.service.address) \(discovery.tagName)=\(discovery.tagValue)") {
+      var reading = RegistryReading()
+      var token: String?
+      for _ in 0..<longest {
+        let page = try EC2Page(try await client.bytes(form: question(discovery, token: token)))
+        reading.add(page.instances)
+        token = page.nextToken
+        if token == nil { return reading }
+      }
+      throw RegistryError.unexpected("more than \(longest) pages of instances")
+    }
+  }
+
+  /// The question for one page.
+  static func question(_ discovery: EC2Discovery, token: String?) -> [(name: String, value: String)] {
+    var fields = [
+      (name: "Action", value: "DescribeInstances"), ("Version", "2016-11-15"), ("MaxResults", "1000"),
+      ("Filter.1.Name", "tag:\(discovery.tagName)"), ("Filter.1.Value.1", discovery.tagValue),
+      ("Filter.2.Name", "instance-state-name"), ("Filter.2.Value.1", "running"),
+    ]
+    if let token { fields.append(("NextToken", token)) }
+    return fields
+  }
+}
+
+extension RegistryReading {
+  /// Instances as servers; the port is the service's override, whatever stands here.
+  fileprivate mutating func add(_ instances: [EC2Page.Instance]) {
+    for instance in instances {
+      guard ServerText.isAddress(instance.address) else {
+        skipped["instance \(instance.id)"] = "it has no private address"
+        continue
+      }
+      let name = ServerText.isName(instance.name) ? instance.name : nil
+      backends.append(Backend(name: name, host: instance.address, port: 1))
+    }
+  }
+}
