@@ -58,6 +58,8 @@ class Command:
         name, executable, words, self.section, self.summary = (cell.strip() for cell in row.split("|"))
         self.name, self.page = name, name.replace(" ", "-")
         words = words.split()
+        # Scripts are beside this file.
+        executables = f"{HERE}/bin" if os.path.exists(f"{HERE}/bin/{executable}") else executables
         dump = run(f"{executables}/{executable}", words + ["--experimental-dump-help"])
         if dump.returncode == 0 and dump.stdout.startswith("{"):
             self.abstract, self.discussion, self.arguments = read_dump(dump.stdout)

@@ -9,6 +9,6 @@ extension Command {
   /// The tools of synapse.
   public static let synapseTools = [
     Command(SynapseStatus.self), Command(SynapseValidate.self), Command(SynapseRender.self), ReplicationCommand.command,
-    Command(Reaper.self),
+    Command(Reaper.self), Command(ContainerMapCommand.self),
   ]
 }

@@ -49,7 +49,7 @@ import Testing
     ("nerve", "hadown"), ("nerve", "hastatus"), ("nerve", "halist"), ("nerve", "hashowdowned"),
     ("nerve", "configure_nerve"), ("nerve", "updown_service"), ("nerve", "clean_nerve"), ("synapse", ""),
     ("synapse", "status"), ("synapse", "validate"), ("synapse", "render"), ("synapse", "configure_synapse"),
-    ("synapse", "smartstack-status"), ("synapse", "haproxy_synapse_reaper"),
+    ("synapse", "smartstack-status"), ("synapse", "haproxy_synapse_reaper"), ("synapse", "generate_container_ip_map"),
   ]
 
   @Test(arguments: commands) func everyHelpHasOneFormAndNoSwiftSyntax(_ program: String, command: String) async throws {
