@@ -49,7 +49,7 @@ SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/python
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
 PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures \
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
-  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py Upstream/run Upstream/*.py) examples/discovery-only/etc/synapse/tell-daemon
+  $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py Pages/run Upstream/run Upstream/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
 .PHONY: help dependencies peers build products deb test-package reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
   fuzz format clean
@@ -92,6 +92,7 @@ test: check peers
 	Tests/Conformance/run --bindir .build/debug
 	Tests/SetUps/run --bindir .build/debug
 	Tests/BlastRadius/run --bindir .build/debug
+	Tests/Pages/run --bindir .build/debug --only 0 --only 3 --only 60
 	scripts/examples --bindir .build/debug
 	# A failed run repeats its failures at the end, where a reader of the last lines sees them.
 	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then

@@ -13,8 +13,9 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A room of docs/architecture.md: `scripts/check-layers` holds the imports to that table.
-func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+func room(_ name: String, _ dependencies: [Target.Dependency], embedding files: [String] = []) -> Target {
+  .target(
+    name: name, dependencies: dependencies, resources: files.map { .embedInCode($0) }, swiftSettings: strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -53,8 +54,10 @@ let package = Package(
     room("HAProxyConfigGen", ["SmartStack"]),
     room("HAProxyRuntime", ["HAProxyConfigGen", "Reactor", "SmartStack", logging]),
 
-    room("AgentKit", ["Reactor", "SmartStack", "YAMLConfig", logging]),
-    room("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
+    room(
+      "AgentKit", ["Reactor", "SmartStack", "YAMLConfig", logging],
+      embedding: ["Status/page.css", "Status/page.js"]),
+    room("Hacheck", ["AgentKit", "Reactor", "SmartStack", "YAMLConfig", logging]),
 
     room(
       "NerveAgent",
@@ -107,7 +110,7 @@ let package = Package(
       [
         "NerveAgent", "SynapseAgent", "HAProxyConfigGen", "AgentKit", "Reactor", "SmartStack", "YAMLConfig",
       ]),
-    tests("Hacheck", ["Reactor", "SmartStack", "YAMLConfig", logging]),
+    tests("Hacheck", ["AgentKit", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(
       "NerveAgent",
       ["AgentKit", "Hacheck", "Registry", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging]),

@@ -1,7 +1,7 @@
 internal import Glibc
 public import Logging
 internal import Reactor
-internal import SmartStack
+public import SmartStack
 
 /// How a log line is written.
 public enum LogFormat: String, Sendable, CaseIterable {
@@ -25,6 +25,20 @@ public enum AgentLog {
       }
       handler.isForJournal = isForJournal
       return handler
+    }
+  }
+
+  private static let keptEvents = 50
+  private static let events = Locked<[JSONValue]>([])
+
+  /// The last lines of level `notice` and above, oldest first, for the page: `time` in seconds since 1970, `agent`, `level`,
+  /// `message`, and `details`, a text of `key=value`.
+  public static var recent: [JSONValue] { events.withLock { $0 } }
+
+  fileprivate static func remember(_ event: JSONValue) {
+    events.withLock { events in
+      if events.count == keptEvents { events.removeFirst() }
+      events.append(event)
     }
   }
 
@@ -68,8 +82,21 @@ struct LineLogHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    let values = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-    output(line(event.level, message: "\(event.message)", values: values.map { ($0.key, "\($0.value)") }))
+    let values = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }.map {
+      ($0.key, "\($0.value)")
+    }
+    output(line(event.level, message: "\(event.message)", values: values))
+    if event.level >= .notice { remember(event, values: values) }
+  }
+
+  private func remember(_ event: LogEvent, values: [(key: String, value: String)]) {
+    let time = now()
+    let details = values.map { " \($0.key)=\($0.value.asLogValue)" }.joined().dropFirst()
+    AgentLog.remember([
+      "time": .double(Double(time.tv_sec) + Double(time.tv_nsec / 1_000_000) / 1000), "agent": .string(agent),
+      "level": .string(event.level.rawValue), "message": "\(event.message)",
+      "details": .string(String(details).oneLine(limit: 400)),
+    ])
   }
 
   private func line(_ level: Logger.Level, message: String, values: [(key: String, value: String)]) -> [UInt8] {

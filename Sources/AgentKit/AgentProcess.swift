@@ -39,6 +39,7 @@ public import SmartStack
   ) {
     manager = ServiceManager(environment: environment)
     stalls = StallDetector(logger: logger, metrics: metrics)
+    metrics.addProcessMetrics()
     (self.logger, self.onReload, self.onUpgrade, self.onStop) = (logger, onReload, onUpgrade, onStop)
     // Read early: a package upgrade may move the file away.
     _ = ThisProcess.path

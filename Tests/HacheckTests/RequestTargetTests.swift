@@ -58,11 +58,11 @@ import Testing
     Case("/SPOOL/web.main/8080/status", "unknown"),
     Case("/udp/web.main/8080/status", "unknown"),
     Case("http://127.0.0.1:3333/spool/web.main/8080/status", "spool web.main 8080 status"),
-    Case("http://127.0.0.1:3333", "root "),
+    Case("http://127.0.0.1:3333", "root"),
     Case("/status", "status"), Case("/status?x", "status"), Case("/status/count", "statusCount"),
     Case("/metrics", "metrics"),
     Case("/recent", "recent "), Case("/recent?threshold=5", "recent threshold=5"),
-    Case("/recent/", "unknown"), Case("/status/", "unknown"), Case("/", "root "), Case("/?q=a", "root q=a"),
+    Case("/recent/", "unknown"), Case("/status/", "unknown"), Case("/", "root"), Case("/?q=a", "root"),
     Case("", "unknown"), Case("/healthz", "health"), Case("/healthz/", "unknown"),
     Case("*", "unknown"), Case("/../../../etc/passwd", "unknown"),
   ]
@@ -76,7 +76,7 @@ import Testing
       case .metrics: "metrics"
       case .recent(let query): "recent \(query)"
       case .health: "health"
-      case .root(let query): "root \(query)"
+      case .root: "root"
       case .unknown: "unknown"
       case .refused: "refused"
       }

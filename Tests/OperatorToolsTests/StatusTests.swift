@@ -7,20 +7,20 @@ import Testing
 
 @Suite struct StatusTests {
   private static let nerve: JSONValue = [
-    "version": "1.2", "pid": 7, "time": 100, "connected": false, "hacheck": true,
+    "agent": "nerve", "version": "1.2", "pid": 7, "time": 100, "connected": false, "hacheck": true,
     "rejected": ["since": 0, "reason": "n.json:3:1: broken"],
     "skipped": [["name": "d", "reason": "n.json:9:2: no port", "runs": false]],
     "services": [
       [
-        "name": "a", "ok": true, "state": "up", "since": 40, "place": "/p/a_1", "host": "10.0.0.1", "port": 80,
+        "name": "a", "ok": true, "condition": "up", "since": 40, "place": "/p/a_1", "host": "10.0.0.1", "port": 80,
         "checks": [],
       ],
       [
-        "name": "b", "ok": false, "state": "down", "since": 90, "drained": true, "registration": "reported down",
+        "name": "b", "ok": false, "condition": "drained", "since": 90, "registration": "reported down",
         "downtime": ["scope": "b", "by": "alice", "until": .null, "reason": "upgrade"],
         "checks": [["name": "http-b", "detail": "HTTP 200", "elapsed": .number("0.0021")]],
       ],
-      ["name": "c", "ok": false, "state": "unknown", "registration": "nothing reported", "checks": []],
+      ["name": "c", "ok": false, "condition": "pending", "registration": "nothing reported", "checks": []],
     ],
   ]
 
@@ -31,7 +31,7 @@ import Testing
       service d is skipped: n.json:9:2: no port
       SERVICE  STATE    SINCE  DETAIL
       c        pending  -      nothing reported
-      b        drained  10s    b by alice, no end: upgrade
+      b        drained  10s    no end by alice: upgrade (b)
       a        up       1m0s   /p/a_1
       """
     #expect(NerveStatus.lines(StatusTests.nerve, in: StatusStyle()).joined(separator: "\n") == expected)
@@ -47,7 +47,7 @@ import Testing
       ["name": .string(name), "status": .string(status), "up": .bool(status == "UP"), "from": .string(from), "age": 3]
     }
     let report: JSONValue = [
-      "version": "1.2", "pid": 7, "time": 100, "rejected": .null,
+      "agent": "synapse", "version": "1.2", "pid": 7, "time": 100, "rejected": .null,
       "skipped": [["name": "x", "reason": "s.json:9:2: no port", "runs": true]],
       "haproxy": [
         "sockets": [["path": "/run/h.sock", "pid": 9, "in_sync": true]], "problems": ["web: a line"],
@@ -92,14 +92,15 @@ import Testing
     let services = (0..<count).map { index -> JSONValue in
       [
         "name": .string("\(name.prefix(index % 2 == 0 ? 12 : 120))\(index)"), "ok": .bool(index % 3 > 0),
-        "state": index % 3 > 0 ? "up" : "down", "since": 4, "place": .string("/smartstack/global/\(name)"),
+        "state": index % 3 > 0 ? "up" : "down", "condition": index % 3 > 0 ? "up" : "down", "since": 4,
+        "place": .string("/smartstack/global/\(name)"),
         "discovery": .string("zookeeper zk1:2181,zk2:2181 /smartstack/global/\(name)"), "port": "20001",
         "checks": [["name": .string("http-\(name)"), "detail": "no answer in time", "elapsed": 2]], "host": "10.0.0.1",
         "servers": [["name": .string("host_\(name)"), "status": "UP", "up": true, "check": "L7OK/200 in 2ms"]],
       ]
     }
     let report: JSONValue = [
-      "version": "1.0.0", "pid": 12345, "time": 100, "connected": true, "services": .array(services),
+      "agent": "nerve", "version": "1.0.0", "pid": 12345, "time": 100, "connected": true, "services": .array(services),
       "skipped": [
         ["name": .string(name), "reason": .string(String(repeating: "word ", count: 40) + name + name), "runs": false]
       ],

@@ -11,6 +11,14 @@ import Testing
     #expect(!text.oneLine().unicodeScalars.contains { $0.breaksLine })
   }
 
+  @Test(
+    arguments: [
+      ("wbe.main", "web.main"), ("timeot", "timeout"), ("retiers", "retries"), ("wbe", nil), ("else", nil),
+    ] as [(String, String?)]) func aSlipIsRecognized(_ word: String, _ meant: String?)
+  {
+    #expect(word.nearest(in: ["web.main", "timeout", "retries", "web"]) == meant)
+  }
+
   @Test func quotedTextStandsInBackquotesAndIsCut() {
     #expect("a\nb".quoted == "`a\\nb`")
     #expect(String(repeating: "x", count: 121).quoted == "`\(String(repeating: "x", count: 120))…`")

@@ -88,10 +88,12 @@ import Testing
       try await world.register("<one>", port: world.startTask("one"), at: "/svc/web")
       try await world.register("one", port: world.startTask("one"))
       try await eventually("one answers") { await world.request() == "one" }
-      let server = try #require(world.synapse).makeStatusServer(metrics: world.metrics, logger: world.journal.logger)
+      let state = StateDirectory(configured: world.proxy.path, agent: "synapse")
+      let server = try #require(world.synapse).makeStatusServer(
+        state, metrics: world.metrics, logger: world.journal.logger)
       let path = world.proxy.path + "/status.sock"
       let endpoint = Endpoint.unix(path: path)
-      server.listen(in: StateDirectory(configured: world.proxy.path, agent: "synapse"), instance: "one")
+      server.listen(in: state, instance: "one")
       func ask(_ target: String, _ method: String = "GET") async throws -> (status: Int, text: String) {
         let request = HTTPRequest(method: method, endpoint: endpoint, target: target)
         let response = try await HTTPClient.send(request, deadline: .seconds(20))

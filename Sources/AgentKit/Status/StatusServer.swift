@@ -4,12 +4,11 @@ public import Reactor
 public import SmartStack
 
 /// Serves what a running agent reports, over HTTP: at a Unix socket for its own `status` command, and at a local port
-/// if one is configured. `/status` is the report as JSON. Nothing can be changed through it.
+/// if one is configured. `/status` is the report as JSON, `/` a page for people, `/metrics` Prometheus' text.
 @LoopActor public final class StatusServer {
-  /// A page's media type, and what makes its text.
-  public typealias Page = (type: String, text: @LoopActor () async -> String)
-
   private static let deadline: Duration = .seconds(10)
+  /// How long a page waits for the other agent's report.
+  private static let neighbourDeadline: Duration = .seconds(3)
   /// The socket of an agent in its state directory: found without reading a configuration.
   private static let socketName = "status.sock"
   private static let answerLimit = 256 << 20
@@ -26,41 +25,58 @@ public import SmartStack
   ///   - logger: receives what cannot be listened on.
   ///   - hostNames: names of this machine, besides its own, at which browsers are answered.
   ///   - report: makes the report for each request.
-  ///   - pages: further pages by path, with their media type; each is made for each request.
+  ///   - metrics: makes the text of `/metrics` for each request.
+  ///   - page: answers requests for `/`.
   public init(
     logger: Logger, hostNames: [String] = [], report: @escaping @LoopActor () async -> JSONValue,
-    pages: [String: Page] = [:]
+    metrics: @escaping @LoopActor () async -> String, page: @escaping @LoopActor (HTTPExchange) -> Void
   ) {
     self.logger = logger
-    let status: Page = ("application/json", { await report().text(JSONStyle(indent: 2)) + "\n" })
+    let texts: [String: (type: String, make: @LoopActor () async -> String)] = [
+      "/status": ("application/json", { await report().text(JSONStyle(indent: 2)) + "\n" }),
+      "/metrics": ("text/plain; version=0.0.4; charset=utf-8", metrics),
+    ]
     let longPages = PageCache()
     var limits = HTTPServerLimits()
     limits.maxPerAddress = limits.maxConnections * 3 / 4
     listener = HTTPListener(limits: limits, hostNames: hostNames) { exchange in
-      guard exchange.method == "GET" || exchange.method == "HEAD" else {
-        return exchange.respond(status: 405, headers: [("Allow", "GET, HEAD")], text: "Only GET is answered here.\n")
-      }
       let path = exchange.target.split(separator: "?").first.map(String.init) ?? "/"
-      guard let page = pages[path] ?? (path == "/status" ? status : nil) else {
-        return exchange.respond(status: 404, text: "There is nothing here.\n")
-      }
+      if path == "/" { return page(exchange) }
+      guard exchange.method == "GET" || exchange.method == "HEAD" else { return StatusServer.refuse(exchange) }
+      guard let text = texts[path] else { return exchange.respond(status: 404, text: "There is nothing here.\n") }
       Task.immediate { @LoopActor in
-        let headers = [("Content-Type", page.type), ("X-Content-Type-Options", "nosniff")]
-        exchange.respond(status: 200, headers: headers, page: await longPages.page(path, waitingFor: page.text))
+        let headers = [("Content-Type", text.type), ("X-Content-Type-Options", "nosniff")]
+        exchange.respond(status: 200, headers: headers, page: await longPages.page(path, waitingFor: text.make))
       }
     }
   }
 
-  /// Listens at `status.sock` of a state directory or, while another agent does, at `status-INSTANCE.sock`; only the
-  /// file's owner and group may connect. A file that nobody listens at is replaced. A failure is logged: the agent runs
-  /// without.
+  /// Answers with the page of these reports; nothing can be changed through it.
+  public static func showPage(
+    of reports: @escaping @LoopActor () async -> [JSONValue], to exchange: HTTPExchange
+  ) {
+    guard exchange.method == "GET" || exchange.method == "HEAD" else { return refuse(exchange) }
+    Task.immediate { @LoopActor in
+      let page = StatusPage(query: StatusPage.Query(exchange.target), reports: await reports())
+      exchange.respond(status: 200, headers: StatusPage.headers, text: page.render())
+    }
+  }
+
+  private static func refuse(_ exchange: HTTPExchange) {
+    exchange.respond(status: 405, headers: [("Allow", "GET, HEAD")], text: "Only GET is answered here.\n")
+  }
+
+  /// Listens at `status.sock` of a state directory or, while another agent does, at `status-INSTANCE.sock`. Everybody who
+  /// may enter the directory may connect: the other agent of the host, which has an account of its own, shows this one's
+  /// report on its page, and nothing can be changed. A file that nobody listens at is replaced. A failure is logged: the
+  /// agent runs without.
   public func listen(in directory: StateDirectory, instance: String) {
     guard let usual = directory.path(for: StatusServer.socketName),
       let own = directory.path(for: "status-\(instance).sock")
     else { return }
     do {
-      do { try listener.listen(on: .unix(path: usual), mode: 0o660) } catch ListenError.addressInUse {
-        try listener.listen(on: .unix(path: own), mode: 0o660)
+      do { try listener.listen(on: .unix(path: usual), mode: 0o666) } catch ListenError.addressInUse {
+        try listener.listen(on: .unix(path: own), mode: 0o666)
       }
     } catch {
       logger.warning("status socket not opened", with: [.path: usual, .reason: "\(error)"])
@@ -118,7 +134,20 @@ public import SmartStack
     return reports
   }
 
-  private static func report(path: String) async throws(OperatorError) -> JSONValue {
+  /// Requests the report of another kind of agent on this host: at its usual place, or in a directory of its name beside
+  /// this agent's own.
+  /// - Returns: nil if none answers within 3 seconds.
+  public static func neighbour(_ agent: String, of directory: StateDirectory) async -> JSONValue? {
+    for path in ["\(Files.parent(of: directory.path))/\(agent)", "/run/\(agent)"] {
+      let report = try? await report(path: "\(path)/\(socketName)", deadline: neighbourDeadline)
+      if report?["agent"]?.string == agent { return report }
+    }
+    return nil
+  }
+
+  private static func report(
+    path: String, deadline: Duration = StatusServer.deadline
+  ) async throws(OperatorError) -> JSONValue {
     let response: HTTPResponse
     do {
       response = try await HTTPClient.send(

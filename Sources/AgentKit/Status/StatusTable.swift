@@ -139,18 +139,8 @@ extension Int {
 }
 
 extension StatusStyle {
-  /// What is wrong with an agent's configuration, in lines that fit: a file that is rejected, services that are skipped.
-  public func problems(of report: JSONValue) -> [String] {
-    var lines: [String] = []
-    if let rejected = report["rejected"], let since = rejected["since"]?.double {
-      lines += wrapped(
-        "configuration rejected since \(since.dateInWords ?? "?"): \(rejected["reason"]?.string ?? ""); the previous one "
-          + "is active")
-    }
-    for service in report["skipped"]?.array ?? [] {
-      let fate = service["runs"]?.bool == true ? "runs as before" : "is skipped"
-      lines += wrapped("service \(service["name"]?.string ?? "?") \(fate): \(service["reason"]?.string ?? "")")
-    }
-    return lines
+  /// The lines above a table: the summary, and what is wrong, in lines that fit.
+  public func head(of report: JSONValue) -> [String] {
+    ([StatusSentences.summary(of: report)] + StatusSentences.problems(of: report)).flatMap(wrapped)
   }
 }

@@ -19,21 +19,40 @@ public struct StatsPage: Hashable, Sendable {
     public var place: ServerPlace? { ServerPlace(name) }
   }
 
+  /// What has passed through a backend since HAProxy was started.
+  public struct Traffic: Hashable, Sendable {
+    /// Sessions that are open now.
+    public var sessions = 0
+    /// Requests that wait for a server.
+    public var queued = 0
+    /// Sessions of the last second.
+    public var rate = 0
+    /// Sessions since HAProxy was started.
+    public var total = 0
+    /// Requests without an answer: connections that failed, answers that broke off.
+    public var errors = 0
+    /// Answers with a status of 500 or more, HAProxy's own included.
+    public var serverErrors = 0
+  }
+
   /// All servers, in the page's order; the lines that sum up a proxy are not among them.
   public private(set) var servers: [Server] = []
+  /// The traffic of each backend.
+  public private(set) var traffic: [String: Traffic] = [:]
   /// The names of all proxies, also of those without servers.
   public private(set) var proxies: Set<String> = []
 
   /// Reads a page.
   /// - Returns: nil when the text is something else.
   public init?(_ bytes: [UInt8]) {
-    var page: (servers: [Server], proxies: Set<String>) = ([], [])
+    var page: (servers: [Server], traffic: [String: Traffic], proxies: Set<String>) = ([], [:], [])
     let text = String(decoding: bytes, as: UTF8.self)
     let missing = ReplyRow.walk(text, isCSV: true, required: ["pxname", "svname", "status"]) { row in
       guard let proxy = row.text("pxname"), let name = row.text("svname"), let status = row.text("status") else {
         return
       }
       page.proxies.insert(proxy)
+      if name == "BACKEND" { page.traffic[proxy] = StatsPage.traffic(row) }
       if name == "FRONTEND" || name == "BACKEND" { return }
       page.servers.append(
         Server(
@@ -41,11 +60,18 @@ public struct StatsPage: Hashable, Sendable {
           lastChange: row.text("lastchg").flatMap { Int($0) }))
     }
     guard missing.isEmpty else { return nil }
-    (servers, proxies) = page
+    (servers, traffic, proxies) = page
   }
 
   /// The servers of one proxy.
   public func servers(of proxy: String) -> [Server] { servers.filter { $0.proxy == proxy } }
+
+  private static func traffic(_ row: ReplyRow) -> Traffic {
+    let number = { (column: String) in row.number(column) ?? 0 }
+    return Traffic(
+      sessions: number("scur"), queued: number("qcur"), rate: number("rate"), total: number("stot"),
+      errors: number("econ") + number("eresp"), serverErrors: number("hrsp_5xx"))
+  }
 
   private static func lastCheck(_ row: ReplyRow) -> String {
     guard let status = row.text("check_status"), !status.isEmpty else { return "" }

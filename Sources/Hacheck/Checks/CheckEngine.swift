@@ -216,5 +216,26 @@ internal import SmartStack
     ] {
       metrics.gauge("hacheck_downtimes", labels: ["scope": scope], help: "Active downtimes.").value = Double(count)
     }
+    publishStarts(metrics)
+  }
+
+  /// With more downtimes than this none has a figure of its own.
+  private static let mostDowntimes = 500
+
+  private func publishStarts(_ metrics: Metrics) {
+    metrics.removeAll("hacheck_downtime_timestamp_seconds")
+    guard spool.all.count <= CheckEngine.mostDowntimes else { return }
+    for downtime in spool.all.values {
+      let scope =
+        switch downtime.scope {
+        case .everything: "all"
+        case .service: "service"
+        case .instance: "instance"
+        }
+      metrics.gauge(
+        "hacheck_downtime_timestamp_seconds", labels: ["scope": scope, "name": downtime.scope.description],
+        help: "When a downtime was set, 0: unknown."
+      ).value = downtime.creation ?? 0
+    }
   }
 }

@@ -1,3 +1,5 @@
+public import SmartStack
+
 /// The checks that an operator's downtime covers; also the name of its file in the spool.
 public enum SpoolScope: Hashable, Sendable, CustomStringConvertible {
   /// Every service: the file `all`.
@@ -58,6 +60,14 @@ public struct Downtime: Hashable, Sendable {
     self.creation = creation
     self.expiration = expiration
     self.setter = setter
+  }
+
+  /// The downtime in status reports: `scope`, `reason`, `by`, and `since` and `until` in seconds since 1970.
+  public var json: JSONValue {
+    [
+      "scope": .string(scope.description), "reason": .string(reason), "by": setter.map { .string($0) } ?? .null,
+      "since": creation.map { .double($0) } ?? .null, "until": expiration.map { .double($0) } ?? .null,
+    ]
   }
 
   /// Whether it has ended by `unixTime`.

@@ -1,3 +1,4 @@
+internal import Reactor
 internal import SmartStack
 
 /// The fields of a form, from the query string and the body of a request; of a field given twice the last
@@ -50,29 +51,9 @@ struct FormBody {
     for pair in bytes.split(separator: UInt8(ascii: "&"), maxSplits: FormBody.mostFields) {
       // Without `=` it is not a field, as Python's parser has it.
       guard let equals = pair.firstIndex(of: UInt8(ascii: "=")) else { continue }
-      let name = FormBody.decoded(pair[..<equals])
-      fields[String(decoding: name, as: UTF8.self)] = FormBody.decoded(pair[pair.index(after: equals)...])
+      let name = pair[..<equals].formDecoded
+      fields[String(decoding: name, as: UTF8.self)] = pair[pair.index(after: equals)...].formDecoded
     }
-  }
-
-  /// `+` is a blank, `%41` is `A`, and a `%` without two digits is itself.
-  static func decoded(_ bytes: some Collection<UInt8>) -> [UInt8] {
-    let bytes = Array(bytes)
-    var out: [UInt8] = []
-    var index = 0
-    while index < bytes.count {
-      if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
-        let high = Character(Unicode.Scalar(bytes[index + 1])).hexDigitValue,
-        let low = Character(Unicode.Scalar(bytes[index + 2])).hexDigitValue
-      {
-        out.append(UInt8(high << 4 | low))
-        index += 3
-      } else {
-        out.append(bytes[index] == UInt8(ascii: "+") ? 0x20 : bytes[index])
-        index += 1
-      }
-    }
-    return out
   }
 
   // MARK: multipart/form-data (RFC 7578)

@@ -10,7 +10,7 @@ internal import SmartStack
   private let clock: LoopClock
   private let metrics: Metrics
   private let access: SpoolAccessPolicy
-  private let pages: StatusPageHandler
+  var pages: StatusPageHandler
   private var targets: LRUTable<String, RequestTarget>
   private let start: LoopClock.Instant
   private let longPages = PageCache()
@@ -30,7 +30,7 @@ internal import SmartStack
     self.clock = clock
     self.metrics = metrics
     access = SpoolAccessPolicy(configuration: configuration, own: engine.own)
-    pages = StatusPageHandler(engine: engine, access: access, clock: clock)
+    pages = StatusPageHandler(engine: engine, access: access, clock: clock, ports: configuration.ports)
     targets = LRUTable(capacity: HacheckRoutes.rememberedTargets)
     start = clock.now
   }
@@ -51,7 +51,7 @@ internal import SmartStack
     case .metrics: page(exchange, route: "metrics", headers: HacheckRoutes.prometheus) { self.metrics.render() }
     case .recent(let query): recent(exchange, query: query)
     case .health: health(exchange)
-    case .root(let query) where StatusPageHandler.isWanted(exchange): pages.handle(exchange, query: query)
+    case .root where StatusPageHandler.isWanted(exchange): pages.handle(exchange)
     case .root, .unknown:
       answer(
         exchange, route: "unknown", status: 404,

@@ -7,7 +7,7 @@ enum RequestTarget: Equatable {
   case recent(query: String)
   case health
   /// `/` itself: the page for browsers.
-  case root(query: String)
+  case root
   /// A path without a resource.
   case unknown
   /// Something would live there, but for a value that cannot be; the sentence says which.
@@ -22,7 +22,7 @@ enum RequestTarget: Equatable {
     case "/status/count": self = .statusCount
     case "/metrics": self = .metrics
     case "/healthz": self = .health
-    case "/": self = .root(query: String(query ?? ""))
+    case "/": self = .root
     case "/recent": self = .recent(query: String(query ?? ""))
     default:
       do {

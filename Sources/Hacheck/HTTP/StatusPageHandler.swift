@@ -1,13 +1,18 @@
+internal import AgentKit
 internal import Reactor
 internal import SmartStack
 
-/// Answers at `/` for browsers: shows ``StatusPage`` and makes the changes that its forms ask for.
+/// Answers at `/` for browsers: shows the page and makes the changes that its forms ask for.
 @LoopActor struct StatusPageHandler {
   let engine: CheckEngine
   let access: SpoolAccessPolicy
   let clock: LoopClock
+  /// What hacheck listens at.
+  let ports: [Int]
+  /// Reports of agents that the page shows beside hacheck's, the most important one first.
+  var agents: @LoopActor () async -> [JSONValue] = { [] }
 
-  /// Rows of each table; a search finds the others.
+  /// Rows of hacheck's tables; a search finds the others.
   static let mostRows = 200
 
   /// Whether the client is a browser: for programs there is nothing at `/`, as upstream.
@@ -17,8 +22,8 @@ internal import SmartStack
   }
 
   /// Answers `GET /?q=SEARCH`, or the form that was sent to `/`.
-  func handle(_ exchange: HTTPExchange, query: String) {
-    guard exchange.method == "POST" else { return show(exchange, search: StatusPageHandler.search(query)) }
+  func handle(_ exchange: HTTPExchange) {
+    guard exchange.method == "POST" else { return show(exchange) }
     do throws(Refusal) {
       try access.check(exchange)
       let body = FormBody(query: "", contentType: exchange.header("Content-Type"), body: exchange.body)
@@ -38,32 +43,42 @@ internal import SmartStack
     }
   }
 
-  private static func search(_ query: String) -> String {
-    String(((try? FormBody(query: query, contentType: nil, body: []).text("q")) ?? "").prefix(255))
-  }
-
   // MARK: The page
 
-  private func show(_ exchange: HTTPExchange, search: String = "", status: Int = 200, problem: String? = nil) {
-    let nonce = StatusPageHandler.nonce()
-    let page = StatusPage(
-      host: HostInfo.name ?? "", now: clock.unixTime, services: services(matching: search),
-      downtimes: downtimes(matching: search), search: search,
-      mayChange: access.refusal(ofPeer: exchange.peer) == nil,
-      problem: problem, nonce: nonce)
+  private func show(_ exchange: HTTPExchange, status: Int = 200, problem: String? = nil) {
     engine.requests.count("page", status: status)
-    exchange.respond(status: status, headers: StatusPageHandler.headers(nonce), body: Array(page.render().utf8))
+    let query = StatusPage.Query(exchange.method == "POST" ? "/" : exchange.target)
+    let mayChange = access.refusal(ofPeer: exchange.peer) == nil
+    Task.immediate { @LoopActor in
+      let reports = await agents() + [report(matching: query.search)]
+      let page = StatusPage(query: query, reports: reports, mayChange: mayChange, problem: problem)
+      exchange.respond(status: status, headers: StatusPage.headers, text: page.render())
+    }
   }
 
-  private func services(matching search: String) -> (rows: [StatusPage.Service], total: Int) {
+  /// hacheck's part: downtimes, and services asked for.
+  private func report(matching search: String) -> JSONValue {
+    let (downtimes, services) = (downtimes(matching: search), services(matching: search))
+    return [
+      "agent": "hacheck", "time": .double(clock.unixTime),
+      "ports": .string(ports.map(String.init).joined(separator: ", ")),
+      "downtimes": .array(downtimes.rows.map(\.json)), "downtime_count": .int(downtimes.total),
+      "asked": .array(services.rows), "asked_count": .int(services.total),
+    ]
+  }
+
+  private func services(matching search: String) -> (rows: [JSONValue], total: Int) {
     let fitting = engine.seen.services.filter { search.isEmpty || $0.name.contains(search) }
     let first = fitting.smallest(StatusPageHandler.mostRows) { $0.name < $1.name }
     let instances = instanceDowntimes(of: Set(first.map(\.name)))
-    let rows = first.map { record in
-      StatusPage.Service(
-        name: record.name, asked: record.asked, code: record.last?.code, peer: record.last?.peer,
-        isDown: engine.spool.downtime(for: record.name, port: nil, host: nil) != nil,
-        instanceDowntimes: instances[record.name] ?? 0)
+    let rows = first.map { record -> JSONValue in
+      [
+        "name": .string(record.name), "asked": .double(record.asked),
+        // 599 for a service that could not be asked.
+        "code": record.last.map { .int($0.code) } ?? .null, "by": record.last.map { .string($0.peer) } ?? .null,
+        "drained": .bool(engine.spool.downtime(for: record.name, port: nil, host: nil) != nil),
+        "drained_instances": .int(instances[record.name] ?? 0),
+      ]
     }
     return (rows, fitting.count)
   }
@@ -93,23 +108,6 @@ internal import SmartStack
       $0.key != $1.key && ($0.key == "all" || $1.key != "all" && $0.key < $1.key)
     }
     return (first.map(\.value), total)
-  }
-
-  // MARK: Headers
-
-  private static func nonce() -> String {
-    (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 16) }.joined()
-  }
-
-  private static func headers(_ nonce: String) -> [(String, String)] {
-    let policy =
-      "default-src 'none'; style-src 'nonce-\(nonce)'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    return [
-      ("Content-Type", "text/html; charset=UTF-8"), ("Content-Security-Policy", policy),
-      ("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"), ("Cache-Control", "no-store"),
-      // Not no-referrer: browsers would then send `Origin: null` with our own forms.
-      ("Referrer-Policy", "same-origin"),
-    ]
   }
 }
 

@@ -142,6 +142,11 @@ public import SmartStack
   /// The service that is asked about.
   public var service: String { path.service }
 
+  /// The scope of a downtime of what is asked about alone.
+  public var scope: SpoolScope {
+    SpoolScope(service: path.service, port: path.port == 0 ? nil : path.port, host: headers.first("X-Nerve-Check-IP"))
+  }
+
   /// The operator's downtime that covers what this check asks about.
   public var downtime: Downtime? {
     hacheck.service.downtime(

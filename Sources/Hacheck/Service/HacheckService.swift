@@ -22,7 +22,6 @@ public import SmartStack
     self.clock = clock
     engine = CheckEngine(configuration: configuration, clock: clock, logger: logger, metrics: metrics)
     routes = HacheckRoutes(engine: engine, configuration: configuration, clock: clock, metrics: metrics)
-    metrics.addProcessMetrics()
     raiseDescriptorLimit(logger)
   }
 
@@ -131,6 +130,14 @@ public import SmartStack
 
   /// The listening sockets, for a successor in this process's place.
   public var descriptors: [Int32] { listener?.descriptors ?? [] }
+
+  // MARK: The page
+
+  /// Has the page show these agents' reports beside hacheck's own, the most important one first.
+  public func show(agents: @escaping @LoopActor () async -> [JSONValue]) { routes.pages.agents = agents }
+
+  /// Answers a request for the page that came to another port.
+  public func answerPage(_ exchange: HTTPExchange) { routes.pages.handle(exchange) }
 
   // MARK: Questions
 

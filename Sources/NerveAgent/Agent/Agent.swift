@@ -108,7 +108,7 @@ internal import ZooKeeper
       hacheck: hacheck, drains: drains, publisher: publisher, telemetry: telemetry, clock: clock,
       remembered: { inherited?.memories(of: $0) })
     apply(configuration)
-    serveStatus(configuration, in: state)
+    serveStatus(configuration, in: state, inherited: upgrade)
     telemetry.started()
   }
 
@@ -128,9 +128,21 @@ internal import ZooKeeper
     }
   }
 
-  private func serveStatus(_ configuration: NerveConfiguration, in state: StateDirectory) {
-    let server = StatusServer(logger: logger, report: { [weak self] in self?.statusReport() ?? .null })
+  private func serveStatus(
+    _ configuration: NerveConfiguration, in state: StateDirectory, inherited: InPlaceUpgradeState?
+  ) {
+    let reports: @LoopActor () async -> [JSONValue] = { [weak self] in
+      let synapse = await StatusServer.neighbour("synapse", of: state)
+      return [self?.statusReport() ?? .null] + (synapse.map { [$0] } ?? [])
+    }
+    let hacheck = host?.hacheck?.service
+    hacheck?.show(agents: reports)
+    let server = StatusServer(
+      logger: logger, hostNames: configuration.statusHosts,
+      report: { [weak self] in self?.statusReport() ?? .null }, metrics: { [metrics] in metrics.render() },
+      page: { hacheck?.answerPage($0) ?? StatusServer.showPage(of: reports, to: $0) })
     server.listen(in: state, instance: configuration.instanceID)
+    server.listen(host: configuration.statusAddress, port: configuration.statusPort, inherited: inherited)
     status = server
   }
 
@@ -218,12 +230,14 @@ internal import ZooKeeper
   /// checks' histories and hacheck's sockets stay.
   /// - Returns: what the next program needs; nil when a stop was requested meanwhile.
   private func handOver() async -> InPlaceUpgradeState? {
+    var state = InPlaceUpgradeState()
+    await status?.handOver(to: &state)
     await host?.retireHacheck()
     guard process?.isStopping != true, let host else { return nil }
     let upgrade = host.upgradeState
     stopReloads()
     await host.leave()
-    var state = upgrade.state
+    upgrade.add(to: &state)
     lock?.handOver(to: &state)
     return state
   }

@@ -1,3 +1,4 @@
+internal import AgentKit
 internal import Glibc
 internal import Hacheck
 internal import Reactor
@@ -24,11 +25,12 @@ extension Agent {
       "rejected": rejection.map { ["since": .double($0.since), "reason": .string($0.reason)] } ?? .null,
       "connected": .bool(isConnected), "sessions": .object(sessions),
       "hacheck": isHacheckListening.map { .bool($0) } ?? .null,
+      "page": configuration?.statusPort.map { .string("\(configuration?.statusAddress ?? ""):\($0)") } ?? .null,
       "skipped": .array(
         skipped.map { service, error in
           ["name": .string(service), "reason": .string("\(error)"), "runs": .bool(running.contains(service))]
         }),
-      "services": .array(runners.map { Agent.status(of: $0.value) }),
+      "services": .array(runners.map { Agent.status(of: $0.value) }), "events": .array(AgentLog.recent),
     ]
   }
 
@@ -45,20 +47,11 @@ extension Agent {
     if case .settled(.up, let path?) = runner.registrar.state { place = .string(path) }
     return [
       "name": .string(configuration.name), "ok": .bool(runner.isRegistered), "host": .string(configuration.host),
-      "port": .int(configuration.port), "state": .string(runner.reported?.rawValue ?? "unknown"),
+      "port": .int(configuration.port), "condition": .string(runner.condition),
+      "state": .string(runner.reported?.rawValue ?? "unknown"),
       "since": runner.since.map { .double($0) } ?? .null, "drained": .bool(runner.isDrained),
-      "downtime": runner.downtime.map(status(of:)) ?? .null,
+      "downtime": runner.downtime.map(\.json) ?? .null, "drain": runner.drainScope.map { "\($0)" } ?? .null,
       "registration": .string(runner.registrar.state.description), "place": place, "checks": .array(checks),
-    ]
-  }
-}
-
-extension Agent {
-  private static func status(of downtime: Downtime) -> JSONValue {
-    [
-      "scope": .string("\(downtime.scope)"), "reason": .string(downtime.reason),
-      "by": downtime.setter.map { .string($0) } ?? .null, "since": downtime.creation.map { .double($0) } ?? .null,
-      "until": downtime.expiration.map { .double($0) } ?? .null,
     ]
   }
 }
@@ -68,5 +61,12 @@ extension ServiceRunner {
   fileprivate var isRegistered: Bool {
     guard reported == .up, case .settled(.up, place: .some) = registrar.state else { return false }
     return true
+  }
+  /// What became of the service, in one word: `up`, and in the registry; `down` by its checks; `drained` by an operator,
+  /// whatever the checks say; `pending`: not in the registry yet, or not checked.
+  var condition: String {
+    if isDrained { return "drained" }
+    if reported == .down { return "down" }
+    return isRegistered ? "up" : "pending"
   }
 }

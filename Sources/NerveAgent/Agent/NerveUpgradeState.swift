@@ -25,18 +25,16 @@ internal import SmartStack
     listeners = (names.compactMap { state.descriptors[$0] }, state.notes["hacheck"]?.string ?? "")
   }
 
-  /// What the next program receives.
-  var state: InPlaceUpgradeState {
-    var state = InPlaceUpgradeState()
+  /// Adds what the next program receives.
+  func add(to state: inout InPlaceUpgradeState) {
     for (index, descriptor) in listeners.descriptors.enumerated() {
       state.descriptors["\(NerveUpgradeState.listener)\(index)"] = descriptor
     }
     var sessions = JSONObject()
     for (ensemble, text) in self.sessions { sessions[ensemble] = .string(text) }
-    state.notes = [
-      "services": .object(services), "sessions": .object(sessions), "hacheck": .string(listeners.place),
-    ]
-    return state
+    state.notes["services"] = .object(services)
+    state.notes["sessions"] = .object(sessions)
+    state.notes["hacheck"] = .string(listeners.place)
   }
 
   /// Keeps what the checks of a service have seen.

@@ -16,6 +16,12 @@ public struct NerveConfiguration: Sendable {
   var services: [ServiceConfiguration] = []
   /// `heartbeat_path`: touched while the agent makes progress.
   var heartbeatPath: String?
+  /// `status_port`: where page, status and metrics are served besides the state directory's socket; nil: nowhere.
+  var statusPort: Int?
+  /// `status_address`: which address that port is at.
+  var statusAddress = "127.0.0.1"
+  /// `status_hosts`: names of this machine, besides its own, at which browsers are answered there.
+  var statusHosts: [String] = []
   /// `statsd`: destination of the metrics that upstream pushes; nil pushes none.
   var statsD: (host: String, port: Int)?
   /// `hacheck`: nil when it is switched off.
@@ -62,6 +68,9 @@ extension NerveConfiguration {
     configuration.warnings = document.warnings
     configuration.heartbeatPath = try section.optionalString("heartbeat_path")
     configuration.stateDirectory = try section.optionalString("state_dir")
+    if section.has("status_port") { configuration.statusPort = try section.int("status_port", in: 0...65_535) }
+    configuration.statusAddress = try section.string("status_address", default: configuration.statusAddress)
+    configuration.statusHosts = try section.strings("status_hosts")
     configuration.statsD = try statsD(section)
     configuration.credentials = try credentials(section)
     configuration.hacheck = try HacheckConfiguration.read(section, warnings: &configuration.warnings)

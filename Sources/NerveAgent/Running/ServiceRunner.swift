@@ -20,6 +20,7 @@ internal import SmartStack
   var onVerdict: @LoopActor () -> Void = {}
 
   private var checks: [(probe: any Probe, isRunning: Bool, lastResult: CheckResult?)]
+  private static let connectDeadline = Duration.seconds(1)
   private let clock: LoopClock
   private let schedule: CheckSchedule
   private let telemetry: NerveTelemetry
@@ -58,6 +59,8 @@ internal import SmartStack
 
   /// The last result of each check.
   var lastResults: [CheckResult?] { checks.map(\.lastResult) }
+  /// The scope of a downtime of this service alone; nil: none has an effect, because no check asks hacheck.
+  var drainScope: SpoolScope? { checks.lazy.compactMap { ($0.probe as? EmbeddedHacheckProbe)?.scope }.first }
   /// Whether every check has answered, or one is enough.
   var knowsVerdict: Bool { verdict.now != nil }
   /// The verdict that was last reported.
@@ -167,6 +170,22 @@ internal import SmartStack
     case .report, .overLimit:
       since = clock.unixTime
       registrar.report(known)
+      if known == .up, !configuration.isMocked { warnIfOnLoopbackOnly() }
+    }
+  }
+
+  /// Checks may go to another address than the registered one, to which clients on other hosts will connect.
+  private func warnIfOnLoopbackOnly() {
+    guard let address = IPAddress(configuration.host), !address.isLoopback else { return }
+    let endpoint = Endpoint.tcp(host: configuration.host, port: configuration.port)
+    Task.immediate { @LoopActor [telemetry, configuration] in
+      do {
+        try await ByteStream.connect(to: endpoint, deadline: ServiceRunner.connectDeadline).close()
+      } catch StreamError.refused {
+        telemetry.notReachable(configuration, at: endpoint)
+      } catch {
+        // Anything else says nothing about what the task listens on.
+      }
     }
   }
 }

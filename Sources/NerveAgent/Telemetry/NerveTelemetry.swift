@@ -99,6 +99,13 @@ internal import ZooKeeper
     logger.log(at: service.checks.count > 1 ? .notice : .debug, "check changed", with: values)
   }
 
+  /// A service that is up by its checks, but refuses connections at the address that clients will use.
+  func notReachable(_ service: ServiceConfiguration, at endpoint: Endpoint) {
+    logger.warning(
+      "service not reachable at its address",
+      with: [.service: service.name, .reason: "\(endpoint): does it listen on loopback only?"])
+  }
+
   /// A check that this host could not make.
   func notMade(_ service: ServiceConfiguration, check: String, because reason: String, at now: LoopClock.Instant) {
     metrics.notMade.increment()
@@ -204,7 +211,7 @@ internal import ZooKeeper
     for problem in configuration.problems { logger.error("service skipped", with: [.reason: problem]) }
     metrics.skipped.value = Double(configuration.problems.count)
     if waitsForRestart {
-      logger.warning("hacheck, state_dir and zk_auth change with the next start", with: [.path: path])
+      logger.warning("hacheck, state_dir, status_port and zk_auth change with the next start", with: [.path: path])
     }
     statsD = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
     statsD?.increment("nerve.config.update")

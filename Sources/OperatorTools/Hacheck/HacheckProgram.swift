@@ -68,7 +68,9 @@ enum HacheckProgram {
   @LoopActor private static func serve(
     _ configuration: HacheckConfiguration, as privileges: Privileges?, logger: Logger
   ) async throws {
-    let service = HacheckService(configuration: configuration, logger: logger, metrics: Metrics())
+    let metrics = Metrics()
+    metrics.addProcessMetrics()
+    let service = HacheckService(configuration: configuration, logger: logger, metrics: metrics)
     // Ports below 1024 are root's to open; the spool is read as the account, so that a folder that it
     // may not read is noticed now. No request is answered before both are done: the loop runs this first.
     try service.listen()

@@ -9,7 +9,9 @@ internal import YAMLConfig
 struct StatusView: ParsableArguments {
   /// Between two looks with `--watch`.
   private static let interval = Duration.seconds(2)
-  private static let clearScreen = "\u{1b}[H\u{1b}[2J\u{1b}[3J"
+  /// To the first column of the first line, to the end of a line, and to the end of the screen: what is drawn over does
+  /// not flicker, and what was on the terminal before stays in its memory.
+  private static let (home, clearLine, clearRest) = ("\u{1b}[H", "\u{1b}[K", "\u{1b}[J")
 
   @Argument(
     help: ArgumentHelp("Services to show; * and ? stand for other characters. (default: all)", valueName: "service"))
@@ -43,16 +45,23 @@ struct StatusView: ParsableArguments {
         }
         text = json ? shown.text(JSONStyle(indent: 2)) + "\n" : lines.map { $0 + "\n" }.joined()
       } catch {
-        StandardOutput.say((watch ? StatusView.clearScreen : "") + "\(agent) status: \(error)\n")
+        if watch, style.width != nil { StandardOutput.show(StatusView.home + StatusView.clearRest) }
+        StandardOutput.say("\(agent) status: \(error)\n")
       }
       if !watch {
         StandardOutput.show(text)
         if status != 0 { throw ExitCode(status) }
         return
       }
-      if !text.isEmpty { StandardOutput.show(style.width == nil ? text : StatusView.clearScreen + text) }
+      if !text.isEmpty { StandardOutput.show(style.width == nil ? text : StatusView.overdrawn(text)) }
       try? await LoopClock.system.sleep(for: StatusView.interval)
     }
+  }
+
+  /// The text in place of what is on the screen.
+  private static func overdrawn(_ text: String) -> String {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    return home + lines.map { "\($0)\(clearLine)\n" }.joined() + clearRest
   }
 
   /// Leaves what was asked for of a report's services.

@@ -24,7 +24,7 @@ enum BrowserRequest {
     let name = bareName(of: host.lowercased())
     if IPAddress(name) != nil || !name.isEmpty && hostNames.contains(name) { return nil }
     return "browsers are answered at an address or at this machine's name; \(name.quoted) is neither, and the "
-      + "configuration does not name it (page_hosts of hacheck, status_hosts of synapse)"
+      + "configuration does not name it (page_hosts of hacheck, status_hosts of nerve and synapse)"
   }
 
   /// A Host header without port and brackets.

@@ -40,6 +40,9 @@ public final class Metrics {
     return made
   }
 
+  /// Forgets all instruments of a name, for those that are made for each rendering.
+  public func removeAll(_ name: String) { families[name] = nil }
+
   /// Everything, sorted by name and labels, in the Prometheus text format.
   public func render() -> String {
     for collect in collectors { collect(self) }
@@ -90,6 +93,9 @@ public final class Counter: Instrument {
 
   /// Adds `amount`, which must not be negative.
   public func increment(by amount: Double = 1) { value += max(0, amount) }
+
+  /// Brings the counter up to a total that is kept elsewhere.
+  public func raise(to total: Double) { increment(by: total - value) }
 
   func write(_ name: String, labels: String, into text: inout String) {
     text += sample(name, labels: labels, value: value)

@@ -7,16 +7,17 @@ extension String {
   }
 }
 
+/// Letters that are missing, added or others, and neighbours that have changed places.
 private func editDistance(from first: String, to second: String) -> Int {
   let (first, second) = (Array(first.utf8.prefix(64)), Array(second.utf8.prefix(64)))
-  var row = Array(0...second.count)
+  // The rows of the letter before the last one, the last one, and this one.
+  var (older, old, row) = ([Int](), [Int](), Array(0...second.count))
   for (i, a) in first.enumerated() {
-    var diagonal = row[0]
+    (older, old) = (old, row)
     row[0] = i + 1
     for (j, b) in second.enumerated() {
-      let next = min(row[j] + 1, row[j + 1] + 1, diagonal + (a == b ? 0 : 1))
-      diagonal = row[j + 1]
-      row[j + 1] = next
+      row[j + 1] = min(row[j] + 1, old[j + 1] + 1, old[j] + (a == b ? 0 : 1))
+      if i > 0, j > 0, a == second[j - 1], b == first[i - 1] { row[j + 1] = min(row[j + 1], older[j - 1] + 1) }
     }
   }
   return row[second.count]

@@ -157,12 +157,24 @@ internal import ZooKeeper
 
   // MARK: Looking
 
-  /// Makes the server of the report: `/` is a page, `/metrics` Prometheus' text.
-  func makeStatusServer(metrics: Metrics, logger: Logger) -> StatusServer {
-    StatusText.makeServer(metrics: metrics, logger: logger, hostNames: configuration.statusHosts) { [weak self] in
+  /// Makes the server of the report, which shows nerve's beside it.
+  func makeStatusServer(_ state: StateDirectory, metrics: Metrics, logger: Logger) -> StatusServer {
+    let report: @LoopActor () async -> JSONValue = { [weak self] in
       guard let self else { return .null }
-      return status.json(servers: await haproxy?.servers(), now: LoopClock.system.unixTime)
+      let (seen, shortage) = (await haproxy?.statistics(), await haproxy?.descriptorShortage())
+      return status.json(seen: seen, shortage: shortage, now: LoopClock.system.unixTime)
     }
+    return StatusServer(
+      logger: logger, hostNames: configuration.statusHosts, report: report,
+      metrics: { [weak self] in
+        self?.status.publishServers(seen: await self?.haproxy?.statistics(), in: metrics)
+        return metrics.render()
+      },
+      page: { exchange in
+        StatusServer.showPage(
+          of: { [await report()] + (await StatusServer.neighbour("nerve", of: state).map { [$0] } ?? []) }, to: exchange
+        )
+      })
   }
 
   var haproxy: HAProxyOutput? { outputs.haproxy }
@@ -170,7 +182,8 @@ internal import ZooKeeper
   /// The agent as an operator sees it.
   var status: StatusReport {
     StatusReport(
-      configurationFile: configuration.file, rejection: rejection,
+      configurationFile: configuration.file,
+      page: configuration.statusPort.map { "\(configuration.statusAddress):\($0)" }, rejection: rejection,
       services: configuration.services.map { service in
         ServiceStatus(
           configuration: service, snapshot: watches.snapshot(of: service.name),

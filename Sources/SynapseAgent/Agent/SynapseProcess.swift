@@ -67,7 +67,7 @@ internal import SmartStack
   }
 
   private func serveStatus(of synapse: Synapse, _ state: StateDirectory, inherited: InPlaceUpgradeState?) {
-    let server = synapse.makeStatusServer(metrics: metrics, logger: logger)
+    let server = synapse.makeStatusServer(state, metrics: metrics, logger: logger)
     server.listen(in: state, instance: configuration.instance(path))
     server.listen(host: configuration.statusAddress, port: configuration.statusPort, inherited: inherited)
     status = server

@@ -13,7 +13,6 @@ internal import SmartStack
   private let reloads: [String: Counter]
   private let checks: [String: Counter]
   private let endedWorkers: [String: Counter]
-  private let start = ContinuousClock.now
 
   init(_ metrics: Metrics, statsd: StatsD?) {
     self.statsd = statsd
@@ -24,7 +23,7 @@ internal import SmartStack
     oldWorkers = metrics.gauge(
       "synapse_haproxy_old_workers", help: "Replaced HAProxy processes that still have connections.")
     lastSync = metrics.gauge(
-      "synapse_haproxy_last_act_seconds", help: "When the sockets were last brought up to date, since the start.")
+      "synapse_haproxy_last_sync_timestamp_seconds", help: "When the sockets were last brought up to date.")
     // Every label from the start, at 0: a counter that appears with its first event has no rate for that event.
     reloads = ["good", "failed"].reduce(into: [:]) {
       $0[$1] = metrics.counter("synapse_haproxy_reloads_total", labels: ["result": $1], help: "Reloads of HAProxy.")
@@ -59,5 +58,5 @@ internal import SmartStack
   func countEndedWorker(beyond limit: String) { endedWorkers[limit]?.increment() }
 
   /// Records when the sockets were last brought up to date.
-  func recordSync(at now: LoopClock.Instant) { lastSync.value = (now - start) / .seconds(1) }
+  func recordSync(at unixTime: Double) { lastSync.value = unixTime }
 }

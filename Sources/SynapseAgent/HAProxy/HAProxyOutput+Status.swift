@@ -3,16 +3,17 @@ internal import HAProxyRuntime
 internal import SmartStack
 
 extension HAProxyOutput {
-  /// The servers as HAProxy sees them, by backend and name; of several processes the first that answers counts. nil: none
-  /// does.
-  func servers() async -> [String: [String: StatsPage.Server]]? {
+  /// Servers and traffic as HAProxy sees them; of several processes the first that answers counts. nil: none does.
+  func statistics() async -> StatsPage? {
     for socket in socketSync.sockets {
-      guard let page = try? await socket.statistics() else { continue }
-      return Dictionary(grouping: page.servers, by: \.proxy).mapValues { servers in
-        Dictionary(servers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-      }
+      if let page = try? await socket.statistics() { return page }
     }
     return nil
+  }
+
+  /// A sentence for an HAProxy that may have fewer descriptors open than its `maxconn` needs; nil: it has enough.
+  func descriptorShortage() async -> String? {
+    await socketSync.descriptorShortage(global: configuration.generator.global)
   }
 
   /// Whether nothing is left to be done.

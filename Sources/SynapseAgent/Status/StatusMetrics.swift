@@ -1,7 +1,37 @@
+internal import HAProxyConfigGen
+internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 
 extension StatusReport {
+  /// Services that have figures of their own; with more of them, none has: each is five series on every host.
+  private static let mostServices = 500
+
+  /// Publishes the servers of each service by their states.
+  /// - Parameter seen: HAProxy's statistics; nil: HAProxy does not answer.
+  @LoopActor func publishServers(seen: StatsPage?, in metrics: Metrics) {
+    metrics.removeAll("synapse_service_servers")
+    guard services.count <= StatusReport.mostServices else { return }
+    let bySection = Dictionary(grouping: seen?.servers ?? [], by: \.proxy)
+    for service in services {
+      let settings = service.configuration.haproxy
+      let servers = settings.isDisabled ? [] : bySection[settings.backendSection] ?? []
+      var counts = ["up": 0, "down": 0, "maint": 0, "other": 0]
+      for server in servers {
+        let isUp = server.isUp || server.status == "no check"
+        let word = isUp ? "up" : server.status.split(separator: " ").first?.lowercased() ?? ""
+        counts[counts[word] == nil ? "other" : word, default: 0] += 1
+      }
+      counts["registered"] = (service.snapshot?.backends ?? service.remembered).count
+      for (state, count) in counts {
+        metrics.gauge(
+          "synapse_service_servers", labels: ["service": service.configuration.name, "state": state],
+          help: "Servers of a service: registered, and as HAProxy sees them."
+        ).value = Double(count)
+      }
+    }
+  }
+
   /// Adds figures for alerts about the agent as a whole; they are computed when they are asked for.
   @LoopActor static func publish(in metrics: Metrics, version: String, report: @escaping @LoopActor () -> StatusReport?)
   {

@@ -1,3 +1,4 @@
+internal import AgentKit
 internal import HAProxyConfigGen
 internal import HAProxyRuntime
 internal import Reactor
@@ -14,8 +15,10 @@ struct ServiceStatus {
   /// The servers that are served while there is no data.
   var remembered: [Backend] = []
 
-  /// - Parameter seen: the backend's servers in HAProxy by their names; nil: unknown.
-  func json(seen: [String: StatsPage.Server]?) -> JSONValue {
+  /// - Parameters:
+  ///   - seen: the backend's servers in HAProxy by their names; nil: unknown.
+  ///   - traffic: the backend's; nil: unknown.
+  func json(seen: [String: StatsPage.Server]?, traffic: StatsPage.Traffic?) -> JSONValue {
     let known = (snapshot?.backends ?? remembered).map { server in
       ServiceStatus.server(server, origin: origin(of: server), seen: seen?[server.serverName])
     }
@@ -27,7 +30,15 @@ struct ServiceStatus {
       "name": .string(configuration.name), "ok": .bool(hasUp), "state": .string(state), "port": port,
       "discovery": .string(configuration.discovery.place), "has_data": .bool(snapshot != nil),
       "preserved": .bool(snapshot?.isPreserved ?? false), "changed": lastChange.map { .double($0) } ?? .null,
+      "traffic": traffic.map(ServiceStatus.json) ?? .null,
       "servers": .array(known + left.map { ServiceStatus.left($0.value) }),
+    ]
+  }
+
+  private static func json(_ traffic: StatsPage.Traffic) -> JSONValue {
+    [
+      "sessions": .int(traffic.sessions), "queued": .int(traffic.queued), "rate": .int(traffic.rate),
+      "total": .int(traffic.total), "errors": .int(traffic.errors), "responses_5xx": .int(traffic.serverErrors),
     ]
   }
 
@@ -70,6 +81,8 @@ struct ServiceStatus {
 /// docs/operations.md lists every field.
 struct StatusReport {
   var configurationFile: String
+  /// Address and port of the page; nil: it has none.
+  var page: String?
   /// Why the file is rejected while an older configuration is active, and since when in seconds since 1970.
   var rejection: (reason: String, since: Double)?
   var services: [ServiceStatus]
@@ -79,8 +92,20 @@ struct StatusReport {
   var haproxy: (isCurrent: Bool, status: JSONObject)?
 
   /// The report as one JSON object.
-  /// - Parameter servers: those of HAProxy by backend and name; nil: HAProxy does not answer.
-  @LoopActor func json(servers: [String: [String: StatsPage.Server]]?, now: Double) -> JSONValue {
+  /// - Parameters:
+  ///   - seen: HAProxy's statistics; nil: HAProxy does not answer.
+  ///   - shortage: why HAProxy may not have as many connections as it should; nil: it may.
+  @LoopActor func json(seen: StatsPage?, shortage: String?, now: Double) -> JSONValue {
+    var proxy = haproxy?.status
+    if let shortage {
+      let known = proxy?["problems"]?.array ?? []
+      proxy?["problems"] = .array(known + [.string(shortage)])
+    }
+    let servers = seen.map { page in
+      Dictionary(grouping: page.servers, by: \.proxy).mapValues { servers in
+        Dictionary(servers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+      }
+    }
     let running = Set(services.map(\.configuration.name))
     let isOK =
       rejection == nil && skipped.isEmpty && services.allSatisfy { $0.snapshot != nil }
@@ -97,13 +122,16 @@ struct StatusReport {
             "runs": .bool(running.contains(service.name)),
           ]
         }),
-      "haproxy": haproxy.map { .object($0.status) } ?? .null,
+      "page": page.map { .string($0) } ?? .null, "haproxy": proxy.map { .object($0) } ?? .null,
       "services": .array(
         services.map { service in
           let settings = service.configuration.haproxy
           // A backend that HAProxy does not have is not one without servers.
-          return service.json(seen: settings.isDisabled ? nil : servers?[settings.backendSection])
+          return service.json(
+            seen: settings.isDisabled ? nil : servers?[settings.backendSection],
+            traffic: settings.isDisabled ? nil : seen?.traffic[settings.backendSection])
         }),
+      "events": .array(AgentLog.recent),
     ]
   }
 }

@@ -124,7 +124,7 @@ internal import SmartStack
       if outcome == .restarted { outcome = await socket.apply(model, changed: nil) }
       reasons += watch.reloadReasons(after: outcome, of: socket)
     }
-    metrics.recordSync(at: clock.now)
+    metrics.recordSync(at: clock.unixTime)
     reloadReasons = reasons
     neededRevision = reasons.isEmpty ? nil : neededRevision ?? revision
   }

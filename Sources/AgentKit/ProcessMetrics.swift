@@ -1,9 +1,9 @@
 internal import Reactor
-internal import SmartStack
+public import SmartStack
 
 extension Metrics {
   /// Adds what the process costs, under the names that every Prometheus client library uses; read with each rendering.
-  func addProcessMetrics() {
+  public func addProcessMetrics() {
     onRender { metrics in
       let now = ProcessStatistics.current()
       metrics.counter("process_cpu_seconds_total", help: "User and system time since the start.").raise(
@@ -18,9 +18,4 @@ extension Metrics {
       for gauge in gauges { metrics.gauge(gauge.name, help: gauge.help).value = gauge.value }
     }
   }
-}
-
-extension Counter {
-  /// Brings a counter up to a total that is kept elsewhere.
-  func raise(to total: Double) { increment(by: total - value) }
 }
