@@ -12,7 +12,7 @@ from world import Trouble, wait_for
 
 PROMETHEUS = "http://127.0.0.1:9090"
 # Written by other programs than the agents; and what only a Mesos or a downtime of yesterday would show.
-ELSEWHERE = re.compile(r"configure_(nerve|synapse)_|node_textfile_")
+ELSEWHERE = re.compile(r"configure_(nerve|synapse)_|node_textfile_|hacheck_downtime_timestamp_")
 
 
 def ask(host, path, **query):
@@ -37,7 +37,8 @@ def dashboard_expressions():
         panels = json.load(file)["panels"]
     for panel in panels:
         for target in panel.get("targets", []):
-            yield panel["title"], target["expr"].replace("$__rate_interval", "1m").replace("$instance", ".*")
+            yield panel["title"], target["expr"].replace("$__rate_interval", "1m").replace("$instance", ".*").replace(
+                "$service", ".*")
 
 
 def printed_metrics(host):
@@ -66,7 +67,7 @@ def monitoring(bindir):
 
     wait_for("Prometheus answers", lambda: host.run("curl", "-sf", f"{PROMETHEUS}/-/ready")[0] == 0,
              while_alive=[prometheus])
-    wait_for("both are scraped", lambda: len(ask(host, "query", query="up == 1")["result"]) == 2, pause=0.2)
+    wait_for("all three are scraped", lambda: len(ask(host, "query", query="up == 1")["result"]) == 3, pause=0.2)
     rules = [rule for group in ask(host, "rules")["groups"] for rule in group["rules"]]
     expect("the rules are loaded", len(rules) > 20, rules)
     for title, expression in dashboard_expressions():
