@@ -84,10 +84,11 @@ struct NerveConfigurationMaker: Sendable {
   }
 
   private func file(_ entries: JSONObject) -> [UInt8] {
-    let root: JSONValue = [
+    var root: JSONObject = [
       "instance_id": .string(host.name), "heartbeat_path": .string(options.heartbeatPath), "services": .object(entries),
     ]
-    return root.bytes(.pythonPretty)
+    for (key, value) in PreviousRegistrations.pageKeys(of: previous ?? []) { root[key] = value }
+    return JSONValue.object(root).bytes(.pythonPretty)
   }
 
   private func registrationMaker(_ files: SourceFiles) throws -> RegistrationMaker {

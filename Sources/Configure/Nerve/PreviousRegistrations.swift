@@ -1,12 +1,19 @@
 internal import SmartStack
 
-/// The registrations of the current file that can be kept.
+/// What of the current file can be kept: registrations, and the operator's own keys.
 struct PreviousRegistrations {
   private let services: JSONObject
 
   /// What is no such file, or not there, has none.
   init(_ bytes: [UInt8]?) {
     services = bytes.flatMap { JSONValue($0) }?["services"]?.object ?? [:]
+  }
+
+  /// Where nerve's page is: configure_nerve has no such options, so they stay as the operator has set them.
+  static func pageKeys(of bytes: [UInt8]) -> [(key: String, value: JSONValue)] {
+    let names = ["status_port", "status_address", "status_hosts"]
+    let root = JSONValue(bytes, keeping: Set(names))
+    return names.compactMap { name in root?[name].map { (key: name, value: $0) } }
   }
 
   /// The entry of that key.

@@ -54,6 +54,7 @@ struct SynapseConfigurationMaker {
     takeOverRest(of: names, from: before ?? previous(tool.output), into: &configuration, globals: &globals)
     configuration.sections["haproxy"] = globals.haproxy
     configuration.sections["nginx"] = globals.nginx
+    configuration.sections["status_port"] = tool.statusPort.map { JSONValue.int($0) }
     if migration.writesFiles {
       configuration.sections["file_output"] = ["output_directory": .string(tool.fileOutputPath)]
     }
@@ -121,6 +122,7 @@ struct SynapseConfigurationMaker {
     var settings = GeneratorSettings()
     settings.bindAddress = tool.bindAddress
     settings.reservedAddresses = ["hacheck_port": "*:\(tool.hacheckPort)"]
+    if let port = tool.statusPort { settings.reservedAddresses["status_port"] = "127.0.0.1:\(port)" }
     settings.extraSections = [ExtraSection(title: "listen stats", lines: ["bind :\(tool.statsPort)"])]
     let namespaces = readings.flatMap { $0.reading.namespaces.map(\.settings) }
     let services = namespaces.compactMap { namespace -> ServiceSettings? in

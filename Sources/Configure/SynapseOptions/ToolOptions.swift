@@ -50,7 +50,7 @@ struct ToolOptions: Equatable, Sendable {
   /// Options without a default.
   static let optional: Set = [
     "config_file", "reload_cmd_fmt", "synapse_restart_command", "errorfiles", "haproxy_master_socket_path",
-    "enable_map_debug", "map_debug_port", "path_based_routing",
+    "enable_map_debug", "map_debug_port", "path_based_routing", "status_port", "haproxy_extra_lines",
   ]
 
   let output: String
@@ -90,6 +90,10 @@ struct ToolOptions: Equatable, Sendable {
   /// Programs with their arguments, one after the other, that make synapse read a new file; none: the way that fits this
   /// host.
   let restartCommands: [[String]]
+  /// Where synapse serves its page; nil: nowhere.
+  let statusPort: Int?
+  /// Lines that are added to HAProxy's sections `global`, `defaults` and `listen stats`, by the section.
+  let extraLines: [String: [String]]
   /// Keys that no option is called by, and options that this synapse refuses.
   let warnings: [ConfigError]
 }

@@ -43,6 +43,8 @@ extension ToolOptions {
     socketFormat = try FormatText(reader.node("haproxy_service_sockets_path_fmt"), names: service)
     proxySocketFormat = try FormatText(reader.node("haproxy_service_proxy_sockets_path_fmt"), names: service)
     nginx = reader.isTrue("listen_with_nginx") ? try reader.nginx() : nil
+    statusPort = top["status_port"] != nil ? try reader.count("status_port", in: 1...65_535) : nil
+    extraLines = try reader.extraLines()
     restartCommands = try reader.restartCommands(isGiven: top["synapse_command"] != nil)
     warnings = try reader.warnings()
   }
@@ -131,6 +133,17 @@ private struct ToolOptionsReader {
       throw top.error("missing key 'map_debug_port', which enable_map_debug needs")
     }
     return try count("map_debug_port", in: 1...65_535)
+  }
+
+  func extraLines() throws(ConfigError) -> [String: [String]] {
+    var lines: [String: [String]] = [:]
+    for entry in try nodes["haproxy_extra_lines"]?.entries() ?? [] {
+      guard ["global", "defaults", "listen stats"].contains(entry.name) else {
+        throw entry.value.error("'\(entry.name)' is not one of global, defaults and listen stats")
+      }
+      lines[entry.name] = try entry.value.items().map { (item) throws(ConfigError) in try item.line() }
+    }
+    return lines
   }
 
   func errorFiles() throws(ConfigError) -> [String] {

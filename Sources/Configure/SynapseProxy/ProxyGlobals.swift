@@ -36,7 +36,7 @@ struct ProxyGlobals {
     if let path = options.stateFilePath { lines.append("server-state-file \(ProxyText.word(path))") }
     // The map is shown by the script that also fills in the source header.
     if options.mapDebugPort != nil { lines.append(options.load("add_source_header.lua")) }
-    return lines
+    return lines + (options.extraLines["global"] ?? [])
   }
 
   private static func defaultsLines(_ options: ToolOptions) -> [String] {
@@ -51,7 +51,7 @@ struct ProxyGlobals {
     ]
     if options.stateFilePath != nil { lines.append("load-server-state-from-file global") }
     lines += options.errorFiles.map { "errorfile \($0)" }
-    return lines
+    return lines + (options.extraLines["defaults"] ?? [])
   }
 
   /// The top-level section `haproxy`.
@@ -82,9 +82,11 @@ struct ProxyGlobals {
 
   private var extraSections: JSONValue {
     var sections: JSONObject = [
-      "listen stats": .lines([
-        "bind :\(options.statsPort)", "mode http", "stats enable", "stats uri /", "stats refresh 1m", "stats show-node",
-      ])
+      "listen stats": .lines(
+        [
+          "bind :\(options.statsPort)", "mode http", "stats enable", "stats uri /", "stats refresh 1m",
+          "stats show-node",
+        ] + (options.extraLines["listen stats"] ?? []))
     ]
     if let port = options.mapDebugPort {
       sections["listen map.debug"] = .lines(["bind :\(port)", "http-request use-service lua.map-debug"])
