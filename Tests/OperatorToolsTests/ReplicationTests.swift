@@ -41,6 +41,28 @@ import ZooKeeper
     }
   }
 
+  @Test func theFleetIsOnePage() throws {
+    let page = try #require(
+      StatsPage(
+        Array(
+          """
+          # pxname,svname,status,lastchg,check_status,check_code,check_duration
+          web.main,a_10.0.0.1:1,UP,5,L7OK,200,2
+          web.main,b_10.0.0.2:1,MAINT,5,,,
+          web.main,<c>_10.0.0.3:1,DOWN,5,,,
+          web.main,BACKEND,UP,5,,,
+
+          """.utf8)))
+    var findings = ReplicationFindings(name: "web.main", backend: "web.main", level: "habitat")
+    findings.remote["west"] = ("h", page)
+    findings.registered = []
+    let text = FleetPage(reports: [findings.report()], failures: ["<none>"], now: 0).render()
+    for piece in ["web.main", ">1/0<", "1 in maintenance", "1 preserved", "10.0.0.2", "&lt;none&gt;", "&lt;c&gt;"] {
+      #expect(text.contains(piece), "\(piece)")
+    }
+    #expect(!text.contains("<c>") && !text.contains("src=") && !text.contains("href="))
+  }
+
   @Test func theReportOfLocations() throws {
     let page = try #require(StatsPage(Array((Self.golden?["csv"]?.string ?? "").utf8)))
     let cases = Self.recorded("pretty_print_smartstack_backends_for_locations")
@@ -263,7 +285,7 @@ import ZooKeeper
     findings.local = Self.local("web.main/a0_10.0.0.0:80/UP")
     #expect(
       findings.report().json.text() == #"""
-        {"service": "web.main", "level": "habitat", "status": "Healthy", "locations": [{"location": "a", "status": "Healthy", "source": "haproxy", "up": 1, "expected": 2, "percent": 50, "registered": 2, "haproxy": "here", "servers": [{"name": "a0_10.0.0.0:80", "status": "UP", "last_check": "", "last_change_s": null}], "missing": ["a1_10.0.0.1:80"]}], "notes": []}
+        {"service": "web.main", "level": "habitat", "status": "Healthy", "locations": [{"location": "a", "status": "Healthy", "source": "haproxy", "up": 1, "expected": 2, "percent": 50, "registered": 2, "haproxy": "here", "servers": [{"name": "a0_10.0.0.0:80", "status": "UP", "last_check": "", "last_change_s": null}], "preserved": 0, "missing": ["a1_10.0.0.1:80"]}], "notes": []}
         """#)
   }
 

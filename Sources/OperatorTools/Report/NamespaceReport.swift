@@ -30,6 +30,8 @@ struct LocationReport: Hashable, Sendable {
   var servers: [StatsPage.Server] = []
   /// Registered, but not among HAProxy's servers.
   var missing: [String] = []
+  /// Number of HAProxy's servers that are up, but not registered: synapse preserves them, or has yet to remove them.
+  var preserved = 0
 
   private var source: String { haproxy == nil ? "registry" : "haproxy" }
 
@@ -125,6 +127,7 @@ extension LocationReport {
           "last_change_s": server.lastChange.map { .int($0) } ?? .null,
         ]
       })
+    object["preserved"] = .int(preserved)
     object["missing"] = .array(missing.map { .string($0) })
     return .object(object)
   }

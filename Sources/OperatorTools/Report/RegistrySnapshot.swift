@@ -7,6 +7,17 @@ internal import YAMLConfig
 internal import ZooKeeper
 
 @LoopActor extension ReplicationPlaces {
+  /// The names of all services: those of the synapse.conf.json, else those of soa-configs that have a smartstack.yaml.
+  func allServices() async throws -> [String] {
+    if let path = synapseConfig { return try await SynapseProgram.load(path).services.map(\.name) }
+    let directory = ServiceDirectory(path: servicesDirectory, files: SourceFiles())
+    var names: [String] = []
+    for service in try directory.services() {
+      names += try directory.namespaces(of: service).map { "\(service).\($0.name)" }
+    }
+    return names
+  }
+
   /// Reads everything that is registered for services, at all locations.
   /// - Returns: the registrations by service.
   /// - Throws: when the registry, or what says where it is, cannot be read.

@@ -16,7 +16,10 @@ struct ReplicationCommand: AsyncParsableCommand {
       """,
     version: "smartstack-status \(Release.version)")
 
-  @Argument(help: ArgumentHelp("service.namespace, for example web.main.", valueName: "service")) var services: [String]
+  @Argument(
+    help: ArgumentHelp(
+      "service.namespace, for example web.main. (default with --html and --json: all)", valueName: "service"))
+  var services: [String] = []
   @OptionGroup(title: "Where it looks") var places: ReplicationPlaces
 
   @Option(
@@ -37,6 +40,7 @@ struct ReplicationCommand: AsyncParsableCommand {
   var warning: Int?
   @Flag(help: "Print and exit as a check of Nagios or Sensu.") var check = false
   @Flag(help: "Print JSON.") var json = false
+  @Flag(help: "Print one self-contained HTML page.") var html = false
   @Flag(name: .shortAndLong, help: "List the servers.") var verbose = false
   @Flag(help: "Print the scheduler constraints that follow from the services' levels, and nothing else.")
   var constraints = false
@@ -58,9 +62,13 @@ struct ReplicationCommand: AsyncParsableCommand {
   }()
 
   mutating func validate() throws {
-    if services.isEmpty { throw ValidationError("Name at least one service.namespace.") }
-    if [check, json, verbose].count(where: { $0 }) > 1 { throw ValidationError("Give one of --check, --json and -v.") }
-    if constraints, check || verbose { throw ValidationError("--constraints goes with --json only.") }
+    if services.isEmpty, constraints || !html && !json {
+      throw ValidationError("Name at least one service.namespace.")
+    }
+    if [check, json, html, verbose].count(where: { $0 }) > 1 {
+      throw ValidationError("Give one of --check, --json, --html and -v.")
+    }
+    if constraints, check || verbose || html { throw ValidationError("--constraints goes with --json only.") }
     for percent in [critical, warning ?? 0] where !(0...1_000_000).contains(percent) {
       throw ValidationError("\(percent) is not a percentage.")
     }
@@ -79,6 +87,13 @@ struct ReplicationCommand: AsyncParsableCommand {
   /// - Returns: 0 all is well; 1 it is not; ``unknown``. Of a check 0, 1 (a warning), 2 (critical) or 3.
   private func report() async -> Int32 {
     let thresholds = ReplicationThresholds(critical: critical, warning: warning)
+    var services = self.services
+    if services.isEmpty {
+      do { services = try await places.allServices() } catch {
+        complain("\(error)")
+        return ReplicationCommand.unknown
+      }
+    }
     let (reports, failures) = await ReplicationRun(
       services: services, places: places, expected: expected, cluster: cluster, locations: locations,
       thresholds: thresholds
@@ -87,7 +102,13 @@ struct ReplicationCommand: AsyncParsableCommand {
       // Monitoring shows the first line.
       if check { StandardOutput.show("UNKNOWN: \(failure)\n") } else { complain("\(failure)") }
     }
-    if !reports.isEmpty || failures.isEmpty { StandardOutput.show(text(of: reports)) }
+    if html {
+      let now = await LoopClock.system.unixTime
+      let page = FleetPage(reports: reports, failures: failures.map { "\($0)" }, now: now)
+      StandardOutput.write(page.render(), to: STDOUT_FILENO)
+    } else if !reports.isEmpty || failures.isEmpty {
+      StandardOutput.show(text(of: reports))
+    }
     let worst = reports.map(\.verdict).max() ?? .healthy
     guard check else { return failures.isEmpty ? (worst == .healthy ? 0 : 1) : ReplicationCommand.unknown }
     // What is known to be bad is worse than what is not known.

@@ -55,6 +55,8 @@ struct ReplicationFindings: Sendable {
     if let seen {
       let names = Set(seen.servers.map(\.name))
       report.servers = seen.servers
+      let known = Set(registered.map(\.serverName))
+      if self.registered != nil { report.preserved = seen.servers.count { $0.isUp && !known.contains($0.name) } }
       report.missing = registered.map(\.serverName).filter { !names.contains($0) }.sorted()
     }
     return report
