@@ -113,6 +113,11 @@ import Testing
   }
 
   /// A library that waits for children of its own must find them.
+  @Test @LoopActor func descendantsThatWriteForEverDoNotHoldTheLoopUp() async throws {
+    let result = try await shell("yes & yes & yes & yes & exit 3")
+    #expect(result.status == .exited(3))
+  }
+
   @Test @LoopActor func onlyOwnChildrenAreReaped() async throws {
     var pid: pid_t = 0
     var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("true"), nil]

@@ -66,9 +66,17 @@ internal import Glibc
 
   isolated deinit { event?.cancel() }
 
-  /// Takes what is there now and stops; an unfinished line counts as one.
+  /// What a pipe holds at most, unless somebody has made it larger.
+  private static let capacity = 64 << 10
+
+  /// Takes what the child has left and stops; an unfinished line counts as one. A descendant may go on writing for ever.
   func drain() {
-    while readOnce() {}
+    var left = PipeReader.capacity
+    while left > 0 {
+      let count = readOnce()
+      if count == 0 { break }
+      left -= count
+    }
     stop()
     if !bytes.isEmpty, let onLine { emit(to: onLine) }
   }
@@ -79,22 +87,23 @@ internal import Glibc
     pipe.closeReading()
   }
 
-  private func readOnce() -> Bool {
-    guard let piece = pipe.readSome() else { return false }
+  /// - Returns: the number of bytes.
+  private func readOnce() -> Int {
+    guard let piece = pipe.readSome() else { return 0 }
     if piece.isEmpty {
       stop()
-      return false
+      return 0
     }
     guard let onLine else {
       let room = max(0, limit - bytes.count)
       bytes += piece.prefix(room)
       if piece.count > room { isTruncated = true }
-      return true
+      return piece.count
     }
     for byte in piece {
       if byte == UInt8(ascii: "\n") { emit(to: onLine) } else if bytes.count < limit { bytes.append(byte) }
     }
-    return true
+    return piece.count
   }
 
   private func emit(to onLine: @LoopActor (String) -> Void) {
