@@ -19,12 +19,14 @@ internal import Glibc
   private var target: Int32 = -1
   private var isTargetDirectory = false
   private var parentWatch: Int32 = -1
+  /// Whether the path is there and cannot be watched, as when the user's watches are used up: it is looked at instead.
+  private var isBlind = false
   /// What the path led to when it was last looked at.
   private var identity: (device: UInt, inode: UInt)?
   private var auditTimer: LoopTimer?
 
   /// How often the path is compared with what is watched: no event tells that a folder further up was renamed, or that
-  /// something was mounted over it.
+  /// something was mounted over it. What cannot be watched may have changed each time.
   private static let auditInterval = Duration.seconds(5)
 
   private static let parentMask = UInt32(
@@ -63,7 +65,7 @@ internal import Glibc
 
   /// Compares the path with what is watched, and looks at it afresh where they differ.
   public func audit() {
-    guard !isCancelled, FileWatch.identity(of: path) ?? (0, 0) != identity ?? (0, 0) else { return }
+    guard !isCancelled, isBlind || FileWatch.identity(of: path) ?? (0, 0) != identity ?? (0, 0) else { return }
     rearm()
     onChange?(nil)
   }
@@ -102,6 +104,7 @@ internal import Glibc
     if Files.exists(path) { isTargetDirectory = Files.isDirectory(path) }
     let mask = isTargetDirectory ? FileWatch.directoryMask : FileWatch.fileMask
     target = inotify_add_watch(descriptor, path, mask)
+    isBlind = target < 0 && errno != ENOENT && errno != ENOTDIR
     identity = FileWatch.identity(of: path)
     return target < 0 && parentWatch < 0 ? problem : nil
   }
