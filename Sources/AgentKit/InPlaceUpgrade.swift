@@ -41,6 +41,7 @@ public struct InPlaceUpgradeState: Sendable {
         state.descriptors[name] = number
       }
     }
+    for descriptor in handed.dropFirst() where !state.descriptors.values.contains(descriptor) { close(descriptor) }
     return state
   }
 

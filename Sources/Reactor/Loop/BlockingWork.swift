@@ -90,6 +90,7 @@ public final class BlockingWork: @unchecked Sendable {
 }
 
 private func runWorker(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  smartstack_name_thread("blocking-work")
   guard let context else { return nil }
   Unmanaged<BlockingWork>.fromOpaque(context).takeUnretainedValue().workUntilIdle()
   return nil
