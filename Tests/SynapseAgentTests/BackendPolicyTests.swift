@@ -59,11 +59,13 @@ import Testing
     func apply(_ names: String, isSettling: Bool) -> [BackendPolicy.Note] {
       policy.apply(names.map { backend(String($0)) }, isSettling: isSettling, now: start)
     }
-    // Nothing was there before: nothing is kept.
-    #expect(apply("", isSettling: true).isEmpty && policy.backends.isEmpty)
+    // Nothing was there before: nothing is kept, and others are told that this is not all.
+    #expect(apply("", isSettling: true).isEmpty && policy.backends.isEmpty && !policy.hasSettled)
     _ = policy.apply(all, now: start)
+    #expect(policy.hasSettled)
     // Half of them may go at any time.
     #expect(apply("ab", isSettling: true).isEmpty && names(policy) == "ab")
+    #expect(apply("a", isSettling: true) == [.preserved(1)] && names(policy) == "ab")
     _ = policy.apply(all, now: start)
     #expect(apply("a", isSettling: true) == [.preserved(3)] && names(policy) == "abcd")
     #expect(apply("", isSettling: true).isEmpty && names(policy) == "abcd")

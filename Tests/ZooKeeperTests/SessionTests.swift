@@ -137,6 +137,20 @@ import Testing
     }
   }
 
+  @Test @LoopActor func aFirstConnectionThatHadToWaitFollowsAnOutage() async throws {
+    try await withServer { world, server in
+      let clock = LoopClock.manual()
+      let prompt = try await world.client(clock: clock)
+      #expect(prompt.reconnectedAt == nil)
+      await server.kill()
+      let late = try await world.client(clock: clock, isConnected: false)
+      clock.advance(by: .seconds(4))
+      try await server.start()
+      try await connected(late)
+      #expect(late.reconnectedAt == clock.now)
+    }
+  }
+
   @Test @LoopActor func aRegistrationThatEndsWhileTheServerIsAway() async throws {
     try await withServer { world, server in
       let observer = try await world.client()
@@ -266,6 +280,32 @@ import Testing
       #expect(await !first.close())
       #expect(first.own.lines.count == 1 && first.own.lines[0].hasSuffix(path))
     }
+  }
+
+  @Test @LoopActor func whatIsBackThoughItWasRemovedIsRemovedAgain() async throws {
+    try await withServer { world, server in
+      let client = try await world.client()
+      let node = client.want(Self.web)
+      let path = try await registered(node)
+      await node.withdraw()
+      // As in a backup: the session lives, and has the node.
+      let session = try #require(client.context.session)
+      #expect(try await session.create(path, data: [], mode: .ephemeral, isProtected: false) == path)
+      try await server.restart()
+      try await connected(client)
+      try await eventually("gone") { try await client.stat(path) == nil }
+    }
+  }
+
+  @Test @LoopActor func onlyTheLastStruckNodesOfASessionAreRemembered() {
+    let own = OwnNodes()
+    for number in 0..<300 {
+      let entry = OwnNodes.Entry(isMade: true, path: "/n\(number)", session: number < 50 ? 1 : 2)
+      own.note(entry)
+      own.strike(entry)
+    }
+    #expect(own.struck(of: 1).isEmpty)
+    #expect(own.struck(of: 2).map(\.path) == (100..<300).map { "/n\($0)" })
   }
 
   @Test @LoopActor func aListOfOwnNodesIsItsLines() {

@@ -51,10 +51,15 @@ public struct BackendPolicy: Sendable {
   /// The set before the present run of disappearances.
   private var whole: [Backend] = []
   private var isFallback = true
-  /// The servers from before a lost connection, while they stand for readings with too few of them.
+  /// The servers from before a lost connection, while readings are right after it: many small losses are a large one.
+  private var before: [Backend]?
+  /// The servers that stand for readings with too few of those.
   private var preserved: [Backend]?
   /// Whether servers are offered that the last reading has not.
   public private(set) var isPreserved = false
+  /// Whether there was a reading that was not right after an outage. Before, as after a start in an outage, only the outputs
+  /// know what was served, and a reading is a part of it.
+  public private(set) var hasSettled = false
   /// Servers of the last reading that are registered more than once, and not alike.
   public private(set) var conflicts: [RegistrationConflict] = []
 
@@ -72,6 +77,8 @@ public struct BackendPolicy: Sendable {
   ) -> [Note] {
     let reading = prepared(reading)
     isPreserved = false
+    hasSettled = hasSettled || !isSettling
+    before = isSettling ? before ?? last?.backends : nil
     if isSettling, let kept = preserve(beside: reading) {
       let isNews = preserved == nil
       (preserved, isPreserved) = (kept, true)
@@ -86,10 +93,10 @@ public struct BackendPolicy: Sendable {
 
   /// The servers to keep beside a reading that has lost more than half of them.
   private func preserve(beside reading: [Backend]) -> [Backend]? {
-    guard let before = preserved ?? last?.backends, !before.isEmpty else { return nil }
+    guard let before, let kept = preserved ?? last?.backends else { return nil }
     let names = Set(reading.map(\.serverName))
     let lost = before.count { !names.contains($0.serverName) }
-    return lost * 2 > before.count ? before : nil
+    return lost * 2 > before.count ? kept : nil
   }
 
   private mutating func apply(whole reading: [Backend], now: ContinuousClock.Instant) -> [Note] {

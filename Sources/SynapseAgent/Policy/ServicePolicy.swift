@@ -32,7 +32,7 @@ internal import SmartStack
     log(policy.apply(reading.backends, isSettling: reading.isSettling, now: clock.now))
     var offer = RegistryReading(
       backends: policy.backends, generatorConfig: reading.generatorConfig, conflicts: policy.conflicts)
-    offer.isPartial = reading.isPartial
+    offer.isPartial = reading.isPartial || !policy.hasSettled
     offer.isPreserved = policy.isPreserved
     return offer
   }

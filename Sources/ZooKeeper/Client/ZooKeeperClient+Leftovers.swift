@@ -16,6 +16,12 @@ extension ZooKeeperClient {
     return dropped
   }
 
+  /// Deletes what the session had removed already: it is there again after the ensemble was set back to a backup in which
+  /// the session still lives.
+  func dropStruckNodes(in session: ZooKeeperSession) async {
+    for entry in context.own.struck(of: session.id) where !isInUse(entry) { _ = await drop(entry, in: session) }
+  }
+
   /// Deletes what sessions before this one left that the ensemble has not ended yet, as after it stood still. A node goes
   /// when its registration has another one: there is no gap.
   func dropFormerNodes(in session: ZooKeeperSession) async {

@@ -242,7 +242,10 @@ public import SmartStack
     guard session === context.session else { return }
     for node in nodes.values { node.sessionChanged() }
     for watch in watches.values { watch.sessionChanged(isNew: isNew) }
-    if isNew { Task { await dropFormerNodes(in: session) } }
+    Task {
+      await dropStruckNodes(in: session)
+      if isNew { await dropFormerNodes(in: session) }
+    }
   }
 
   private func ended(_ code: ZooKeeperError.Code) {

@@ -16,6 +16,9 @@ public import Reactor
   /// Called with the line of each change.
   public var onChange: (@LoopActor (String) -> Void)?
   private var counts: [Entry: Int] = [:]
+  /// Nodes that were struck out last, oldest first.
+  private var struck: [Entry] = []
+  private static let maximumStruck = 200
 
   /// A list from the lines of its changes; those that make no sense are skipped.
   public init(lines: [String] = []) {
@@ -44,8 +47,13 @@ public import Reactor
 
   /// Strikes an entry out, however often it was noted.
   func strike(_ entry: Entry) {
-    if counts.removeValue(forKey: entry) != nil { onChange?(OwnNodes.line("-", for: entry)) }
+    guard counts.removeValue(forKey: entry) != nil else { return }
+    if entry.isMade { struck = struck.suffix(OwnNodes.maximumStruck - 1) + [entry] }
+    onChange?(OwnNodes.line("-", for: entry))
   }
+
+  /// What was struck out last of a session: a registry that was set back may hold it again.
+  func struck(of session: Int64) -> [Entry] { struck.filter { $0.session == session } }
 
   /// Strikes out what is known of a node that is gone.
   func strike(path: String, session: Int64) { strike(Entry(isMade: true, path: path, session: session)) }

@@ -4,6 +4,9 @@ internal import SmartStack
 
 /// Finds a server of an ensemble for a session that owns nothing, one connection after another.
 @LoopActor final class ServerSearch {
+  /// How long after its loss a session is asked for.
+  private static let patience: Duration = .seconds(2)
+
   private let ensemble: ServerList
   private let timeout: Duration
   private let names: NameResolver
@@ -55,12 +58,12 @@ internal import SmartStack
   }
 
   /// A server that has not seen the session's last change refuses it: after an ensemble was emptied, restored, or replaced
-  /// behind the same names, for ever. After its timeout the session is no more anyway.
+  /// behind the same names, for ever. Another session costs nothing.
   private func giveUpOldSession() {
-    guard let session, let lostAt, clock.now - lostAt > timeout else { return }
+    guard let session, let lostAt, clock.now - lostAt > ServerSearch.patience else { return }
     logger.warning(
       "session not accepted, asked for again; the registry may be older than this session",
-      with: [.ensemble: ensemble, .session: session.identity.number, .elapsed: timeout])
+      with: [.ensemble: ensemble, .session: session.identity.number])
     metrics.expiries.increment()
     self.session = nil
   }

@@ -24,6 +24,7 @@ public import SmartStack
   private var connection: WireConnection?
   private var lastReconnect: LoopClock.Instant?
   private var hasConnected = false
+  private var startedAt: LoopClock.Instant?
   /// Happens with the next connection.
   private var nextConnection = OneShotEvent<Void>()
   private var running: Task<Void, Never>?
@@ -56,6 +57,7 @@ public import SmartStack
   public func start() {
     guard running == nil else { return }
     outage.begin()
+    startedAt = clock.now
     running = Task.immediate { await run() }
   }
 
@@ -71,7 +73,7 @@ public import SmartStack
 
   // MARK: Connections
 
-  /// When a connection has come last that was not the first; nil: none was lost.
+  /// When a connection has come last that was lost before, or that the ensemble kept waiting for.
   public var reconnectedAt: LoopClock.Instant? { standIn?.reconnectedAt ?? lastReconnect }
 
   /// Waits until requests are answered.
@@ -110,10 +112,8 @@ public import SmartStack
   private func connected(_ found: WireConnection) {
     guard !Task.isCancelled else { return found.close(because: "closed") }
     connection = found
-    if hasConnected {
-      lastReconnect = clock.now
-      metrics.reconnects.increment()
-    }
+    if hasConnected { metrics.reconnects.increment() }
+    if hasConnected || SessionContext.hadToWait(since: startedAt, clock: clock) { lastReconnect = clock.now }
     hasConnected = true
     outage.end()
     metrics.isConnected.value = 1

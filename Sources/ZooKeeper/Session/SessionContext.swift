@@ -18,7 +18,10 @@ internal import SmartStack
   /// Whether the client was closed or abandoned; final.
   var isClosed = false
   private var hasConnected = false
-  /// When a connection has come last that was not the first.
+  private let madeAt: LoopClock.Instant
+  /// A first connection that takes longer has waited for the ensemble.
+  private static let connectLimit = Duration.seconds(3)
+  /// When a connection has come last that was lost before, or that the ensemble kept waiting for.
   private(set) var reconnectedAt: LoopClock.Instant?
 
   init(
@@ -32,12 +35,18 @@ internal import SmartStack
     self.metrics = ZooKeeperMetrics(metrics, ensemble: ensemble.description)
     self.credentials = credentials
     self.own = own
+    madeAt = clock.now
     outage = OutageReport(of: ensemble, clock: clock, logger: logger)
+  }
+
+  /// Whether a first connection that was asked for at `start` has had to wait for the ensemble.
+  static func hadToWait(since start: LoopClock.Instant?, clock: LoopClock) -> Bool {
+    start.map { clock.now - $0 > connectLimit } ?? false
   }
 
   /// Notes that there is a connection.
   func noteConnection() {
-    if hasConnected { reconnectedAt = clock.now }
+    if hasConnected || SessionContext.hadToWait(since: madeAt, clock: clock) { reconnectedAt = clock.now }
     hasConnected = true
   }
 
