@@ -20,7 +20,7 @@ func converse(_ body: @escaping @Sendable @LoopActor (Endpoint) async -> Void) -
       await body(.unix(path: peer.path))
       end.post()
     }
-    let client = accept(peer.descriptor, nil, nil)
+    let client = retrying { accept(peer.descriptor, nil, nil) }
     precondition(client >= 0)
     say(bytes, on: client)
     end.wait()
@@ -30,8 +30,16 @@ func converse(_ body: @escaping @Sendable @LoopActor (Endpoint) async -> Void) -
 /// What a client says to a server of ours.
 @Sendable func askServer(_ bytes: [UInt8]) {
   let client = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-  precondition(server.withAddress { connect(client, $0, $1) } == 0)
+  precondition(server.withAddress { address, size in retrying { connect(client, address, size) } } == 0)
   say(bytes, on: client)
+}
+
+/// libFuzzer's timer interrupts calls.
+private func retrying(_ call: () -> Int32) -> Int32 {
+  while true {
+    let result = call()
+    if result >= 0 || errno != EINTR { return result }
+  }
 }
 
 /// Says at most what a socket's buffer holds, because the other side may not read at all; hears it out, and closes.
