@@ -30,6 +30,8 @@ public struct ConfigureNerveOptions: Sendable {
   public var nerveCommand = ["service", "nerve"]
   /// The command of the backup nerve, which serves during a restart.
   public var backupCommand = ["service", "nerve-backup"]
+  /// How long a nerve that is just being started gets to take its lock, before it is restarted.
+  public var startPatience = Duration.seconds(5)
   /// How long a started nerve gets to register everything, in seconds.
   public var registrationDelay = 30
   /// The directory with `<cluster type>/<location>.yaml`.

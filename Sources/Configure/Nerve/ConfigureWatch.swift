@@ -29,7 +29,9 @@ public import Reactor
 
   /// Runs the loop until ``stop()``.
   public func run() async {
+    configurator.onRestartEnd = { [weak self] in self?.lookAgain() }
     await resident.run()
+    await configurator.restartEnds()
     for feed in feeds { feed.stop() }
   }
 

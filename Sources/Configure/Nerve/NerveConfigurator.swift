@@ -31,6 +31,14 @@ internal import YAMLConfig
   var settling = FileStamp.settling
   private var identity: (host: HostIdentity, at: LoopClock.Instant)?
 
+  /// A restart of nerve that a run which stays has begun: it takes a minute, and no run waits for it.
+  private var restart: Task<Void, Never>?
+  private var restartFailure: (any Error)?
+  /// Number of files that were put in place; what came during a restart nerve may not have read.
+  private var changes = 0
+  /// Called when a restart has ended.
+  var onRestartEnd: @LoopActor () -> Void = {}
+
   /// A name server is not asked for this host's address with every event.
   static let identityAge = Duration.seconds(30)
 
@@ -141,7 +149,8 @@ internal import YAMLConfig
     let standing = (try? await BlockingWork.run { try file.standing(bytes) }) ?? .different
     let isChanged = standing != .same
     let reloader = NerveReloader(options: options, instanceID: made.host.name, clock: clock)
-    let step = reloader.plan(isChanged: isChanged || file.isPending)
+    var step = reloader.plan(isChanged: isChanged || file.isPending)
+    if case .restart = step, restart != nil { step = .wait }
     switch mode {
     case .diff(let inColor):
       outcome.output = try await BlockingWork.run { file.diff(bytes, inColor: inColor) }
@@ -150,8 +159,8 @@ internal import YAMLConfig
     case .write:
       do {
         try await put(bytes, in: file, standing: standing)
-        try await reloader.run(step)
-        if file.isPending { try file.settle() }
+        if isChanged { changes += 1 }
+        try await notify(by: step, of: file, with: reloader)
       } catch {
         // What is wrong with the services is said all the same.
         outcome.problems.append("\(error)")
@@ -165,6 +174,33 @@ internal import YAMLConfig
     outcome.status = mode.status(isChanged: isChanged, isIncomplete: made.failureCount > 0)
     return outcome
   }
+
+  /// Has nerve read the file. What failed since the last run fails this one; the next one tries again.
+  private func notify(by step: NerveReloader.Step, of file: GeneratedFile, with reloader: NerveReloader) async throws {
+    if let failure = restartFailure {
+      restartFailure = nil
+      throw failure
+    }
+    if step == .wait { return }
+    guard memory != nil, case .restart = step else {
+      try await reloader.run(step)
+      if file.isPending { try file.settle() }
+      return
+    }
+    restart = Task { @LoopActor [changes] in
+      do {
+        try await reloader.run(step)
+        if changes == self.changes, file.isPending { try file.settle() }
+      } catch {
+        restartFailure = error
+      }
+      restart = nil
+      onRestartEnd()
+    }
+  }
+
+  /// Returns when no restart of nerve is under way.
+  func restartEnds() async { await restart?.value }
 
   private func summary(_ made: GeneratedNerveConfiguration, isChanged: Bool, verb: String) -> String {
     let skipped = made.failureCount == 0 ? "" : ", \(made.failureCount) not as configured"

@@ -14,12 +14,15 @@ internal import Reactor
     case nothing
     case signal(pid: Int32, stopsBackup: Bool)
     case restart(because: String)
+    /// A restart that began earlier has not ended.
+    case wait
 
     var description: String {
       switch self {
       case .nothing: "nerve is left alone"
       case .signal(let pid, _): "SIGHUP to nerve, pid \(pid)"
       case .restart(let reason): "nerve is restarted: \(reason)"
+      case .wait: "a restart of nerve is under way"
       }
     }
   }
@@ -29,15 +32,20 @@ internal import Reactor
     guard options.reload != .none else { return .nothing }
     if isHeartbeatOld { return .restart(because: "\(options.heartbeatPath) was not touched for too long") }
     guard isChanged else { return .nothing }
+    if let pid = running { return .signal(pid: pid, stopsBackup: options.reload == .sighup) }
     switch options.reload {
-    case .none: return .nothing
-    case .restart: return .restart(because: "its configuration changed")
-    case .sighup:
-      if let pid = pidOfFile { return .signal(pid: pid, stopsBackup: true) }
-      return .restart(because: "\(options.pidPath) names no running nerve")
-    case .auto:
-      if let pid = runningNerve { return .signal(pid: pid, stopsBackup: false) }
-      return .restart(because: "no running nerve holds a lock in \(options.stateDirectory)")
+    case .none, .restart: return .restart(because: "its configuration changed")
+    case .sighup: return .restart(because: "\(options.pidPath) names no running nerve")
+    case .auto: return .restart(because: "no running nerve holds a lock in \(options.stateDirectory)")
+    }
+  }
+
+  /// The nerve that a signal reaches; nil where a signal is not the way.
+  private var running: Int32? {
+    switch options.reload {
+    case .none, .restart: nil
+    case .sighup: pidOfFile
+    case .auto: runningNerve
     }
   }
 
@@ -68,7 +76,7 @@ internal import Reactor
   /// - Throws: when a command fails.
   func run(_ step: Step) async throws {
     switch step {
-    case .nothing: break
+    case .nothing, .wait: break
     case .signal(let pid, let stopsBackup):
       guard kill(pid, SIGHUP) == 0 else {
         // It ended since it was looked at.
@@ -79,19 +87,34 @@ internal import Reactor
     }
   }
 
-  /// The backup nerve registers everything before nerve stops, and goes when nerve had time to do so again.
+  /// The backup nerve registers everything before nerve stops, and goes when nerve had time to do so again. A nerve that
+  /// is just being started, or has come back meanwhile, gets a signal and is not stopped.
   private func restart() async throws {
+    if [.auto, .sighup].contains(options.reload), await signalRunning(within: options.startPatience) {
+      return await stopBackup()
+    }
     do {
       _ = try? await OperatorCommand.run(options.backupCommand + ["start"])
       try await clock.sleep(for: .seconds(options.registrationDelay))
-      try await OperatorCommand.run(options.nerveCommand + ["stop"])
-      try await OperatorCommand.run(options.nerveCommand + ["start"])
+      if await !signalRunning(within: .zero) {
+        try await OperatorCommand.run(options.nerveCommand + ["stop"])
+        try await OperatorCommand.run(options.nerveCommand + ["start"])
+      }
       try await clock.sleep(for: .seconds(options.registrationDelay))
     } catch {
       await stopBackup()
       throw error
     }
     await stopBackup()
+  }
+
+  /// - Returns: whether a nerve got the signal.
+  private func signalRunning(within limit: Duration) async -> Bool {
+    let end = clock.now + limit
+    while true {
+      if !isHeartbeatOld, let pid = running, kill(pid, SIGHUP) == 0 { return true }
+      guard clock.now < end, (try? await clock.sleep(for: .milliseconds(50))) != nil else { return false }
+    }
   }
 
   private func stopBackup() async { _ = try? await OperatorCommand.run(options.backupCommand + ["stop"]) }

@@ -21,6 +21,7 @@ import Testing
     host.options.nerveCommand = ["\(root)/bin/service", "nerve"]
     host.options.backupCommand = ["\(root)/bin/service", "backup"]
     host.options.registrationDelay = 0
+    host.options.startPatience = .zero
     return root
   }
 
@@ -111,26 +112,104 @@ import Testing
     #expect(host.names == ["web.main.s:10.0.0.1.8000"] && host.directory.text(of: "nerve.conf.json.tmp") == nil)
   }
 
-  /// A process called nerve, whose pid stands in the lock file of this instance or in the pid file.
-  @Test(arguments: [ConfigureNerveOptions.Reload.auto, .sighup])
-  @LoopActor func aRunningNerveGetsASignal(_ reload: ConfigureNerveOptions.Reload) async throws {
-    let host = try NerveHost()
-    let root = try ConfigureNerveReloadTests.stubs(host)
+  /// A process called nerve that notes its signals.
+  @LoopActor private static func startNerve(_ host: NerveHost) async throws -> ChildProcess {
+    let root = host.directory.path
     try host.directory.write(
       "#!/bin/sh\ntrap 'echo hup >> \(root)/calls' HUP\necho up >> \(root)/calls\nwhile :; do read x; done\n",
       to: "nerve")
     #expect(chmod("\(root)/nerve", 0o755) == 0)
     #expect(mkfifo("\(root)/fifo", 0o600) == 0)
     let child = try ChildProcess.start("/bin/sh", arguments: ["-c", "exec \(root)/nerve <>\(root)/fifo"])
+    try await eventually("the script runs") { ConfigureNerveReloadTests.calls(host).contains("up") }
+    return child
+  }
+
+  /// Writes the pid where `auto` looks for it.
+  @LoopActor private static func takeLock(_ nerve: ChildProcess, _ host: NerveHost) throws {
+    try host.directory.write("\(nerve.pid)\n", to: "run/lock-\(HostIdentity.look().name)")
+  }
+
+  /// A process called nerve, whose pid stands in the lock file of this instance or in the pid file.
+  @Test(arguments: [ConfigureNerveOptions.Reload.auto, .sighup])
+  @LoopActor func aRunningNerveGetsASignal(_ reload: ConfigureNerveOptions.Reload) async throws {
+    let host = try NerveHost()
+    let root = try ConfigureNerveReloadTests.stubs(host)
+    let child = try await ConfigureNerveReloadTests.startNerve(host)
     defer { kill(child.pid, SIGKILL) }
-    try await eventually("the script runs") { ConfigureNerveReloadTests.calls(host) == ["up"] }
     host.options.reload = reload
     host.options.pidPath = root + "/pid"
-    let name = HostIdentity.look().name
-    try host.directory.write("\(child.pid)\n", to: reload == .auto ? "run/lock-\(name)" : "pid")
+    try ConfigureNerveReloadTests.takeLock(child, host)
+    if reload == .sighup { try host.directory.write("\(child.pid)\n", to: "pid") }
     let outcome = await host.run()
     #expect(outcome.output.contains("SIGHUP to nerve, pid \(child.pid)"), "\(outcome)")
     let wanted = ["up", "hup"] + (reload == .auto ? [] : ["service backup stop"])
     try await eventually("the signal arrives") { Set(ConfigureNerveReloadTests.calls(host)) == Set(wanted) }
+  }
+
+  @Test @LoopActor func aNerveThatIsJustStartingGetsASignal() async throws {
+    let host = try NerveHost()
+    _ = try ConfigureNerveReloadTests.stubs(host)
+    host.options.reload = .auto
+    host.options.startPatience = .seconds(60)
+    let running = Task { @LoopActor in await host.run() }
+    try await eventually("the file is there") { host.configuration != nil }
+    let nerve = try await ConfigureNerveReloadTests.startNerve(host)
+    defer { kill(nerve.pid, SIGKILL) }
+    try ConfigureNerveReloadTests.takeLock(nerve, host)
+    #expect(await running.value.status == 0)
+    try await eventually("the signal arrives") { ConfigureNerveReloadTests.calls(host).contains("hup") }
+    #expect(Set(ConfigureNerveReloadTests.calls(host)) == ["up", "hup", "service backup stop"])
+  }
+
+  /// The backup nerve takes its time; the file follows every change meanwhile, and the nerve that has come back by then is
+  /// not stopped.
+  @Test @LoopActor func nothingWaitsForARestartAndAHealthyNerveIsNotStopped() async throws {
+    let host = try NerveHost()
+    let root = try ConfigureNerveReloadTests.stubs(host)
+    try host.directory.write(
+      """
+      #!/bin/sh
+      echo "service $*" >> \(root)/calls
+      case "$*" in "backup start") while [ ! -e \(root)/ready ]; do sleep 0.05; done;; esac
+      """, to: "bin/service")
+    #expect(chmod("\(root)/bin/service", 0o755) == 0)
+    host.options.reload = .auto
+    try await ConfigureNerveWatchTests.watching(host) { lines in
+      try await eventually("the restart begins") {
+        ConfigureNerveReloadTests.calls(host) == ["service backup start"]
+      }
+      try host.directory.write("8001", to: "soa/web/port")
+      try await eventually("the file follows") { host.names == ["web.main.s:10.0.0.1.8001"] }
+      try await eventually("it says why nerve has to wait") {
+        lines().contains { $0.hasSuffix("changed; a restart of nerve is under way") }
+      }
+      let nerve = try await ConfigureNerveReloadTests.startNerve(host)
+      defer { kill(nerve.pid, SIGKILL) }
+      try ConfigureNerveReloadTests.takeLock(nerve, host)
+      try host.directory.write("", to: "ready")
+      let marker = GeneratedFile(path: host.options.configuration)
+      try await eventually("nerve is told of everything") {
+        ConfigureNerveReloadTests.calls(host).contains("service backup stop") && !marker.isPending
+      }
+      #expect(
+        Set(ConfigureNerveReloadTests.calls(host)) == ["service backup start", "up", "hup", "service backup stop"])
+    }
+  }
+
+  @Test @LoopActor func aRestartThatFailsBesideTheWatchIsSaidAndTriedAgain() async throws {
+    let host = try NerveHost()
+    let root = try ConfigureNerveReloadTests.stubs(host, failing: #""nerve stop""#)
+    host.options.reload = .auto
+    try await ConfigureNerveWatchTests.watching(host) { lines in
+      try await eventually("the failure is said") {
+        lines().contains("`\(root)/bin/service nerve stop` failed (exit status 1): no luck; the next run tries again")
+      }
+      _ = try ConfigureNerveReloadTests.stubs(host)
+      try host.directory.write("8001", to: "soa/web/port")
+      try await eventually("the next one works") {
+        ConfigureNerveReloadTests.calls(host).suffix(4) == ConfigureNerveReloadTests.restart[...]
+      }
+    }
   }
 }

@@ -12,7 +12,9 @@ import Testing
   ) async throws {
     var lines: [String] = []
     host.options.touchesUnchanged = false
-    let watch = ConfigureWatch(configurator: NerveConfigurator(options: host.options)) { lines.append($0) }
+    let watch = ConfigureWatch(configurator: NerveConfigurator(options: host.options, remembers: true)) {
+      lines.append($0)
+    }
     let running = Task { @LoopActor in await watch.run() }
     do { try await body { lines } } catch {
       watch.stop()
