@@ -9,6 +9,9 @@ struct ToolOptions: Equatable, Sendable {
     bind_addr: 0.0.0.0
     listen_with_haproxy: true
     haproxy.defaults.inter: 10m
+    haproxy.defaults.timeout_check: null
+    haproxy.defaults.observe: null
+    haproxy.defaults.on_error: fastinter
     haproxy_socket_file_path: /var/run/synapse/haproxy.sock
     haproxy_captured_req_headers: "X-B3-SpanId,X-B3-TraceId,X-B3-ParentSpanId,X-B3-Flags:10,X-B3-Sampled:10"
     haproxy_config_path: /var/run/synapse/haproxy.cfg
@@ -60,6 +63,12 @@ struct ToolOptions: Equatable, Sendable {
   let nginx: NginxOptions?
   let respectsPathRouting: Bool
   let checkInterval: String
+  /// How long one of HAProxy's own checks may take; nil: as long as until the next one.
+  let checkTimeout: String?
+  /// What HAProxy sees in clients' requests: `layer4` connections, `layer7` answers too; nil: what the mode allows.
+  let observedLayer: String?
+  /// What HAProxy does after an error of that kind.
+  let onError: String
   let socketPath: String
   /// As HAProxy's file has them: `NAME len LENGTH`.
   let capturedHeaders: [String]

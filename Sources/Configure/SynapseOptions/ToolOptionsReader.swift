@@ -15,6 +15,13 @@ extension ToolOptions {
     bindAddress = try reader.word("bind_addr")
     listensWithHAProxy = reader.isTrue("listen_with_haproxy")
     checkInterval = try reader.time("haproxy.defaults.inter")
+    checkTimeout =
+      reader.isTrue("haproxy.defaults.timeout_check") ? try reader.time("haproxy.defaults.timeout_check") : nil
+    observedLayer =
+      reader.isTrue("haproxy.defaults.observe")
+      ? try reader.choice("haproxy.defaults.observe", of: ["layer4", "layer7"]) : nil
+    onError = try reader.choice(
+      "haproxy.defaults.on_error", of: ["fastinter", "fail-check", "sudden-death", "mark-down"])
     socketPath = try reader.word("haproxy_socket_file_path")
     capturedHeaders = try reader.capturedHeaders()
     haproxyConfigPath = try reader.line("haproxy_config_path")
@@ -189,6 +196,15 @@ private struct ToolOptionsReader {
     let time = try node.string()
     guard ProxyText.isTime(time) else { throw node.error("expected a time such as 10m, found \(node.summary)") }
     return time
+  }
+
+  func choice(_ key: String, of words: [String]) throws(ConfigError) -> String {
+    let node = try node(key)
+    let word = try node.string()
+    guard words.contains(word) else {
+      throw node.error("expected \(words.joined(separator: ", ")), found \(node.summary)")
+    }
+    return word
   }
 
   /// A number, passed on as it is written.

@@ -46,9 +46,10 @@ struct ProxyGlobals {
       // Idle connections would keep an old HAProxy process alive after a reload.
       "option httpclose", "option accept-invalid-http-request", "log global", "option log-separate-errors",
       // Nerve's checks are the ones that count. HAProxy's own are rare, and come soon after a client met an error.
-      "default-server on-error fastinter error-limit 1 inter \(options.checkInterval) downinter 30s fastinter 30s "
+      "default-server on-error \(options.onError) error-limit 1 inter \(options.checkInterval) downinter 30s fastinter 30s "
         + "rise 1 fall 2",
     ]
+    if let timeout = options.checkTimeout { lines.append("timeout check \(timeout)") }
     if options.stateFilePath != nil { lines.append("load-server-state-from-file global") }
     lines += options.errorFiles.map { "errorfile \($0)" }
     return lines + (options.extraLines["defaults"] ?? [])

@@ -11,7 +11,7 @@ struct ServiceLines {
 
   /// What stands on each server line.
   var serverOptions: String {
-    "check port \(options.hacheckPort) observe layer\(isHTTP ? 7 : 4) maxconn \(options.maximumPerServer) "
+    "check port \(options.hacheckPort) observe \(isHTTP ? options.observedLayer ?? "layer7" : "layer4") maxconn \(options.maximumPerServer) "
       + "maxqueue \(options.maximumQueuePerServer)"
   }
 

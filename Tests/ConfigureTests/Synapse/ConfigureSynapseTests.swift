@@ -149,6 +149,12 @@ import YAMLConfig
     ("bind_addr", "a b", "expected one word, found the text \"a b\""),
     ("stats_port", "x", "expected a number, found the text \"x\""),
     ("haproxy.defaults.inter", "often", "expected a time such as 10m, found the text \"often\""),
+    ("haproxy.defaults.timeout_check", "long", "expected a time such as 10m, found the text \"long\""),
+    ("haproxy.defaults.observe", "layer3", "expected layer4, layer7, found the text \"layer3\""),
+    (
+      "haproxy.defaults.on_error", "explode",
+      "expected fastinter, fail-check, sudden-death, mark-down, found the text \"explode\""
+    ),
     ("haproxy_captured_req_headers", "A:b", "'A:b' is not NAME or NAME:LENGTH"),
     ("logging", .null, "expected a mapping, found null"),
     ("errorfiles", ["40": "/x"], "'40' is not an HTTP status"),
@@ -162,6 +168,30 @@ import YAMLConfig
     let error = try #require(throws: ConfigError.self) { _ = try world.make() }
     #expect(error.problem == sentence)
     #expect(error.path.contains(key.split(separator: ".")[0]))
+  }
+
+  @Test func unreachableHostsMayBeFoundByClientsRequests() throws {
+    let services = ["web/smartstack.yaml": "main: {proxy_port: 20001}\ntcp: {proxy_port: 20002, mode: tcp}\n"]
+    func lines(_ options: [String: JSONValue]) throws -> (defaults: [String], servers: [String]) {
+      let tree = try HostFiles(services, options: options).tree()
+      let names = ["web.main", "web.tcp"]
+      return (
+        tree["haproxy"]?["defaults"]?.array?.compactMap(\.string).filter {
+          $0.hasPrefix("timeout check") || $0.hasPrefix("default-server")
+        } ?? [],
+        names.compactMap { tree["services"]?[$0]?["haproxy"]?["server_options"]?.string }
+      )
+    }
+    let rest = "error-limit 1 inter 10m downinter 30s fastinter 30s rise 1 fall 2"
+    let usual = try lines([:])
+    #expect(usual.defaults == ["default-server on-error fastinter \(rest)"])
+    #expect(usual.servers.map { String($0.dropFirst(24).prefix(6)) } == ["layer7", "layer4"], "\(usual.servers)")
+    let advised = try lines([
+      "haproxy.defaults.timeout_check": "2s", "haproxy.defaults.observe": "layer4",
+      "haproxy.defaults.on_error": "mark-down",
+    ])
+    #expect(advised.defaults == ["default-server on-error mark-down \(rest)", "timeout check 2s"])
+    #expect(advised.servers.allSatisfy { $0.contains(" observe layer4 ") } && advised.servers.count == 2)
   }
 
   @Test func anUnknownOptionIsAWarning() throws {
