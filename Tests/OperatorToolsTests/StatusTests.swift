@@ -78,7 +78,7 @@ import Testing
       the last reload, 10s ago, failed: no file
       SERVICE  STATE  PORT  SERVERS        CHANGED  FROM
       none     empty  -     none           -        zk /n
-      old      up     81    1 up           1m0s     preserved: none is registered at zk /old
+      old      up     81    1 up           1m0s     preserved: few or none are registered at zk /old
       web      up     80    2 up, 1 maint  2s       zk /web
       """
     #expect(StatusText.lines(report, in: StatusStyle()).joined(separator: "\n") == expected)

@@ -94,6 +94,6 @@ public enum StatusSentences {
       return "default_servers, and \(place)"
     }
     if service["has_data"]?.bool == false { return "remembered: no data yet from \(place)" }
-    return service["preserved"]?.bool == true ? "preserved: none is registered at \(place)" : place
+    return service["preserved"]?.bool == true ? "preserved: few or none are registered at \(place)" : place
   }
 }

@@ -43,6 +43,9 @@ extension StatusReport {
         Double(report.services.count { $0.snapshot == nil })
       metrics.gauge("synapse_services_without_servers", help: "Services that have no server at all.").value =
         Double(report.services.count { $0.snapshot?.backends.isEmpty == true })
+      metrics.gauge(
+        "synapse_services_preserved", help: "Services that keep servers which the registry does not hold."
+      ).value = Double(report.services.count { $0.snapshot?.isPreserved == true })
       guard let haproxy = report.haproxy else { return }
       metrics.gauge(
         "synapse_haproxy_is_current", help: "1 while HAProxy and its file are as they are wanted, and no reload is due."
