@@ -264,7 +264,12 @@ import ZooKeeper
       let (webNodes, geoNodes) = (try await world.observe("/nerve/web"), try await world.observe("/nerve/geo"))
       let agent = try world.agent(sessionTimeout: .seconds(30))
       try await webNodes.sees(1, "registered")
+      @LoopActor func place() -> String? {
+        agent.statusReport()["services"]?.array?.first { $0["name"]?.string == "web" }?["place"]?.string
+      }
+      try await eventually("its node is shown") { place() == "/nerve/web/host1_0000000000" }
       await world.server.kill()
+      try await eventually("no node is shown that may be gone") { place() == nil }
       web.status = 503
       geo.status = 200
       try await eventually("the checks went on") {

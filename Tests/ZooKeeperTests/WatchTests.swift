@@ -303,6 +303,25 @@ import Testing
     }
   }
 
+  /// The server does not tell when it would answer again.
+  @Test @LoopActor func aDirectoryThatIsOpenedAgainIsReadSoon() async throws {
+    try await withServer { world, server in
+      let observer = try await world.client()
+      try await observer.create("/closed")
+      // All but reading: 1.
+      try await server.permit(30, at: "/closed")
+      let client = try await world.client()
+      var events: [WatchEvent] = []
+      let token = client.watchDirectory("/closed") { events.append($0) }
+      try await eventually("refused") { if case .failed = events.last { true } else { false } }
+      try await server.permit(31, at: "/closed")
+      try await eventually("listed") { events.last == .children([]) }
+      try await observer.create("/closed/a")
+      try await eventually("and watched") { events.last == .children(["a"]) }
+      token.cancel()
+    }
+  }
+
   @Test @LoopActor func thousandsOfReadsWaitTheirTurn() async throws {
     try await withServer { world, server in
       let client = try await world.client()

@@ -43,6 +43,7 @@ public import SmartStack
   private let observe: @LoopActor (RegistrationEvent) -> Void
   private let onClose: @LoopActor () async -> Void
   private var claim: RecordClaim?
+  /// When the record was claimed, or was lost.
   private var claimed: LoopClock.Instant
   private var renewal: Ticker?
 
@@ -101,7 +102,10 @@ public import SmartStack
   private func recordChanged(_ record: RecordState) {
     switch record {
     case .pending:
-      if case .settled(.up, let place?) = state { observe(.lost(place: place)) }
+      if case .settled(.up, let place?) = state {
+        observe(.lost(place: place))
+        claimed = clock.now
+      }
       state = .pending(.up)
     case .present(let place):
       if state == .settled(.up, place: place) { return }
@@ -150,7 +154,7 @@ public import SmartStack
 public enum RegistrationEvent: Equatable, Sendable {
   /// A registrar was made, with a new connection to its registry or with one in use.
   case opened(isNewConnection: Bool)
-  /// The registry confirmed the record, this long after it was claimed.
+  /// The registry confirmed the record, this long after it was claimed or lost.
   case registered(place: String, elapsed: Duration)
   /// A confirmed record may not be there any more; it is being written again.
   case lost(place: String)

@@ -19,7 +19,7 @@ struct RecreateBackoff: Sendable {
   /// - Returns: the delay before the next one.
   mutating func refused() -> Duration {
     defer { refusals += 1 }
-    return RetryPolicy(base: .seconds(1), limit: .seconds(60)).delay(attempt: refusals)
+    return RetryPolicy(base: .seconds(1), limit: .seconds(5)).delay(attempt: refusals)
   }
 
   /// Notes that the node is in sync.

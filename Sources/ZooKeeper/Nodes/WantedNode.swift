@@ -189,9 +189,12 @@ internal import SmartStack
       if context.connected != nil, !session.isOver { wake(after: .milliseconds(10)) }
     default:
       let delay = backoff.refused()
-      context.logger.error(
-        "node creation failed",
-        with: [.znode: registration.path, .reason: "\(error)", .delay: delay, .attempt: backoff.refusals])
+      // At the first, second, fourth, eighth, …: a refusal may last for days.
+      if backoff.refusals & (backoff.refusals - 1) == 0 {
+        context.logger.error(
+          "node creation failed",
+          with: [.znode: registration.path, .reason: "\(error)", .delay: delay, .attempt: backoff.refusals])
+      }
       move(to: .failed(error))
       wake(after: delay)
     }

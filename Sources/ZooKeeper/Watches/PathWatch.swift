@@ -230,6 +230,7 @@ internal import SmartStack
       // What it cost to read, in names.
       let size = if case .children(let names) = event { names.count } else { 1 }
       pacing.didRead(size: size, now: now)
+      if isRefused { context.logger.notice("watch resumed", with: [.path: key.path]) }
       if reason != .reconcile || !isKnown(event) { report(event) }
     case .failure(let error) where error.code == .connectionLoss || error.code == .sessionExpired:
       // Asked again as soon as there is a connection.
@@ -256,14 +257,20 @@ internal import SmartStack
     request(wanted, after: cadence.reconnectSpread())
   }
 
+  /// Whether the server has refused the last read.
+  private var isRefused: Bool { if case .failed = last?.event { true } else { false } }
+
+  private var lookDelay: Duration {
+    if isRefused { return cadence.refusalInterval() }
+    if isNewlyMissing { return Self.creationDelay }
+    return cadence.lookInterval(isWatched: hasWatch, watched: context.session?.watches.count ?? 0)
+      * Double.random(in: 0.5...1.5)
+  }
+
   private func armReconcile() {
     reconcileTimer?.cancel()
     reconcileTimer = nil
-    let delay =
-      isNewlyMissing
-      ? Self.creationDelay
-      : cadence.lookInterval(isWatched: hasWatch, watched: context.session?.watches.count ?? 0)
-        * Double.random(in: 0.5...1.5)
+    let delay = lookDelay
     reconcileSlot = nil
     if delay >= ReconcileWheel.leastDelay {
       reconcileSlot = cadence.wheel.add(after: delay) { [weak self] in self?.reconcile(slot: $0) }

@@ -27,6 +27,12 @@ internal import Reactor
     return max(least, .milliseconds(50) * max(0, count))
   }
 
+  /// Delay of the next attempt to read a path that the server has refused: less than five seconds, but for a host with
+  /// more than a thousand paths.
+  func refusalInterval() -> Duration {
+    max(.seconds(4), .milliseconds(4) * pathCount) * Double.random(in: 0.5...1)
+  }
+
   /// Delay of a look to be safe after a reconnect: ten milliseconds per path on average, so that a host with many does
   /// not read them all at one moment, nor a fleet with it.
   func reconnectSpread() -> Duration {
