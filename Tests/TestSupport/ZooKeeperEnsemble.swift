@@ -14,6 +14,9 @@ public import Reactor
     var lines = ["maxSessionTimeout=60000", "initLimit=25", "syncLimit=5", "quorumListenOnAllIPs=false"]
     for id in 1...3 { lines.append("server.\(id)=127.0.0.1:\(try freePort()):\(try freePort())") }
     servers = try (1...3).map { try ZooKeeperServer(tick: tick, member: ($0, lines)) }
+    // Each on a host of its own, as libzookeeper sees it: it compares no ports, and would not leave a server that hangs
+    // for another one of the same host.
+    for (index, server) in servers.enumerated() { try server.move(to: "127.0.0.\(index + 1)") }
   }
 
   /// Starts those that do not run and returns when all serve.
