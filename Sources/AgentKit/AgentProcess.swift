@@ -55,10 +55,18 @@ public import SmartStack
 
   /// Tells the service manager that the agent serves, and feeds its watchdog from the event loop: the watchdog is
   /// there to notice a loop that hangs.
-  public func ready() {
+  /// - Parameter stall: the reason why the agent, although its loop turns, does nothing any more: the watchdog is not fed
+  ///   then, and the service manager starts the agent again.
+  public func ready(stall: @escaping @LoopActor () -> String? = { nil }) {
     manager.notify("READY=1")
     guard watchdog == nil, let interval = manager.watchdogInterval else { return }
-    watchdog = Ticker(every: interval) { [manager] _ in manager.notify("WATCHDOG=1") }
+    watchdog = Ticker(every: interval) { [manager, logger] _ in
+      if let reason = stall() {
+        logger.error("service manager's watchdog not fed", with: [.reason: reason])
+      } else {
+        manager.notify("WATCHDOG=1")
+      }
+    }
   }
 
   /// Tells the service manager that a reload began; ``ready()`` ends it.

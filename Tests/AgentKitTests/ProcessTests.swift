@@ -102,6 +102,26 @@ import Testing
     _ = try InstanceLock(path: directory.path + "/lock")
   }
 
+  @Test @LoopActor func theWatchdogIsFedByAnAgentThatGetsOn() async throws {
+    let directory = TemporaryDirectory()
+    let receiver = try Receiver(path: directory.path + "/notify")
+    let stall = Locked<String?>(nil)
+    let process = AgentProcess(
+      environment: ["NOTIFY_SOCKET": receiver.path, "WATCHDOG_USEC": "20000"], onReload: {})
+    process.ready { stall.withLock { $0 } }
+    try await eventually("it is fed") { receiver.receive() == "WATCHDOG=1" }
+    stall.withLock { $0 = "nothing moves" }
+    // Ten times as long as between two meals.
+    var silences = 0
+    try await eventually("it is not fed any more") {
+      silences = receiver.receive() == nil ? silences + 1 : 0
+      return silences > 20
+    }
+    stall.withLock { $0 = nil }
+    try await eventually("it is fed again") { receiver.receive() == "WATCHDOG=1" }
+    process.stop()
+  }
+
   @Test @LoopActor func signalsReloadAndStop() async throws {
     var reloads = 0
     var stops = 0

@@ -110,6 +110,17 @@ import ZooKeeper
       ])
   }
 
+  /// The packaged file has `max`: it is of the program on its own, and no reason for nerve to keep its own low limit.
+  @Test func hachecksDescriptorLimitIsNotNerves() throws {
+    let directory = TemporaryDirectory()
+    for limit in ["max", "256"] {
+      writeFile(directory.path + "/hacheck.yaml", "cache_time: 7\nrlimit_nofile: \(limit)\n")
+      let configuration = try load(
+        #"{"instance_id": "h", "hacheck": {"config": "\#(directory.path)/hacheck.yaml"}}"#, in: directory)
+      #expect(configuration.hacheck != nil && configuration.hacheck?.descriptorLimit == nil)
+    }
+  }
+
   @Test func theTrailingSlashOfAPathIsDropped() throws {
     let service = try #require(try load(serviceText("").replacing("/nerve/web", with: "/nerve/web/")).services.first)
     #expect(service.registry.zooKeeper?.directory == "/nerve/web")

@@ -122,6 +122,26 @@ import ZooKeeper
     #expect(try #require(rejection).hasPrefix("instance_id changed from 'host1' to 'host2'"))
   }
 
+  @Test func registrationsThatHaveComeToAHaltAreTold() {
+    var now = ContinuousClock.now
+    var progress = RegistrationProgress(now: now)
+    now += .seconds(1000)
+    #expect(progress.stall(waiting: 0, answers: 31, now: now) == nil)
+    // Thousands may take minutes, as long as some get on.
+    for answers in 32..<40 {
+      now += .seconds(60)
+      #expect(progress.stall(waiting: 268, answers: answers, now: now) == nil)
+    }
+    now += .seconds(60)
+    #expect(progress.stall(waiting: 268, answers: 39, now: now) == nil)
+    now += .seconds(31)
+    #expect(
+      progress.stall(waiting: 268, answers: 39, now: now)
+        == "268 registrations have waited 91 s for a registry that is connected")
+    #expect(progress.stall(waiting: 0, answers: 39, now: now) == nil)
+    #expect(progress.stall(waiting: 1, answers: 39, now: now) == nil)
+  }
+
   @Test func anotherStateDirectoryWaitsForARestart() {
     var other = current
     other.stateDirectory = "/elsewhere"

@@ -92,6 +92,24 @@ import Testing
     #expect(runner.reported == nil)
   }
 
+  @Test func aServiceWhoseCheckNeverEndsIsNotUp() async throws {
+    let hung = ScriptedProbe()
+    let runner = runner(service(checks: [check()]), checks: [hung])
+    var before = CheckHistory.Memory()
+    (before.run, before.lastPassed, before.verdict) = (1, true, .up)
+    runner.memories = [before]
+    runner.start()
+    // As the program before this one has seen it.
+    #expect(record.reports == [.up] && runner.standing == .up)
+    clock.advance(by: .seconds(10))
+    #expect(runner.overdue == nil)
+    clock.advance(by: .seconds(2))
+    #expect(runner.overdue?.check == "a" && runner.overdue?.elapsed == .seconds(12))
+    #expect(runner.standing == nil && runner.reported == .up)
+    hung.answer(true)
+    try await eventually("it has ended after all") { runner.standing == .up }
+  }
+
   @Test func oneFailingCheckIsEnoughWhileAnotherHangs() async throws {
     let (hanging, failing) = (ScriptedProbe(), ScriptedProbe(standing: false))
     runner(service(checks: [check(), check()]), checks: [hanging, failing]).start()

@@ -79,7 +79,7 @@ internal import ZooKeeper
       onUpgrade: { [weak self] in await self?.handOver() })
     self.process = process
     try start(inherited: state)
-    process.ready()
+    process.ready { [weak self] in self?.host?.stall() }
     await process.waitUntilStopped()
     await stop()
   }

@@ -36,22 +36,28 @@ extension Agent {
 
   private static func status(of runner: ServiceRunner) -> JSONValue {
     let configuration = runner.configuration
+    let overdue = runner.overdue
     let checks = zip(configuration.checks, runner.lastResults).map { check, result -> JSONValue in
-      [
+      var detail = result?.detail ?? "has not answered yet"
+      if let overdue, overdue.check == check.name { detail = "has run for \(overdue.elapsed.components.seconds) s" }
+      return [
         "name": .string(check.name), "passed": result.map { .bool($0.passed) } ?? .null,
-        "detail": .string(result?.detail ?? "has not answered yet"),
+        "detail": .string(detail),
         "elapsed": result.map { .double($0.elapsed / .seconds(1)) } ?? .null,
       ]
     }
+    // Nobody knows what a registry holds that is away, or comes back empty.
+    let isKnown = runner.registrar.isReachable
     var place: JSONValue = .null
-    if case .settled(.up, let path?) = runner.registrar.state { place = .string(path) }
+    if isKnown, case .settled(.up, let path?) = runner.registrar.state { place = .string(path) }
+    let registration = "\(runner.registrar.state)" + (isKnown ? "" : ", before the connection was lost")
     return [
       "name": .string(configuration.name), "ok": .bool(runner.isRegistered), "host": .string(configuration.host),
       "port": .int(configuration.port), "condition": .string(runner.condition),
-      "state": .string(runner.reported?.rawValue ?? "unknown"),
+      "state": .string(runner.standing?.rawValue ?? "unknown"),
       "since": runner.since.map { .double($0) } ?? .null, "drained": .bool(runner.isDrained),
       "downtime": runner.downtime.map(\.json) ?? .null, "drain": runner.drainScope.map { "\($0)" } ?? .null,
-      "registration": .string(runner.registrar.state.description), "place": place, "checks": .array(checks),
+      "registration": .string(registration), "place": place, "checks": .array(checks),
     ]
   }
 }
@@ -59,7 +65,7 @@ extension Agent {
 extension ServiceRunner {
   /// Whether the service is up, and in the registry.
   fileprivate var isRegistered: Bool {
-    guard reported == .up, case .settled(.up, place: .some) = registrar.state else { return false }
+    guard standing == .up, case .settled(.up, place: .some) = registrar.state else { return false }
     return true
   }
   /// What became of the service, in one word: `up`, and in the registry; `down` by its checks; `drained` by an operator,

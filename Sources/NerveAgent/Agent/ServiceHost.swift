@@ -25,6 +25,7 @@ internal import ZooKeeper
   private let clock: LoopClock
   private let telemetry: NerveTelemetry
   private let commandSlots: AsyncSemaphore
+  private var progress: RegistrationProgress
   private var stopObservingSpool: (@LoopActor () -> Void)?
 
   /// - Parameter remembered: results that the checks of a service had seen in the program before this one.
@@ -36,6 +37,7 @@ internal import ZooKeeper
     self.publisher = publisher
     self.telemetry = telemetry
     self.clock = clock
+    progress = RegistrationProgress(now: clock.now)
     let slots = AsyncSemaphore(limit: NerveConfiguration.defaultCommandLimit)
     commandSlots = slots
     let context = ProbeContext(clock: clock, commands: slots, environment: ServiceHost.commandEnvironment)
@@ -51,6 +53,18 @@ internal import ZooKeeper
     services.onAllReported = { [weak self] in self?.allReported() }
     stopObservingSpool = hacheck?.service.onSpoolChange { scopes in drains.spoolChanged(scopes) }
     hacheck?.start()
+  }
+
+  /// Why this nerve does nothing any more; nil: it does. A file waits for its disk, which a restart does not mend.
+  func stall() -> String? {
+    let waiting = services.runners.values.map(\.registrar).count {
+      if case .file = $0.target { return false }
+      guard case .pending = $0.state else { return false }
+      return $0.isReachable
+    }
+    let metrics = telemetry.metrics
+    let answers = [metrics.registrations, metrics.deregistrations, metrics.reportFailures].map(\.value).reduce(0, +)
+    return progress.stall(waiting: waiting, answers: Int(answers), now: clock.now)
   }
 
   private func allReported() {

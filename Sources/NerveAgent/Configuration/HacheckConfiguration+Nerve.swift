@@ -36,6 +36,9 @@ extension HacheckConfiguration {
     _ path: String?, into configuration: inout HacheckConfiguration
   ) throws(ConfigError) -> [ConfigError] {
     guard path != nil || Files.exists(defaultFile) else { return [] }
-    return try configuration.load(path: path ?? defaultFile)
+    let warnings = try configuration.load(path: path ?? defaultFile)
+    // Of the program on its own: nerve needs descriptors for its own checks besides, and raises its limit.
+    configuration.descriptorLimit = nil
+    return warnings
   }
 }

@@ -19,7 +19,10 @@ internal import SmartStack
   /// Called once, when the service knows its first verdict, reported or held back.
   var onVerdict: @LoopActor () -> Void = {}
 
-  private var checks: [(probe: any Probe, isRunning: Bool, lastResult: CheckResult?)]
+  /// After its deadline a check has this long to end; it holds up none, but says nothing of the service either.
+  private static let grace = Duration.seconds(10)
+
+  private var checks: [(probe: any Probe, startedAt: LoopClock.Instant?, isTold: Bool, lastResult: CheckResult?)]
   private static let connectDeadline = Duration.seconds(1)
   private let clock: LoopClock
   private let schedule: CheckSchedule
@@ -44,7 +47,7 @@ internal import SmartStack
     self.schedule = schedule
     self.telemetry = telemetry
     self.clock = clock
-    self.checks = configuration.isMocked ? [] : probes.map { ($0, false, nil) }
+    self.checks = configuration.isMocked ? [] : probes.map { ($0, nil, false, nil) }
     verdict = ServiceVerdict(
       histories: zip(self.checks, configuration.checks).map { CheckHistory(rise: $1.rise, fall: $1.fall) },
       limit: configuration.rateLimit, now: clock.now)
@@ -65,6 +68,8 @@ internal import SmartStack
   var knowsVerdict: Bool { verdict.now != nil }
   /// The verdict that was last reported.
   var reported: Verdict? { verdict.reported }
+  /// The verdict as far as the checks still stand for it: nil as well while one of them does not end.
+  var standing: Verdict? { reported == .up && overdue != nil ? nil : reported }
   /// Whether a downtime holds the service down.
   var isDrained: Bool { verdict.isDrained }
 
@@ -99,7 +104,7 @@ internal import SmartStack
     telemetry.drained(configuration, by: downtime, isFromBefore: !isJudged)
     if let downtime { return report(because: downtime.downText) }
     era += 1
-    for index in checks.indices { checks[index].isRunning = false }
+    for index in checks.indices { checks[index].startedAt = nil }
     for index in covered {
       let check = configuration.checks[index]
       verdict.forget(check: index, rise: check.rise, fall: check.fall)
@@ -121,11 +126,12 @@ internal import SmartStack
 
   private func probeAll() {
     telemetry.pinged(configuration, isReachable: registrar.isReachable)
-    for index in checks.indices where !checks[index].isRunning {
-      checks[index].isRunning = true
+    tellOverdue()
+    for index in checks.indices where checks[index].startedAt == nil {
+      let started = clock.now
+      (checks[index].startedAt, checks[index].isTold) = (started, false)
       let (probe, era, clock) = (checks[index].probe, era, clock)
       let deadline = configuration.checks[index].settings.deadline
-      let started = clock.now
       Task.immediate { @LoopActor [weak self] in
         let answer = await probe.run(deadline: deadline)
         if case .inconclusive(let reason) = answer {
@@ -140,16 +146,37 @@ internal import SmartStack
     report(because: "")
   }
 
+  /// The first check that should have ended, and for how long it has run; nil: none.
+  var overdue: (check: String, elapsed: Duration)? {
+    checks.indices.lazy.compactMap { index in
+      self.overtime(of: index).map { (self.configuration.checks[index].name, $0) }
+    }.first
+  }
+
+  private func overtime(of index: Int) -> Duration? {
+    guard let started = checks[index].startedAt else { return nil }
+    let elapsed = clock.now - started
+    return elapsed > configuration.checks[index].settings.deadline + ServiceRunner.grace ? elapsed : nil
+  }
+
+  private func tellOverdue() {
+    for index in checks.indices where !checks[index].isTold {
+      guard let elapsed = overtime(of: index) else { continue }
+      checks[index].isTold = true
+      telemetry.overdue(configuration, check: configuration.checks[index].name, elapsed: elapsed)
+    }
+  }
+
   /// The check could not be made, for reasons of this host: the verdict stays.
   private func skip(check index: Int, because reason: String, era: Int) {
     guard era == self.era, !isStopped else { return }
-    checks[index].isRunning = false
+    checks[index].startedAt = nil
     telemetry.notMade(configuration, check: configuration.checks[index].name, because: reason, at: clock.now)
   }
 
   private func record(_ result: CheckResult, ofCheck index: Int, era: Int) {
     guard era == self.era, !isStopped else { return }
-    checks[index].isRunning = false
+    checks[index].startedAt = nil
     checks[index].lastResult = result
     let changed = verdict.record(check: index, passed: result.passed)
     telemetry.checked(configuration, by: configuration.checks[index].name, result: result, changed: changed)

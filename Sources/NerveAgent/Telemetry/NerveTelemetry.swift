@@ -116,6 +116,11 @@ internal import ZooKeeper
       with: [.service: service.name, .check: check, .count: Int(metrics.notMade.value), .reason: reason])
   }
 
+  /// A check that has not ended long after its deadline.
+  func overdue(_ service: ServiceConfiguration, check: String, elapsed: Duration) {
+    logger.error("check does not end", with: [.service: service.name, .check: check, .elapsed: elapsed])
+  }
+
   /// - Parameter isDrained: whether a downtime decides, which is in the log already.
   func decided(
     _ decision: ServiceVerdict.Decision, on service: ServiceConfiguration, because reason: String, isDrained: Bool
