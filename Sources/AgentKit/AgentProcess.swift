@@ -17,6 +17,8 @@ public import SmartStack
   private var watchdog: Ticker?
   private let stalls: StallDetector
   private var isUpgrading = false
+  /// Whether the agent has begun to hand over: a stop is then the next program's.
+  private var isHandingOver = false
   private let stopped = OneShotEvent<Void>()
 
   /// Whether a stop was requested.
@@ -80,6 +82,10 @@ public import SmartStack
     guard !isStopping else { return }
     isStopping = true
     manager.notify("STOPPING=1")
+    if !isHandingOver { endStop() }
+  }
+
+  private func endStop() {
     onStop()
     stopped.happen()
   }
@@ -109,8 +115,14 @@ public import SmartStack
     if isStopping { return }
     logger.notice("in-place upgrade started", with: [.path: executable])
     reloading()
-    guard let state = await onUpgrade() else { return }
+    isHandingOver = true
+    guard var state = await onUpgrade() else {
+      isHandingOver = false
+      if isStopping { endStop() }
+      return
+    }
     await ChildProcess.endAll()
+    state.stops = isStopping
     do {
       try state.replaceProcess(by: executable)
     } catch {

@@ -13,6 +13,12 @@ public struct InPlaceUpgradeState: Sendable {
   /// Notes by name. Another version wrote them, or will read them: every one may be missing.
   public var notes: JSONObject
 
+  /// Whether a stop came too late for this program: the next one has to stop, and take back what this one registered.
+  var stops: Bool {
+    get { notes["stop"]?.bool ?? false }
+    set { notes["stop"] = .bool(newValue) }
+  }
+
   /// Creates a state of these descriptors and notes.
   public init(descriptors: [String: Int32] = [:], notes: JSONObject = JSONObject()) {
     self.descriptors = descriptors
@@ -42,6 +48,8 @@ public struct InPlaceUpgradeState: Sendable {
       }
     }
     for descriptor in handed.dropFirst() where !state.descriptors.values.contains(descriptor) { close(descriptor) }
+    // Held back until the agent listens to it.
+    if state.stops { kill(getpid(), SIGTERM) }
     return state
   }
 

@@ -165,6 +165,20 @@ import Testing
     for command in commands() { if let pid = Int32(command) { kill(pid, SIGKILL) } }
   }
 
+  /// Before the next program is asked whether it can, when this one hands over, and in its first moments.
+  @Test(arguments: [("stopping", 0), ("in-place upgrade started", 1), ("configuration applied", 2)])
+  func aStopDuringAnUpgradeTakesEverythingBack(_ line: String, _ count: Int) async throws {
+    configure(["web": #"{"type": "noop"}"#, "geo": #"{"type": "noop"}"#])
+    let nerve = program()
+    try nerve.start()
+    try await eventually("it serves") { registered == ["web", "geo"] }
+    nerve.signal(SIGUSR2)
+    try await eventually("the moment has come") { nerve.count(of: line) >= count }
+    nerve.signal(SIGTERM)
+    try await eventually("it has stopped; \(nerve.log)") { nerve.status == .exited(0) }
+    #expect(registered.isEmpty)
+  }
+
   @Test func anUpgradeFollowsALinkToTheNewVersion() async throws {
     configure(["web": #"{"type": "noop"}"#])
     let (link, copy, path) = (directory.path + "/nerve", directory.path + "/next", AgentProgram.path(of: "nerve"))

@@ -204,42 +204,49 @@ internal import ZooKeeper
 
   // MARK: End
 
+  /// What of an agent stays when it ends.
+  private enum Kept {
+    case nothing
+    /// For a successor that resumes the sessions.
+    case registrations
+    /// Sockets, lock and the checks' histories too: for the next program in this process.
+    case everything
+  }
+
   /// Withdraws every registration and ends.
   func stop() async {
     logger.notice("stopping", with: [.count: host?.services.running.count ?? 0])
-    await end { await $0.stop() }
+    await leave(keeping: .nothing)
     telemetry.stopped()
   }
 
   /// Leaves every registration where it is, for a successor that resumes the sessions.
-  func abandon() async { await end { await $0.leave() } }
+  func abandon() async { await leave(keeping: .registrations) }
 
-  private func end(_ leave: (ServiceHost) async -> Void) async {
-    heartbeat?.stop()
-    status?.close()
-    files?.cancel()
-    stopReloads()
-    if let host {
-      await leave(host)
-      host.stopHacheck()
-    }
-    lock = nil
-  }
-
-  /// Stops what cannot continue in an in-place upgrade (SIGUSR2). Process id, ZooKeeper sessions, registrations, the
-  /// checks' histories and hacheck's sockets stay.
+  /// Stops what cannot continue in an in-place upgrade (SIGUSR2).
   /// - Returns: what the next program needs; nil when a stop was requested meanwhile.
   private func handOver() async -> InPlaceUpgradeState? {
     var state = InPlaceUpgradeState()
     await status?.handOver(to: &state)
     await host?.retireHacheck()
-    guard process?.isStopping != true, let host else { return nil }
-    let upgrade = host.upgradeState
-    stopReloads()
-    await host.leave()
+    // As it is before the sessions are let go of.
+    guard process?.isStopping != true, let upgrade = host?.upgradeState else { return nil }
     upgrade.add(to: &state)
+    await leave(keeping: .everything)
     lock?.handOver(to: &state)
     return state
+  }
+
+  /// The one way out, whoever asks for it.
+  private func leave(keeping kept: Kept) async {
+    heartbeat?.stop()
+    files?.cancel()
+    stopReloads()
+    await host?.end(keepsRegistrations: kept != .nothing)
+    if kept == .everything { return }
+    status?.close()
+    host?.stopHacheck()
+    lock = nil
   }
 }
 

@@ -81,16 +81,11 @@ internal import ZooKeeper
 
   // MARK: End
 
-  /// Withdraws every registration of the host.
-  func stop() async {
-    await services.stop(within: ServiceHost.stopLimit)
-    await publisher.close()
-  }
-
-  /// Leaves every registration where it is.
-  func leave() async {
-    services.leave()
-    await publisher.abandon()
+  /// Ends all checks and the work with the registries.
+  /// - Parameter keepsRegistrations: whether every registration stays where it is; else all are withdrawn.
+  func end(keepsRegistrations: Bool) async {
+    if keepsRegistrations { services.leave() } else { await services.stop(within: ServiceHost.stopLimit) }
+    await publisher.end(keepsRegistrations: keepsRegistrations)
   }
 
   func stopHacheck() {

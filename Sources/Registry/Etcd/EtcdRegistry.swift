@@ -1,6 +1,7 @@
 internal import Logging
 internal import Reactor
 internal import SmartStack
+internal import ZooKeeper
 
 /// One etcd and this agent's keys in it, which live as long as the agent says that it lives.
 ///
@@ -12,6 +13,8 @@ internal import SmartStack
   /// How long an agent that ends waits for the etcd to hear of it.
   private static let farewell = Duration.seconds(2)
 
+  /// The keys that this agent, or a run before it, may have.
+  let own: OwnNodes
   private let settings: EtcdSettings
   private let client: EtcdClient
   private let clock: LoopClock
@@ -26,9 +29,11 @@ internal import SmartStack
   private var renewal: LoopTimer?
   private var misses = 0
   private var isEnded = false
+  /// Keys of an earlier run that are being deleted.
+  private var leftovers: Set<String> = []
 
-  init(_ settings: EtcdSettings, clock: LoopClock, logger: Logger) {
-    self.settings = settings
+  init(_ settings: EtcdSettings, own: OwnNodes = OwnNodes(), clock: LoopClock, logger: Logger) {
+    (self.settings, self.own) = (settings, own)
     self.clock = clock
     self.logger = logger
     client = EtcdClient(settings.endpoints)
@@ -52,20 +57,27 @@ internal import SmartStack
   /// One user of the record under `key` less.
   func leave(_ key: String) { _ = records.leave(key) }
 
+  /// Deletes the keys that an earlier run left and nobody uses.
+  func dropLeftovers() {
+    for key in own.places where records[key] == nil {
+      leftovers.insert(key)
+      join(key).discardUnclaimed()
+    }
+  }
+
   /// Takes every key back, by giving the lease up; returns when that is done, or has failed: then the keys go by
   /// themselves at the end of their lives.
   func close() async {
     guard !isEnded else { return }
-    let keys = records.values.filter { $0.value.isClaimed }.keys
+    let leased = lease == nil ? [] : Set(records.values.filter { $0.value.isPresent }.keys)
     abandon()
     do {
-      if spoken == .v2 {
-        for key in keys {
-          _ = try await client.send("DELETE", target: EtcdMessage.v2Target(key), patience: EtcdRegistry.farewell)
-        }
-      } else if let lease {
-        _ = try await call("/v3/lease/revoke", body: EtcdMessage.lease(lease), patience: EtcdRegistry.farewell)
+      for key in own.places where !leased.contains(key) {
+        try await delete(key, by: spoken ?? .v3, patience: EtcdRegistry.farewell)
       }
+      guard let lease else { return }
+      _ = try await call("/v3/lease/revoke", body: EtcdMessage.lease(lease), patience: EtcdRegistry.farewell)
+      for key in leased { own.strike(key) }
     } catch {
       logger.warning("lease revocation failed; registrations expire with it", with: [.reason: "\(error)"])
     }
@@ -81,6 +93,7 @@ internal import SmartStack
   // MARK: Keys
 
   private func put(_ data: [UInt8], under key: String) async throws {
+    own.note(key)
     try await requests.acquire()
     defer { requests.release() }
     guard try await interface() == .v3 else {
@@ -102,12 +115,18 @@ internal import SmartStack
   private func delete(_ key: String) async throws {
     try await requests.acquire()
     defer { requests.release() }
-    guard try await interface() == .v2 else {
-      _ = try await call("/v3/kv/deleterange", body: EtcdMessage.delete(key: key))
-      return
+    try await delete(key, by: try await interface(), patience: EtcdClient.patience)
+    if leftovers.remove(key) != nil { logger.notice("leftover key deleted", with: [.path: key]) }
+  }
+
+  private func delete(_ key: String, by interface: EtcdSettings.API, patience: Duration) async throws {
+    if interface == .v2 {
+      let response = try await client.send("DELETE", target: EtcdMessage.v2Target(key), patience: patience)
+      guard [200, 404].contains(response.status) else { throw refusal(of: "DELETE \(key)", response) }
+    } else {
+      _ = try await call("/v3/kv/deleterange", body: EtcdMessage.delete(key: key), patience: patience)
     }
-    let response = try await client.send("DELETE", target: EtcdMessage.v2Target(key))
-    guard [200, 404].contains(response.status) else { throw refusal(of: "DELETE \(key)", response) }
+    own.strike(key)
   }
 
   // MARK: Lease

@@ -19,6 +19,9 @@ struct EtcdSettings: Hashable, Sendable {
   /// Seconds that a registration outlives an agent that is gone.
   var lifetime: Int
 
+  /// The name by which what is kept of it is found again.
+  var name: String { "etcd " + endpoints.map(\.description).joined(separator: ",") }
+
   /// The interface of etcd: `etcd_api`.
   enum API: String, Hashable, Sendable, CaseIterable {
     /// v2 where the server has it, else v3.

@@ -1,19 +1,21 @@
 internal import Logging
 internal import Reactor
 internal import SmartStack
+internal import ZooKeeper
 
 /// Registrations as JSON files in directories: one file per registration of this instance.
 ///
 /// A file says what the service was when it was written. Unlike a znode it does not go when its host does; the next
 /// run of the instance takes over or removes what it finds.
 @LoopActor final class FileRegistry {
+  /// The files that this agent, or a run before it, may have.
+  let own: OwnNodes
   private let clock: LoopClock
   private let logger: Logger
   private var records = UseCount<String, RecordReconciler>()
 
-  init(clock: LoopClock, logger: Logger) {
-    self.clock = clock
-    self.logger = logger
+  init(own: OwnNodes = OwnNodes(), clock: LoopClock, logger: Logger) {
+    (self.own, self.clock, self.logger) = (own, clock, logger)
   }
 
   /// The file of `target`, shared by all its users, until ``leave(_:)``.
@@ -21,17 +23,29 @@ internal import SmartStack
     records.join(target.path) {
       RecordReconciler(
         place: target.path, clock: clock,
-        put: { data in try await BlockingWork.run { try FileRegistry.write(data, to: target) } },
-        delete: { _ = try await BlockingWork.run { try Files.remove(target.path) } })
+        put: { [own] data in
+          own.note(target.path)
+          try await BlockingWork.run { try FileRegistry.write(data, to: target) }
+        },
+        delete: { [weak self] in _ = try await self?.delete(target.path) })
     }
+  }
+
+  /// - Returns: whether there was a file.
+  private func delete(_ path: String) async throws -> Bool {
+    let wasThere = try await BlockingWork.run { try Files.remove(path) }
+    own.strike(path)
+    return wasThere
   }
 
   /// One user of the file less.
   func leave(_ target: FileTarget) { _ = records.leave(target.path) }
 
-  /// Removes from `directories` the unclaimed files of `instance`: an earlier run's.
+  /// Removes the unclaimed files of `instance`: an earlier run's. They are looked for in `directories`, and in those that it
+  /// had files in.
   func dropLeftovers(of instance: String, in directories: Set<String>) async {
-    for directory in directories.sorted() {
+    let former = own.places.map { String($0[..<($0.lastIndex(of: "/") ?? $0.startIndex)]) }
+    for directory in directories.union(former).sorted() {
       do {
         let ending = FileTarget.nameEnding(of: instance)
         let names = try await BlockingWork.run { () -> [String] in
@@ -44,14 +58,18 @@ internal import SmartStack
         for name in names {
           let path = "\(directory)/\(name)"
           if records[path]?.isClaimed == true { continue }
-          if try await BlockingWork.run({ try Files.remove(path) }) {
-            logger.notice("file of an earlier run removed", with: [.path: path])
-          }
+          if try await delete(path) { logger.notice("file of an earlier run removed", with: [.path: path]) }
         }
       } catch {
         logger.warning("files of earlier runs cannot be removed", with: [.path: directory, .reason: "\(error)"])
       }
     }
+  }
+
+  /// Removes every file; what cannot be removed stays noted for the next run.
+  func close() async {
+    abandon()
+    for path in own.places { _ = try? await delete(path) }
   }
 
   /// Leaves every file as it is.

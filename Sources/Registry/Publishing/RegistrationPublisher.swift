@@ -15,6 +15,8 @@ public import ZooKeeper
   private var ensembles = UseCount<ServerList, ZooKeeperRegistry>()
   private var etcds = UseCount<EtcdSettings, EtcdRegistry>()
   private let files: FileRegistry
+  /// The name by which what is kept of the files is found again.
+  private static let filesName = "files"
 
   /// - Parameters:
   ///   - instance: the name this host registers under.
@@ -32,7 +34,9 @@ public import ZooKeeper
     self.clock = clock
     self.logger = logger
     self.metrics = metrics
-    files = FileRegistry(clock: clock, logger: logger)
+    let own = OwnNodes(lines: store?.load(RegistrationPublisher.filesName).own ?? [])
+    files = FileRegistry(own: own, clock: clock, logger: logger)
+    keep(own, of: RegistrationPublisher.filesName) { nil }
   }
 
   /// Prepares the registration at `target`; nothing is registered before the first report.
@@ -48,8 +52,7 @@ public import ZooKeeper
       record = ensembles.join(target.ensemble) { open(target.ensemble) }.join(target.registration)
     case .etcd(let target):
       isNew = etcds[target.cluster] == nil
-      record = etcds.join(target.cluster) { EtcdRegistry(target.cluster, clock: clock, logger: logger) }
-        .join(target.key)
+      record = etcds.join(target.cluster) { open(target.cluster) }.join(target.key)
     case .file(let target): record = files.join(target)
     }
     observe(.opened(isNewConnection: isNew))
@@ -60,19 +63,41 @@ public import ZooKeeper
 
   private func open(_ ensemble: ServerList) -> ZooKeeperRegistry {
     let saved = store?.load(ensemble.description)
-    let own = OwnNodes(lines: saved?.own.map(String.init) ?? [])
+    let own = OwnNodes(lines: saved?.own ?? [])
     let client = ZooKeeperClient(
       ensemble: ensemble, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
       savedSession: saved?.session, credentials: credentials, own: own)
-    let save: @LoopActor () -> Void = { [weak client, weak own, store] in
-      guard let own, let session = client?.savedSession else { return }
-      store?.save(session, own: own.lines, of: ensemble.description)
-    }
+    let save = keep(own, of: ensemble.description) { [weak client] in client?.savedSession }
     client.onState { state in if case .connected = state { save() } }
-    own.onChange = { [store] line in if store?.append(line, of: ensemble.description) == true { save() } }
     let registry = ZooKeeperRegistry(client: client, clock: clock)
     client.start()
     return registry
+  }
+
+  private func open(_ cluster: EtcdSettings) -> EtcdRegistry {
+    let own = OwnNodes(lines: store?.load(cluster.name).own ?? [])
+    keep(own, of: cluster.name) { nil }
+    return EtcdRegistry(cluster, own: own, clock: clock, logger: logger)
+  }
+
+  /// Keeps every change of the list in the registry's file, for the next run.
+  /// - Returns: writes the file anew.
+  @discardableResult
+  private func keep(
+    _ own: OwnNodes, of registry: String, session: @escaping @LoopActor () -> SavedSession?
+  ) -> @LoopActor () -> Void {
+    let save: @LoopActor () -> Void = { [weak own, store] in
+      if let own { store?.save(session(), own: own, of: registry) }
+    }
+    own.onChange = { [store] line in if store?.append(line, of: registry) == false { save() } }
+    return save
+  }
+
+  /// Keeps of a registry that was left what may still be there.
+  private func settle(_ own: OwnNodes, of registry: String) {
+    // What is answered from now on is late: the next run looks by itself.
+    own.onChange = nil
+    if own.places.isEmpty { store?.forget(registry) } else { store?.save(nil, own: own, of: registry) }
   }
 
   private func leave(_ target: RegistrationTarget) async {
@@ -81,13 +106,23 @@ public import ZooKeeper
       ensembles[target.ensemble]?.leave(target.registration)
       guard let registry = ensembles.leave(target.ensemble) else { return }
       logger.info("ensemble no longer used", with: [.ensemble: target.ensemble])
-      let isClosed = await registry.client.close()
-      if isClosed, ensembles[target.ensemble] == nil { store?.forget(target.ensemble.description) }
+      await close(registry, of: target.ensemble)
     case .etcd(let target):
       etcds[target.cluster]?.leave(target.key)
-      await etcds.leave(target.cluster)?.close()
+      if let registry = etcds.leave(target.cluster) { await close(registry, of: target.cluster) }
     case .file(let target): files.leave(target)
     }
+  }
+
+  private func close(_ registry: ZooKeeperRegistry, of ensemble: ServerList) async {
+    let own = registry.client.own
+    // A session that no server has ended is the next run's to resume, and to tidy up.
+    if await registry.client.close(), ensembles[ensemble] == nil { settle(own, of: ensemble.description) }
+  }
+
+  private func close(_ registry: EtcdRegistry, of cluster: EtcdSettings) async {
+    await registry.close()
+    if etcds[cluster] == nil { settle(registry.own, of: cluster.name) }
   }
 
   // MARK: All registries
@@ -105,14 +140,14 @@ public import ZooKeeper
       })
   }
 
-  /// What a successor that cannot read the files needs, by ensemble.
+  /// What a successor that cannot read the files needs, by registry.
   public var handover: [String: String] {
-    Dictionary(
-      uniqueKeysWithValues: ensembles.values.compactMap { ensemble, registry in
-        registry.client.savedSession.map {
-          (ensemble.description, ([$0.text] + registry.client.own.lines).joined(separator: "\n"))
-        }
-      })
+    var texts = [RegistrationPublisher.filesName: SessionStore.text(nil, own: files.own)]
+    for (cluster, registry) in etcds.values { texts[cluster.name] = SessionStore.text(nil, own: registry.own) }
+    for (ensemble, registry) in ensembles.values {
+      texts[ensemble.description] = SessionStore.text(registry.client.savedSession, own: registry.client.own)
+    }
+    return texts
   }
 
   /// Deletes what an earlier run left and no target of `running` wants; called when every service has reported.
@@ -120,29 +155,31 @@ public import ZooKeeper
     var fileDirectories: Set<String> = []
     for target in running { if case .file(let target) = target { fileDirectories.insert(target.directory) } }
     for registry in ensembles.values.values { registry.dropLeftovers() }
-    guard !fileDirectories.isEmpty else { return }
+    for registry in etcds.values.values { registry.dropLeftovers() }
     Task.immediate { @LoopActor [files, instance, fileDirectories] in
       await files.dropLeftovers(of: instance, in: fileDirectories)
     }
   }
 
-  /// Ends every session and lease, and with them the registrations that depend on them.
-  public func close() async {
-    for etcd in etcds.removeAll().values { await etcd.close() }
-    let leaving = ensembles.removeAll()
-    let closings = leaving.map { ensemble, registry in
-      Task.immediate { @LoopActor in
-        // A session that no server has ended is the next run's to resume, and to tidy up.
-        if await registry.client.close() { store?.forget(ensemble.description) }
-      }
+  /// Ends the work with all registries, all at the same time.
+  /// - Parameter keepsRegistrations: whether every registration stays where it is, for a successor. Else sessions and
+  ///   leases are ended, and with them what depends on them; what was not taken back is the next run's to tidy up.
+  public func end(keepsRegistrations: Bool) async {
+    let (etcds, ensembles) = (etcds.removeAll(), ensembles.removeAll())
+    if keepsRegistrations {
+      files.abandon()
+      for etcd in etcds.values { etcd.abandon() }
+      for registry in ensembles.values { _ = await registry.client.abandon() }
+      return
     }
+    var closings = [
+      Task.immediate { @LoopActor in
+        await files.close()
+        settle(files.own, of: RegistrationPublisher.filesName)
+      }
+    ]
+    for (cluster, registry) in etcds { closings.append(Task.immediate { await close(registry, of: cluster) }) }
+    for (ensemble, registry) in ensembles { closings.append(Task.immediate { await close(registry, of: ensemble) }) }
     for closing in closings { await closing.value }
-  }
-
-  /// Leaves every registration where it is, for a successor.
-  public func abandon() async {
-    files.abandon()
-    for etcd in etcds.removeAll().values { etcd.abandon() }
-    for registry in ensembles.removeAll().values { _ = await registry.client.abandon() }
   }
 }

@@ -3,15 +3,16 @@ public import Reactor
 internal import SmartStack
 internal import ZooKeeper
 
-/// Keeps the ZooKeeper sessions in files, so that the next start, after a crash, resumes them and
-/// finds its registrations in place. One file per ensemble and instance, readable by the owner only:
-/// the session's password gives power over its nodes.
+/// Keeps what may be in each registry in files, and the ZooKeeper sessions with it, so that the next start, after a crash,
+/// resumes them, finds its registrations in place, and removes what nobody wants any more. One file per registry and
+/// instance, readable by the owner only: a session's password gives power over its nodes.
 @LoopActor public final class SessionStore {
   private let path: @LoopActor (_ name: String) -> String?
   private let instanceID: String
   private let inherited: [String: String]
   private let logger: Logger
   private var isBroken = false
+  private static let noSession = "-"
   /// Lines that are appended together.
   private var pending: [String: [String]] = [:]
   /// Number of lines that the file has got since it was written.
@@ -20,7 +21,7 @@ internal import ZooKeeper
 
   /// - Parameters:
   ///   - path: of a file of that name; nil when nothing can be kept.
-  ///   - inherited: `SavedSession.text` and the lines of own nodes by ensemble, from the program that this one replaced.
+  ///   - inherited: ``text(_:own:)`` by registry, from the program that this one replaced.
   public init(
     instanceID: String, inherited: [String: String], logger: Logger,
     path: @escaping @LoopActor (_ name: String) -> String?
@@ -31,37 +32,41 @@ internal import ZooKeeper
     self.path = path
   }
 
-  /// The session that the program before this one, or the last run, left for `ensemble`, and the lines of its nodes.
-  func load(_ ensemble: String) -> (session: SavedSession?, own: [Substring])? {
-    if let text = inherited[ensemble] {
-      let lines = text.split(separator: "\n")
-      if let session = lines.first.flatMap({ SavedSession(text: String($0)) }) {
-        return (session, Array(lines.dropFirst()))
-      }
+  /// The session that the program before this one, or the last run, left for `registry`, and the lines of what it had
+  /// there.
+  func load(_ registry: String) -> (session: SavedSession?, own: [String]) {
+    if let lines = inherited[registry]?.split(separator: "\n").map(String.init), let session = lines.first {
+      return (SavedSession(text: session), Array(lines.dropFirst()))
     }
-    guard let path = file(of: ensemble), let bytes = try? Files.read(path, limit: 64 << 20) else { return nil }
-    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-    // The name holds a hash of the ensemble; the first line makes sure.
-    guard lines.count >= 2, lines[0] == ensemble else { return nil }
-    return (SavedSession(text: String(lines[1])), Array(lines.dropFirst(2)))
+    guard let path = file(of: registry), let bytes = try? Files.read(path, limit: 64 << 20) else { return (nil, []) }
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+    // The name holds a hash of the registry's; the first line makes sure.
+    guard lines.count >= 2, lines[0] == registry else { return (nil, []) }
+    return (SavedSession(text: lines[1]), Array(lines.dropFirst(2)))
+  }
+
+  /// What a successor needs of one registry.
+  static func text(_ session: SavedSession?, own: OwnNodes) -> String {
+    ([session?.text ?? noSession] + own.lines).joined(separator: "\n")
   }
 
   /// Replaces the file. A failure costs the resume after a crash, nothing else.
-  /// - Parameter own: the lines of the nodes that the session, or one before it, may have.
-  func save(_ session: SavedSession, own: [String], of ensemble: String) {
-    (pending[ensemble], appended[ensemble]) = (nil, nil)
-    let text = ([ensemble, session.text] + own).joined(separator: "\n") + "\n"
+  /// - Parameter own: what the session, or one before it, may have.
+  func save(_ session: SavedSession?, own: OwnNodes, of ensemble: String) {
+    (pending[ensemble], appended[ensemble]) = (nil, 0)
+    let text = "\(ensemble)\n\(SessionStore.text(session, own: own))\n"
     change(ensemble) { (path: String) throws(FileError) in
       try Files.write(Array(text.utf8), to: path, mode: 0o600, sync: false)
     }
   }
 
   /// Adds a line of own nodes to the file, with all others of this moment.
-  /// - Returns: whether the file has so many that ``save(_:own:of:)`` is due.
+  /// - Returns: whether it was added; if not, ``save(_:own:of:)`` is due: there is no file yet, or a long one.
   func append(_ line: String, of ensemble: String) -> Bool {
-    appended[ensemble, default: 0] += 1
-    defer { writeSoon(line, of: ensemble) }
-    return appended[ensemble, default: 0] > SessionStore.longest
+    guard let count = appended[ensemble], count < SessionStore.longest else { return false }
+    appended[ensemble] = count + 1
+    writeSoon(line, of: ensemble)
+    return true
   }
 
   private func writeSoon(_ line: String, of ensemble: String) {
@@ -87,9 +92,9 @@ internal import ZooKeeper
     }
   }
 
-  /// Removes the file: the session has ended and cannot be resumed.
+  /// Removes the file: the session has ended and cannot be resumed, and nothing is left.
   func forget(_ ensemble: String) {
-    pending[ensemble] = nil
+    (pending[ensemble], appended[ensemble]) = (nil, nil)
     if let path = file(of: ensemble) { _ = try? Files.remove(path) }
   }
 

@@ -40,6 +40,15 @@ public import Reactor
     counts.keys.filter { ($0.session != session && $0.session != 0) == isFormer }.sorted { $0.path < $1.path }
   }
 
+  /// What goes with no session: persistent nodes, and the records of registries that know of no sessions.
+  public var places: [String] { entries(of: 0, isFormer: false).map(\.path) }
+
+  /// Notes a place that goes with no session.
+  public func note(_ place: String) { note(Entry(isMade: true, path: place, session: 0)) }
+
+  /// Strikes out a place that goes with no session, and is gone.
+  public func strike(_ place: String) { strike(path: place, session: 0) }
+
   func note(_ entry: Entry) {
     guard !entry.path.contains("\n"), add(entry) else { return }
     onChange?(OwnNodes.line("+", for: entry))
