@@ -13,16 +13,36 @@ internal import SmartStack
   private let lag: Histogram
   private var usage = StallDetector.currentUsage
   private var ticker: Ticker?
+  private var ticks = 0
+  /// The tick by which tasks have waited for something.
+  private static let settledTick = 4
 
   init(logger: Logger, metrics: Metrics) {
     self.logger = logger
     lag = metrics.histogram(
       "smartstack_loop_lag_seconds", help: "How late the event loop was, twice a second: everything waits for it.")
+    metrics.onRender { metrics in
+      for kind in BlockingWork.kinds {
+        let (backlog, labels) = (kind.backlog, ["kind": kind.name])
+        metrics.gauge(
+          "smartstack_blocking_work", labels: labels, help: "Pieces of work beside the event loop that wait or run."
+        ).value = Double(backlog.count)
+        metrics.gauge(
+          "smartstack_blocking_work_age_seconds", labels: labels, help: "For how long the oldest of them has done so."
+        ).value = backlog.age / .seconds(1)
+      }
+    }
     ticker = Ticker(every: StallDetector.interval) { [weak self] lateness in self?.ticked(lateness) }
   }
 
   private func ticked(_ lateness: Duration) {
     lag.observe(lateness)
+    ticks += 1
+    if ticks == StallDetector.settledTick, !EventLoop.shared.resumesTasks {
+      logger.warning(
+        "event loop not asked for resumed tasks",
+        with: [.reason: "this Swift runtime lacks the hook for it; each wait costs two thread switches more"])
+    }
     let (before, now) = (usage, StallDetector.currentUsage)
     usage = now
     guard lateness > StallDetector.limit else { return }

@@ -39,11 +39,14 @@ extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *
 // Swift's runtime (6.3) resumes every suspended task on its global pool, which then hands it to its actor's executor:
 // two context switches for each await. Before it uses the pool it asks this hook, which is in no header.
 typedef __attribute__((swiftcall)) void (*smartstack_enqueue)(void *job);
-extern __attribute__((swiftcall)) void (*swift_task_enqueueGlobal_hook)(void *job, smartstack_enqueue original);
+// Weak: a runtime without it costs these switches and nothing else.
+extern __attribute__((swiftcall, weak)) void (*swift_task_enqueueGlobal_hook)(void *job, smartstack_enqueue original);
 // Reactor's: takes the job and says true on the loop's thread, says false on every other one.
 extern bool smartstack_loop_takes(void *job);
 
 static __attribute__((swiftcall)) void smartstack_on_global_job(void *job, smartstack_enqueue original) {
   if (!smartstack_loop_takes(job)) original(job);
 }
-static inline void smartstack_ask_loop_first(void) { swift_task_enqueueGlobal_hook = smartstack_on_global_job; }
+static inline void smartstack_ask_loop_first(void) {
+  if (&swift_task_enqueueGlobal_hook) swift_task_enqueueGlobal_hook = smartstack_on_global_job;
+}

@@ -195,6 +195,14 @@ import Testing
   }
 }
 
+@Suite struct ResumedTaskTests {
+  /// A newer runtime may lack the hook, or not ask it: everything works then, and each wait is slower.
+  @Test @LoopActor func theRuntimeAsksTheLoopFirst() async throws {
+    try await LoopClock.system.sleep(for: .zero)
+    #expect(EventLoop.shared.resumesTasks)
+  }
+}
+
 @Suite(.timeLimit(.minutes(2))) struct BlockingWorkTests {
   private struct Problem: Error {}
 
@@ -219,6 +227,19 @@ import Testing
     }
     #expect(sum == 64 * 63 / 2)
     #expect(load.withLock { $0.most } <= BlockingWork.maximumThreads)
+  }
+
+  /// As of a disk that hangs, with more work than there are threads.
+  @Test func workOfOneKindWaitsForNoOther() async throws {
+    let isOver = Locked(false)
+    let hung = (0..<2 * BlockingWork.maximumThreads).map { _ in
+      Task { try await BlockingWork.files.run { while !isOver.withLock({ $0 }) { usleepBriefly() } } }
+    }
+    try await eventually("all of it waits") { BlockingWork.files.backlog.count >= hung.count }
+    for kind in BlockingWork.kinds where kind !== BlockingWork.files { #expect(try await kind.run { 7 } == 7) }
+    #expect(BlockingWork.files.backlog.age > .zero)
+    isOver.withLock { $0 = true }
+    for task in hung { try await task.value }
   }
 
   @Test func anErrorOfTheBodyIsThrown() async {

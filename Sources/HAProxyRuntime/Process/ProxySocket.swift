@@ -189,7 +189,7 @@ public import SmartStack
       return Planner.plan(running: running, loaded: loaded, wanted: model, services: part)
     }
     // It takes milliseconds with thousands of servers: not on the loop.
-    let plan = try? await BlockingWork.run {
+    let plan = try? await BlockingWork.plans.run {
       if let part { return Planner.plan(running: running, loaded: loaded, wanted: model, services: part) }
       return Planner.plan(running: running, loaded: loaded, wanted: model)
     }
@@ -204,7 +204,7 @@ public import SmartStack
       process.loaded?.update(to: model, services: part)
       return true
     }
-    let updated = try? await BlockingWork.run { () -> LoadedConfiguration in
+    let updated = try? await BlockingWork.plans.run { () -> LoadedConfiguration in
       var loaded = loaded
       loaded.update(to: model)
       loaded.prune(model, running: running)

@@ -16,7 +16,7 @@ extension ProxySocket {
     let answers = try await client.run([.showServers, .showFrontends])
     guard let text = try answers.first?.get(), let frontends = try answers.last?.get() else { return nil }
     let before = lastAgreement
-    let work = try? await BlockingWork.run { () -> (digest: StableHash, agrees: Bool) in
+    let work = try? await BlockingWork.plans.run { () -> (digest: StableHash, agrees: Bool) in
       let digest = hashServers(text)
       let closed = RunningProxy.closedFrontends(in: frontends)
       guard closed.paused == seen.pausedFrontends, closed.stopped == seen.stoppedFrontends else {

@@ -91,7 +91,7 @@ public import Reactor
     _ documents: [String]
   ) async throws(HAProxyRuntimeError) -> (info: ProxyInfo, running: RunningProxy) {
     do {
-      return try await BlockingWork.run {
+      return try await BlockingWork.plans.run {
         let info = try ProxyInfo(parsing: documents[0])
         return (info, try RunningProxy(info: info, sections: documents[1], servers: documents[2]))
       }

@@ -32,6 +32,6 @@ internal import SmartStack
 
   /// The address that this host's name resolves to; nil if it does not.
   static func resolveHost() async -> String? {
-    try? await BlockingWork.run { HostInfo.name.flatMap(HostInfo.address(ofHost:))?.description }
+    try? await BlockingWork.names.run { HostInfo.name.flatMap(HostInfo.address(ofHost:))?.description }
   }
 }

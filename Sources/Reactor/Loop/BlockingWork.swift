@@ -4,32 +4,60 @@ internal import SmartStack
 
 /// Runs what blocks (`zookeeper_close`, `fsync`) on a few threads beside the loop.
 ///
-/// Threads start on demand up to ``maximumThreads`` and end after half a minute without work.
+/// Work of one kind waits for no other kind: a disk that hangs holds up files, and no session. Threads start on demand up
+/// to ``maximumThreads`` of each kind and end after half a minute without work.
 ///
 /// `@unchecked Sendable`: every field is reached with `mutex` held.
 public final class BlockingWork: @unchecked Sendable {
-  /// More work than this waits in line.
+  /// More work of one kind than this waits in line.
   public static let maximumThreads = 8
 
-  private static let pool = BlockingWork()
+  /// Everything that waits for disks.
+  public static let files = BlockingWork("files")
+  /// Calls of libzookeeper that may block.
+  public static let sessions = BlockingWork("sessions")
+  /// Computations that would hold up the loop.
+  public static let plans = BlockingWork("plans")
+  /// The system's own look-ups of names.
+  public static let names = BlockingWork("names")
+  /// All kinds of work there are.
+  public static let kinds = [files, sessions, plans, names]
 
+  /// The name of the kind, for metrics.
+  public let name: String
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var work: [@Sendable () -> Void] = []
   private var threads = 0
   private var idle = 0
+  /// When the work that is not done yet came in, by its number.
+  private var pending: [UInt64: ContinuousClock.Instant] = [:]
+  private var lastNumber: UInt64 = 0
 
-  private init() {
+  private init(_ name: String) {
+    self.name = name
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(condition, nil)
+  }
+
+  /// Number of pieces of work that wait or run, and the age of the oldest.
+  public var backlog: (count: Int, age: Duration) {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return (pending.count, pending.values.min().map { .now - $0 } ?? .zero)
+  }
+
+  /// Does work with files, see the method of an instance.
+  public static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await files.run(body)
   }
 
   /// Runs `body` beside the loop and returns its result. There is no way to interrupt it: a cancelled task
   /// waits for it, too.
   /// - Throws: what `body` throws, or `OperatorError` when the system gives no thread.
-  public static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+  public func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
-      let code = pool.submit {
+      let code = submit {
         let result = Swift.Result { try body() }
         // Resumed on this thread, the task would take the detour over Swift's global pool.
         Task { @LoopActor in continuation.resume(with: result) }
@@ -46,9 +74,21 @@ public final class BlockingWork: @unchecked Sendable {
       let code = startThread()
       if threads == 0 { return code }
     }
-    work.append(body)
+    lastNumber += 1
+    let number = lastNumber
+    pending[number] = .now
+    work.append { [self] in
+      body()
+      done(number)
+    }
     pthread_cond_signal(condition)
     return 0
+  }
+
+  private func done(_ number: UInt64) {
+    pthread_mutex_lock(mutex)
+    pending[number] = nil
+    pthread_mutex_unlock(mutex)
   }
 
   /// Called with the mutex held.
@@ -65,6 +105,7 @@ public final class BlockingWork: @unchecked Sendable {
   }
 
   fileprivate func workUntilIdle() {
+    smartstack_name_thread(name)
     pthread_mutex_lock(mutex)
     while let body = takeWork() {
       pthread_mutex_unlock(mutex)

@@ -23,6 +23,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private var ready: [UnownedJob] = []
   private var next = 0
   private var thread = pthread_t()
+  /// Whether Swift's runtime has offered a task that goes on after a wait; read on the loop's thread.
+  public private(set) var resumesTasks = false
 
   private init() {
     // A closed peer is an error code of write(2), not a signal that ends the agent.
@@ -90,6 +92,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// suspended here and is to go on here. Away and back it would cost more than most jobs do.
   fileprivate func take(_ job: UnownedJob) -> Bool {
     guard isCurrent else { return false }
+    resumesTasks = true
     ready.append(job)
     return true
   }

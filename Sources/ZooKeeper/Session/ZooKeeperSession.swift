@@ -69,14 +69,16 @@ internal import SmartStack
     Mailbox.receivers[generation] = { [self] in receive($0) }
     let (settings, token) = (settings, Token(generation: generation, number: 0))
     let addresses = await settings.addresses(deadline: SessionServers.lookUpPatience)
-    let made = try? await BlockingWork.run { LibraryHandle(opening: settings, addresses: addresses, token: token) }
+    let made = try? await BlockingWork.sessions.run {
+      LibraryHandle(opening: settings, addresses: addresses, token: token)
+    }
     guard let opened = made ?? nil else {
       end(.unreachable)
       let hosts = settings.servers.servers.map(\.host).joined(separator: ", ")
       throw ZooKeeperError(code: .unreachable, operation: "connect", path: hosts)
     }
     guard !isOver else {
-      _ = try? await BlockingWork.run { opened.close() }
+      _ = try? await BlockingWork.sessions.run { opened.close() }
       return
     }
     handle = opened
@@ -98,7 +100,7 @@ internal import SmartStack
     end(.closed)
     guard let handle else { return nil }
     self.handle = nil
-    return try? await BlockingWork.run { body(handle) }
+    return try? await BlockingWork.sessions.run { body(handle) }
   }
 
   /// Answers everything that is still open with `code`; nothing arrives afterwards.
@@ -147,7 +149,7 @@ internal import SmartStack
       // thread has not handed out by then.
       self.handle = nil
       LoopClock.system.schedule(after: .seconds(1)) {
-        Task { _ = try? await BlockingWork.run { handle.close() } }
+        Task { _ = try? await BlockingWork.sessions.run { handle.close() } }
       }
     }
     onEvent(self, event)

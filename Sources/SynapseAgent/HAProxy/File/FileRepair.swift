@@ -56,7 +56,7 @@ internal import SmartStack
     var search = UnitSearch(model, message: output)
     while let parts = search.next, limit > 0 {
       limit -= 1
-      let file = (try? await BlockingWork.run { model.render(without: parts) }) ?? model.render(without: parts)
+      let file = (try? await BlockingWork.plans.run { model.render(without: parts) }) ?? model.render(without: parts)
       switch await check(file) {
       case .accepted, .unchanged: search.record(refusal: nil)
       case .refused(let alerts, let output):
@@ -107,7 +107,7 @@ internal import SmartStack
 
   /// The model's file; rendered beside the loop.
   static func render(_ model: ProxyModel) async -> RenderedConfiguration {
-    (try? await BlockingWork.run { model.render() }) ?? model.render()
+    (try? await BlockingWork.plans.run { model.render() }) ?? model.render()
   }
 }
 

@@ -107,7 +107,7 @@ internal import SmartStack
     // The model's fingerprints are those of its file, and take no memory of their own.
     if revision == wanted.revision, configuration.writesFile { return LoadedConfiguration(wanted.model) }
     guard let text = disk.text else { return nil }
-    return try? await BlockingWork.run { LoadedConfiguration(text: text) }
+    return try? await BlockingWork.plans.run { LoadedConfiguration(text: text) }
   }
 
   // MARK: The file
@@ -193,7 +193,7 @@ internal import SmartStack
   private func render() async -> (file: RenderedConfiguration, revision: Int) {
     let (model, revision) = (wanted.model, wanted.revision)
     if let rendered, rendered.revision == revision { return (rendered.file, revision) }
-    let file = (try? await BlockingWork.run { model.render() }) ?? model.render()
+    let file = (try? await BlockingWork.plans.run { model.render() }) ?? model.render()
     if revision == wanted.revision { rendered = (revision, file) }
     return (file, revision)
   }

@@ -164,7 +164,8 @@ internal import SmartStack
       !lines.contains(where: { $0.first == "ulimit-n" })
     else { return nil }
     let model = wanted.model
-    guard let (checks, addresses) = try? await BlockingWork.run({ (model.checkedServers, model.listening.values) })
+    guard
+      let (checks, addresses) = try? await BlockingWork.plans.run({ (model.checkedServers, model.listening.values) })
     else {
       return nil
     }
