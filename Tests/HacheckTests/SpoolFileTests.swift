@@ -1,3 +1,6 @@
+import Glibc
+import Reactor
+import TestSupport
 import Testing
 
 @testable import Hacheck
@@ -51,6 +54,18 @@ import Testing
       scope: .everything, reason: reason, creation: 1_763_692_800.123456, expiration: 4_102_444_800.25)
     #expect(Downtime(of: .everything, contents: downtime.fileContents) == downtime)
     #expect(downtime.fileContents.allSatisfy { $0 < 0x80 })
+  }
+
+  @Test func whatACrashHasLeftUnfinishedIsRemoved() throws {
+    let directory = TemporaryDirectory()
+    for name in [".web.1a2b~", ".web.draft~", ".new.1a2b~", "web~", "web"] {
+      try directory.write("", to: name)
+      let seconds = name.hasPrefix(".new") ? 2_000_000 : 1_000_000
+      let times = [timespec(tv_sec: seconds, tv_nsec: 0), timespec(tv_sec: seconds, tv_nsec: 0)]
+      #expect(utimensat(AT_FDCWD, "\(directory.path)/\(name)", times, 0) == 0)
+    }
+    SpoolDirectory(root: directory.path).removeUnfinished(olderThan: 1_500_000)
+    #expect(try Files.list(directory.path).sorted() == [".new.1a2b~", ".web.draft~", "web", "web~"])
   }
 
   @Test func theFormatIsTheOriginals() {

@@ -25,6 +25,9 @@ internal import SmartStack
   /// A wall clock that jumps is noticed after this long at the latest.
   private static let longestTimer = Duration.seconds(60)
 
+  /// A file under construction is an older crash's after this many seconds.
+  private static let buildingTime = 60.0
+
   init(root: String, clock: LoopClock, logger: Logger) {
     directory = SpoolDirectory(root: root)
     self.clock = clock
@@ -38,6 +41,7 @@ internal import SmartStack
       try directory.prepare(forWriting: false)
       // Watched before it is read: what changes in between is read twice, not never.
       watch = try FileWatch(path: directory.root) { [weak self] names in self?.filesChanged(names) }
+      directory.removeUnfinished(olderThan: clock.unixTime - Spool.buildingTime)
       try reload()
       hasStarted = true
       problem = nil

@@ -82,5 +82,15 @@ public struct SpoolDirectory: Sendable {
       && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
   }
 
+  /// Removes what a crash has left of downtimes under construction.
+  func removeUnfinished(olderThan moment: Double) {
+    for name in (try? Files.list(root)) ?? [] where name.hasPrefix(".") && name.hasSuffix("~") {
+      guard let last = name.dropLast().split(separator: ".").last, UInt32(last, radix: 16) != nil,
+        let written = Files.modificationTime(path(name)), written < moment
+      else { continue }
+      unlink(path(name))
+    }
+  }
+
   private func path(_ name: String) -> String { "\(root)/\(name)" }
 }

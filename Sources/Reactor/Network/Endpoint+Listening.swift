@@ -74,7 +74,9 @@ extension Endpoint {
   private static func removeStaleSocket(_ path: String, at address: SocketAddress) {
     var status = stat()
     guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
-    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    // Not blocking: a process that hangs with a full queue has its socket all the same.
+    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    let probe = socket(AF_UNIX, type, 0)
     defer { close(probe) }
     if address.withPointer({ Glibc.connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unlink(path) }
   }
