@@ -127,6 +127,33 @@ import Testing
     #expect(memory.entries(of: "web").allSatisfy { ($0.entry.id ?? 0) > 0 })
   }
 
+  @Test("servers that were forgotten and return have the ids that a running HAProxy has for them") func returning() {
+    let all = (0..<3 * ServerMemory.maximumGone).map { Backend(host: "10.0.\($0 / 250).\(1 + $0 % 250)", port: 80) }
+    var model = Fixture.model(all)
+    let running = PlannerTests.running(model)
+    model.recordIDs(of: running)
+    let loaded = LoadedConfiguration(model)
+    model.apply(ServiceSnapshot(service: "web.main", backends: []), now: Fixture.now)
+    #expect(model.memory.entries(of: "web.main").count == ServerMemory.maximumGone)
+    // In parts, the last first.
+    for first in [2000, 1000, 0] {
+      model.apply(ServiceSnapshot(service: "web.main", backends: Array(all[first...])), now: Fixture.now)
+    }
+    #expect(Planner.plan(running: running, loaded: loaded, wanted: model).isEmpty)
+  }
+
+  @Test("nothing is kept of a process that was replaced", arguments: [(false, "a=7 b=1"), (true, "a=2 b=1")])
+  func replaced(_ isReplaced: Bool, _ expected: String) {
+    var memory = ServerMemory()
+    memory.record(running: ["a": 7], of: "web")
+    for (now, names) in ["a", "", "b"].enumerated() {
+      _ = memory.observe(MemoryTests.servers(names), of: "web", maxServerID: 9, ttl: 10, now: 100 * now)
+    }
+    if isReplaced { memory.record(running: ["b": 1], of: "web") }
+    _ = memory.observe(MemoryTests.servers("a b"), of: "web", maxServerID: 9, ttl: 10, now: 200)
+    #expect(MemoryTests.ids(memory) == expected)
+  }
+
   @Test("the state file is read back") func roundTrip() throws {
     var settings = Fixture.settings
     settings.keepsGoneServers = true

@@ -74,7 +74,7 @@ public struct ServerMemory: Sendable {
       entry.isPrescribed = server.id != nil
       entries[server.name] = entry
     }
-    ServerMemory.forget(&entries, ttl: ttl, now: now)
+    forget(&entries, of: service, ttl: ttl, now: now)
     var ids = IDs(entries: entries, running: running[service] ?? [:], own: reserved, maximum: maxServerID)
     var messages = ids.prescribe(live)
     messages += ids.assign()
@@ -83,7 +83,7 @@ public struct ServerMemory: Sendable {
   }
 
   /// Records the ids that servers of a running HAProxy have: they keep them where nothing else is
-  /// known, and new servers get others as long as there are others.
+  /// known, also when they are forgotten and return, and new servers get others as long as there are others.
   mutating func record(running ids: [String: Int], of service: String) { running[service] = ids }
 
   private mutating func newEntry(_ backend: Backend, now: Int) -> Entry {
@@ -91,15 +91,17 @@ public struct ServerMemory: Sendable {
     return Entry(backend: backend, id: nil, lastSeen: now, isLive: true, order: nextOrder)
   }
 
-  /// Drops what left longer ago than `ttl`, and the longest gone when there are too many.
-  private static func forget(_ entries: inout [String: Entry], ttl: Int, now: Int) {
-    var gone: [(lastSeen: Int, name: String)] = []
-    for (name, entry) in entries where !entry.isLive {
-      if abs(now - entry.lastSeen) > ttl { entries[name] = nil } else { gone.append((entry.lastSeen, name)) }
+  /// Drops what left longer ago than `ttl`, and the longest gone when there are too many. What a running HAProxy has of
+  /// that keeps its id there, in case it returns.
+  private mutating func forget(_ entries: inout [String: Entry], of service: String, ttl: Int, now: Int) {
+    let gone = entries.filter { !$0.value.isLive }.map { (lastSeen: $0.value.lastSeen, name: $0.key) }.sorted {
+      $0 < $1
     }
-    guard gone.count > maximumGone else { return }
-    gone.sort { $0 < $1 }
-    for (_, name) in gone.prefix(gone.count - maximumGone) { entries[name] = nil }
+    let surplus = max(0, gone.count - ServerMemory.maximumGone)
+    for (index, server) in gone.enumerated() where index < surplus || abs(now - server.lastSeen) > ttl {
+      running[service]?[server.name] = entries[server.name]?.id
+      entries[server.name] = nil
+    }
   }
 
   /// Drops what left longer ago than `ttl`, in all services.
@@ -109,7 +111,7 @@ public struct ServerMemory: Sendable {
     addresses.keep(Set(services.values.lazy.flatMap(\.values).map(\.backend.host)))
     for (service, entries) in services {
       var kept = entries
-      ServerMemory.forget(&kept, ttl: ttl, now: now)
+      forget(&kept, of: service, ttl: ttl, now: now)
       guard kept.count != entries.count else { continue }
       services[service] = kept.isEmpty ? nil : kept
       changed.append(service)
