@@ -135,8 +135,8 @@ final class RunningHAProxy {
   }
 
   /// What the agent's room for the stats socket gives the planner.
-  func state(version: HAProxyVersion = HAProxyVersion(2, 6, 12)) throws -> RunningProxy {
-    var proxy = RunningProxy(version: version, backends: [:])
+  func state() throws -> RunningProxy {
+    var proxy = RunningProxy(version: try HAProxyTool.version(), backends: [:])
     for line in try ask("show backend").split(separator: "\n") where !line.hasPrefix("#") {
       proxy.backends[String(line)] = [:]
     }

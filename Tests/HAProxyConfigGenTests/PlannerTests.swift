@@ -197,6 +197,9 @@ import Testing
     func cookies(_ numbers: [Int]) -> ProxyModel { PlannerTests.model(numbers) { $1.backend = ["cookie SRV insert"] } }
     let plan = PlannerTests.plan(cookies([]), cookies([1]), version: HAProxyVersion(3, 0))
     #expect(plan.count == 3 && plan[0].contains(" cookie i-1_10.0.0.1:8001 "))
+    func curves(_ numbers: [Int]) -> ProxyModel { PlannerTests.model(numbers) { $1.serverOptions = "curves P-256" } }
+    #expect(PlannerTests.plan(curves([]), curves([1]), version: HAProxyVersion(3, 0)).count == 2)
+    #expect(PlannerTests.plan(curves([]), curves([1]), version: HAProxyVersion(2, 8))[0].hasPrefix("reload: "))
   }
 
   @Test("HAProxy gets a server with a host name when its address is known, and follows the address by commands")

@@ -182,7 +182,7 @@ import Testing
 
   @Test("what the planner calls impossible, HAProxy refuses") func impossible() async throws {
     let text = RuntimeTests.settings()
-    for (lines, options) in [(["balance source"], "check"), ([], "check socks4 127.0.0.1:1"), ([], "cookie x")] {
+    for (lines, options) in [(["balance source"], "check"), ([], "check socks4 127.0.0.1:1"), ([], "tcp-ut 5s")] {
       let service = RuntimeTests.service {
         $0.backend = lines
         $0.serverOptions = options

@@ -156,7 +156,7 @@ struct RealClientTests {
         .setWeight(path("web/nobody"), 9),
         .addServer(path("empty/c"), address: "127.0.0.3:1004", options: ["chek"]),
         .setWeight(path("web/a_127.0.0.1:1001"), 9),
-        .addServer(path("empty/d"), address: "127.0.0.3:1004", options: ["cookie", "x"]),
+        .addServer(path("empty/d"), address: "127.0.0.3:1004", options: ["tcp-ut", "5s"]),
         .deleteServer(path("web/a_127.0.0.1:1001"), isOptional: false),
       ])
       let complaints = outcomes.map { outcome in
@@ -165,7 +165,7 @@ struct RealClientTests {
       #expect(
         complaints == [
           "No such server.", "unknown keyword 'chek'; did you mean 'check' maybe ?", "",
-          "'cookie' option is not accepted for dynamic server", "Only servers in maintenance mode can be deleted.",
+          "'tcp-ut' option is not accepted for dynamic server", "Only servers in maintenance mode can be deleted.",
         ])
     }
   }

@@ -147,13 +147,10 @@ struct BackendPlanner {
 
   /// Whether `add server` is to be given the option; it starts from nothing, so taking back is superfluous.
   private func isGiven(_ option: ServerOption) throws(ServerProblem) -> Bool {
-    if option.keyword == "cookie", version.addsCookies { return true }
-    if option.keyword == "enabled" || option.keyword == "id" { return false }
-    return switch ServerKeyword.named(option.keyword)?.atRunTime {
-    case .accepted: true
-    case .superfluous: false
-    case .refused, nil: throw refusal(of: option.keyword)
-    }
+    guard option.keyword != "id", let keyword = ServerKeyword.named(option.keyword) else { return false }
+    if case .superfluous = keyword.atRunTime { return false }
+    guard keyword.isAccepted(by: version) else { throw refusal(of: option.keyword) }
+    return true
   }
 
   /// The socket's commands know no quotes, end at `;` and have a limit of words.

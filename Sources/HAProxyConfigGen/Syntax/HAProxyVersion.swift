@@ -39,9 +39,6 @@ public struct HAProxyVersion: Hashable, Comparable, Sendable, CustomStringConver
     major == 2 && minor == 6 ? patch >= 13 : (major, minor) >= (2, 8)
   }
 
-  /// `add server … cookie VALUE`.
-  var addsCookies: Bool { major >= 3 }
-
   /// The branch, `2.6` of 2.6.12.
   var branch: String { "\(major).\(minor)" }
 }

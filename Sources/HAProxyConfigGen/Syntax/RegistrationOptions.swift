@@ -47,7 +47,11 @@ struct RegistrationOptions: Hashable, Sendable {
     guard option.keyword != "usesrc", option.keyword != "interface" else {
       throw ServerProblem(subject: option.keyword, reason: "belongs after `source`")
     }
-    guard let keyword = ServerKeyword.named(option.keyword), let argument = option.arguments.first else { return }
+    guard let keyword = ServerKeyword.named(option.keyword) else { return }
+    guard keyword.isOld else {
+      throw ServerProblem(subject: option.keyword, reason: "is an option that not every release has")
+    }
+    guard let argument = option.arguments.first else { return }
     guard keyword.accepts(argument) else {
       throw ServerProblem(subject: "\(option.keyword) \(argument)", reason: "is not a value for this option")
     }

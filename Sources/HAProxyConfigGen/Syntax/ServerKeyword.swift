@@ -1,6 +1,6 @@
 internal import SmartStack
 
-/// A keyword of HAProxy 2.6's `server` line.
+/// A keyword of the `server` line, as HAProxy 2.6 and later have it.
 struct ServerKeyword: Sendable {
   /// The form of its one argument.
   enum Argument: Sendable {
@@ -17,6 +17,8 @@ struct ServerKeyword: Sendable {
   /// Whether `add server` takes it.
   enum AtRunTime: Sendable {
     case accepted
+    /// From this release on.
+    case acceptedSince(HAProxyVersion)
     case refused
     /// It only takes back what a `default-server` line said, and a server added at run time starts from nothing.
     case superfluous
@@ -25,6 +27,8 @@ struct ServerKeyword: Sendable {
   var name: String
   var argument: Argument
   var atRunTime: AtRunTime
+  /// Whether HAProxy 2.6 knows it.
+  var isOld = true
 
   static func named(_ name: some StringProtocol) -> ServerKeyword? { table[String(name)] }
 
@@ -51,6 +55,15 @@ struct ServerKeyword: Sendable {
     }
   }
 
+  /// Whether `add server` of a release takes it.
+  func isAccepted(by version: HAProxyVersion) -> Bool {
+    switch atRunTime {
+    case .accepted: true
+    case .acceptedSince(let first): version >= first
+    case .refused, .superfluous: false
+    }
+  }
+
   /// `200ms`, `2s`, a bare number of milliseconds; nil for anything else.
   static func milliseconds(_ text: String) -> Int? {
     let digits = text.utf8.prefix { $0.isDigit }
@@ -68,9 +81,9 @@ struct ServerKeyword: Sendable {
 
   private static let table: [String: ServerKeyword] = {
     var table: [String: ServerKeyword] = [:]
-    func add(_ names: String, taking argument: Argument, atRunTime: AtRunTime) {
+    func add(_ names: String, taking argument: Argument, atRunTime: AtRunTime, isOld: Bool = true) {
       for name in names.split(whereSeparator: \.isWhitespace).map(String.init) {
-        table[name] = ServerKeyword(name: name, argument: argument, atRunTime: atRunTime)
+        table[name] = ServerKeyword(name: name, argument: argument, atRunTime: atRunTime, isOld: isOld)
       }
     }
     let count = Argument.integer(0...2_147_483_647)
@@ -80,13 +93,13 @@ struct ServerKeyword: Sendable {
 
     add(
       """
-      agent-check allow-0rtt backup check check-send-proxy check-ssl check-via-socks4 disabled enabled force-sslv3
+      agent-check allow-0rtt backup check check-send-proxy check-ssl check-via-socks4 disabled force-sslv3
       force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 no-ssl-reuse no-sslv3 no-tls-tickets no-tlsv10 no-tlsv11
       no-tlsv12 no-tlsv13 send-proxy send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn ssl tfo tls-tickets
       """, taking: .none, atRunTime: .accepted)
     add(
       """
-      no-agent-check no-backup no-check no-check-ssl no-check-send-proxy no-send-proxy no-send-proxy-v2
+      enabled no-agent-check no-backup no-check no-check-ssl no-check-send-proxy no-send-proxy no-send-proxy-v2
       no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-ssl no-tfo ssl-reuse stick
       """, taking: .none, atRunTime: .superfluous)
     add("non-stick", taking: .none, atRunTime: .refused)
@@ -115,8 +128,12 @@ struct ServerKeyword: Sendable {
       "agent-send alpn ca-file check-alpn check-proto check-sni ciphers ciphersuites crl-file crt npn", taking: .word,
       atRunTime: .accepted)
     add("proto proxy-v2-options sni source usesrc interface track verifyhost", taking: .word, atRunTime: .accepted)
+    add("cookie", taking: .word, atRunTime: .acceptedSince(HAProxyVersion(3, 0)))
     add(
-      "cookie namespace redir resolve-net resolve-opts resolvers socks4", taking: .word, atRunTime: .refused)
+      "client-sigalgs curves guid hash-key pool-conn-name sigalgs", taking: .word,
+      atRunTime: .acceptedSince(HAProxyVersion(3, 0)), isOld: false)
+    add(
+      "namespace redir resolve-net resolve-opts resolvers socks4", taking: .word, atRunTime: .refused)
     return table
   }()
 }
