@@ -158,8 +158,13 @@ internal import ZooKeeper
   func reload() async {
     let outcome: Result<NerveConfiguration, any Error>
     do {
-      let instance = configuration?.instanceID
-      outcome = .success(try await BlockingWork.run { [options] in try Agent.load(options, replacing: instance) })
+      let current = configuration
+      outcome = .success(
+        try await BlockingWork.run { [options] in
+          // A service manager may send many for one change.
+          if let current, current.files.areUnchanged { return current }
+          return try Agent.load(options, replacing: current?.instanceID)
+        })
     } catch {
       outcome = .failure(error)
     }

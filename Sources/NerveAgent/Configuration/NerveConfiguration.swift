@@ -40,6 +40,8 @@ public struct NerveConfiguration: Sendable {
   public var skipped: [(service: String, error: ConfigError)] = []
   /// Odd, but harmless: unknown keys, keys given twice.
   var warnings: [ConfigError] = []
+  /// The files that all of it came from.
+  var files = ConfigurationFiles()
 }
 
 extension NerveConfiguration {
@@ -55,13 +57,19 @@ extension NerveConfiguration {
   /// - Throws: ``ConfigError`` when the file as a whole is not usable: unreadable, no mapping, without
   ///   `instance_id`, with a top-level key of the wrong kind.
   static func load(path: String, instanceID: String? = nil) throws(ConfigError) -> NerveConfiguration {
-    try load(ConfigurationFiles.read(path), instanceID: instanceID)
+    var files = ConfigurationFiles()
+    return try load(files.document(at: path), files: &files, instanceID: instanceID)
   }
 
   /// Judges a document that was read already, with the files of its `service_conf_dir`.
   /// - Throws: ``ConfigError`` as reading the file does.
-  public static func load(
-    _ document: YAMLDocument, instanceID: String? = nil
+  public static func load(_ document: YAMLDocument) throws(ConfigError) -> NerveConfiguration {
+    var files = ConfigurationFiles()
+    return try load(document, files: &files, instanceID: nil)
+  }
+
+  private static func load(
+    _ document: YAMLDocument, files: inout ConfigurationFiles, instanceID: String?
   ) throws(ConfigError) -> NerveConfiguration {
     let section = try ConfigSection(document.root)
     var configuration = NerveConfiguration(instanceID: try instance(section, given: instanceID))
@@ -72,8 +80,9 @@ extension NerveConfiguration {
     configuration.statusAddress = try section.string("status_address", default: configuration.statusAddress)
     configuration.statusHosts = try section.strings("status_hosts")
     configuration.statsD = try statsD(section)
-    configuration.credentials = try credentials(section)
-    configuration.hacheck = try HacheckConfiguration.read(section, warnings: &configuration.warnings)
+    configuration.credentials = try credentials(section, files: &files)
+    configuration.hacheck = try HacheckConfiguration.read(
+      section, files: &files, warnings: &configuration.warnings)
     configuration.commandLimit = try section.int(
       "max_exec_checks", in: 1...10_000, default: NerveConfiguration.defaultCommandLimit)
     // Reporters never give up, so the bound on their failures has nothing to do.
@@ -82,7 +91,7 @@ extension NerveConfiguration {
     let written = try section.entries("services")
     configuration.reloadsOnChange = try section.optionalBool("reload_on_change") ?? false
     configuration.serviceDirectories = try section.optionalString("service_conf_dir").map { [$0] } ?? []
-    let found = try ConfigurationFiles.services(of: section)
+    let found = try files.services(of: section)
     let overridden = Set(found.map(\.service))
     for entry in written where !overridden.contains(entry.name) {
       configuration.add(.success(entry.value), key: entry.name)
@@ -90,6 +99,7 @@ extension NerveConfiguration {
     for file in found { configuration.add(file.document.map(\.root), key: file.service) }
     configuration.warnings += section.unknownKeys()
     configuration.services.sort { $0.name < $1.name }
+    configuration.files = files
     return configuration
   }
 
@@ -112,12 +122,14 @@ extension NerveConfiguration {
   }
 
   /// `user:password`, or with `zk_auth_file` the path of a file that holds it, so that this file may be readable by all.
-  private static func credentials(_ section: ConfigSection) throws(ConfigError) -> ZooKeeperCredentials? {
+  private static func credentials(
+    _ section: ConfigSection, files: inout ConfigurationFiles
+  ) throws(ConfigError) -> ZooKeeperCredentials? {
     var secret = try section.optionalString("zk_auth")
     if let path = try section.optionalString("zk_auth_file") {
       if secret != nil { throw section.error(at: "zk_auth_file", "there is a zk_auth as well; give one of the two") }
       do throws(FileError) {
-        let text = String(decoding: try Files.read(path, limit: 4096), as: UTF8.self)
+        let text = String(decoding: try files.bytes(of: path, limit: 4096), as: UTF8.self)
         secret = text.lines.first { !$0.isEmpty }.map(String.init) ?? ""
       } catch {
         throw section.error(at: "zk_auth_file", error.description)

@@ -123,7 +123,8 @@ enum RunningAgent {
 
   /// Whatever else is wrong with the file: the agent runs with what it read earlier.
   private static func stateDirectory(in path: String) -> String? {
-    guard let document = try? ConfigurationFiles.read(path, environment: ProcessEnvironment.current),
+    var files = ConfigurationFiles(environment: ProcessEnvironment.current)
+    guard let document = try? files.document(at: path),
       let section = try? ConfigSection(document.root)
     else { return nil }
     return (try? section.optionalString("state_dir")) ?? nil

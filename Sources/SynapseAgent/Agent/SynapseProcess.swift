@@ -7,6 +7,8 @@ internal import SmartStack
 /// The agent as a process: its lock, its signals, and its in-place upgrade.
 @LoopActor final class SynapseProcess {
   private let configuration: SynapseConfiguration
+  /// As it was last read without a mistake.
+  private var latest: SynapseConfiguration
   private let path: String
   private let logger: Logger
   private let metrics = Metrics()
@@ -22,6 +24,7 @@ internal import SmartStack
   ///   - path: where it is read again.
   init(_ configuration: SynapseConfiguration, path: String, logger: Logger) {
     self.configuration = configuration
+    latest = configuration
     self.path = path
     self.logger = logger
     isLastReloadGood = metrics.gauge(
@@ -76,7 +79,8 @@ internal import SmartStack
   /// Reads the file and applies it; one that cannot be read changes nothing.
   private func reload() async {
     do {
-      synapse?.reload(try await SynapseProgram.load(path))
+      latest = try await SynapseProgram.load(path, unless: latest)
+      synapse?.reload(latest)
       isLastReloadGood.value = 1
     } catch {
       isLastReloadGood.value = 0

@@ -15,9 +15,15 @@ public enum SynapseProgram {
   public static func lockName(forHAProxyFile path: String) -> String { "synapse-\(StableHash(path).hexadecimal).lock" }
 
   /// Off the loop: a large file takes a while.
-  public static func load(_ path: String) async throws -> SynapseConfiguration {
+  /// - Parameter known: what it held before, which is returned if its files are unchanged.
+  public static func load(
+    _ path: String, unless known: SynapseConfiguration? = nil
+  ) async throws -> SynapseConfiguration {
     let environment = ProcessEnvironment.current
-    return try await BlockingWork.run { try ConfigurationLoader(environment: environment).load(path) }
+    return try await BlockingWork.run {
+      if let known, known.files.areUnchanged { return known }
+      return try ConfigurationLoader(environment: environment).load(path)
+    }
   }
 }
 

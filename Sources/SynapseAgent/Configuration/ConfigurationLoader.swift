@@ -24,7 +24,8 @@ public struct ConfigurationLoader {
 
   /// Reads and decodes `path`.
   public func load(_ path: String) throws(ConfigError) -> SynapseConfiguration {
-    let document = try ConfigurationFiles.read(path, environment: environment)
+    var files = ConfigurationFiles(environment: environment)
+    let document = try files.document(at: path)
     let top = try ConfigSection(document.root)
     var result = SynapseConfiguration(file: path)
     result.warnings = document.warnings
@@ -49,10 +50,11 @@ public struct ConfigurationLoader {
         "neither 'haproxy' nor 'file_output' nor 'exec_output' is given: there is nothing to keep")
     }
     try decodeRest(top, into: &result)
-    try decodeServices(top, into: &result)
+    try decodeServices(top, from: &files, into: &result)
     let settle = try top.duration("settle", in: 0...3600, default: BackendPolicy.Rules().settle)
     for index in result.services.indices { result.services[index].rules.settle = settle }
     result.warnings += top.unknownKeys()
+    result.files = files
     return result
   }
 
@@ -91,13 +93,15 @@ public struct ConfigurationLoader {
 
   // MARK: Services
 
-  private func decodeServices(_ top: ConfigSection, into result: inout SynapseConfiguration) throws(ConfigError) {
+  private func decodeServices(
+    _ top: ConfigSection, from files: inout ConfigurationFiles, into result: inout SynapseConfiguration
+  ) throws(ConfigError) {
     var order: [String] = []
     var nodes: [String: YAMLNode] = [:]
     for entry in try top.entries("services") {
       if nodes.updateValue(entry.value, forKey: entry.name) == nil { order.append(entry.name) }
     }
-    for file in try ConfigurationFiles.services(of: top, environment: environment) {
+    for file in try files.services(of: top) {
       switch file.document {
       case .success(let document):
         result.warnings += document.warnings

@@ -1,3 +1,4 @@
+internal import AgentKit
 public import HAProxyConfigGen
 public import Registry
 public import YAMLConfig
@@ -30,6 +31,9 @@ public struct SynapseConfiguration: Sendable {
   public var skipped: [SkippedService] = []
   /// Unknown keys and other oddities.
   public var warnings: [ConfigError] = []
+
+  /// The files that all of it came from.
+  var files = ConfigurationFiles()
 
   /// A configuration without services and outputs.
   public init(file: String) { self.file = file }
