@@ -1,9 +1,10 @@
 """What many services cost nerve, and how late it notices that one fails."""
+import json
 import threading
 import time
 
 import world
-from benchmarks.common import HACHECK_PORT, LOCAL, MANY_PORTS
+from benchmarks.common import HACHECK_PORT, LOCAL, MANY_PORTS, write_json
 from world import Trouble, wait_for
 
 
@@ -33,6 +34,7 @@ def measure(bench):
         nerve.send(15)
         nerve.wait(15)
     nerve_at_its_limit(bench)
+    nerve_reloads(bench)
     nerve_failures(bench)
     bench.stop_all()
 
@@ -56,6 +58,30 @@ def nerve_at_its_limit(bench):
     bench.table.row("each check asks the service", f"{registered:.2f} s", *bench.cost(nerve))
     late = share_below(metrics(), "nerve_check_lateness_seconds", 0.05)
     bench.table.row("  checks that begin at most 50 ms late", f"{100 * late:.2f} %")
+    nerve.send(15)
+    nerve.wait(15)
+
+
+def nerve_reloads(bench, count=3000, reloads=10):
+    """What SIGHUP costs where nothing has changed, and where one of many services has."""
+    services = {f"s{i}": {**bench.nerve_service(f"many.s{i}", LOCAL, MANY_PORTS + i % 500, False),
+                          "check_interval": 3600.0} for i in range(count)}
+    nerve = bench.start_nerve(services, "nerve-reloads")
+    wait_for(f"{count} registrations", lambda: len(bench.zookeeper.ephemerals()) >= count, 120, while_alive=[nerve])
+    bench.table.heading(f"nerve, {count} services, SIGHUP")
+    path = f"{bench.folder}/nerve-reloads/nerve.conf.json"
+    for what, has_change in (("CPU of a reload that changes nothing", False), ("CPU of one that changes a weight", True)):
+        cpu = nerve.cpu_seconds()
+        for i in range(reloads):
+            if has_change:
+                with open(path) as file:
+                    configuration = json.load(file)
+                configuration["services"]["s0"]["weight"] = 20 + i
+                write_json(path, configuration)
+            done = int(metrics()["nerve_reloads_total"])
+            nerve.send(1)
+            wait_for("a reload", lambda: int(metrics()["nerve_reloads_total"]) > done, 30, while_alive=[nerve])
+        bench.table.row(what, f"{1000 * (nerve.cpu_seconds() - cpu) / reloads:.0f} ms")
     nerve.send(15)
     nerve.wait(15)
 

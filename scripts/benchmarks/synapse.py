@@ -2,12 +2,13 @@
 import os
 import re
 import subprocess
+import threading
 import time
 
 import world
 from world import Trouble, wait_for
 
-WRK_PAUSE_MS = 4
+WRK_PAUSE_MS, BUSY_LOOPS = 4, 8
 
 
 def scale(bench, services, servers, in_names=False):
@@ -96,6 +97,7 @@ def load(bench, rate=20, pool=200, port=21500):
     wait_for("HAProxy serves it", lambda: len(haproxy.in_rotation(service)) == 4, while_alive=[synapse])
     reloads, cpu = haproxy.reloads(), synapse.cpu_seconds()
     clients = [client(bench, port, is_new) for is_new in (False, True)]
+    lag = FileLag(haproxy, service)
     begun, done = time.monotonic(), come_and_go(bench, service, steady, rate, pool)
     used = (synapse.cpu_seconds() - cpu) / (time.monotonic() - begun)
     failed = 0
@@ -105,8 +107,48 @@ def load(bench, rate=20, pool=200, port=21500):
         failed += lost
     table.row("servers added and removed, weights changed, of synapse's CPU", done[0], done[1], f"{100 * used:.1f} %")
     table.row("requests that failed, reloads of HAProxy", failed, haproxy.reloads() - reloads)
+    table.row("", "p50", "p99", "max", "servers")
+    table.times("a server in HAProxy to the same server in its file", lag.stop())
+    for i in range(BUSY_LOOPS):
+        bench.start("/bin/sh", "-c", "while :; do :; done", name=f"busy{i}")
+    lag = FileLag(haproxy, service)
+    come_and_go(bench, service, steady, rate, pool)
+    table.times(f"the same beside {BUSY_LOOPS} busy loops", lag.stop())
     bench.stop_all()
     bench.client.delete("/smartstack", recursive=True)
+
+
+class FileLag:
+    """Notes when each new server is first seen in HAProxy and in its file."""
+
+    def __init__(self, haproxy, service):
+        self.session, self.path, self.service = haproxy.session(), haproxy.config, service
+        self.in_socket, self.in_file, self.seen, self.is_over = {}, {}, None, False
+        self.known = set(self.session.in_rotation(service))
+        self.thread = threading.Thread(target=self._look, daemon=True)
+        self.thread.start()
+
+    def _look(self):
+        while not self.is_over:
+            for name in self.session.in_rotation(self.service):
+                self.in_socket.setdefault(name, time.time())
+            status = os.stat(self.path)
+            if (status.st_ino, status.st_ctime_ns) != self.seen:
+                self.seen = (status.st_ino, status.st_ctime_ns)
+                with open(self.path, encoding="utf-8") as file:
+                    for line in file:
+                        if line.startswith("\tserver ") and " disabled" not in line:
+                            self.in_file.setdefault(line.split()[1], status.st_ctime)
+            time.sleep(0.005)
+
+    def stop(self):
+        """The seconds from the one to the other, of each server that came to both."""
+        time.sleep(2)
+        self.is_over = True
+        self.thread.join()
+        self.session.close()
+        new = [name for name in self.in_socket if name not in self.known and name in self.in_file]
+        return [max(0.0, self.in_file[name] - self.in_socket[name]) for name in new]
 
 
 def come_and_go(bench, service, steady, rate, pool):
