@@ -220,6 +220,54 @@ struct EndToEndTests {
     }
   }
 
+  @Test @LoopActor func aRefusedRuleCostsItsServiceUntilItsFileIsThere() async throws {
+    try await World.with { world in
+      let list = world.proxy.path + "/denied"
+      let rule = "http-request deny if { src -f \(list) }"
+      let other = try freePort()
+      let more = [
+        "  other:", "    discovery: {method: base}", "    haproxy:", "      port: \(other)",
+        "      backend: ['\(rule)']",
+      ]
+      try await world.startProxyAndAgent(world.configuration(more: more))
+      try await eventually("it is named") { world.journal.contains("service=services.other") }
+      #expect(!world.file().contains("other"))
+      try Files.write(Array("10.0.0.0/8\n".utf8), to: list, mode: 0o644, sync: false)
+      try await eventually("it is served, with the rule") {
+        let stream = try? await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: other), deadline: .seconds(2))
+        stream?.close()
+        return stream != nil && world.file().contains(rule)
+      }
+      #expect(world.synapse?.haproxy?.wanted.model.problems.isEmpty == true)
+    }
+  }
+
+  @Test @LoopActor func aReloadOfTheConfigurationKeepsHAProxysRelease() async throws {
+    try await World.with { world in
+      // Nobody checks the file: only the release that runs tells that it has lost the line.
+      let text = world.configuration(haproxy: ["do_checks: false"], serviceHAProxy: ["backend: ['reqadd X-A:\\ b']"])
+      try await world.startProxyAndAgent(text)
+      #expect(!world.file().contains("reqadd"))
+      let more = ["  more:", "    discovery: {method: base}", "    haproxy: {port: \(try freePort())}", ""]
+      world.synapse?.reload(try world.load(text + more.joined(separator: "\n")))
+      try await eventually("the file has the new service") { world.file().contains("backend more") }
+      #expect(!world.file().contains("reqadd"))
+    }
+  }
+
+  @Test @LoopActor func serversOfTheOperatorsOwnAndInitialAddressesNeedNoReload() async throws {
+    try await World.with { world in
+      let lines = "['server own 127.0.0.1:9 id 1 backup', 'default-server init-addr last,libc,none']"
+      try await world.startProxyAndAgent(world.configuration(serviceHAProxy: ["backend: \(lines)"]))
+      for name in ["one", "two"] {
+        try await world.register(name, port: world.startTask(name))
+        try await eventually("it is served") { await world.servingTasks().contains(name) }
+      }
+      try await eventually("all is in sync") { world.synapse?.haproxy?.isCurrent == true }
+      #expect(world.reloads == 1)
+    }
+  }
+
   @Test @LoopActor func aReloadOfTheConfigurationIsByDifference() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.configuration())

@@ -71,14 +71,7 @@ import ZooKeeper
       let port = try world.startTask("task")
       try await world.register("task", port: port)
       try await eventually("it is served") { await world.servingTasks() == ["task"] }
-      let churn = Task { @LoopActor in
-        while !Task.isCancelled {
-          let path = try await world.register("churn", port: port)
-          try await eventually("it is served") { await world.servingTasks().contains("churn") }
-          try await world.registrar.delete(path)
-          try await eventually("it is not served") { await !world.servingTasks().contains("churn") }
-        }
-      }
+      let churn = world.churn(port: port)
       defer { churn.cancel() }
       let other = try freePort()
       let more = ["  other:", "    discovery: {method: base}", "    haproxy: {port: \(other)}"]
@@ -86,6 +79,54 @@ import ZooKeeper
       try await eventually("the new service listens") { await isListening(other) }
       #expect(!world.journal.contains("its options have changed"))
     }
+  }
+
+  @Test func theFileFollowsTheSocketsWhileServersChurn() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      let port = try world.startTask("task")
+      // Without any server the last ones would stay.
+      try await world.register("steady", port: port)
+      let churn = world.churn(port: port)
+      defer { churn.cancel() }
+      for name in ["one", "two", "three"] {
+        let path = try await world.register(name, port: port)
+        try await eventually("the file has it") { world.servingInFile().contains(name) }
+        try await world.registrar.delete(path)
+        try await eventually("the file has it no more") { !world.servingInFile().contains(name) }
+      }
+      #expect(!churn.isCancelled)
+    }
+  }
+
+  @Test func changesDoNotPutTheFileOff() async throws {
+    let directory = TemporaryDirectory()
+    let text =
+      "haproxy: {config_file_path: \(directory.path)/cfg, do_checks: false, do_reloads: false, do_socket: false, "
+      + "global: [], defaults: []}\nservices: {}\n"
+    try Files.write(Array(text.utf8), to: directory.path + "/synapse.yaml", mode: 0o644, sync: false)
+    let loaded = try ConfigurationLoader(environment: [:]).load(directory.path + "/synapse.yaml")
+    let configuration = try #require(loaded.haproxy)
+    let (clock, logger) = (LoopClock.manual(), Journal().logger)
+    let wanted = WantedModel(
+      settings: configuration.generator, services: [ServiceSettings(service: "web")], memory: ServerMemory(),
+      clock: clock, logger: logger)
+    let file = FileSync(
+      configuration, checker: FileChecker(.none), wanted: wanted, clock: clock, logger: logger,
+      metrics: HAProxyMetrics(Metrics(), statsd: nil))
+    file.recordRound()
+    // Less than a second behind, however often something changes meanwhile.
+    for step in 1...10 {
+      wanted.apply([ServiceSnapshot(service: "web", backends: [Backend(host: "10.0.0.\(step)", port: 80)])])
+      #expect(file.isBehind && file.pauseLeft.map { $0 <= .seconds(1) - .milliseconds(100) * (step - 1) } ?? true)
+      clock.advance(by: .milliseconds(100))
+    }
+    #expect(file.pauseLeft == nil)
+    guard case .replaced = await file.sync(willReplace: {}) else {
+      Issue.record("the file is not replaced")
+      return
+    }
+    #expect(!file.isBehind && file.text?.contains("10.0.0.10:80") == true)
   }
 
   @Test func serversThatComeNeedNoCheckOfTheFile() async throws {
@@ -151,6 +192,18 @@ import ZooKeeper
 }
 
 extension World {
+  /// Has a server come and go without a pause, until it is cancelled.
+  func churn(port: Int) -> Task<Void, any Error> {
+    Task { @LoopActor in
+      while !Task.isCancelled {
+        let path = try await register("churn", port: port)
+        try await eventually("it is served") { await self.servingTasks().contains("churn") }
+        try await registrar.delete(path)
+        try await eventually("it is not served") { await !self.servingTasks().contains("churn") }
+      }
+    }
+  }
+
   /// The process that answers at the stats socket.
   func process() async throws -> ProxyInfo { try await HAProxyRuntimeClient(socket: proxy.socketPath).observe().info }
 
