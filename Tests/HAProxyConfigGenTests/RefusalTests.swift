@@ -89,7 +89,7 @@ import Testing
     #expect(try HAProxyTool.settle(&model).isAccepted)
     #expect(!model.render().text.contains("web.main") && model.render().text.contains("backend good"))
     #expect(model.problems.map(\.severity) == [.badService])
-    model.replace(Fixture.service(), now: Fixture.now)
+    model.replace(Fixture.service())
     #expect(model.problems.isEmpty && model.render().text.contains("backend web.main"))
   }
 
@@ -184,7 +184,7 @@ import Testing
     #expect(whole.allSatisfy { !text.contains($0) } && text.contains("use_backend user if TRUE"))
     #expect(RefusalTests.texts(model).count == 3)
     squatter.bindOptions = nil
-    model.replace(squatter, now: Fixture.now)
+    model.replace(squatter)
     text = model.render().text
     #expect(whole.allSatisfy { text.contains($0) } && model.problems.isEmpty)
   }

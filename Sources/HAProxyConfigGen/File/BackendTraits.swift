@@ -53,7 +53,7 @@ struct BackendTraits: Sendable {
 
   /// The weight of a server with these options of its own; nil when an agent check sets it, every few seconds.
   func weight(_ options: String) -> Int? {
-    let own = options.contains("weight") || options.contains("agent-check") ? options.words : []
+    let own = options.has("weight") || options.has("agent-check") ? options.words : []
     guard !own.contains("agent-check"), own.contains("no-agent-check") || !defaultServer.contains("agent-check") else {
       return nil
     }

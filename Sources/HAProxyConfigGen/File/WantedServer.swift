@@ -131,7 +131,7 @@ extension String {
 
   /// Without any `weight N`.
   fileprivate var withoutWeight: String {
-    guard contains("weight") else { return self }
+    guard has("weight") else { return self }
     var kept: [String] = []
     var words = self.words[...]
     while let word = words.popFirst() {

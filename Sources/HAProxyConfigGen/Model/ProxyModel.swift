@@ -115,7 +115,7 @@ public struct ProxyModel: Sendable {
 
   /// Replaces the settings of a known service, as its registry may hold.
   /// - Parameter problems: what was skipped of the registry's section.
-  public mutating func replace(_ settings: ServiceSettings, problems: [ConfigProblem] = [], now: Int) {
+  public mutating func replace(_ settings: ServiceSettings, problems: [ConfigProblem] = []) {
     services[settings.service]?.registryProblems = problems
     guard let before = services[settings.service], before.settings != settings else { return }
     services[settings.service]?.settings = settings
@@ -129,12 +129,23 @@ public struct ProxyModel: Sendable {
     if namesChanged || addressesChanged || wasRefused { buildAll() } else { build(settings.service) }
   }
 
-  /// The number of servers with checks.
-  public var checkedServers: Int {
-    backends.reduce(0) { count, backend in
-      let isDefault = backend.traits.defaultServer.contains("check")
-      return count + (backend.section.servers.count { isDefault || $0.options.words.contains("check") })
+  /// Replaces the settings of a known service by what the registry makes of those that are configured; by these, if it
+  /// asks for an address that another service has.
+  public mutating func replace(
+    _ settings: ServiceSettings, problems: [ConfigProblem], orElse configured: ServiceSettings
+  ) {
+    replace(settings, problems: problems)
+    if settings.isFromRegistry, let conflict = addressConflict(of: settings.service) {
+      replace(configured, problems: [conflict])
     }
+  }
+
+  /// Replaces the services under the same settings; they have the servers that are remembered, as ones that left.
+  public mutating func replaceServices(_ services: [ServiceSettings]) {
+    let addresses = listening
+    // With the version of the HAProxy that is to load the file.
+    self = ProxyModel(settings: settings, services: services, memory: memory)
+    recordListening(addresses)
   }
 
   // MARK: Addresses
@@ -166,6 +177,9 @@ public struct ProxyModel: Sendable {
     activeAddresses = addresses
     buildAll()
   }
+
+  /// Why services and sections are skipped whose addresses this host cannot listen on.
+  public var unbindable: [LineOrigin: String] { context.skipped.unbindable }
 
   /// Skips the services and sections whose addresses this host cannot listen on.
   /// - Parameter reasons: why, by unit; what was skipped before and is not among them is written again.
@@ -219,6 +233,9 @@ public struct ProxyModel: Sendable {
     return isBaseChanged || !changed.isEmpty
   }
 
+  /// Whether HAProxy refused the same of `other`.
+  public func hasRefusals(of other: ProxyModel) -> Bool { context.skipped.refused == other.context.skipped.refused }
+
   /// Skips what HAProxy refused of `other`, a model with the same settings, and nothing else that it refused.
   /// - Returns: whether the file may change by it.
   public mutating func adoptRefusals(of other: ProxyModel) -> Bool {
@@ -250,48 +267,6 @@ public struct ProxyModel: Sendable {
   /// count as seen at `now`.
   public func stateFile(now: Int) -> [UInt8] {
     memory.stateFile(configurations: services.mapValues(\.settings.stateJSON), now: now)
-  }
-
-  /// All sections in the file's order.
-  var sections: [Section] { sections(without: []) }
-
-  private func sections(without parts: Set<LineOrigin>) -> [Section] {
-    var sections = context.base.sections(without: parts)
-    var shared: [ConfigLine] = []
-    for name in order {
-      guard let built = services[name]?.sections, !parts.contains(.service(name, .section, nil)) else { continue }
-      if let frontend = built.frontend { sections.append(frontend) }
-      if let backend = built.backend { sections.append(backend) }
-      if !parts.contains(.service(name, .sharedFrontend, nil)) { shared += built.shared }
-    }
-    if let own = context.base.sharedLines, !parts.contains(.sharedFrontend(nil)) {
-      let header = ConfigLine(text: BaseSections.sharedFrontend, origin: .sharedFrontend(nil))
-      sections.append(Section(header, lines: own + shared))
-    }
-    return sections
-  }
-
-  /// The backends whose servers are synapse's, in the file's order.
-  var backends: [(section: Section, name: String, traits: BackendTraits)] { backends(of: order) }
-
-  /// The sections of these services alone, without what they add to the shared frontend.
-  func sections(of names: Set<String>) -> [Section] {
-    names.sorted().flatMap { name in
-      [services[name]?.sections.frontend, services[name]?.sections.backend].compactMap { $0 }
-    }
-  }
-
-  /// The number of servers that these services have in the file.
-  public func serverCount(of names: Set<String>) -> Int {
-    names.reduce(0) { $0 + (services[$1]?.sections.backend?.servers.count ?? 0) }
-  }
-
-  /// The backends of these services, in their order.
-  func backends(of names: some Sequence<String>) -> [(section: Section, name: String, traits: BackendTraits)] {
-    names.compactMap { name in
-      guard let service = services[name], let section = service.sections.backend else { return nil }
-      return (section, service.settings.backendSection, service.sections.traits)
-    }
   }
 }
 

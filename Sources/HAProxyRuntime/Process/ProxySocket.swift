@@ -32,10 +32,12 @@ public import SmartStack
     var hasDepartures = false
     /// Servers with checks when it was first observed, which its descriptors were counted for.
     var checkedServers = 0
+    /// Whether ``takeNewProcess()`` has told of it.
+    var isTold = false
   }
 
-  /// A change of services with no more servers than this is planned at once, and not beside the loop.
-  private static let plannedOnLoop = 500
+  /// One command as it is planned and as it is sent.
+  private typealias Command = (planned: RuntimeCommand, socket: SocketCommand)
 
   /// The path of the stats socket.
   public nonisolated let path: String
@@ -121,6 +123,13 @@ public import SmartStack
     await record(try await currentInfo())
   }
 
+  /// What a process runs that has not been told of before; nil: there is none.
+  public func takeNewProcess() -> RunningProxy? {
+    if process.isTold || process.running == nil { return nil }
+    process.isTold = true
+    return process.running
+  }
+
   /// The process that answers now; nothing is recorded.
   public func currentInfo() async throws(HAProxyRuntimeError) -> ProxyInfo {
     try ProxyInfo(parsing: try await client.run(.showInfo))
@@ -185,39 +194,37 @@ public import SmartStack
     let loaded = process.loaded
     let start = ContinuousClock.now
     defer { logger.debug("changes planned", with: [.elapsed: ContinuousClock.now - start]) }
-    if let part, model.serverCount(of: part) <= ProxySocket.plannedOnLoop {
-      return Planner.plan(running: running, loaded: loaded, wanted: model, services: part)
-    }
-    // It takes milliseconds with thousands of servers: not on the loop.
-    let plan = try? await BlockingWork.plans.run {
+    return await BlockingWork.compute(items: part.map(model.serverCount) ?? .max) {
       if let part { return Planner.plan(running: running, loaded: loaded, wanted: model, services: part) }
       return Planner.plan(running: running, loaded: loaded, wanted: model)
     }
-    return plan ?? Plan()
   }
 
   /// Records that every command was obeyed: what is loaded is what the model says.
   /// - Returns: whether it is still the same process.
   private func recordLoaded(_ model: ProxyModel, part: Set<String>?) async -> Bool {
     guard let loaded = process.loaded, let pid, let running else { return false }
-    if let part {
-      process.loaded?.update(to: model, services: part)
-      return true
-    }
-    let updated = try? await BlockingWork.plans.run { () -> LoadedConfiguration in
+    let updated = await BlockingWork.compute(items: part.map(model.serverCount) ?? .max) {
       var loaded = loaded
-      loaded.update(to: model)
-      loaded.prune(model, running: running)
+      if let part {
+        loaded.update(to: model, services: part)
+      } else {
+        loaded.update(to: model)
+        loaded.prune(model, running: running)
+      }
       return loaded
     }
-    guard let updated, self.pid == pid, self.running != nil else { return false }
+    guard self.pid == pid, self.running != nil else { return false }
     process.loaded = updated
     return true
   }
 
   /// - Returns: why these commands were not enough.
   private func send(_ planned: [RuntimeCommand]) async throws(HAProxyRuntimeError) -> [ReloadReason] {
-    let (commands, complaints) = sendable(planned)
+    let (before, refused) = (process.info, process.refused)
+    let (commands, complaints) = await BlockingWork.compute(items: planned.count) {
+      ProxySocket.sendable(planned, besides: refused)
+    }
     countDrift(repairs: commands.map(\.planned))
     if commands.isEmpty { return complaints }
     let backends = Set(commands.compactMap(\.planned.path?.backend)).sorted()
@@ -227,10 +234,9 @@ public import SmartStack
     let start = ContinuousClock.now
     let outcomes = try await client.run(batch)
     counters.commands.increment(by: Double(commands.count))
-    var reasons = complaints
-    for (command, outcome) in zip(commands, outcomes) {
-      if let reason = complaint(about: command.planned, outcome: outcome) { reasons.append(reason) }
-    }
+    // A reload may have put another process in its place, which knows nothing of all that.
+    guard isKnown(before) else { return [] }
+    let reasons = complaints + judge(commands, outcomes: outcomes)
     try await record(backends, after: commands.map(\.planned), from: Array(outcomes.dropFirst(commands.count)))
     logger.info("servers updated", with: [.count: commands.count, .elapsed: ContinuousClock.now - start])
     return reasons
@@ -244,17 +250,17 @@ public import SmartStack
     logger.warning("HAProxy drift detected", with: [.path: path, .count: repairs.count, .command: first.text])
   }
 
-  private func sendable(
-    _ planned: [RuntimeCommand]
-  ) -> (commands: [(planned: RuntimeCommand, socket: SocketCommand)], complaints: [ReloadReason]) {
-    var commands: [(planned: RuntimeCommand, socket: SocketCommand)] = []
+  private nonisolated static func sendable(
+    _ planned: [RuntimeCommand], besides refused: Set<String>
+  ) -> (commands: [Command], complaints: [ReloadReason]) {
+    var commands: [Command] = []
     var complaints: [ReloadReason] = []
     // A server that HAProxy does not let go of is not even put into maintenance.
-    let stuck = Set(planned.filter { $0.isRequiredDeletion && process.refused.contains($0.text) }.map(\.path))
+    let stuck = Set(planned.filter { $0.isRequiredDeletion && refused.contains($0.text) }.map(\.path))
     for command in planned {
       do throws(HAProxyRuntimeError) {
         let socket = try SocketCommand(command)
-        if !process.refused.contains(socket.text), !stuck.contains(command.path) {
+        if !refused.contains(socket.text), !stuck.contains(command.path) {
           commands.append((command, socket))
         } else if !command.isOptional {
           complaints.append(ReloadReason("HAProxy refused `\(socket.text)`", service: command.path?.backend))
@@ -266,24 +272,31 @@ public import SmartStack
     return (commands, complaints)
   }
 
-  private func complaint(
-    about command: RuntimeCommand, outcome: Result<String, HAProxyRuntimeError>
-  ) -> ReloadReason? {
-    guard case .failure(let error) = outcome else {
+  /// Records what HAProxy said to each command.
+  /// - Returns: why they were not enough.
+  private func judge(_ commands: [Command], outcomes: [Result<String, HAProxyRuntimeError>]) -> [ReloadReason] {
+    let isVerbose = logger.logLevel <= .debug
+    var refusals: [(command: RuntimeCommand, error: HAProxyRuntimeError)] = []
+    for ((command, _), outcome) in zip(commands, outcomes) {
+      if case .failure(let error) = outcome {
+        counters.refusals.increment()
+        // A server that still has connections is deleted later.
+        if !command.isOptional { refusals.append((command, error)) }
+        continue
+      }
       if command.isAddition, let path = command.path {
         process.addedServers += 1
         lastAdded.insert(path)
       }
       if case .enableFrontend(let name) = command { process.running?.pausedFrontends.remove(name) }
-      logger.debug("command accepted", with: [.command: command.text])
-      return nil
+      if isVerbose { logger.debug("command accepted", with: [.command: command.text]) }
     }
-    counters.refusals.increment()
-    // A server that still has connections is deleted later.
-    if command.isOptional { return nil }
-    process.refused.insert(command.text)
-    logger.warning("command refused", with: [.command: command.text, .reason: error])
-    return ReloadReason(error.description, service: command.path?.backend)
+    process.refused.formUnion(refusals.lazy.map(\.command.text))
+    // There may be one per server; a few are enough.
+    for (command, error) in refusals.prefix(5) {
+      logger.warning("command refused", with: [.command: command.text, .reason: error, .count: refusals.count])
+    }
+    return refusals.map { ReloadReason($0.error.description, service: $0.command.path?.backend) }
   }
 
   /// Records the state of the touched backends, read on the same connection.
@@ -293,7 +306,11 @@ public import SmartStack
     let before = running
     for (backend, outcome) in zip(backends, outcomes) {
       guard case .success(let text) = outcome else { continue }
-      var now = RunningProxy(version: HAProxyVersion(0, 0), backends: try RunningProxy.backends(in: text))
+      // About a hundred bytes are a server.
+      let read = await BlockingWork.compute(items: text.utf8.count / 100) {
+        Result { () throws(HAProxyRuntimeError) in try RunningProxy.backends(in: text) }
+      }
+      var now = RunningProxy(version: HAProxyVersion(0, 0), backends: try read.get())
       if let before { now.recordAgents(since: before) }
       process.running?.backends[backend] = now.backends[backend] ?? [:]
     }
@@ -320,7 +337,10 @@ public import SmartStack
     return true
   }
 
-  private func isKnown(_ info: ProxyInfo) -> Bool { process.info?.isSameProcess(as: info) == true }
+  private func isKnown(_ info: ProxyInfo?) -> Bool {
+    guard let info else { return process.info == nil }
+    return process.info?.isSameProcess(as: info) == true
+  }
 
   /// Logs why a reload is needed, when that is news.
   private func report(_ reasons: [ReloadReason]) {

@@ -43,7 +43,7 @@ public import Reactor
     var replies = ReplyReader(count: commands.count + 1)  // the first one is prompt's own
     func pending() -> String { replies.isEmpty ? "prompt" : commands[min(replies.count, commands.count) - 1].text }
     do {
-      try stream.write(HAProxyRuntimeClient.script(commands))
+      try stream.write(await BlockingWork.compute(items: commands.count) { HAProxyRuntimeClient.script(commands) })
       while !replies.isComplete {
         let bytes = try await stream.read(upTo: 1 << 16)
         if bytes.isEmpty { throw HAProxyRuntimeError.closed(command: pending()) }
@@ -56,7 +56,9 @@ public import Reactor
     } catch {
       throw .closed(command: pending())
     }
-    return zip(commands, replies.texts.dropFirst()).map { $0.outcome(of: $1) }
+    return await BlockingWork.compute(items: commands.count) { [texts = replies.texts] in
+      zip(commands, texts.dropFirst()).map { $0.outcome(of: $1) }
+    }
   }
 
   /// HAProxy makes the socket's file when it starts, and never again: without it its master still passes commands on, one

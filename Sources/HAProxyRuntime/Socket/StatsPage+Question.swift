@@ -10,7 +10,7 @@ extension StatsPage {
     let question = SocketCommand.showServerStatistics
     let text = try await client.run(question)
     // Off the loop: 10,000 servers are megabytes.
-    guard let page = try? await BlockingWork.plans.run({ StatsPage(Array(text.utf8)) }) else {
+    guard let page = await BlockingWork.compute({ StatsPage(Array(text.utf8)) }) else {
       throw .malformed(command: question.text, reason: "it is not a table of servers")
     }
     return page

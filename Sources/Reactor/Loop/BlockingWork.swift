@@ -52,6 +52,18 @@ public final class BlockingWork: @unchecked Sendable {
     try await files.run(body)
   }
 
+  /// Handing fewer items than this to another thread would take longer than computing them.
+  public static let itemsOnTheSpot = 500
+
+  /// Computes beside the loop; on the spot what is little, and when the system gives no thread.
+  /// - Parameter items: how much there is to compute, in servers, commands or the like.
+  public static func compute<Result: Sendable>(
+    items: Int = .max, _ body: @escaping @Sendable () -> Result
+  ) async -> Result {
+    if items <= itemsOnTheSpot { return body() }
+    do { return try await plans.run(body) } catch { return body() }
+  }
+
   /// Runs `body` beside the loop and returns its result. There is no way to interrupt it: a cancelled task
   /// waits for it, too.
   /// - Throws: what `body` throws, or `OperatorError` when the system gives no thread.

@@ -57,6 +57,7 @@ public final class Metrics {
   }
 
   private static func escaped(_ value: String, quotes: Bool = true) -> String {
+    if !value.utf8.contains(where: { "\\\"\n".utf8.contains($0) }) { return value }
     var out = ""
     for character in value.unicodeScalars {
       switch character {

@@ -190,7 +190,7 @@ internal import ZooKeeper
           lastChange: watches.lastChange(of: service.name), remembered: remembered[service.name] ?? [])
       },
       skipped: configuration.skipped,
-      haproxy: haproxy.map { ($0.isCurrent, $0.status) })
+      haproxy: haproxy.map { output in (output.isCurrent, { @LoopActor in output.status }) })
   }
 
   // MARK: Configurations

@@ -63,9 +63,9 @@ internal import SmartStack
   /// Observes what runs, before the first snapshots: servers are to keep the ids they have there.
   func prepare() async {
     await socketSync.observe()
-    for running in socketSync.sockets.compactMap(\.running) { wanted.recordIDs(of: running) }
+    await socketSync.recordIDs()
     if let text = file.text { wanted.recordListening(in: text) }
-    _ = wanted.setVersion(await targetVersion())
+    _ = await wanted.setVersion(await targetVersion())
   }
 
   func apply(_ snapshots: [ServiceSnapshot]) { wanted.apply(snapshots) }
@@ -89,7 +89,7 @@ internal import SmartStack
     file.onForeignChange = { [weak self] in self?.work.set() }
     socketSync.start(auditInterval: configuration.auditInterval) { [weak self] in
       // Another process may be another release.
-      guard let self, !wanted.setVersion(await targetVersion()) else { return }
+      guard let self, await !wanted.setVersion(await targetVersion()) else { return }
       socketSync.requestSync()
     }
     task = Task { @LoopActor [weak self] in await self?.run() }
@@ -119,7 +119,7 @@ internal import SmartStack
 
   /// Forgets servers that left long ago, plans the next fold, and has the state file's age show that the agent lives.
   func everyMinute() {
-    wanted.expire()
+    Task { @LoopActor in await wanted.expire() }
     state.touch()
     reloads.everyMinute()
     work.set()

@@ -88,15 +88,15 @@ struct StatusReport {
   var services: [ServiceStatus]
   /// The services that cannot be run, each with the reason.
   var skipped: [SkippedService]
-  /// Whether nothing is left to be done, and the rest; nil: no HAProxy is kept.
-  var haproxy: (isCurrent: Bool, status: JSONObject)?
+  /// Whether nothing is left to be done, and what makes the rest; nil: no HAProxy is kept.
+  var haproxy: (isCurrent: Bool, status: @LoopActor () -> JSONObject)?
 
   /// The report as one JSON object.
   /// - Parameters:
   ///   - seen: HAProxy's statistics; nil: HAProxy does not answer.
   ///   - shortage: why HAProxy may not have as many connections as it should; nil: it may.
   @LoopActor func json(seen: StatsPage?, shortage: String?, now: Double) -> JSONValue {
-    var proxy = haproxy?.status
+    var proxy = haproxy?.status()
     if let shortage {
       let known = proxy?["problems"]?.array ?? []
       proxy?["problems"] = .array(known + [.string(shortage)])
@@ -109,7 +109,7 @@ struct StatusReport {
     let running = Set(services.map(\.configuration.name))
     let isOK =
       rejection == nil && skipped.isEmpty && services.allSatisfy { $0.snapshot != nil }
-      && haproxy?.status["ok"]?.bool != false
+      && proxy?["ok"]?.bool != false
     return [
       "format": 1, "agent": "synapse", "version": .string(Release.version),
       "pid": .int(ThisProcess.processID), "time": .double(now), "ok": .bool(isOK),

@@ -40,9 +40,12 @@ internal import SmartStack
       guard case .refused(let alerts, let output) = verdict else { return (model, file, verdict) }
       accepted = nil
       checksLeft -= 1
-      if !model.skip(refusedBy: alerts, of: file) {
+      var isSkipped = false
+      (model, isSkipped) = await FileRepair.change(model, by: { [file] in $0.skip(refusedBy: alerts, of: file) })
+      if !isSkipped {
         let found = await search(in: model, output: FileRepair.words(of: alerts, output: output), limit: &checksLeft)
-        if !model.skip(found) { return (model, file, verdict) }
+        (model, isSkipped) = await FileRepair.change(model, by: { $0.skip(found) })
+        if !isSkipped { return (model, file, verdict) }
       }
       file = await FileRepair.render(model)
       if checksLeft <= 0 { return (model, file, .unrepairable) }
@@ -56,7 +59,7 @@ internal import SmartStack
     var search = UnitSearch(model, message: output)
     while let parts = search.next, limit > 0 {
       limit -= 1
-      let file = (try? await BlockingWork.plans.run { model.render(without: parts) }) ?? model.render(without: parts)
+      let file = await BlockingWork.compute { model.render(without: parts) }
       switch await check(file) {
       case .accepted, .unchanged: search.record(refusal: nil)
       case .refused(let alerts, let output):
@@ -105,9 +108,20 @@ internal import SmartStack
     return String((lines.last { $0.contains("ALERT") } ?? lines.last ?? "no reason is given").suffix(600))
   }
 
+  /// The model as `body` changes it, beside the loop, and what `body` returns.
+  private static func change(
+    _ model: ProxyModel, by body: @escaping @Sendable (inout ProxyModel) -> Bool
+  ) async -> (ProxyModel, Bool) {
+    await BlockingWork.compute {
+      var model = model
+      let result = body(&model)
+      return (model, result)
+    }
+  }
+
   /// The model's file; rendered beside the loop.
   static func render(_ model: ProxyModel) async -> RenderedConfiguration {
-    (try? await BlockingWork.plans.run { model.render() }) ?? model.render()
+    await BlockingWork.compute { model.render() }
   }
 }
 

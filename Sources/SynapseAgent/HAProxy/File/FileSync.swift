@@ -105,9 +105,12 @@ internal import SmartStack
   /// What a process loads that begins now.
   func loadedConfiguration() async -> LoadedConfiguration? {
     // The model's fingerprints are those of its file, and take no memory of their own.
-    if revision == wanted.revision, configuration.writesFile { return LoadedConfiguration(wanted.model) }
+    if revision == wanted.revision, configuration.writesFile {
+      let model = wanted.model
+      return await BlockingWork.compute { LoadedConfiguration(model) }
+    }
     guard let text = disk.text else { return nil }
-    return try? await BlockingWork.plans.run { LoadedConfiguration(text: text) }
+    return await BlockingWork.compute { LoadedConfiguration(text: text) }
   }
 
   // MARK: The file
@@ -171,14 +174,15 @@ internal import SmartStack
   private func settle() async -> (file: RenderedConfiguration, revision: Int, verdict: FileVerdict) {
     let (isRetry, revision) = (isRetryDue, wanted.revision)
     isRetryDue = false
-    let model = isRetry ? wanted.model.withoutRefusals() : wanted.model
+    var model = wanted.model
+    if isRetry { model = await BlockingWork.compute { [model] in model.withoutRefusals() } }
     let file = isRetry ? await FileRepair.render(model) : await render().file
     let outcome = await repair.settle(model, file: file, current: disk.text)
     var settledRevision = revision
     switch outcome.verdict {
     case .unwritable where isRetry, .unchecked where isRetry, .refused where isRetry, .unrepairable where isRetry: break
     case .unchanged, .accepted, .unwritable, .unchecked, .refused, .unrepairable:
-      settledRevision = wanted.adopt(outcome.model, of: revision)
+      settledRevision = await wanted.adopt(outcome.model, of: revision)
       rendered = (settledRevision, outcome.file)
     }
     if isRetry {
@@ -193,7 +197,7 @@ internal import SmartStack
   private func render() async -> (file: RenderedConfiguration, revision: Int) {
     let (model, revision) = (wanted.model, wanted.revision)
     if let rendered, rendered.revision == revision { return (rendered.file, revision) }
-    let file = (try? await BlockingWork.plans.run { model.render() }) ?? model.render()
+    let file = await FileRepair.render(model)
     if revision == wanted.revision { rendered = (revision, file) }
     return (file, revision)
   }

@@ -35,7 +35,7 @@ public import SmartStack
       settings: section.generator, services: services.map(\.settings),
       memory: saved.map(ServerMemory.init(stateFile:)) ?? ServerMemory(), clock: .system, logger: logger)
     if let current { wanted.recordListening(in: String(decoding: current, as: UTF8.self)) }
-    _ = wanted.setVersion(await checker.version())
+    _ = await wanted.setVersion(await checker.version())
     wanted.apply(
       services.map { service in
         let name = service.settings.service

@@ -41,7 +41,7 @@ internal import SmartStack
     {
       // One that has started meanwhile may have them itself.
       if isDown, await !self.isDown() { return ListenTrials.pause }
-      record(trials, resting: resting)
+      await record(trials, resting: resting)
     }
     // While HAProxy is down, anybody may take a port.
     let retry = failures.values.map(\.retryAt).min() ?? now + .seconds(2)
@@ -76,7 +76,7 @@ internal import SmartStack
 
   private func record(
     _ trials: [(unit: LineOrigin, address: ListenAddress, problem: String?)], resting: Set<ListenAddress>
-  ) {
+  ) async {
     var standing: [ListenAddress: (problem: String, attempt: Int, retryAt: LoopClock.Instant)] = [:]
     var reasons: [LineOrigin: String] = [:]
     for (unit, address, problem) in trials {
@@ -89,7 +89,7 @@ internal import SmartStack
       if let problem = standing[address]?.problem, reasons[unit] == nil { reasons[unit] = problem }
     }
     failures = standing
-    wanted.setUnbindable(reasons)
+    await wanted.setUnbindable(reasons)
   }
 
   /// Tries every address that HAProxy does not hold, and is not resting.

@@ -124,12 +124,18 @@ internal import SmartStack
       if outcome == .restarted { outcome = await socket.apply(model, changed: nil) }
       reasons += watch.reloadReasons(after: outcome, of: socket)
     }
+    await recordIDs()
     metrics.recordSync(at: clock.unixTime)
     reloadReasons = reasons
     neededRevision = reasons.isEmpty ? nil : neededRevision ?? revision
   }
 
   // MARK: Processes
+
+  /// Has servers keep the ids that they have in processes that are new.
+  func recordIDs() async {
+    for socket in sockets { if let running = socket.takeNewProcess() { await wanted.recordIDs(of: running) } }
+  }
 
   /// Two sockets may lead to one process, which must not get every command twice.
   private func findProcesses() async {
@@ -164,11 +170,7 @@ internal import SmartStack
       !lines.contains(where: { $0.first == "ulimit-n" })
     else { return nil }
     let model = wanted.model
-    guard
-      let (checks, addresses) = try? await BlockingWork.plans.run({ (model.checkedServers, model.listening.values) })
-    else {
-      return nil
-    }
+    let (checks, addresses) = await BlockingWork.compute { (model.checkedServers, model.listening.values) }
     for socket in processes {
       guard let info = socket.info, let used = info.maxSockets, let before = info.maxConnections,
         let worker = Int32(exactly: info.pid).flatMap(ProcessRecord.read)
