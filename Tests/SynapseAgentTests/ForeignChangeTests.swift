@@ -34,7 +34,7 @@ import ZooKeeper
       let (folder, proxy) = (world.proxy.path, world.proxy)
       let script = """
         test -e \(folder)/pid && kill -9 $(cat \(folder)/pid)
-        while test -e \(folder)/pid && test -e /proc/$(cat \(folder)/pid); do sleep 0.05; done
+        while test -e \(folder)/pid && readlink /proc/$(cat \(folder)/pid)/exe; do sleep 0.05; done
         cd /
         unshare --pid --fork --kill-child sh -c 'exec haproxy -db -f \(proxy.configurationPath)' >/dev/null 2>&1 &
         echo $! > \(folder)/pid
