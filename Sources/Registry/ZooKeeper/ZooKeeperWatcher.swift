@@ -24,7 +24,8 @@ internal import ZooKeeper
   private var children: [String: Child] = [:]
   /// The names, in the registry's order; nil until they are known.
   private var order: [String]?
-  private var unread = 0
+  /// The number of names whose data has not arrived, and of those that hold a server.
+  private var counts = (unread: 0, servers: 0)
   private var commonLabels: Labels?
   private var generatorConfig: String?
   private var awaitsGeneratorConfig: Bool
@@ -97,7 +98,8 @@ internal import ZooKeeper
     let present = Set(names)
     for (gone, child) in children where !present.contains(gone) {
       child.token?.cancel()
-      if !child.isRead { unread -= 1 }
+      if !child.isRead { counts.unread -= 1 }
+      if child.backend != nil { counts.servers -= 1 }
       children[gone] = nil
     }
     // The order is that of a hash table in one of ZooKeeper's servers: another order alone is no news.
@@ -109,10 +111,11 @@ internal import ZooKeeper
   private func add(_ child: String) {
     if let decoded = decodeName(child) {
       children[child] = decoded
+      if decoded.backend != nil { counts.servers += 1 }
       return
     }
     children[child] = Child()
-    unread += 1
+    counts.unread += 1
     let path = discovery.path == "/" ? "/\(child)" : "\(discovery.path)/\(child)"
     let token = reader.watchData(path) { [weak self] event in self?.dataChanged(event, of: child) }
     // The data may have come while the watch was set.
@@ -142,7 +145,8 @@ internal import ZooKeeper
     }
     after.isRead = true
     after.token = before.token
-    if !before.isRead { unread -= 1 }
+    if !before.isRead { counts.unread -= 1 }
+    counts.servers += (after.backend == nil ? 0 : 1) - (before.backend == nil ? 0 : 1)
     children[child] = after
     if !before.isRead || before.backend != after.backend { deliverSoon() }
   }
@@ -203,10 +207,10 @@ internal import ZooKeeper
   }
 
   private func deliverIfReady() {
-    guard let deliver, let order, !awaitsGeneratorConfig, unread == 0 || last != nil else { return }
-    let count = children.values.count { $0.backend != nil }
+    guard let deliver, let order, !awaitsGeneratorConfig, counts.unread == 0 || last != nil else { return }
+    let count = counts.servers
     // Those that came are delivered together; those that went must not wait for them.
-    if unread > 0, count == 0 || count >= last?.count ?? 0 { return }
+    if counts.unread > 0, count == 0 || count >= last?.count ?? 0 { return }
     last = (environment.clock.now, count)
     let backends = order.compactMap { children[$0]?.backend }
     var reading = RegistryReading(backends: backends, generatorConfig: generatorConfig)
