@@ -125,16 +125,8 @@ struct LineLogHandler: LogHandler {
   }
 
   private static func iso8601(_ time: timespec) -> String {
-    var (seconds, fields) = (time.tv_sec, tm())
-    gmtime_r(&seconds, &fields)
-    let date = "\(fields.tm_year + 1900)-\(padded(fields.tm_mon + 1))-\(padded(fields.tm_mday))"
-    let clock = "\(padded(fields.tm_hour)):\(padded(fields.tm_min)):\(padded(fields.tm_sec))"
-    return "\(date)T\(clock).\(padded(Int32(time.tv_nsec / 1_000_000), width: 3))Z"
-  }
-
-  private static func padded(_ number: Int32, width: Int = 2) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    let second = Double(time.tv_sec).date("%Y-%m-%dT%H:%M:%S") ?? ""
+    return "\(second).\(String(1000 + time.tv_nsec / 1_000_000).dropFirst())Z"
   }
 }
 
@@ -167,17 +159,15 @@ extension String {
 
   /// The text as a JSON string in which every character that breaks a line is escaped.
   fileprivate var asLogJSON: String {
-    var out = "\""
-    for scalar in unicodeScalars {
+    let escaped = escaping { scalar in
       switch scalar {
-      case "\"": out += "\\\""
-      case "\\": out += "\\\\"
-      case "\n": out += "\\n"
-      case "\t": out += "\\t"
-      case _ where scalar.breaksLine: out += "\\u\(String(scalar.value + 0x10000, radix: 16).dropFirst())"
-      default: out.unicodeScalars.append(scalar)
+      case "\"": "\\\""
+      case "\\": "\\\\"
+      case "\n": "\\n"
+      case "\t": "\\t"
+      default: scalar.breaksLine ? "\\u\(String(scalar.value + 0x10000, radix: 16).dropFirst())" : nil
       }
     }
-    return out + "\""
+    return "\"" + escaped + "\""
   }
 }

@@ -13,7 +13,7 @@ public import SmartStack
   private let onReload: @LoopActor () -> Void
   private let onStop: @LoopActor () -> Void
   private let onUpgrade: (@LoopActor () async -> InPlaceUpgradeState?)?
-  private var signals: [SignalSource] = []
+  private var signals: [EventSource] = []
   private var watchdog: Ticker?
   private let stalls: StallDetector
   private var isUpgrading = false
@@ -46,10 +46,10 @@ public import SmartStack
     // Read early: a package upgrade may move the file away.
     _ = ThisProcess.path
     signals = [
-      SignalSource(SIGHUP) { [weak self] in self?.reload() },
-      SignalSource(SIGUSR2) { [weak self] in self?.upgrade() },
-      SignalSource(SIGTERM) { [weak self] in self?.stop() },
-      SignalSource(SIGINT) { [weak self] in self?.stop() },
+      EventSource(signal: SIGHUP) { [weak self] in self?.reload() },
+      EventSource(signal: SIGUSR2) { [weak self] in self?.upgrade() },
+      EventSource(signal: SIGTERM) { [weak self] in self?.stop() },
+      EventSource(signal: SIGINT) { [weak self] in self?.stop() },
     ]
     // The program before this one may have blocked them.
     ThisProcess.acceptSignals([SIGHUP, SIGUSR2, SIGTERM, SIGINT])

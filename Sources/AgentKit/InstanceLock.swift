@@ -34,19 +34,13 @@ public final class InstanceLock {
       try self.init(path: path)
       return
     }
-    if InstanceLock.isFile(descriptor, at: path) {
+    if Files.isSame("/proc/self/fd/\(descriptor)", as: path) {
       self.init(adopting: descriptor)
     } else {
       // The state directory is another one now, or its files were replaced.
       close(descriptor)
       try self.init(path: path)
     }
-  }
-
-  private static func isFile(_ descriptor: Int32, at path: String) -> Bool {
-    var (own, found) = (stat(), stat())
-    return fstat(descriptor, &own) == 0 && stat(path, &found) == 0 && own.st_dev == found.st_dev
-      && own.st_ino == found.st_ino
   }
 
   private init(adopting descriptor: Int32) { self.descriptor = descriptor }

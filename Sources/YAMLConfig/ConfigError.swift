@@ -22,6 +22,13 @@ public struct ConfigError: Error, Hashable, Sendable, CustomStringConvertible {
     self.problem = problem
   }
 
+  /// An error behind these first bytes of the file.
+  init(file: String, after bytes: some BidirectionalCollection<UInt8>, problem: String) {
+    let newline = UInt8(ascii: "\n")
+    let column = bytes.reversed().prefix { $0 != newline }.count { $0 & 0xC0 != 0x80 } + 1
+    self.init(file: file, line: bytes.count { $0 == newline } + 1, column: column, problem: problem)
+  }
+
   /// `file:line:column: path: problem`, without the parts that are not known.
   public var description: String {
     let place = line > 0 ? "\(file):\(line):\(column)" : file

@@ -73,8 +73,7 @@ public final class ConfigSection {
   public func optionalInt(
     _ key: String, in range: ClosedRange<Int> = .min ... .max
   ) throws(ConfigError) -> Int? {
-    guard let node = node(key) else { return nil }
-    return try node.int(in: range)
+    try node(key)?.int(in: range)
   }
 
   /// A finite number within `range`.
@@ -82,8 +81,7 @@ public final class ConfigSection {
     _ key: String, in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude,
     default fallback: Double? = nil
   ) throws(ConfigError) -> Double {
-    if let node = node(key) { return try node.double(in: range) }
-    if let fallback { return fallback }
+    if let value = try optionalDouble(key, in: range) ?? fallback { return value }
     throw missing(key)
   }
 
@@ -91,8 +89,7 @@ public final class ConfigSection {
   public func optionalDouble(
     _ key: String, in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
   ) throws(ConfigError) -> Double? {
-    guard let node = node(key) else { return nil }
-    return try node.double(in: range)
+    try node(key)?.double(in: range)
   }
 
   /// A time in seconds; `range` is in seconds too.
@@ -107,8 +104,7 @@ public final class ConfigSection {
   public func optionalDuration(
     _ key: String, in range: ClosedRange<Double> = 0...1e9
   ) throws(ConfigError) -> Duration? {
-    guard let node = node(key) else { return nil }
-    return try node.duration(in: range)
+    try node(key)?.duration(in: range)
   }
 
   /// A boolean; the text `"true"` is none.
@@ -119,8 +115,7 @@ public final class ConfigSection {
 
   /// A boolean; nil when the key is absent or null.
   public func optionalBool(_ key: String) throws(ConfigError) -> Bool? {
-    guard let node = node(key) else { return nil }
-    return try node.bool()
+    try node(key)?.bool()
   }
 
   /// The text of a scalar.
@@ -131,8 +126,7 @@ public final class ConfigSection {
 
   /// The text of a scalar; nil when the key is absent or null.
   public func optionalString(_ key: String) throws(ConfigError) -> String? {
-    guard let node = node(key) else { return nil }
-    return try node.string()
+    try node(key)?.string()
   }
 
   /// An address or a DNS name, without blanks around it and without the brackets of an IPv6 address.
@@ -166,20 +160,17 @@ public final class ConfigSection {
 
   /// A list of texts, or one text; empty when absent.
   public func strings(_ key: String) throws(ConfigError) -> [String] {
-    guard let node = node(key) else { return [] }
-    return try node.strings()
+    try node(key)?.strings() ?? []
   }
 
   /// The items of a list; empty when absent.
   public func nodes(_ key: String) throws(ConfigError) -> [YAMLNode] {
-    guard let node = node(key) else { return [] }
-    return try node.items()
+    try node(key)?.items() ?? []
   }
 
   /// A mapping of texts in the file's order; empty when absent.
   public func stringMap(_ key: String) throws(ConfigError) -> [(name: String, value: String)] {
-    guard let node = node(key) else { return [] }
-    return try node.stringMap()
+    try node(key)?.stringMap() ?? []
   }
 
   /// An inner mapping; its unknown keys count as this section's.
@@ -201,8 +192,7 @@ public final class ConfigSection {
 
   /// A mapping's keys and values; empty when absent.
   public func entries(_ key: String) throws(ConfigError) -> [YAMLEntry] {
-    guard let node = node(key) else { return [] }
-    return try node.entries()
+    try node(key)?.entries() ?? []
   }
 
   /// A list of mappings; empty when absent.

@@ -17,13 +17,13 @@ public enum ConfigTemplate {
     while let open = find("<%", in: rest) {
       out += rest[rest.startIndex..<open]
       guard let close = find("%>", in: rest[(open + 2)...]) else {
-        throw error("`<%` without a closing `%>`", at: open, of: bytes, file: file)
+        throw ConfigError(file: file, after: bytes[..<open], problem: "`<%` without a closing `%>`")
       }
       let piece = String(decoding: rest[open..<close + 2], as: UTF8.self)
       guard let name = variable(in: piece) else {
-        throw error(
-          "ERB is not run: \(JSONText.quoted(String(piece.prefix(80)))); only <%= ENV['NAME'] %> is replaced",
-          at: open, of: bytes, file: file)
+        throw ConfigError(
+          file: file, after: bytes[..<open],
+          problem: "ERB is not run: \(JSONText.quoted(String(piece.prefix(80)))); only <%= ENV['NAME'] %> is replaced")
       }
       out += Array((environment[name] ?? "").utf8)
       rest = rest[(close + 2)...]
@@ -42,10 +42,7 @@ public enum ConfigTemplate {
       quote == UInt8(ascii: "'") || quote == UInt8(ascii: "\"")
     else { return nil }
     let name = argument.dropFirst().dropLast()
-    let isName = name.allSatisfy { byte in
-      byte == 0x5F || (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
-    }
-    return isName ? String(name) : nil
+    return name.allSatisfy { $0 == 0x5F || $0.isLetterOrDigit } ? String(name) : nil
   }
 
   private static func find(_ marker: StaticString, in bytes: ArraySlice<UInt8>) -> Int? {
@@ -56,13 +53,5 @@ public enum ConfigTemplate {
       index += 1
     }
     return nil
-  }
-
-  private static func error(_ problem: String, at offset: Int, of bytes: [UInt8], file: String) -> ConfigError {
-    let before = bytes[..<offset]
-    let start = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-    return ConfigError(
-      file: file, line: before.count { $0 == UInt8(ascii: "\n") } + 1,
-      column: before[start...].count { $0 & 0xC0 != 0x80 } + 1, problem: problem)
   }
 }

@@ -76,13 +76,10 @@ struct YAMLEventReader: ~Copyable {
 
   /// Bytes that are not text: libyaml gives their offset only.
   private func readerFailure(_ problem: String) -> ConfigError {
-    let before = input[..<min(inputCount, parser.pointee.problem_offset)]
-    let line = before.count { $0 == UInt8(ascii: "\n") } + 1
-    let start = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-    let column = before[start...].count { $0 & 0xC0 != 0x80 } + 1
     let value = parser.pointee.problem_value
     let detail = value >= 0 ? "\(problem) (0x\(String(value, radix: 16)))" : problem
-    return ConfigError(file: file, line: line, column: column, problem: detail)
+    let before = input[..<min(inputCount, parser.pointee.problem_offset)]
+    return ConfigError(file: file, after: before, problem: detail)
   }
 }
 

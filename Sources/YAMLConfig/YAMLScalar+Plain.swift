@@ -30,7 +30,7 @@ extension YAMLScalar {
   /// `0b101`, `017`, `0`, `1_000`, `0x1F`, `1:30:00`.
   static func isInteger(_ text: [UInt8]) -> Bool {
     let body = unsigned(text)
-    guard let first = body.first, isDigit(first) else { return false }
+    guard let first = body.first, first.isDigit else { return false }
     let rest = body.dropFirst()
     guard first == UInt8(ascii: "0") else {
       let groups = body.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
@@ -57,19 +57,19 @@ extension YAMLScalar {
     var fraction = body[(dot + 1)...]
     if whole.contains(UInt8(ascii: ":")) {
       let groups = whole.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-      return groups[0].first.map(isDigit) == true && groups[0].allSatisfy(isDigitOrUnderscore)
+      return groups[0].first?.isDigit == true && groups[0].allSatisfy(isDigitOrUnderscore)
         && groups.dropFirst().allSatisfy(isSexagesimal) && fraction.allSatisfy(isDigitOrUnderscore)
     }
     if let mark = fraction.firstIndex(where: { $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }) {
       let exponent = fraction[(mark + 1)...]
       guard let sign = exponent.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"), exponent.count > 1,
-        exponent.dropFirst().allSatisfy(isDigit)
+        exponent.dropFirst().allSatisfy({ $0.isDigit })
       else { return false }
       fraction = fraction[..<mark]
     }
     guard fraction.allSatisfy(isDigitOrUnderscore) else { return false }
-    if whole.isEmpty { return body.count == text.count && fraction.first.map(isDigit) == true }
-    return isDigit(whole[whole.startIndex]) && whole.allSatisfy(isDigitOrUnderscore)
+    if whole.isEmpty { return body.count == text.count && fraction.first?.isDigit == true }
+    return whole[whole.startIndex].isDigit && whole.allSatisfy(isDigitOrUnderscore)
   }
 
   // MARK: Values
@@ -144,15 +144,13 @@ extension YAMLScalar {
     text.first == UInt8(ascii: "-") || text.first == UInt8(ascii: "+") ? text.dropFirst() : text[...]
   }
 
-  private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+  private static func isDigitOrUnderscore(_ byte: UInt8) -> Bool { byte.isDigit || byte == 0x5F }
 
-  private static func isDigitOrUnderscore(_ byte: UInt8) -> Bool { isDigit(byte) || byte == 0x5F }
-
-  private static func isHex(_ byte: UInt8) -> Bool { isDigit(byte) || (0x61...0x66).contains(byte | 0x20) }
+  private static func isHex(_ byte: UInt8) -> Bool { byte.isDigit || (0x61...0x66).contains(byte | 0x20) }
 
   /// Whether a group matches `[0-5]?[0-9]`.
   private static func isSexagesimal(_ group: ArraySlice<UInt8>) -> Bool {
-    guard group.count == 1 || group.count == 2, group.allSatisfy(isDigit) else { return false }
+    guard group.count == 1 || group.count == 2, group.allSatisfy({ $0.isDigit }) else { return false }
     return group.count == 1 || group[group.startIndex] <= UInt8(ascii: "5")
   }
 }

@@ -181,11 +181,11 @@ import Testing
   @Test @LoopActor func theFileIsTouchedWhileTheLoopTurns() async throws {
     let directory = TemporaryDirectory()
     let clock = LoopClock.manual()
-    let heartbeat = Heartbeat(path: directory.path + "/beat", every: .seconds(1), clock: clock)
+    let heartbeat = Ticker(touching: directory.path + "/beat", every: .seconds(1), clock: clock)
     clock.advance(by: .zero)
     #expect(Files.exists(directory.path + "/beat"))
     _ = try Files.remove(directory.path + "/beat")
-    heartbeat.stop()
+    heartbeat.cancel()
     clock.advance(by: .seconds(5))
     #expect(!Files.exists(directory.path + "/beat"))
   }
@@ -193,12 +193,12 @@ import Testing
   @Test @LoopActor func aProblemIsReportedOnce() {
     let clock = LoopClock.manual()
     var problems: [String] = []
-    let heartbeat = Heartbeat(path: "/nonexistent/beat", every: .seconds(1), clock: clock) {
+    let heartbeat = Ticker(touching: "/nonexistent/beat", every: .seconds(1), clock: clock) {
       problems.append($0.description)
     }
     clock.advance(by: .seconds(5))
     #expect(problems.count == 1)
-    heartbeat.stop()
+    heartbeat.cancel()
   }
 }
 

@@ -1,8 +1,9 @@
-import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import TestSupport
 import Testing
+
+@testable import HAProxyConfigGen
 
 /// Long enough for a machine that has much else to do: the tests that use it end by themselves.
 private let noHurry: Duration = .seconds(50)

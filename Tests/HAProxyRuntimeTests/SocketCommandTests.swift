@@ -1,6 +1,6 @@
-import HAProxyConfigGen
 import Testing
 
+@testable import HAProxyConfigGen
 @testable import HAProxyRuntime
 
 @Suite("commands of the socket") struct SocketCommandTests {

@@ -25,7 +25,8 @@ import YAMLConfig
     (configuration.healthcheckTimeout, configuration.cacheTime) = (.seconds(3600), .seconds(3600))
     configure(&configuration)
     service = HacheckService(configuration: configuration, clock: clock, logger: .quiet, metrics: metrics)
-    port = try service.start()[0]
+    try service.open()
+    port = try service.listen()[0]
   }
 
   isolated deinit { service.stop() }

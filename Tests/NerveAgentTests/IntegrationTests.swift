@@ -4,10 +4,10 @@ import Reactor
 import SmartStack
 import TestSupport
 import Testing
-import ZooKeeper
 
 @testable import NerveAgent
 @testable import Registry
+@testable import ZooKeeper
 
 /// nerve against a real ZooKeeper, with an observer who has a session of his own.
 @Suite(.serialized, .timeLimit(.minutes(3))) @LoopActor struct IntegrationTests {
@@ -134,7 +134,8 @@ import ZooKeeper
       configuration.spoolRoot = world.spoolPath
       configuration.cacheTime = .zero
       let older = HacheckService(configuration: configuration, logger: silent, metrics: Metrics())
-      try older.start()
+      try older.open()
+      try older.listen()
       world.configure(world.service("web", check: world.throughHacheck(target)))
       let observer = try await world.observe("/nerve/web")
       let agent = try world.agent()

@@ -1,10 +1,10 @@
-import Hacheck
 import Logging
 import Reactor
 import SmartStack
 import TestSupport
 import Testing
 
+@testable import Hacheck
 @testable import NerveAgent
 @testable import Registry
 

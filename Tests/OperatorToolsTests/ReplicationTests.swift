@@ -1,7 +1,6 @@
 import Configure
 import HAProxyRuntime
 import Reactor
-import Registry
 import SmartStack
 import SynapseAgent
 import TestSupport
@@ -9,6 +8,7 @@ import Testing
 import ZooKeeper
 
 @testable import OperatorTools
+@testable import Registry
 
 /// `smartstack-status` against what PaaSTA printed (`Tests/Golden/paasta_replication.json`), and tables of our own.
 @Suite("replication") struct ReplicationTests {

@@ -54,7 +54,7 @@ import Testing
 
   @Test @LoopActor func aSignalRunsItsHandlerOnTheLoop() async throws {
     var deliveries = 0
-    let source = SignalSource(SIGURG) { deliveries += 1 }
+    let source = EventSource(signal: SIGURG) { deliveries += 1 }
     kill(getpid(), SIGURG)
     try await eventually("the signal arrives") { deliveries == 1 }
     kill(getpid(), SIGURG)

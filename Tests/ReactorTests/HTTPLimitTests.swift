@@ -26,7 +26,7 @@ import Testing
     "a request has its time as a whole",
     arguments: ["GET / HTTP/1.1\r\nX: ", "GE", "POST / HTTP/1.1\r\nContent-Length: 60000\r\n\r\n"])
   @LoopActor func aRequestHasItsTimeAsAWhole(start: String) async throws {
-    let (listener, endpoint) = try serve(HTTPServerLimits(requestTimeout: .milliseconds(200)))
+    let (listener, endpoint) = try serve(HTTPServerLimits { $0.requestTimeout = .milliseconds(200) })
     defer { listener.close() }
     let slow = try await open(endpoint, start)
     let dripping = Ticker(every: .milliseconds(10)) { _ in try? slow.write("x") }
@@ -36,7 +36,8 @@ import Testing
 
   @Test @LoopActor func waitingForAnAnswerDoesNotCountAsRequestTime() async throws {
     var kept: [HTTPExchange] = []
-    let (listener, endpoint) = try serve(HTTPServerLimits(requestTimeout: .milliseconds(100))) { kept.append($0) }
+    let limits = HTTPServerLimits { $0.requestTimeout = .milliseconds(100) }
+    let (listener, endpoint) = try serve(limits) { kept.append($0) }
     defer { listener.close() }
     let stream = try await open(endpoint, "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\nX: ")
     try await eventually("the request is there") { kept.count == 1 }
@@ -50,7 +51,11 @@ import Testing
   /// 40 connections that say nothing or half a request fill a server that takes 40; others get through all the same.
   @Test("quiet connections make room", arguments: ["", "GET / HTTP/1.1\r\nX: ", "GET / HTTP/1.1\r\n\r\n"])
   @LoopActor func quietConnectionsMakeRoom(start: String) async throws {
-    let (listener, endpoint) = try serve(HTTPServerLimits(maxConnections: 40, idleTimeout: .seconds(3600)))
+    let (listener, endpoint) = try serve(
+      HTTPServerLimits {
+        $0.maxConnections = 40
+        $0.idleTimeout = .seconds(3600)
+      })
     defer { listener.close() }
     var hoarded: [ByteStream] = []
     for _ in 0..<40 { hoarded.append(try await open(endpoint, start)) }
@@ -63,7 +68,7 @@ import Testing
 
   @Test @LoopActor func connectionsWithAnAnswerUnderWayStay() async throws {
     var kept: [HTTPExchange] = []
-    let (listener, endpoint) = try serve(HTTPServerLimits(maxConnections: 4)) { exchange in
+    let (listener, endpoint) = try serve(HTTPServerLimits { $0.maxConnections = 4 }) { exchange in
       if exchange.target == "/wait" { kept.append(exchange) } else { exchange.respond(status: 200, text: "ok") }
     }
     defer { listener.close() }

@@ -83,7 +83,9 @@ import Testing
 
   @Test @LoopActor func badRequestsAreAnsweredWithoutTheHandler() async throws {
     var calls = 0
-    let listener = HTTPListener(limits: HTTPServerLimits(maxHeadBytes: 1000, maxBodyBytes: 100)) {
+    var limits = HTTPServerLimits()
+    (limits.maxHeadBytes, limits.maxBodyBytes) = (1000, 100)
+    let listener = HTTPListener(limits: limits) {
       calls += 1
       $0.respond(status: 200, text: "ok")
     }
@@ -207,7 +209,8 @@ import Testing
   }
 
   @Test @LoopActor func connectionsBeyondTheLimitWaitUntilOneCloses() async throws {
-    let listener = HTTPListener(limits: HTTPServerLimits(maxConnections: 3)) { $0.respond(status: 200, text: "ok") }
+    let limits = HTTPServerLimits { $0.maxConnections = 3 }
+    let listener = HTTPListener(limits: limits) { $0.respond(status: 200, text: "ok") }
     let endpoint = try listener.listen(on: Self.anyPort)
     var streams: [ByteStream] = []
     for _ in 0..<3 {
@@ -240,7 +243,7 @@ import Testing
   }
 
   @Test @LoopActor func silentConnectionsAreClosed() async throws {
-    let limits = HTTPServerLimits(idleTimeout: .milliseconds(60))
+    let limits = HTTPServerLimits { $0.idleTimeout = .milliseconds(60) }
     let listener = HTTPListener(limits: limits) { $0.respond(status: 200, text: "ok") }
     let endpoint = try listener.listen(on: Self.anyPort)
     #expect(try await open(endpoint).read(upTo: 1) == [])

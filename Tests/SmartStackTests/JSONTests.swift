@@ -50,7 +50,7 @@ import Testing
     labels["c"] = nil
     labels["d"] = ""
     #expect(labels.json == #"{"a":1,"d":""}"#)
-    #expect(Labels().isEmpty && !labels.isEmpty)
+    #expect(Labels().entries.isEmpty && !labels.entries.isEmpty)
   }
 }
 

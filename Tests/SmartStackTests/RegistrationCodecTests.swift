@@ -1,4 +1,5 @@
 import SmartStack
+import TestSupport
 import Testing
 
 /// What came of a registration: the backend's facts in one line, or the problem's sentence.

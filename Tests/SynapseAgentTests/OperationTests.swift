@@ -1,11 +1,11 @@
 import AgentKit
-import HAProxyConfigGen
 import HAProxyRuntime
 import Reactor
 import SmartStack
 import TestSupport
 import Testing
 
+@testable import HAProxyConfigGen
 @testable import SynapseAgent
 
 @Suite("operation", .timeLimit(.minutes(3))) @LoopActor struct OperationTests {

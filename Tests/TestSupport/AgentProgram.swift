@@ -40,7 +40,7 @@ public import Reactor
   /// Starts it, once more if it has ended.
   public func start() throws {
     let words = wrapper + [executable ?? AgentProgram.path(of: name)] + arguments
-    child = try ChildProcess.start(words[0], arguments: Array(words.dropFirst()), output: .append(path: logPath))
+    child = try ChildProcess.start(words[0], arguments: Array(words.dropFirst()), log: logPath)
   }
 
   /// Sends it a signal.

@@ -28,7 +28,7 @@ public import Reactor
         "--pdeathsig", "KILL", "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
         "--port=\(port)", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts", "--user=root",
         "--addn-hosts=\(directory.path)/hosts", "--local=/test/", "--pid-file=", "--log-facility=-",
-      ] + records, output: .append(path: "\(directory.path)/out"))
+      ] + records, log: "\(directory.path)/out")
     child = running
     let endpoint = Endpoint.tcp(host: "127.0.0.1", port: port)
     try await eventually("dnsmasq listens on port \(port)") {

@@ -118,7 +118,7 @@ public import Reactor
   private func start(_ executable: String, _ arguments: [String]) async throws -> DebianServer {
     let running = try ChildProcess.start(
       "/usr/bin/setpriv", arguments: ["--pdeathsig", "KILL", executable] + arguments, workingDirectory: path,
-      output: .append(path: "\(path)/out"))
+      log: "\(path)/out")
     child = running
     try await eventually("\(executable) listens on port \(port)", within: .seconds(120)) {
       if let status = running.status {

@@ -34,7 +34,7 @@ public import Reactor
         "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
         "--initial-advertise-peer-urls", peer, "--initial-cluster", "one=\(peer)", "--enable-v2=\(withV2)",
         "--unsafe-no-fsync", "--heartbeat-interval", "50", "--election-timeout", "500", "--logger", "zap",
-      ], workingDirectory: directory.path, output: .append(path: "\(directory.path)/out"))
+      ], workingDirectory: directory.path, log: "\(directory.path)/out")
     child = running
     try await eventually("etcd answers on port \(port)", within: .seconds(120)) {
       if let status = running.status {

@@ -11,7 +11,10 @@ public import Reactor
   private let directory = TemporaryDirectory()
   private var child: ChildProcess?
   /// What the process wrote so far, warnings and alerts.
-  public private(set) var log: [String] = []
+  public var log: [String] {
+    let bytes = (try? Files.read(path + "/log", limit: 64 << 20)) ?? []
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+  }
 
   /// Nothing runs yet.
   public init() {}
@@ -56,7 +59,7 @@ public import Reactor
   public func start() async throws {
     let running = try ChildProcess.start(
       HAProxyServer.executable, arguments: ["-W", "-db", "-S", masterSocketPath, "-f", configurationPath],
-      output: .lines { [weak self] line in self?.log.append(line) })
+      log: path + "/log")
     child = running
     try Files.write(Array("\(running.pid)\n".utf8), to: path + "/master.pid", mode: 0o644, sync: false)
     try await eventually("HAProxy listens") {

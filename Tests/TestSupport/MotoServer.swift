@@ -28,7 +28,7 @@ public import Reactor
     let running = try ChildProcess.start(
       "/usr/bin/setpriv",
       arguments: ["--pdeathsig", "KILL", MotoServer.path, "-H", "127.0.0.1", "-p", "\(port)"],
-      output: .append(path: log))
+      log: log)
     child = running
     try await eventually("moto answers", within: .seconds(120)) {
       if let status = running.status {

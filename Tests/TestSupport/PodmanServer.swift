@@ -32,7 +32,7 @@ public import Reactor
       arguments: [
         "--pdeathsig", "KILL", "/usr/bin/unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
         "--mount-proc", "/bin/sh", path + "/start", path,
-      ], output: .append(path: path + "/log"))
+      ], log: path + "/log")
     child = running
     try await eventually("podman answers\n\(self.log)", within: .seconds(120)) {
       if let status = running.status { throw ServerTrouble(description: "podman ended (\(status)):\n\(self.log)") }

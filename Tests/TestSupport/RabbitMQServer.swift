@@ -33,7 +33,7 @@ public import Reactor
       arguments: [
         "--pdeathsig", "KILL", "/usr/bin/unshare", "--pid", "--fork", "--kill-child",
         "/usr/lib/rabbitmq/bin/rabbitmq-server",
-      ], environment: environment, workingDirectory: path, output: .append(path: "\(path)/out"))
+      ], environment: environment, workingDirectory: path, log: "\(path)/out")
     child = running
     try await eventually("RabbitMQ listens on port \(port)", within: .seconds(120)) {
       if let status = running.status {

@@ -90,6 +90,7 @@ NO_KEYS = {
     "a plugin's file and place": "path_based_routing.lua plugins.path_based_routing",
     "names and options of programs": "clean_nerve hastatus smartstack-status simulate cluster-type t mark",
     "a system call": "rename",
+    "what is counted in a sentence": "namespace registration",
     "headers": "x-nerve-check-ip x-smartstack-target-identity content-type",
     "words of AWS and Marathon": "ec2 instance-state-name running ports startedAt",
 }

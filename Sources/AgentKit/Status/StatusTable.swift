@@ -133,11 +133,6 @@ extension String {
   fileprivate func cut(to width: Int) -> String { count > width ? prefix(width - 1) + "…" : self }
 }
 
-extension Int {
-  /// The number and a noun: `1 service`, `2 services`.
-  public func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
-}
-
 extension StatusStyle {
   /// The lines above a table: the summary, and what is wrong, in lines that fit.
   public func head(of report: JSONValue) -> [String] {

@@ -121,7 +121,7 @@ struct NerveConfigurationMaker: Sendable {
       let count = current.count(in: "\(options.clusterType)-\(name)")
       if count > 0 {
         throw OperatorError(
-          "\(error); the current file has \(count.of("registration")) in this ensemble, so it stays as it is")
+          "\(error); the current file has \(count.counted("registration")) in this ensemble, so it stays as it is")
       }
     }
   }

@@ -205,7 +205,8 @@ internal import YAMLConfig
   private func summary(_ made: GeneratedNerveConfiguration, isChanged: Bool, verb: String) -> String {
     let skipped = made.failureCount == 0 ? "" : ", \(made.failureCount) not as configured"
     let file = isChanged ? "\(options.configuration) \(verb)" : "\(options.configuration) is up to date"
-    return "\(made.serviceCount.of("local service")), \(made.entries.count.of("registration"))\(skipped); \(file)"
+    let registrations = made.entries.count.counted("registration")
+    return "\(made.serviceCount.counted("local service")), \(registrations)\(skipped); \(file)"
   }
 
   /// Puts the file in place, after the program that was asked for had a look at it. What is there already is only

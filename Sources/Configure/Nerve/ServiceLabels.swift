@@ -24,7 +24,7 @@ struct ServiceLabels {
     let prefix = "\(service)\(port)"
     for name in names where name.hasPrefix(prefix) {
       let next = name.utf8.dropFirst(prefix.utf8.count).first
-      if let next, (0x30...0x39).contains(next) { continue }
+      if let next, next.isDigit { continue }
       do throws(ConfigError) {
         guard let root = try files.document("\(directory)/\(name)"), !root.isNull else { continue }
         for entry in try root.entries() { labels[entry.name] = entry.value.jsonValue() }

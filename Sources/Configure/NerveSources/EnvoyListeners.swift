@@ -4,10 +4,9 @@ internal import SmartStack
 /// Which local services Envoy has an ingress listener for.
 struct EnvoyListeners: Equatable, Sendable {
   private var ports: [String: Int] = [:]
+}
 
-  /// Creates a list without listeners.
-  init() {}
-
+extension EnvoyListeners {
   /// Reads what Envoy's `/listeners?format=json` answers; listeners without a name or a port are skipped.
   init(_ bytes: [UInt8]) {
     for listener in JSONValue(bytes)?["listener_statuses"]?.array ?? [] {

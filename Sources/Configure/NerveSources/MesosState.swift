@@ -68,7 +68,7 @@ struct MesosState: Equatable, Sendable {
 
   /// `[31062-31062, 31900-31900]` → 31062
   static func firstNumber(_ text: String) -> Int? {
-    let digits = text.utf8.drop { !(0x30...0x39).contains($0) }.prefix { (0x30...0x39).contains($0) }
+    let digits = text.utf8.drop { !$0.isDigit }.prefix { $0.isDigit }
     return Int(String(decoding: Array(digits), as: UTF8.self))
   }
 

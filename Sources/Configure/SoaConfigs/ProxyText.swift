@@ -5,12 +5,7 @@ internal import YAMLConfig
 enum ProxyText {
   /// Names of frontends, backends and ACLs: letters, digits and `.:_-`.
   static func isName(_ text: String) -> Bool {
-    !text.isEmpty && text.utf8.allSatisfy { isLetterOrDigit($0) || ".:_-".utf8.contains($0) }
-  }
-
-  /// A header's name: RFC 9110 §5.1, a token.
-  static func isHeaderName(_ text: String) -> Bool {
-    !text.isEmpty && text.utf8.allSatisfy { isLetterOrDigit($0) || "!#$%&'*+-.^_`|~".utf8.contains($0) }
+    !text.isEmpty && text.utf8.allSatisfy { $0.isLetterOrDigit || ".:_-".utf8.contains($0) }
   }
 
   /// A time as HAProxy writes it: `10m`, `500ms`, `30`.
@@ -30,21 +25,12 @@ enum ProxyText {
 
   /// In double quotes, with what has a meaning there escaped.
   static func quoted(_ text: String) -> String {
-    var out = "\""
-    for scalar in text.unicodeScalars {
-      if scalar == "\\" || scalar == "\"" || scalar == "$" { out += "\\" }
-      out.unicodeScalars.append(scalar)
-    }
-    return out + "\""
+    "\"" + text.escaping { $0 == "\\" || $0 == "\"" || $0 == "$" ? "\\\($0)" : nil } + "\""
   }
 
   /// A constant where HAProxy expects a log-format: quoted, `%` doubled.
   static func quotedFormat(_ text: String) -> String {
     quoted(text.split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%"))
-  }
-
-  private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF)
   }
 }
 

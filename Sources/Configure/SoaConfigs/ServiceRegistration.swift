@@ -7,15 +7,11 @@ public struct ServiceRegistration: Hashable, Sendable, CustomStringConvertible {
   /// The name of the namespace.
   public let namespace: String
 
-  /// Creates a registration from its names.
-  public init(service: String, namespace: String) {
-    self.service = service
-    self.namespace = namespace
-  }
-
   /// The full name, `service.namespace`.
   public var description: String { "\(service).\(namespace)" }
+}
 
+extension ServiceRegistration {
   /// Reads `service.namespace`, or the four parts of a Marathon job's name; nil for anything else.
   public init?(_ text: String) {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)

@@ -51,7 +51,7 @@ extension SmartStackReader {
   mutating func readHeaders(_ key: SmartStackKey) -> [SmartStackNamespace.Header] {
     entries(key).compactMap { entry in
       read(entry.value, of: key) { (node) throws(ConfigError) in
-        guard ProxyText.isHeaderName(entry.name) else { throw node.error("'\(entry.name)' is not a header's name") }
+        guard entry.name.isHeaderName else { throw node.error("'\(entry.name)' is not a header's name") }
         guard case .scalar(let scalar) = node.value else {
           throw node.error("expected a header's value, found \(node.summary)")
         }

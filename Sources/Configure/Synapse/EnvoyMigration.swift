@@ -7,10 +7,9 @@ struct EnvoyMigration: Equatable, Sendable {
   private var writer = "synapse"
   /// The `state` of those listed; nil for one without.
   private var states: [String: String?] = [:]
+}
 
-  /// Creates a state without a migration.
-  init() {}
-
+extension EnvoyMigration {
   init(_ node: YAMLNode) throws(ConfigError) {
     isEnabled = node["migration_enabled"]?.isTrue ?? false
     isReusePortEnabled = node["reuseport_enabled"]?.isTrue ?? false

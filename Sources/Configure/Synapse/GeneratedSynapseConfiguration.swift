@@ -1,3 +1,4 @@
+internal import SmartStack
 internal import YAMLConfig
 
 /// The synapse.conf.json that one run makes of everything it read, and what is wrong.
@@ -10,8 +11,8 @@ struct GeneratedSynapseConfiguration: Sendable {
   let problems: [SkippedService]
   let warnings: [ConfigError]
 
-  /// The file as text.
-  var text: String { String(decoding: bytes, as: UTF8.self) }
+  /// For a line: `2 namespaces`.
+  var shownCount: String { namespaceCount.counted("namespace") }
   /// Services that are not as their files say.
   var failureCount: Int { problems.count(where: \.isFailure) }
 }

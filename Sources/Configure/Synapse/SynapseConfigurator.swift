@@ -1,6 +1,7 @@
 internal import AgentKit
 internal import Glibc
 public import Reactor
+internal import SmartStack
 internal import SynapseAgent
 internal import YAMLConfig
 
@@ -99,8 +100,8 @@ internal import YAMLConfig
     for line in made.problems.flatMap(\.lines) { say(line) }
     if let sentence = ToolOptions.bindProblem(made.options.bindAddress) { say("warning: \(sentence)") }
     if made.failureCount > 0 {
-      let what = "\(made.namespaceCount.of("namespace")) \(options.mode.isDry ? "would be written" : "are written")"
-      say("\(what), \(made.failureCount.of("service")) not as configured")
+      let what = "\(made.shownCount) \(options.mode.isDry ? "would be written" : "are written")"
+      say("\(what), \(made.failureCount.counted("service")) not as configured")
     }
   }
 
@@ -118,8 +119,8 @@ internal import YAMLConfig
     }
     switch standing {
     case .same: break
-    case .missing: say("\(file.path) is new, with \(made.namespaceCount.of("namespace"))")
-    case .different: say("\(file.path) has changed, \(made.namespaceCount.of("namespace"))")
+    case .missing: say("\(file.path) is new, with \(made.shownCount)")
+    case .different: say("\(file.path) has changed, \(made.shownCount)")
     }
     if file.isPending {
       try await notifySynapse(made.options)
@@ -136,7 +137,7 @@ internal import YAMLConfig
     } else {
       let parts = try await BlockingWork.run { file.changedParts(bytes) }
       show(parts.map { $0 + "\n" }.joined())
-      show("\(file.path) would change, \(made.namespaceCount.of("namespace")); \(describe(reloadPlan(made.options)))\n")
+      show("\(file.path) would change, \(made.shownCount); \(describe(reloadPlan(made.options)))\n")
     }
     return true
   }

@@ -126,7 +126,7 @@ private struct ToolOptionsReader {
         .map { String($0).trimmedBlanks }
       if pair == [""] { continue }
       let length = pair.count == 2 && !pair[1].isEmpty ? pair[1] : "64"
-      guard ProxyText.isHeaderName(pair[0]), let count = Int(length), count > 0 else {
+      guard pair[0].isHeaderName, let count = Int(length), count > 0 else {
         throw node.error("'\(item)' is not NAME or NAME:LENGTH")
       }
       headers.append("\(pair[0]) len \(length)")

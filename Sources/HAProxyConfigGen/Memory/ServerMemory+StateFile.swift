@@ -50,7 +50,10 @@ extension ServerMemory.Entry {
   /// - Returns: false when it is not JSON.
   fileprivate mutating func read(_ cursor: inout JSONCursor) -> Bool {
     cursor.readObject { key, cursor in
-      if key == "labels", cursor.peek() == UInt8(ascii: "{") { return readLabels(&cursor) }
+      if key == "labels", cursor.peek() == UInt8(ascii: "{") {
+        backend.labels = cursor.readLabels()
+        return backend.labels != nil
+      }
       if cursor.peek() == UInt8(ascii: "\"") {
         guard let text = cursor.readString() else { return false }
         set(key, to: text)
@@ -82,22 +85,6 @@ extension ServerMemory.Entry {
     case "weight": backend.weight = number >= 0 ? number : nil
     default: break
     }
-  }
-
-  private mutating func readLabels(_ cursor: inout JSONCursor) -> Bool {
-    var labels = Labels()
-    let isWhole = cursor.readObject { name, cursor in
-      if cursor.peek() == UInt8(ascii: "\"") {
-        guard let text = cursor.readString() else { return false }
-        labels[name] = .text(text)
-      } else {
-        guard let json = cursor.readCompact() else { return false }
-        labels[name] = .json(json)
-      }
-      return true
-    }
-    backend.labels = labels
-    return isWhole
   }
 
   fileprivate func write(into text: inout String, now: Int) {

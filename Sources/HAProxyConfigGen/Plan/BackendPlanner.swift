@@ -15,15 +15,7 @@ struct BackendPlanner {
   /// Whether the section's lines differ from what HAProxy has: servers added now might behave otherwise.
   var isOutdated: Bool
   /// The running servers by id.
-  private lazy var holders: [Int: String] = Dictionary(running.map { ($1.id, $0) }) { $1 }
-
-  init(
-    name: String, service: String?, running: [String: RunningServer], version: HAProxyVersion, traits: BackendTraits,
-    loaded: [String: SectionPrint.Server]?, wanted: [String: SectionPrint.Server], isOutdated: Bool
-  ) {
-    (self.name, self.service, self.running, self.version) = (name, service, running, version)
-    (self.traits, self.loaded, self.wanted, self.isOutdated) = (traits, loaded, wanted, isOutdated)
-  }
+  lazy var holders: [Int: String] = Dictionary(running.map { ($1.id, $0) }) { $1 }
 
   /// HAProxy's own limit on the words of a command is 64.
   private static let maximumWords = 60

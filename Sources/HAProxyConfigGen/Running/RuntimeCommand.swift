@@ -82,12 +82,6 @@ public struct ServerPath: Hashable, Sendable, CustomStringConvertible {
   /// The name on the `server` line.
   public var server: String
 
-  /// A server of a backend.
-  public init(backend: String, server: String) {
-    self.backend = backend
-    self.server = server
-  }
-
   /// `BACKEND/SERVER`, as commands name it.
   public var description: String { "\(backend)/\(server)" }
 }

@@ -1,9 +1,5 @@
 internal import SmartStack
 
-extension UInt8 {
-  var isDigit: Bool { (0x30...0x39).contains(self) }
-}
-
 extension String {
   /// Whether it is an address or a host name, which HAProxy resolves when it loads its file.
   ///

@@ -88,7 +88,9 @@ public struct ServerPlace: Hashable, Sendable {
   public var port: Int
   /// The registering host's name; empty when there is none.
   public var name: String
+}
 
+extension ServerPlace {
   /// Reads a server's name; nil when it holds no address and port.
   public init?(_ text: String) {
     let parts = text.split(separator: "_", omittingEmptySubsequences: false)
@@ -99,12 +101,6 @@ public struct ServerPlace: Hashable, Sendable {
     } else {
       return nil
     }
-  }
-
-  private init(host: String, port: Int, name: String) {
-    self.host = host
-    self.port = port
-    self.name = name
   }
 
   private static func address(_ text: Substring) -> (host: String, port: Int)? {

@@ -162,17 +162,18 @@ internal import SmartStack
 
   private func outgoing(_ headers: RequestHeaders, to endpoint: Endpoint, of service: String) -> [HTTPHeader] {
     var fields: [HTTPHeader] = []
-    for name in configuration.headersToCopy where !CheckEngine.neverCopied.contains(where: name.equalsIgnoringCase) {
+    for name in configuration.headersToCopy
+    where !CheckEngine.neverCopied.contains(where: name.equalsIgnoringASCIICase) {
       let values = headers.all(name)
       guard !values.isEmpty, !values.contains(where: { $0.utf8.contains { $0 < 0x20 && $0 != 0x09 } }) else { continue }
       fields.append(HTTPHeader(name: name, value: values.joined(separator: ",")))
     }
     if let name = configuration.serviceNameHeader {
-      fields.removeAll { $0.name.equalsIgnoringCase(name) }
+      fields.removeAll { $0.name.equalsIgnoringASCIICase(name) }
       fields.append(HTTPHeader(name: name, value: service))
     }
     for (name, value) in [("User-Agent", CheckEngine.userAgent), ("Host", "\(endpoint)")]
-    where !fields.contains(where: { $0.name.equalsIgnoringCase(name) }) {
+    where !fields.contains(where: { $0.name.equalsIgnoringASCIICase(name) }) {
       fields.append(HTTPHeader(name: name, value: value))
     }
     return fields

@@ -4,14 +4,10 @@ struct CheckOutcome: Equatable, Sendable {
   let code: Int
   let body: [UInt8]
   /// False when this host could not ask: nothing is known of the service, and the answer is not kept.
-  let isConclusive: Bool
+  var isConclusive = true
+}
 
-  init(code: Int, body: [UInt8], isConclusive: Bool = true) {
-    self.code = code
-    self.body = body
-    self.isConclusive = isConclusive
-  }
-
+extension CheckOutcome {
   init(code: Int, _ sentence: String) { self.init(code: code, body: Array(sentence.utf8)) }
 
   /// The answer to a question about the service under a downtime.

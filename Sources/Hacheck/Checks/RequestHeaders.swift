@@ -1,4 +1,5 @@
 internal import Reactor
+internal import SmartStack
 
 /// The headers of a question, from the wire or from a caller in this process.
 @LoopActor enum RequestHeaders {
@@ -9,7 +10,7 @@ internal import Reactor
   func first(_ name: String) -> String? {
     switch self {
     case .exchange(let exchange): exchange.header(name)
-    case .list(let fields): fields.first { $0.name.equalsIgnoringCase(name) }?.value
+    case .list(let fields): fields.first { $0.name.equalsIgnoringASCIICase(name) }?.value
     }
   }
 
@@ -17,7 +18,7 @@ internal import Reactor
   func all(_ name: String) -> [String] {
     switch self {
     case .exchange(let exchange): exchange.headers(name)
-    case .list(let fields): fields.filter { $0.name.equalsIgnoringCase(name) }.map(\.value)
+    case .list(let fields): fields.filter { $0.name.equalsIgnoringASCIICase(name) }.map(\.value)
     }
   }
 }

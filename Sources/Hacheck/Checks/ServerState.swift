@@ -36,7 +36,7 @@ struct ServerState: Equatable {
   }
 
   private static func port(_ value: Substring.UTF8View) throws(Refusal) -> Int {
-    let digits = value.allSatisfy { (0x30...0x39).contains($0) }
+    let digits = value.allSatisfy { $0.isDigit }
     guard digits, let port = Int(Substring(value)), port <= 65535 else {
       throw Refusal(
         "X-Haproxy-Server-State names port \(String(Substring(value)).quoted): 0...65535 are ports")

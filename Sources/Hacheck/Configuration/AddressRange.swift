@@ -14,7 +14,7 @@ public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
       (self.base, prefix) = (base, width)
       return
     }
-    guard !bits.isEmpty, bits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let prefix = Int(bits), prefix <= width
+    guard !bits.isEmpty, bits.utf8.allSatisfy({ $0.isDigit }), let prefix = Int(bits), prefix <= width
     else { return nil }
     (self.base, self.prefix) = (base, prefix)
   }

@@ -139,16 +139,3 @@ extension [YAMLNode] {
     return (networks, hasWord)
   }
 }
-
-extension String {
-  /// A token as RFC 9110 § 5.6.2 has it.
-  var isHeaderName: Bool {
-    !isEmpty
-      && utf8.allSatisfy { byte in
-        switch byte {
-        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-        }
-      }
-  }
-}

@@ -53,15 +53,6 @@ public struct Downtime: Hashable, Sendable {
   /// Who set it: an account of this host, or the address that asked over HTTP; nil in files of an old or foreign make.
   public var setter: String?
 
-  /// A downtime; see the properties.
-  public init(scope: SpoolScope, reason: String, creation: Double?, expiration: Double?, setter: String? = nil) {
-    self.scope = scope
-    self.reason = reason
-    self.creation = creation
-    self.expiration = expiration
-    self.setter = setter
-  }
-
   /// The downtime in status reports: `scope`, `reason`, `by`, and `since` and `until` in seconds since 1970.
   public var json: JSONValue {
     [

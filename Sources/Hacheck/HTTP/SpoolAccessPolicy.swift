@@ -3,13 +3,8 @@ internal import SmartStack
 
 /// Who may change the spool over HTTP: by address, and, for browsers, by the page that the form stood on.
 @LoopActor struct SpoolAccessPolicy {
-  private let configuration: HacheckConfiguration
-  private let own: OwnAddresses
-
-  init(configuration: HacheckConfiguration, own: OwnAddresses) {
-    self.configuration = configuration
-    self.own = own
-  }
+  let configuration: HacheckConfiguration
+  let own: OwnAddresses
 
   /// - Throws: ``Refusal`` when the client may not change the spool.
   func check(_ exchange: HTTPExchange) throws(Refusal) {

@@ -74,17 +74,12 @@ extension ConfigSection {
   let stream: ByteStream
   let probe: MySQLProbe
   /// Number of the next packet; both sides count on together.
-  private var number: UInt8 = 0
+  var number: UInt8 = 0
 
   /// No packet of a login is longer, and none of `select 1`.
   private nonisolated static let longestPacket = 65_536
   /// A login has at most seven packets of the server's.
   private nonisolated static let mostPackets = 10
-
-  init(stream: ByteStream, probe: MySQLProbe) {
-    self.stream = stream
-    self.probe = probe
-  }
 
   mutating func run() async throws -> ProbeResult {
     try await logIn()

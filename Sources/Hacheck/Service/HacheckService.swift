@@ -104,15 +104,11 @@ public import SmartStack
     let descriptors = ProcessStatistics.descriptorLimit
     let most =
       descriptors > 0 ? min(configuration.maxConnections, max(1, descriptors / 2)) : configuration.maxConnections
-    return HTTPServerLimits(
-      maxConnections: most, maxPerAddress: max(1, most * 3 / 4), requestTimeout: configuration.requestTimeout)
-  }
-
-  /// ``open()``, then ``listen(adopting:)``.
-  /// - Returns: the ports listened on.
-  @discardableResult public func start() throws(OperatorError) -> [Int] {
-    try open()
-    return try listen()
+    return HTTPServerLimits {
+      $0.maxConnections = most
+      $0.maxPerAddress = max(1, most * 3 / 4)
+      $0.requestTimeout = configuration.requestTimeout
+    }
   }
 
   /// Stops listening and watching. Live checks under way still answer their callers.

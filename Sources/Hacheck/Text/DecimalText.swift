@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SmartStack
 
 extension Double {
   /// As C's `%f` writes it: `1000.500000`.
@@ -12,7 +13,7 @@ extension Double {
     let trimmed = text.utf8.drop { $0 == 0x20 }
     let digits = Substring(decoding: trimmed, as: UTF8.self).reversed().drop { $0 == " " }.reversed()
     let plain = String(digits)
-    let allowed = plain.utf8.allSatisfy { (0x30...0x39).contains($0) || "+-.eE".utf8.contains($0) }
+    let allowed = plain.utf8.allSatisfy { $0.isDigit || "+-.eE".utf8.contains($0) }
     guard allowed, let value = Double(plain), value.isFinite else { return nil }
     self = value
   }

@@ -1,14 +1,3 @@
-extension String {
-  /// Whether two ASCII names are the same but for case.
-  func equalsIgnoringCase(_ other: String) -> Bool {
-    utf8.count == other.utf8.count && zip(utf8, other.utf8).allSatisfy { $0 == $1 || $0.lowered == $1.lowered }
-  }
-}
-
-extension UInt8 {
-  fileprivate var lowered: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
-}
-
 extension Substring {
   /// Splits at the first `separator`; `after` is nil when there is none.
   package func cut(at separator: Character) -> (before: Substring, after: Substring?) {

@@ -26,7 +26,7 @@ internal import ZooKeeper
   private(set) var rejection: (reason: String, since: Double)?
   private var lock: InstanceLock?
   private(set) var host: ServiceHost?
-  private var heartbeat: Heartbeat?
+  private var heartbeat: Ticker?
   private var status: StatusServer?
   private var files: ConfigurationWatch?
 
@@ -191,9 +191,9 @@ internal import ZooKeeper
     telemetry.loaded(
       new, from: options.configuration, waitsForRestart: current.map { new.waitsForRestart(after: $0) } ?? false)
     if current?.heartbeatPath != new.heartbeatPath {
-      heartbeat?.stop()
+      heartbeat?.cancel()
       heartbeat = new.heartbeatPath.map { path in
-        Heartbeat(path: path, every: Agent.heartbeatInterval, clock: clock) { [logger] problem in
+        Ticker(touching: path, every: Agent.heartbeatInterval, clock: clock) { [logger] problem in
           logger.warning("heartbeat not written", with: [.path: path, .reason: problem])
         }
       }
@@ -244,7 +244,7 @@ internal import ZooKeeper
 
   /// The one way out, whoever asks for it.
   private func leave(keeping kept: Kept) async {
-    heartbeat?.stop()
+    heartbeat?.cancel()
     files?.cancel()
     stopReloads()
     await host?.end(keepsRegistrations: kept != .nothing)

@@ -64,7 +64,7 @@ extension Agent {
 
 extension ServiceRunner {
   /// Whether the service is up, and in the registry.
-  fileprivate var isRegistered: Bool {
+  var isRegistered: Bool {
     guard standing == .up, case .settled(.up, place: .some) = registrar.state else { return false }
     return true
   }

@@ -93,7 +93,7 @@ extension DowntimeCommand {
   }
 
   private static func digits(_ text: Substring) -> Int32? {
-    guard (1...4).contains(text.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    guard (1...4).contains(text.count), text.utf8.allSatisfy({ $0.isDigit }) else { return nil }
     return Int32(text)
   }
 }

@@ -78,9 +78,9 @@ enum HacheckProgram {
     if let path = configuration.unixSocket { try privileges?.own(path) }
     try privileges?.assume()
     try service.open()
-    var reopening: SignalSource?
+    var reopening: EventSource?
     if configuration.logPath != "stderr", configuration.logPath != "stdout" {
-      reopening = SignalSource(SIGHUP) {
+      reopening = EventSource(signal: SIGHUP) {
         do {
           try redirectStandardError(to: configuration.logPath)
         } catch {
@@ -94,7 +94,7 @@ enum HacheckProgram {
 
   @LoopActor private static func firstSignal(of numbers: [Int32]) async {
     let stopped = OneShotEvent<Void>()
-    let sources = numbers.map { SignalSource($0) { stopped.happen() } }
+    let sources = numbers.map { EventSource(signal: $0) { stopped.happen() } }
     await stopped.outcome()
     for source in sources { source.cancel() }
   }

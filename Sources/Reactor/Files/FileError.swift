@@ -1,5 +1,8 @@
 internal import Glibc
 
+/// The system's text for an error number.
+func errorText(_ code: Int32) -> String { String(cString: strerror(code)) }
+
 /// A file operation that the system refused.
 public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
   /// What was tried, as a verb: `open`, `rename`.

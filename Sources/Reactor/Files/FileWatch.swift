@@ -12,7 +12,7 @@ internal import Glibc
   private let name: String
   private var onChange: (@LoopActor ([String]?) -> Void)?
   private let descriptor: Int32
-  private var event: DescriptorEvent?
+  private var event: EventSource?
   private var retryTimer: LoopTimer?
   private var isCancelled = false
   /// inotify's number for the path itself; its negative number stands for "not there".
@@ -52,7 +52,7 @@ internal import Glibc
       isCancelled = true
       throw problem
     }
-    event = DescriptorEvent(reading: descriptor) { [weak self] in self?.readEvents() }
+    event = EventSource(reading: descriptor) { [weak self] in self?.readEvents() }
     auditLater()
   }
 
@@ -71,8 +71,7 @@ internal import Glibc
   }
 
   private static func identity(of path: String) -> (device: UInt, inode: UInt)? {
-    var status = stat()
-    return stat(path, &status) == 0 ? (UInt(status.st_dev), UInt(status.st_ino)) : nil
+    Files.status(of: path).map { (UInt($0.st_dev), UInt($0.st_ino)) }
   }
 
   isolated deinit { cancel() }

@@ -6,13 +6,23 @@ extension Files {
   public static func destination(of path: String) -> String {
     var path = path
     for _ in 0..<40 {
-      var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-      let count = readlink(path, &buffer, buffer.count)
-      guard count > 0 else { return path }
-      let link = String(decoding: buffer[..<count], as: UTF8.self)
+      guard let link = target(ofLink: path) else { return path }
       path = link.hasPrefix("/") ? link : parent(of: path) + "/" + link
     }
     return path
+  }
+
+  /// Where a symbolic link points, as it says; nil for what is none.
+  static func target(ofLink path: String) -> String? {
+    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink(path, &buffer, buffer.count)
+    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+  }
+
+  /// Whether two paths lead to one file or directory, symbolic links followed.
+  public static func isSame(_ path: String, as other: String) -> Bool {
+    guard let one = status(of: path), let two = status(of: other) else { return false }
+    return one.st_dev == two.st_dev && one.st_ino == two.st_ino
   }
 
   /// The permissions of what a path leads to; nil when there is nothing.
@@ -25,8 +35,8 @@ extension Files {
   /// - Parameter bytes: what the other file holds.
   public static func replace(_ path: String, by other: String, holding bytes: [UInt8]) throws(FileError) {
     let path = destination(of: path)
+    if isSame(path, as: other) { return }
     let status = status(of: path)
-    if let status, let own = self.status(of: other), own.st_ino == status.st_ino, own.st_dev == status.st_dev { return }
     defer { unlink(other) }
     guard let status else { return try move(other, to: path, holding: bytes, mode: mode(of: other)) }
     let hasRights = give(other, the: status)

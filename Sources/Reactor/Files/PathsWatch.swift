@@ -9,7 +9,7 @@ internal import Glibc
 @LoopActor public final class PathsWatch {
   private let descriptor: Int32
   private var onChange: (@LoopActor () -> Void)?
-  private var event: DescriptorEvent?
+  private var event: EventSource?
   private var namesByWatch: [Int32: Names] = [:]
 
   private static let mask = UInt32(
@@ -25,7 +25,7 @@ internal import Glibc
     descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
     guard descriptor >= 0 else { throw FileError("watch", path: "files", code: errno) }
     self.onChange = onChange
-    event = DescriptorEvent(reading: descriptor) { [weak self] in self?.readEvents() }
+    event = EventSource(reading: descriptor) { [weak self] in self?.readEvents() }
   }
 
   isolated deinit { cancel() }
@@ -127,7 +127,7 @@ struct PathResolver {
     switch status.st_mode & S_IFMT {
     case S_IFDIR: directories.insert(next)
     case S_IFLNK:
-      guard links < PathResolver.mostLinks, let target = PathResolver.target(ofLink: next) else { return nil }
+      guard links < PathResolver.mostLinks, let target = Files.target(ofLink: next) else { return nil }
       return place(of: target.hasPrefix("/") ? target : "\(directory)/\(target)", links: links + 1)
     default: break
     }
@@ -141,11 +141,5 @@ struct PathResolver {
       // In place: a directory of thousands of names must not be copied for each.
       found[directory]??.insert(name)
     }
-  }
-
-  private static func target(ofLink path: String) -> String? {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let count = readlink(path, &buffer, buffer.count)
-    return count < 0 ? nil : String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }

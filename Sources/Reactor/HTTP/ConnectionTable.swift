@@ -205,11 +205,9 @@ private final class InputGuard {
 }
 
 private func onConnectionClose(_ connection: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  guard let connection, let context else { return }
-  // libevent calls on the loop's thread: the pointer does not leave it.
+  guard let connection else { return }
   nonisolated(unsafe) let loopConnection = connection
-  let table = Unmanaged<ConnectionTable>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { table.closes(loopConnection) }
+  onLoop(context) { (table: ConnectionTable) in table.closes(loopConnection) }
 }
 
 private func onInput(

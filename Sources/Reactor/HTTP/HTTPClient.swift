@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// Sends single HTTP requests, as health checks need them.
 ///
 /// One connection per request, answers of HTTP/1.0 and 1.1, no redirects, hard limits on head, body and time.

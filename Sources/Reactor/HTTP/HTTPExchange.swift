@@ -1,5 +1,6 @@
 internal import CEvent
 internal import Glibc
+internal import SmartStack
 
 /// One request to a ``HTTPListener`` and its one answer, now or later.
 ///
@@ -67,7 +68,7 @@ internal import Glibc
   public func headers(_ name: String) -> [String] {
     let all =
       (request ?? pending?.request).map { PendingRequest.headers(of: $0) } ?? pending?.keptHeaders ?? []
-    return all.filter { $0.name.equalsIgnoringASCIICase(name) }.map(\.value)
+    return all.filter { $0.has(name: name) }.map(\.value)
   }
 
   /// The client's address without port, IPv4 written as IPv4; `unix` for Unix sockets, empty when it is unknown.
@@ -209,11 +210,9 @@ internal import Glibc
 }
 
 private func onClose(_ connection: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  guard let connection, let context else { return }
-  // libevent calls on the loop's thread: the pointer does not leave it.
+  guard let connection else { return }
   nonisolated(unsafe) let loopConnection = connection
-  let pending = Unmanaged<PendingRequest>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { pending.connectionCloses(loopConnection) }
+  onLoop(context) { (pending: PendingRequest) in pending.connectionCloses(loopConnection) }
 }
 
 private func methodName(_ command: evhttp_cmd_type) -> String {

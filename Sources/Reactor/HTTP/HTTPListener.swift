@@ -156,7 +156,7 @@ internal import Glibc
     isHandling = true
     if isUnknown {
       exchange.respond(status: 405, headers: [("Allow", "GET, HEAD, POST")], text: "this method is not known here\n")
-    } else if let sentence = BrowserRequest.refusal(of: request, hostNames: hostNames) {
+    } else if let sentence = HTTPListener.refusal(of: request, hostNames: hostNames) {
       exchange.respond(status: 403, text: sentence + "\n")
     } else {
       handler(exchange)
@@ -235,11 +235,9 @@ internal import Glibc
 }
 
 private func onRequest(_ request: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  guard let request, let context else { return }
-  // libevent calls on the loop's thread: the pointer does not leave it.
+  guard let request else { return }
   nonisolated(unsafe) let loopRequest = request
-  let listener = Unmanaged<HTTPListener>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { listener.handle(loopRequest) }
+  onLoop(context) { (listener: HTTPListener) in listener.handle(loopRequest) }
 }
 
 private func onConnection(_ base: OpaquePointer?, _ context: UnsafeMutableRawPointer?) -> OpaquePointer? {

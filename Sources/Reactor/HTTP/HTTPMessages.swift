@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// One header field with its value.
 public struct HTTPHeader: Hashable, Sendable {
   /// As written; compared without regard to case.
@@ -49,29 +51,13 @@ public struct HTTPResponse: Equatable, Sendable {
   /// The status code, 100...999.
   public var status: Int
   /// The text after the code; often empty.
-  public var reason: String
+  public var reason = ""
   /// In the order received.
-  public var headers: [HTTPHeader]
+  public var headers: [HTTPHeader] = []
   /// The body, cut at ``HTTPClientLimits/maxBodyBytes``.
-  public var body: [UInt8]
+  public var body: [UInt8] = []
   /// Whether the body was longer and was cut.
-  public var isTruncated: Bool
-
-  /// An answer; see the properties.
-  public init(
-    status: Int, reason: String = "", headers: [HTTPHeader] = [], body: [UInt8] = [], isTruncated: Bool = false
-  ) {
-    self.status = status
-    self.reason = reason
-    self.headers = headers
-    self.body = body
-    self.isTruncated = isTruncated
-  }
-
-  /// The first value of `name`, whatever its case.
-  public func header(_ name: String) -> String? {
-    headers.first { $0.name.equalsIgnoringASCIICase(name) }?.value
-  }
+  public var isTruncated = false
 }
 
 /// What an answer may cost; the third limit, time, is the deadline of the call.
@@ -122,14 +108,4 @@ public enum HTTPClientError: Error, Equatable, Sendable, CustomStringConvertible
     case .unsendable(let reason): "the request cannot be sent: \(reason)"
     }
   }
-}
-
-extension String {
-  func equalsIgnoringASCIICase(_ other: String) -> Bool {
-    utf8.count == other.utf8.count && zip(utf8, other.utf8).allSatisfy { $0.lowercasedASCII == $1.lowercasedASCII }
-  }
-}
-
-extension UInt8 {
-  var lowercasedASCII: UInt8 { self &- 65 < 26 ? self | 0x20 : self }
 }

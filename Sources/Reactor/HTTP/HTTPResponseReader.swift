@@ -181,7 +181,7 @@ struct HTTPResponseReader {
       phase = .statusLine
     } else if isHead || status == 101 || status == 204 || status == 304 {
       phase = .complete
-    } else if let coding = response.headers.last(where: { $0.name.equalsIgnoringASCIICase("Transfer-Encoding") }) {
+    } else if let coding = response.headers.last(where: { $0.has(name: "Transfer-Encoding") }) {
       let last =
         coding.value.split(separator: ",").last.map { HTTPResponseReader.trimmedBlanks(Array($0.utf8)[...]) } ?? ""
       if last.equalsIgnoringASCIICase("chunked") {
@@ -205,7 +205,7 @@ struct HTTPResponseReader {
   /// Several equal lengths are one; different ones are an attack or a bug.
   private func contentLength() throws -> Int? {
     var length: Int?
-    for header in response.headers where header.name.equalsIgnoringASCIICase("Content-Length") {
+    for header in response.headers where header.has(name: "Content-Length") {
       for part in header.value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
         let digits = Array(HTTPResponseReader.trimmedBlanks(Array(part)[...]).utf8)
         let unsigned = digits.first == UInt8(ascii: "+") ? digits.dropFirst() : digits[...]
@@ -254,7 +254,6 @@ struct HTTPResponseReader {
 }
 
 extension UInt8 {
-  fileprivate var isDigit: Bool { (0x30...0x39).contains(self) }
   fileprivate var isBlank: Bool { self == 0x20 || self == 0x09 }
 
   fileprivate var hexadecimalValue: Int? {

@@ -56,8 +56,7 @@ internal import Glibc
   }
 
   private func start() {
-    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    descriptor = socket(address.family, type, 0)
+    descriptor = address.makeSocket()
     guard descriptor >= 0 else { return fail(errno) }
     let code = address.withPointer { connect(descriptor, $0, $1) } == 0 ? 0 : errno
     guard code == 0 || code == EINPROGRESS || code == EINTR else { return fail(code) }
@@ -156,8 +155,5 @@ internal import Glibc
 }
 
 private func onReady(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutableRawPointer?) {
-  guard let context else { return }
-  // Kept for the call: ending the exchange may let go of the last reference.
-  let exchange = Unmanaged<PlainExchange>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { exchange.fire(what) }
+  onLoop(context) { (exchange: PlainExchange) in exchange.fire(what) }
 }

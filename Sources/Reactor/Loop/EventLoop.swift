@@ -184,9 +184,4 @@ private func runLoop(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPoi
       try unsafeBitCast(isolated, to: Plain.self)()
     }
   }
-
-  /// Runs `body` on the loop's thread and returns its result.
-  public static func run<Result: Sendable>(_ body: @LoopActor () throws -> Result) async rethrows -> Result {
-    try await body()
-  }
 }

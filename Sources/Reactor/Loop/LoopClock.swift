@@ -107,9 +107,7 @@ internal import Glibc
 }
 
 private func onTimer(_ descriptor: Int32, _ what: Int16, _ context: UnsafeMutableRawPointer?) {
-  guard let context else { return }
-  let timer = Unmanaged<LoopTimer>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { timer.fire() }
+  onLoop(context) { (timer: LoopTimer) in timer.fire() }
 }
 
 extension Duration {

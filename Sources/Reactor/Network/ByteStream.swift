@@ -321,21 +321,15 @@ internal import Glibc
   }
 }
 
-private func withStream(_ context: UnsafeMutableRawPointer?, run body: @LoopActor (ByteStream) -> Void) {
-  guard let context else { return }
-  let stream = Unmanaged<ByteStream>.fromOpaque(context).takeUnretainedValue()
-  LoopActor.assumeIsolated { body(stream) }
-}
-
 private func onRead(_ bufferevent: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  withStream(context) { $0.bytesArrived() }
+  onLoop(context) { (stream: ByteStream) in stream.bytesArrived() }
 }
 
 private func onWrite(_ bufferevent: OpaquePointer?, _ context: UnsafeMutableRawPointer?) {
-  withStream(context) { $0.bytesLeft() }
+  onLoop(context) { (stream: ByteStream) in stream.bytesLeft() }
 }
 
 private func onEvent(_ bufferevent: OpaquePointer?, _ what: Int16, _ context: UnsafeMutableRawPointer?) {
   let code = errno
-  withStream(context) { $0.happened(Int32(what), code: code) }
+  onLoop(context) { (stream: ByteStream) in stream.happened(Int32(what), code: code) }
 }

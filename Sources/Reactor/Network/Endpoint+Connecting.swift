@@ -30,8 +30,7 @@ extension Endpoint {
   ) async throws -> Int32 {
     let end = LoopClock.system.now + limit
     let isUnix = address.family == AF_UNIX
-    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    let descriptor = socket(address.family, type, 0)
+    let descriptor = address.makeSocket()
     guard descriptor >= 0 else { throw StreamError(connecting: self, at: address, code: errno) }
     var isHandedOut = false
     defer { if !isHandedOut { close(descriptor) } }
@@ -70,7 +69,7 @@ extension Endpoint {
 
   @LoopActor private func becomesWritable(_ descriptor: Int32, before end: LoopClock.Instant) async throws -> Bool {
     let waiter = OneShotEvent<Bool>()
-    let event = DescriptorEvent(writing: descriptor) { waiter.happen(with: true) }
+    let event = EventSource(writing: descriptor) { waiter.happen(with: true) }
     let timer = LoopClock.system.schedule(after: end - LoopClock.system.now) { waiter.happen(with: false) }
     defer {
       event.cancel()

@@ -7,8 +7,7 @@ extension Endpoint {
   /// - Parameter mode: of a Unix socket's file; nil leaves it to the umask.
   func openListener(mode: UInt32?) throws(ListenError) -> Int32 {
     let address = try addressToBind()
-    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    let descriptor = socket(address.family, type, 0)
+    let descriptor = address.makeSocket()
     guard descriptor >= 0 else { throw .failed(self, reason: errorText(errno)) }
     if case .unix(let path) = self {
       Endpoint.removeStaleSocket(path, at: address)
@@ -33,7 +32,7 @@ extension Endpoint {
     guard case .tcp(let host, let port) = self,
       let address = try? SocketAddress.lookUp(host: host, port: port, of: self, flags: AI_NUMERICHOST).first
     else { return nil }
-    let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let descriptor = address.makeSocket()
     var code = errno
     if descriptor >= 0 {
       defer { close(descriptor) }
@@ -75,8 +74,7 @@ extension Endpoint {
     var status = stat()
     guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
     // Not blocking: a process that hangs with a full queue has its socket all the same.
-    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-    let probe = socket(AF_UNIX, type, 0)
+    let probe = address.makeSocket()
     defer { close(probe) }
     if address.withPointer({ Glibc.connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unlink(path) }
   }

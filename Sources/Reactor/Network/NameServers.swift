@@ -1,6 +1,7 @@
 internal import CAres
 internal import CEvent
 internal import Glibc
+internal import SmartStack
 
 /// One record type of DNS that agents ask for.
 enum RecordType: Int32, CaseIterable, Sendable {
@@ -19,7 +20,7 @@ enum NameReply: Sendable {
   case failure(String)
 }
 
-/// One c-ares channel on the loop: its sockets are ``DescriptorEvent``s, its timeouts one ``LoopTimer``.
+/// One c-ares channel on the loop: its sockets are ``EventSource``s, its timeouts one ``LoopTimer``.
 ///
 /// c-ares gets integer tokens, never pointers: a query may be answered before `ares_query` returns, and all that are
 /// pending are answered by `ares_destroy`. ``close()`` must be called; until then ``live`` keeps the channel.
@@ -30,7 +31,7 @@ enum NameReply: Sendable {
 
   private var channel: ares_channel?
   private let token: UInt
-  private var events: [Int32: [DescriptorEvent]] = [:]
+  private var events: [Int32: [EventSource]] = [:]
   private var timer: LoopTimer?
   /// The domains below which a name with fewer than ``ndots`` dots is looked for first.
   private(set) var searchDomains: [String] = []
@@ -109,14 +110,14 @@ enum NameReply: Sendable {
 
   fileprivate func watch(_ descriptor: Int32, reading: Bool, writing: Bool) {
     for event in events.removeValue(forKey: descriptor) ?? [] { event.cancel() }
-    var wanted: [DescriptorEvent] = []
+    var wanted: [EventSource] = []
     if reading {
       wanted.append(
-        DescriptorEvent(reading: descriptor) { [weak self] in self?.process(reading: descriptor, writing: -1) })
+        EventSource(reading: descriptor) { [weak self] in self?.process(reading: descriptor, writing: -1) })
     }
     if writing {
       wanted.append(
-        DescriptorEvent(writing: descriptor) { [weak self] in self?.process(reading: -1, writing: descriptor) })
+        EventSource(writing: descriptor) { [weak self] in self?.process(reading: -1, writing: descriptor) })
     }
     if !wanted.isEmpty { events[descriptor] = wanted }
   }
@@ -175,13 +176,13 @@ struct NameRecords: Equatable, Sendable {
       guard
         let found: [ares_addrttl] = NameRecords.parse(message, by: { ares_parse_a_reply($0, $1, nil, $2, $3) })
       else { return nil }
-      addresses = found.map { NameRecords.text(of: $0.ipaddr, family: AF_INET) }
+      addresses = found.map { NameRecords.text(of: $0.ipaddr) }
       timeToLive = .seconds(found.map(\.ttl).min() ?? 0)
     case .ipv6:
       guard
         let found: [ares_addr6ttl] = NameRecords.parse(message, by: { ares_parse_aaaa_reply($0, $1, nil, $2, $3) })
       else { return nil }
-      addresses = found.map { NameRecords.text(of: $0.ip6addr, family: AF_INET6) }
+      addresses = found.map { NameRecords.text(of: $0.ip6addr) }
       timeToLive = .seconds(found.map(\.ttl).min() ?? 0)
     case .service:
       guard let found = NameRecords.services(message) else { return nil }
@@ -203,15 +204,8 @@ struct NameRecords: Equatable, Sendable {
     return code == ARES_SUCCESS || code == ARES_ENODATA ? entries : nil
   }
 
-  private static func text<Address>(of address: Address, family: Int32) -> String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { buffer in
-      withUnsafeBytes(of: address) { raw in
-        guard let target = buffer.baseAddress,
-          inet_ntop(family, raw.baseAddress, target, socklen_t(buffer.count)) != nil
-        else { return "" }
-        return String(cString: target)
-      }
-    }
+  private static func text(of address: some Any) -> String {
+    withUnsafeBytes(of: address) { IPAddress(bytes: $0)?.description ?? "" }
   }
 
   private static func services(_ message: [UInt8]) -> [ServiceRecord]? {

@@ -5,15 +5,7 @@ public struct ServiceRecord: Hashable, Sendable {
   /// The port it listens on.
   public var port: Int
   /// Servers with the lowest priority are used while there are any.
-  public var priority: Int
+  public var priority = 0
   /// Its share among servers of the same priority.
-  public var weight: Int
-
-  /// Creates a record of these values.
-  public init(host: String, port: Int, priority: Int = 0, weight: Int = 0) {
-    self.host = host
-    self.port = port
-    self.priority = priority
-    self.weight = weight
-  }
+  public var weight = 0
 }

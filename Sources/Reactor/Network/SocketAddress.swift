@@ -1,5 +1,6 @@
 internal import CEvent
 internal import Glibc
+internal import SmartStack
 
 /// A socket address in the kernel's own form.
 struct SocketAddress: Hashable, Sendable {
@@ -54,9 +55,14 @@ struct SocketAddress: Hashable, Sendable {
     return found?.first?.hasSource == true
   }
 
+  /// A new socket for this address, close-on-exec and not blocking; negative, with `errno`, when there can be none.
+  func makeSocket(_ type: __socket_type = SOCK_STREAM) -> Int32 {
+    socket(family, Int32(type.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+  }
+
   /// Whether this host has an address from which packets go there.
   var hasSource: Bool {
-    let probe = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let probe = makeSocket(SOCK_DGRAM)
     defer { if probe >= 0 { close(probe) } }
     return probe >= 0 && withPointer { connect(probe, $0, $1) } == 0
   }
@@ -64,31 +70,14 @@ struct SocketAddress: Hashable, Sendable {
   /// Host without port; an IPv4 address mapped into IPv6 is written as IPv4. nil for Unix sockets.
   var host: String? {
     switch family {
-    case AF_INET: text(AF_INET, skipping: MemoryLayout<sockaddr_in>.offset(of: \.sin_addr) ?? 4)
-    case AF_INET6: mappedHost ?? text(AF_INET6, skipping: MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr) ?? 8)
+    case AF_INET: IPAddress(bytes: bytes.dropFirst(4).prefix(4))?.description
+    case AF_INET6: IPAddress(bytes: bytes.dropFirst(8).prefix(16))?.unmapped.description
     default: nil
     }
   }
 
   /// The port of a TCP address, else 0. Big-endian, at the same place in both families.
   var port: Int { bytes.count >= 4 && family != AF_UNIX ? Int(bytes[2]) << 8 | Int(bytes[3]) : 0 }
-
-  private var mappedHost: String? {
-    let prefix: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
-    guard bytes.count >= 24, Array(bytes[8..<20]) == prefix else { return nil }
-    return bytes[20..<24].map(String.init).joined(separator: ".")
-  }
-
-  private func text(_ family: Int32, skipping offset: Int) -> String? {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { buffer in
-      bytes.withUnsafeBytes { raw in
-        guard let base = raw.baseAddress, let target = buffer.baseAddress,
-          inet_ntop(family, base + offset, target, socklen_t(buffer.count)) != nil
-        else { return nil }
-        return String(cString: target)
-      }
-    }
-  }
 }
 
 extension SocketAddress {

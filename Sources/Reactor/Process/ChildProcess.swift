@@ -37,18 +37,6 @@ public struct ChildResult: Equatable, Sendable {
   public var elapsed: Duration
 }
 
-/// Where a long-lived child's standard output and error go.
-public enum ChildOutput {
-  /// Output goes to `/dev/null`.
-  case discard
-  /// Where this process's own go.
-  case inherit
-  /// To the end of a file.
-  case append(path: String)
-  /// Line by line to a body; lines are cut at 64 KiB.
-  case lines(@LoopActor (String) -> Void)
-}
-
 /// Starts programs.
 ///
 /// A child inherits three descriptors and no others, default signal dispositions, and is the leader of a process
@@ -81,10 +69,10 @@ public enum ChildOutput {
     var spawn = SpawnRequest(executable: executable, arguments: arguments)
     spawn.environment = environment
     spawn.workingDirectory = workingDirectory
-    spawn.input = inputPipe.map { .descriptor($0.reading) } ?? .path("/dev/null", O_RDONLY)
+    if let inputPipe { spawn.input = .descriptor(inputPipe.reading) }
     spawn.output = .descriptor(outputPipe.writing)
     spawn.errorOutput = .descriptor(errorPipe.writing)
-    let child = ChildProcess(pid: try spawn.start())
+    let child = try ChildProcess(spawn)
     let output = PipeReader(outputPipe, keeping: outputLimit)
     let errorOutput = PipeReader(errorPipe, keeping: outputLimit)
     let writer = inputPipe.map { PipeWriter($0, writing: input) }
@@ -101,32 +89,6 @@ public enum ChildOutput {
       isTruncated: output.isTruncated || errorOutput.isTruncated, elapsed: LoopClock.system.now - start)
   }
 
-  /// Starts a program that is to stay; parameters as in ``run(_:_:environment:workingDirectory:input:deadline:outputLimit:)``.
-  /// - Parameter output: for standard output and error together. Its standard input is `/dev/null`.
-  /// - Throws: ``FileError`` when it cannot be started.
-  public static func start(
-    _ executable: String, arguments: [String], environment: [String: String]? = nil,
-    workingDirectory: String? = nil, output: ChildOutput = .discard
-  ) throws -> ChildProcess {
-    var spawn = SpawnRequest(executable: executable, arguments: arguments)
-    spawn.environment = environment
-    spawn.workingDirectory = workingDirectory
-    spawn.input = .path("/dev/null", O_RDONLY)
-    var pipe: Pipe?
-    switch output {
-    case .discard: spawn.output = .path("/dev/null", O_WRONLY)
-    case .inherit: (spawn.output, spawn.errorOutput) = (.inherit, .inherit)
-    case .append(let path): spawn.output = .path(path, O_WRONLY | O_CREAT | O_APPEND)
-    case .lines:
-      let ends = try Pipe()
-      spawn.output = .descriptor(ends.writing)
-      pipe = ends
-    }
-    let pid = try spawn.start()
-    guard case .lines(let body) = output, let pipe else { return ChildProcess(pid: pid) }
-    return ChildProcess(pid: pid, reader: PipeReader(pipe, onLine: body))
-  }
-
   // MARK: One child
 
   /// Its process id, and its process group's.
@@ -134,8 +96,7 @@ public enum ChildOutput {
   /// How it ended; nil while it runs.
   public private(set) var status: ChildResult.Status?
 
-  private var exitEvent: DescriptorEvent?
-  private var reader: PipeReader?
+  private var exitEvent: EventSource?
   private let ended = OneShotEvent<ChildResult.Status>()
   private var killTimer: LoopTimer?
   private var isStopping = false
@@ -150,9 +111,10 @@ public enum ChildOutput {
     for child in running.values { _ = await child.ended.outcome() }
   }
 
-  private init(pid: Int32, reader: PipeReader? = nil) {
-    self.pid = pid
-    self.reader = reader
+  /// Starts a program; its output is the caller's business.
+  /// - Throws: ``FileError`` when it cannot be started.
+  package init(_ request: SpawnRequest) throws(FileError) {
+    pid = try request.start()
     ChildProcess.running[pid] = self
     let descriptor = smartstack_pidfd_open(pid)
     guard descriptor >= 0 else {
@@ -160,7 +122,7 @@ public enum ChildOutput {
       return
     }
     // The cycle through the event keeps this object until the child has ended.
-    exitEvent = DescriptorEvent(reading: descriptor) {
+    exitEvent = EventSource(reading: descriptor) {
       guard self.reap() else { return }
       self.exitEvent?.cancel()
       self.exitEvent = nil
@@ -218,8 +180,6 @@ public enum ChildOutput {
     }
     ChildProcess.running[pid] = nil
     killTimer?.cancel()
-    reader?.drain()
-    reader = nil
     if let status { ended.happen(with: status) }
     return true
   }

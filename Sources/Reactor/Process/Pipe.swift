@@ -41,27 +41,21 @@ internal import Glibc
   }
 }
 
-/// Reads a child's output as it comes and never stops reading: keeps a limit's worth of it and drops the rest, or hands
-/// it on line by line. To be made when the child has its own end.
+/// Reads a child's output as it comes and never stops reading: keeps a limit's worth of it and drops the rest. To be made
+/// when the child has its own end.
 @LoopActor final class PipeReader {
   private let pipe: Pipe
   private let limit: Int
-  private let onLine: (@LoopActor (String) -> Void)?
-  private var event: DescriptorEvent?
-  /// What is kept; of lines the one that is not complete.
+  private var event: EventSource?
   private(set) var bytes: [UInt8] = []
   private(set) var isTruncated = false
 
-  /// - Parameters:
-  ///   - limit: bytes kept, of lines of each.
-  ///   - onLine: nil keeps the output.
-  init(_ pipe: Pipe, keeping limit: Int = 64 << 10, onLine: (@LoopActor (String) -> Void)? = nil) {
+  init(_ pipe: Pipe, keeping limit: Int) {
     self.pipe = pipe
     self.limit = limit
-    self.onLine = onLine
     pipe.closeWriting()
     Pipe.setNonBlocking(pipe.reading)
-    event = DescriptorEvent(reading: pipe.reading) { [weak self] in _ = self?.readOnce() }
+    event = EventSource(reading: pipe.reading) { [weak self] in _ = self?.readOnce() }
   }
 
   isolated deinit { event?.cancel() }
@@ -69,7 +63,7 @@ internal import Glibc
   /// What a pipe holds at most, unless somebody has made it larger.
   private static let capacity = 64 << 10
 
-  /// Takes what the child has left and stops; an unfinished line counts as one. A descendant may go on writing for ever.
+  /// Takes what the child has left and stops. A descendant may go on writing for ever.
   func drain() {
     var left = PipeReader.capacity
     while left > 0 {
@@ -78,7 +72,6 @@ internal import Glibc
       left -= count
     }
     stop()
-    if !bytes.isEmpty, let onLine { emit(to: onLine) }
   }
 
   private func stop() {
@@ -94,22 +87,10 @@ internal import Glibc
       stop()
       return 0
     }
-    guard let onLine else {
-      let room = max(0, limit - bytes.count)
-      bytes += piece.prefix(room)
-      if piece.count > room { isTruncated = true }
-      return piece.count
-    }
-    for byte in piece {
-      if byte == UInt8(ascii: "\n") { emit(to: onLine) } else if bytes.count < limit { bytes.append(byte) }
-    }
+    let room = max(0, limit - bytes.count)
+    bytes += piece.prefix(room)
+    if piece.count > room { isTruncated = true }
     return piece.count
-  }
-
-  private func emit(to onLine: @LoopActor (String) -> Void) {
-    let text = String(decoding: bytes, as: UTF8.self)
-    bytes.removeAll(keepingCapacity: true)
-    onLine(text)
   }
 }
 
@@ -117,14 +98,14 @@ internal import Glibc
 @LoopActor final class PipeWriter {
   private let pipe: Pipe
   private var rest: ArraySlice<UInt8>
-  private var event: DescriptorEvent?
+  private var event: EventSource?
 
   init(_ pipe: Pipe, writing bytes: [UInt8]) {
     self.pipe = pipe
     rest = bytes[...]
     pipe.closeReading()
     Pipe.setNonBlocking(pipe.writing)
-    event = DescriptorEvent(writing: pipe.writing) { [weak self] in self?.writeOnce() }
+    event = EventSource(writing: pipe.writing) { [weak self] in self?.writeOnce() }
   }
 
   isolated deinit { event?.cancel() }

@@ -84,7 +84,7 @@ public struct ProcessRecord: Hashable, Sendable {
     return kill(pid, number) == 0 || errno == ESRCH ? 0 : errno
   }
 
-  private static func text(_ path: String) -> String? {
+  static func text(_ path: String) -> String? {
     (try? Files.read(path, limit: 1 << 20)).map { String(decoding: $0, as: UTF8.self) }
   }
 }

@@ -22,7 +22,7 @@ public struct ProcessStatistics: Equatable, Sendable {
     var usage = rusage()
     getrusage(RUSAGE_SELF.rawValue, &usage)
     return ProcessStatistics(
-      residentBytes: (field(1, of: "/proc/self/statm") ?? 0) * sysconf(Int32(_SC_PAGESIZE)),
+      residentBytes: residentPages * sysconf(Int32(_SC_PAGESIZE)),
       cpuSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
       // Less the one that listing takes.
       openDescriptors: max(0, ((try? Files.list("/proc/self/fd").count) ?? 1) - 1),
@@ -32,16 +32,11 @@ public struct ProcessStatistics: Equatable, Sendable {
 
   /// The start in ticks since the boot (field 22 of /proc/self/stat) on top of the boot's time.
   private static let started: Double = {
-    guard let stat = text(of: "/proc/self/stat"), let boot = text(of: "/proc/stat"),
-      let name = stat.lastIndex(of: ")"),
-      let seconds = boot.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }).flatMap({
-        Double($0.dropFirst("btime ".count))
-      })
+    guard let own = ProcessRecord.read(getpid()),
+      let boot = ProcessRecord.text("/proc/stat")?.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }),
+      let seconds = Double(boot.dropFirst("btime ".count))
     else { return 0 }
-    // Behind the program's name, which may hold blanks, field 3 comes first.
-    let fields = stat[stat.index(after: name)...].split(separator: " ")
-    guard fields.count > 19, let ticks = Double(fields[19]) else { return 0 }
-    return seconds + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+    return seconds + Double(own.startTicks) / ProcessRecord.ticksPerSecond
   }()
 
   /// Descriptors this process may have open (the soft limit); 0 when there is no limit.
@@ -53,12 +48,8 @@ public struct ProcessStatistics: Equatable, Sendable {
 
   private static func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
 
-  private static func field(_ index: Int, of path: String) -> Int? {
-    guard let fields = text(of: path)?.split(whereSeparator: \.isWhitespace) else { return nil }
-    return index < fields.count ? Int(fields[index]) : nil
-  }
-
-  private static func text(of path: String) -> String? {
-    (try? Files.read(path, limit: 1 << 20)).map { String(decoding: $0, as: UTF8.self) }
+  private static var residentPages: Int {
+    let fields = ProcessRecord.text("/proc/self/statm")?.split(separator: " ") ?? []
+    return fields.count > 1 ? Int(fields[1]) ?? 0 : 0
   }
 }

@@ -2,23 +2,22 @@ internal import CEvent
 internal import Glibc
 
 /// `posix_spawn` with everything set: descriptors, signals, group, directory.
-struct SpawnRequest {
-  enum Source {
-    case inherit
+package struct SpawnRequest {
+  package enum Source {
     case descriptor(Int32)
     case path(String, Int32)
   }
 
   let executable: String
   let arguments: [String]
-  var environment: [String: String]?
-  var workingDirectory: String?
-  var input = Source.inherit
-  var output = Source.inherit
+  package var environment: [String: String]?
+  package var workingDirectory: String?
+  package var input = Source.path("/dev/null", O_RDONLY)
+  package var output = Source.path("/dev/null", O_WRONLY)
   /// nil goes where ``output`` goes.
   var errorOutput: Source?
 
-  init(executable: String, arguments: [String]) {
+  package init(executable: String, arguments: [String]) {
     self.executable = executable
     self.arguments = arguments
   }
@@ -57,7 +56,6 @@ struct SpawnRequest {
 
   private func add(_ source: Source, as target: Int32, to actions: inout posix_spawn_file_actions_t) {
     switch source {
-    case .inherit: break
     case .descriptor(let descriptor): posix_spawn_file_actions_adddup2(&actions, descriptor, target)
     case .path(let path, let flags): posix_spawn_file_actions_addopen(&actions, target, path, flags, 0o644)
     }

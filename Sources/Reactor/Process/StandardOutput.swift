@@ -11,12 +11,7 @@ public enum StandardOutput {
 
   /// Writes all of `text`, whatever stdio would keep back at an exit.
   public static func write(_ text: String, to descriptor: Int32) {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      // The reader has closed its end.
-      if count < 0, errno != EINTR { return }
-      rest = rest.dropFirst(max(0, count))
-    }
+    // An error is a reader that has closed its end.
+    _ = Files.put(Array(text.utf8), into: descriptor)
   }
 }

@@ -11,31 +11,17 @@ internal import Glibc
     let name = CommandLine.arguments.first ?? ""
     let folders = getenv("PATH").map { String(cString: $0).split(separator: ":").map(String.init) } ?? []
     let candidates = name.contains("/") ? [absolute(name)] : folders.map { "\($0)/\(name)" }
-    return candidates.first { isFile($0, sameAs: own) } ?? linkedPath
+    return candidates.first { $0.hasPrefix("/") && Files.isSame($0, as: own) } ?? linkedPath
   }()
 
   /// The executable's absolute path behind all links, as the kernel tells it: where the files are that it came with.
-  public nonisolated static let linkedPath: String? = {
-    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-    guard count > 0 else { return nil }
-    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }()
+  public nonisolated static let linkedPath = Files.target(ofLink: "/proc/self/exe")
 
   private nonisolated static func absolute(_ path: String) -> String {
     guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
     defer { free(folder) }
     return String(cString: folder) + "/" + path
   }
-
-  private nonisolated static func isFile(_ one: String, sameAs other: String) -> Bool {
-    var (first, second) = (stat(), stat())
-    return one.hasPrefix("/") && stat(one, &first) == 0 && stat(other, &second) == 0
-      && first.st_dev == second.st_dev && first.st_ino == second.st_ino
-  }
-
-  /// The id of this process.
-  public static var processID: Int32 { getpid() }
 
   /// Runs another program in this process's place.
   ///
@@ -74,12 +60,8 @@ internal import Glibc
   public static func memory(holding bytes: [UInt8]) throws(FileError) -> Int32 {
     let descriptor = memfd_create("handover", 0)
     guard descriptor >= 0 else { throw FileError("make", path: "memory file", code: errno) }
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-      guard count > 0 else { throw FileError("write", path: "memory file", code: errno) }
-      rest = rest.dropFirst(count)
-    }
+    let code = Files.put(bytes, into: descriptor)
+    guard code == 0 else { throw FileError("write", path: "memory file", code: code) }
     return descriptor
   }
 

@@ -180,33 +180,30 @@ public struct JSONCursor {
   }
 
   private static func isWordByte(_ byte: UInt8) -> Bool {
-    isDigit(byte) || (0x61...0x7A).contains(byte | 0x20) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-")
-      || byte == UInt8(ascii: ".")
+    byte.isLetterOrDigit || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
   }
 
   /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?`; nil for what is not a number.
   private static func isWholeNumber(_ word: ArraySlice<UInt8>) -> Bool? {
     var rest = word.first == UInt8(ascii: "-") ? word.dropFirst() : word
-    let whole = rest.prefix(while: isDigit)
+    let whole = rest.prefix { $0.isDigit }
     guard let first = whole.first, first != UInt8(ascii: "0") || whole.count == 1 else { return nil }
     rest = rest.dropFirst(whole.count)
     if rest.isEmpty { return true }
     if rest.first == UInt8(ascii: ".") {
-      let fraction = rest.dropFirst().prefix(while: isDigit)
+      let fraction = rest.dropFirst().prefix { $0.isDigit }
       if fraction.isEmpty { return nil }
       rest = rest.dropFirst(1 + fraction.count)
     }
     if let mark = rest.first, mark | 0x20 == UInt8(ascii: "e") {
       rest = rest.dropFirst()
       if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
-      let exponent = rest.prefix(while: isDigit)
+      let exponent = rest.prefix { $0.isDigit }
       if exponent.isEmpty { return nil }
       rest = rest.dropFirst(exponent.count)
     }
     return rest.isEmpty ? false : nil
   }
-
-  private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
   // MARK: Strings
 

@@ -2,9 +2,8 @@ public import Logging
 
 /// The only metadata keys the agents log, so that one query finds one thing in every line.
 public enum LogKey: String, Sendable, CaseIterable {
-  case service, check, verdict, reason, znode, backend, command, elapsed
-  case ensemble, session, state, path, count, port, host, attempt, delay, pid, signal, generation, scope, location, by,
-    until
+  case service, check, verdict, reason, znode, command, elapsed
+  case ensemble, session, state, path, count, port, host, attempt, delay, pid, signal, generation, scope, by, until
 }
 
 extension Logger {

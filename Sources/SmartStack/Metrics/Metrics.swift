@@ -57,17 +57,14 @@ public final class Metrics {
   }
 
   private static func escaped(_ value: String, quotes: Bool = true) -> String {
-    if !value.utf8.contains(where: { "\\\"\n".utf8.contains($0) }) { return value }
-    var out = ""
-    for character in value.unicodeScalars {
+    value.escaping { character in
       switch character {
-      case "\\": out += "\\\\"
-      case "\"" where quotes: out += "\\\""
-      case "\n": out += "\\n"
-      default: out.unicodeScalars.append(character)
+      case "\\": "\\\\"
+      case "\"" where quotes: "\\\""
+      case "\n": "\\n"
+      default: nil
       }
     }
-    return out
   }
 }
 

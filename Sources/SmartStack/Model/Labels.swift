@@ -53,11 +53,21 @@ public struct Labels: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     }
   }
 
-  /// Whether there are none.
-  public var isEmpty: Bool { entries.isEmpty }
-
   /// The labels as a compact JSON object.
   public var json: String {
     "{" + entries.map { JSONText.quoted($0.name) + ":" + $0.value.json }.joined(separator: ",") + "}"
+  }
+}
+
+extension JSONCursor {
+  /// Reads an object of labels.
+  public mutating func readLabels() -> Labels? {
+    var labels = Labels()
+    let isWhole = readObject { name, cursor in
+      let isText = cursor.peek() == UInt8(ascii: "\"")
+      labels[name] = isText ? cursor.readString().map(LabelValue.text) : cursor.readCompact().map(LabelValue.json)
+      return labels[name] != nil
+    }
+    return isWhole ? labels : nil
   }
 }

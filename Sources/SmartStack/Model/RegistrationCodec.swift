@@ -3,16 +3,6 @@
 /// Everything read is checked before it is believed: what ``decode(payload:name:)`` returns cannot add a
 /// line, a word or a command where a server's name, address or options are written.
 public enum RegistrationCodec {
-  /// The data of a registration: `{"host","port","name"[,"weight"][,"haproxy_server_options"][,"labels"]}`.
-  public static func payload(_ backend: Backend) -> [UInt8] {
-    var json = "{\"host\":\(JSONText.quoted(backend.host)),\"port\":\(backend.port)"
-    json += ",\"name\":" + (backend.name.map(JSONText.quoted) ?? "null")
-    if let weight = backend.weight { json += ",\"weight\":\(weight)" }
-    if let options = backend.haproxyServerOptions { json += ",\"haproxy_server_options\":\(JSONText.quoted(options))" }
-    if let labels = backend.labels { json += ",\"labels\":\(labels.json)" }
-    return Array((json + "}").utf8)
-  }
-
   /// The name, before a sequence number, that carries `payload`: `base64_<length>_<base64>_`. However long that is:
   /// lists of names stand in one ZooKeeper packet, so the registering side sets a limit.
   public static func pathEncodedName(payload: [UInt8]) -> String {
@@ -47,7 +37,7 @@ public enum RegistrationCodec {
   }
 
   private static func notJSON(_ payload: [UInt8]) -> OperatorError {
-    OperatorError("the data (\(payload.count) byte\(payload.count == 1 ? "" : "s")) is not JSON")
+    OperatorError("the data (\(payload.count.counted("byte"))) is not JSON")
   }
 
   /// The number that ZooKeeper put behind the last underscore of a sequential node's name.
@@ -55,7 +45,7 @@ public enum RegistrationCodec {
     var bytes = name.utf8[...]
     while bytes.last == UInt8(ascii: "_") { bytes = bytes.dropLast() }
     let digits = bytes.suffix(from: bytes.lastIndex(of: UInt8(ascii: "_")).map(bytes.index(after:)) ?? bytes.startIndex)
-    guard !digits.isEmpty, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    guard !digits.isEmpty, digits.allSatisfy({ $0.isDigit }) else { return nil }
     return Int(Substring(digits))
   }
 

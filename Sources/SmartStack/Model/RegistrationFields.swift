@@ -78,19 +78,9 @@ struct RegistrationFields {
 
   private mutating func readLabels(_ cursor: inout JSONCursor) -> Bool {
     guard cursor.peek() == UInt8(ascii: "{") else { return RegistrationFields.read(&cursor, into: &labels) }
-    var read = Labels()
-    let isWhole = cursor.readObject { name, cursor in
-      guard cursor.peek() == UInt8(ascii: "\"") else {
-        guard let json = cursor.readCompact() else { return false }
-        read[name] = .json(json)
-        return true
-      }
-      guard let text = cursor.readString() else { return false }
-      read[name] = .text(text)
-      return true
-    }
+    guard let read = cursor.readLabels() else { return false }
     labels = .labels(read)
-    return isWhole
+    return true
   }
 
   private static func read(_ cursor: inout JSONCursor, into field: inout Field) -> Bool {
@@ -138,7 +128,7 @@ struct RegistrationFields {
     switch port {
     case .absent: throw OperatorError("it has no port")
     case .integer(let text), .text(let text):
-      if text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text), (1...65_535).contains(number) {
+      if text.utf8.allSatisfy({ $0.isDigit }), let number = Int(text), (1...65_535).contains(number) {
         return number
       }
     default: break

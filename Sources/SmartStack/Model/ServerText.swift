@@ -28,14 +28,14 @@ public enum ServerText {
     let parts = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     let areParts = parts.allSatisfy { part in
       (1...63).contains(part.count) && part.first != UInt8(ascii: "-") && part.last != UInt8(ascii: "-")
-        && part.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
+        && part.allSatisfy { $0.isLetterOrDigit || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
     }
-    return areParts && parts.last?.allSatisfy { (0x30...0x39).contains($0) } == false
+    return areParts && parts.last?.allSatisfy { $0.isDigit } == false
   }
 
   /// Whether HAProxy accepts `text` as (part of) a server's name: letters, digits and `_.:-`, at most 255.
   public static func isName(_ text: String) -> Bool {
-    (1...255).contains(text.utf8.count) && text.utf8.allSatisfy { isLetterOrDigit($0) || "_.:-".utf8.contains($0) }
+    (1...255).contains(text.utf8.count) && text.utf8.allSatisfy { $0.isLetterOrDigit || "_.:-".utf8.contains($0) }
   }
 
   /// What keeps `text` from being options of a `server` line, as the end of a sentence; nil if nothing does.
@@ -44,7 +44,7 @@ public enum ServerText {
   /// Whether the words are known ones is not judged here.
   public static func troubleWithOptions(_ text: String) -> String? {
     guard text.utf8.count <= 1024 else { return "more than 1024 characters are too many" }
-    guard text.utf8.allSatisfy({ isLetterOrDigit($0) || " _-.:,/@%{}+=()*[]|^?!~&".utf8.contains($0) }) else {
+    guard text.utf8.allSatisfy({ $0.isLetterOrDigit || " _-.:,/@%{}+=()*[]|^?!~&".utf8.contains($0) }) else {
       return "only one line of plain words is allowed: no quotes, backslashes, control characters, # or ;"
     }
     var rest = text.utf8[...]
@@ -55,9 +55,5 @@ public enum ServerText {
       rest = rest.dropFirst(known.utf8.count)
     }
     return nil
-  }
-
-  private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
   }
 }

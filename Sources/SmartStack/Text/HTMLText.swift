@@ -4,19 +4,16 @@ extension String {
   public var htmlEscaped: String {
     let isPlain = utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && !"&<>\"'".utf8.contains($0) }
     if isPlain { return self }
-    var out = ""
-    for scalar in unicodeScalars {
+    return escaping { scalar in
       switch scalar {
-      case "&": out += "&amp;"
-      case "<": out += "&lt;"
-      case ">": out += "&gt;"
-      case "\"": out += "&quot;"
-      case "'": out += "&#39;"
-      case "\n", "\t": out.unicodeScalars.append(scalar)
-      case _ where scalar.breaksLine: out += "\u{fffd}"
-      default: out.unicodeScalars.append(scalar)
+      case "&": "&amp;"
+      case "<": "&lt;"
+      case ">": "&gt;"
+      case "\"": "&quot;"
+      case "'": "&#39;"
+      case "\n", "\t": nil
+      default: scalar.breaksLine ? "\u{fffd}" : nil
       }
     }
-    return out
   }
 }

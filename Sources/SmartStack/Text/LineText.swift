@@ -21,6 +21,17 @@ extension String {
     return line
   }
 
+  /// The text with some of its characters written otherwise.
+  /// - Parameter replacement: nil keeps a character.
+  public func escaping(_ replacement: (Unicode.Scalar) -> String?) -> String {
+    var out = ""
+    out.reserveCapacity(utf8.count)
+    for scalar in unicodeScalars {
+      if let text = replacement(scalar) { out += text } else { out.unicodeScalars.append(scalar) }
+    }
+    return out
+  }
+
   /// Whether the text is one line wherever it is written: no character in it ends a line, controls a terminal or turns the
   /// direction of what follows. A tab does not.
   public var isOneLine: Bool {
@@ -45,10 +56,8 @@ extension String {
   public var escapedFileName: String {
     var name = ""
     for byte in utf8 {
-      let isPlain =
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF) || byte == 0x2D || byte == 0x5F
-        || byte == 0x2E && !name.isEmpty
-      name += isPlain ? String(UnicodeScalar(byte)) : (byte < 16 ? "%0" : "%") + String(byte, radix: 16)
+      let isPlain = byte.isLetterOrDigit || byte == 0x2D || byte == 0x5F || byte == 0x2E && !name.isEmpty
+      name += isPlain ? String(UnicodeScalar(byte)) : "%" + [byte].hexadecimal
     }
     return name
   }
@@ -92,4 +101,9 @@ extension Unicode.Scalar {
     default: false
     }
   }
+}
+
+extension Int {
+  /// The number and a noun: `1 service`, `2 services`.
+  public func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
 }

@@ -24,12 +24,15 @@ extension Double {
   }
 
   /// This Unix time as `2026-11-21 05:38:47 UTC`; nil for a time that no calendar of ours knows.
-  public var dateInWords: String? {
+  public var dateInWords: String? { date("%Y-%m-%d %H:%M:%S UTC") }
+
+  /// This Unix time in UTC as `strftime` writes it; nil for a time that no calendar of ours knows.
+  public func date(_ format: String) -> String? {
     guard abs(self) < 1e12 else { return nil }
     var (seconds, fields) = (time_t(self), tm())
     guard gmtime_r(&seconds, &fields) != nil else { return nil }
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
-      guard let base = buffer.baseAddress, strftime(base, buffer.count, "%Y-%m-%d %H:%M:%S UTC", &fields) > 0 else {
+      guard let base = buffer.baseAddress, strftime(base, buffer.count, format, &fields) > 0 else {
         return nil
       }
       return String(cString: base)

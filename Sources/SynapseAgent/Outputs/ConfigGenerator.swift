@@ -7,9 +7,6 @@ public import SmartStack
   /// task, and what comes meanwhile is part of its next round.
   func apply(_ snapshots: [ServiceSnapshot])
 
-  /// Starts the output's task.
-  func start()
-
   /// Ends the task after what it is at; what was made stays.
   func stop() async
 }

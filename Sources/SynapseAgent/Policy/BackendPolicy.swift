@@ -1,3 +1,4 @@
+internal import Reactor
 public import Registry
 public import SmartStack
 
@@ -159,7 +160,7 @@ public struct BackendPolicy: Sendable {
     conflicts = []
     for var backend in rules.keepsDefaultServers ? reading + rules.defaultServers : reading {
       if let port = rules.portOverride { backend.port = port }
-      let endpoint = Endpoint(backend)
+      let endpoint = Endpoint.tcp(host: backend.host, port: backend.port)
       guard let first = places[endpoint] else {
         places[endpoint] = result.count
         result.append(backend)
@@ -205,11 +206,4 @@ public struct BackendPolicy: Sendable {
     guard let last else { return [] }
     return now - last.at > rules.previousBackendsWindow ? last.backends : whole
   }
-}
-
-private struct Endpoint: Hashable {
-  let host: String
-  let port: Int
-
-  init(_ backend: Backend) { (host, port) = (backend.host, backend.port) }
 }

@@ -1,4 +1,5 @@
 internal import AgentKit
+internal import Glibc
 internal import HAProxyConfigGen
 internal import HAProxyRuntime
 internal import Reactor
@@ -112,7 +113,7 @@ struct StatusReport {
       && proxy?["ok"]?.bool != false
     return [
       "format": 1, "agent": "synapse", "version": .string(Release.version),
-      "pid": .int(ThisProcess.processID), "time": .double(now), "ok": .bool(isOK),
+      "pid": .int(getpid()), "time": .double(now), "ok": .bool(isOK),
       "configuration": .string(configurationFile),
       "rejected": rejection.map { ["since": .double($0.since), "reason": .string($0.reason)] } ?? .null,
       "skipped": .array(

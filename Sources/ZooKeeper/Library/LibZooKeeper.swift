@@ -13,12 +13,9 @@ struct Token: Hashable, Sendable {
 
   let generation: UInt64
   let number: UInt64
+}
 
-  init(generation: UInt64, number: UInt64) {
-    self.generation = generation
-    self.number = number
-  }
-
+extension Token {
   init(_ pointer: UnsafeRawPointer?) {
     let bits = UInt64(UInt(bitPattern: pointer))
     self.init(generation: bits >> Token.numberBits, number: bits & (1 << Token.numberBits - 1))

@@ -71,13 +71,9 @@ public struct SavedSession: Hashable, Sendable {
   public var id: Int64
   /// The 16 bytes that prove it.
   public var password: [UInt8]
+}
 
-  /// A session as ``ZooKeeperClient/savedSession`` gave it.
-  public init(id: Int64, password: [UInt8]) {
-    self.id = id
-    self.password = password
-  }
-
+extension SavedSession {
   /// Reads ``text`` back; nil when it is something else.
   public init?(text: String) {
     let parts = text.split(separator: ":")

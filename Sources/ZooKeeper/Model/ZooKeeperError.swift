@@ -37,13 +37,6 @@ public struct ZooKeeperError: Error, Hashable, Sendable, CustomStringConvertible
   /// The node, or the connection string when no node is involved.
   public var path: String
 
-  /// An error of `operation` on `path`.
-  public init(code: Code, operation: String, path: String) {
-    self.code = code
-    self.operation = operation
-    self.path = path
-  }
-
   /// One sentence for an operator.
   public var description: String { "ZooKeeper refused \(operation) \(path): \(code.words)" }
 }

@@ -40,3 +40,8 @@ extension HostFiles {
 
   func contains(_ words: String) -> Bool { lines.contains { $0.contains(words) } }
 }
+
+extension GeneratedSynapseConfiguration {
+  /// The file as text.
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+}

@@ -6,7 +6,6 @@ struct AMQPWriter {
   mutating func short(_ value: UInt16) { number(value) }
   mutating func long(_ value: UInt32) { number(value) }
   mutating func longLong(_ value: UInt64) { number(value) }
-  mutating func raw(_ value: [UInt8]) { bytes += value }
 
   /// At most 255 bytes; the rest is cut off.
   mutating func shortString(_ text: String) {

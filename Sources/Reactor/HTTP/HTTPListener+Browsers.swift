@@ -3,9 +3,9 @@ internal import Glibc
 internal import SmartStack
 
 /// Requests of browsers, told from those of programs by headers that programs do not send.
-enum BrowserRequest {
+extension HTTPListener {
   /// A page's script can change the value of some of these, and send a request without any of them by no means.
-  private static let headers = [
+  private static let browserHeaders = [
     "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Origin", "Referer", "Accept-Language",
   ]
 
@@ -13,7 +13,7 @@ enum BrowserRequest {
   /// for browsers at an address or at one of `hostNames`.
   static func refusal(of request: OpaquePointer, hostNames: Set<String>) -> String? {
     let fields = evhttp_request_get_input_headers(request)
-    guard headers.contains(where: { evhttp_find_header(fields, $0) != nil }) else { return nil }
+    guard browserHeaders.contains(where: { evhttp_find_header(fields, $0) != nil }) else { return nil }
     let host = evhttp_find_header(fields, "Host").map { String(cString: $0) } ?? ""
     return refusal(ofHost: host, hostNames: hostNames)
   }
