@@ -63,7 +63,7 @@ private let server: UnixSocket = {
   let socket = UnixSocket(name: "server")
   precondition(socket.withAddress { bind(socket.descriptor, $0, $1) } == 0 && listen(socket.descriptor, 4) == 0)
   onLoop {
-    let listener = HTTPListener(limits: HTTPServerLimits(maxBodyBytes: 1024)) { exchange in
+    let listener = HTTPListener(limits: HTTPServerLimits { $0.maxBodyBytes = 1024 }) { exchange in
       _ = (exchange.header("Host"), exchange.header("Origin"), exchange.peer)
       exchange.respond(status: 200, headers: [("Content-Type", "text/plain")], body: exchange.body)
     }

@@ -20,13 +20,13 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
   "directory": directory,
   "etcd": { bytes in
     _ = EtcdReply(bytes)
-    if let answer = JSONValue(bytes) { check(try? EtcdAnswer.reading(answer, below: "/a")) }
+    if let answer = JSONValue(bytes) { check(try? EtcdDiscovery.reading(answer)) }
   },
   "docker": { bytes in
-    if let answer = JSONValue(bytes) { check(try? Docker.reading(answer, of: docker.servers[0], for: docker)) }
+    if let answer = JSONValue(bytes) { check(try? docker.reading(answer, of: docker.servers[0])) }
   },
   "marathon": { bytes in
-    if let answer = JSONValue(bytes) { check(try? Marathon.reading(answer, portIndex: 0)) }
+    if let answer = JSONValue(bytes) { check(try? MarathonDiscovery.reading(answer, portIndex: 0)) }
   },
   "ec2": { _ = try? EC2Page($0) },
   "zookeeper": converse { peer in

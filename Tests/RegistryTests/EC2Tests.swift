@@ -51,7 +51,7 @@ import Testing
     #expect(RequestSignature.moment(1_709_164_800) == "20240229T000000Z")
     #expect(RequestSignature.moment(1_735_689_599) == "20241231T235959Z")
     #expect(RequestSignature.moment(0) == "19700101T000000Z")
-    #expect(RequestSignature.escaped("a b/ü~") == "a%20b%2F%C3%BC~")
+    #expect("a b/ü~".percentEncoded() == "a%20b%2F%C3%BC~")
   }
 
   @Test func aPageHoldsItsRunningInstances() throws {

@@ -19,15 +19,15 @@ import Testing
         {"id": "new", "host": "h3.example", "ports": [31003]},
         {"id": "evil", "host": "h4\\nserver x", "ports": [31003], "startedAt": "x"}]}
       """)
-    let first = try Marathon.reading(answer, portIndex: 0)
+    let first = try MarathonDiscovery.reading(answer, portIndex: 0)
     #expect(first.backends.map(\.serverName) == ["h1.example_h1.example:31005", "h2.example_h2.example:31001"])
     #expect(first.skipped == ["task evil": "it has no host that is an address or a DNS name"])
-    let second = try Marathon.reading(answer, portIndex: 1)
+    let second = try MarathonDiscovery.reading(answer, portIndex: 1)
     #expect(second.backends.map(\.port) == [31002])
     #expect(second.skipped["task a"] == "port 1 is not among its 1 ports")
-    #expect(try Marathon.reading(json("{}"), portIndex: 0) == RegistryReading())
+    #expect(try MarathonDiscovery.reading(json("{}"), portIndex: 0) == RegistryReading())
     for text in ["[]", #"{"tasks": 1}"#] {
-      #expect(throws: RegistryError.self) { try Marathon.reading(json(text), portIndex: 0) }
+      #expect(throws: RegistryError.self) { try MarathonDiscovery.reading(json(text), portIndex: 0) }
     }
   }
 
@@ -44,14 +44,14 @@ import Testing
        {"Image": "other:7", "Ports": [{"PrivatePort": 6379, "PublicPort": 1}]},
        {"Image": "registry:5000/redis:7", "Ports": null}, {}, 3]
       """)
-    let reading = try Docker.reading(answer, of: server, for: discovery)
+    let reading = try discovery.reading(answer, of: server)
     #expect(reading.backends.map(\.serverName) == ["d_10.0.0.1:49152", "d_10.0.0.1:49153", "d_10.0.0.1:49160"])
-    #expect(throws: RegistryError.self) { try Docker.reading(json("{}"), of: server, for: discovery) }
+    #expect(throws: RegistryError.self) { try discovery.reading(json("{}"), of: server) }
     for (image, wanted, expected) in [
       ("redis:7", "redis", true), ("redis", "redis", true), ("redis:7", "redis:7", true), ("redis:8", "redis:7", false),
       ("redis@sha256:ab", "redis", true), ("r:5000/redis", "r", false), ("redis2:7", "redis", false),
     ] {
-      #expect(Docker.matches(image, wanted: wanted) == expected, "\(image) \(wanted)")
+      #expect(DockerDiscovery.matches(image, wanted: wanted) == expected, "\(image) \(wanted)")
     }
   }
 
@@ -63,14 +63,14 @@ import Testing
       {"header": {}, "kvs": [{"key": "\(text("/svc/web/h/7"))", "value": "\(good)"},
        {"key": "\(text("/svc/web/empty"))"}, {"key": "\(text("/svc/web/bad"))", "value": "\(text("{"))"}], "count": "3"}
       """)
-    let reading = try EtcdAnswer.reading(answer, below: "/svc/web")
+    let reading = try EtcdDiscovery.reading(answer)
     #expect(reading.backends.map(\.serverName) == ["a_10.0.0.1:80"])
     #expect(reading.backends.map(\.id) == [7])
     #expect(reading.skipped.keys.sorted() == ["/svc/web/bad", "/svc/web/empty"])
     #expect(reading.ignored.keys.sorted() == ["/svc/web/h/7"])
-    #expect(try EtcdAnswer.reading(json(#"{"header": {}}"#), below: "/svc/web") == RegistryReading())
+    #expect(try EtcdDiscovery.reading(json(#"{"header": {}}"#)) == RegistryReading())
     for text in ["{}", "[]", #"{"header": {}, "kvs": [{"key": "%"}]}"#, #"{"header": {}, "kvs": {}}"#] {
-      #expect(throws: RegistryError.self) { try EtcdAnswer.reading(json(text), below: "/svc/web") }
+      #expect(throws: RegistryError.self) { try EtcdDiscovery.reading(json(text)) }
     }
   }
 
@@ -113,8 +113,8 @@ import Testing
       }
       guard let answer = JSONValue(Array(text.utf8)) else { continue }
       let readings = [
-        try? Marathon.reading(answer, portIndex: 0), try? Docker.reading(answer, of: server, for: docker),
-        try? EtcdAnswer.reading(answer, below: "/a"),
+        try? MarathonDiscovery.reading(answer, portIndex: 0), try? docker.reading(answer, of: server),
+        try? EtcdDiscovery.reading(answer),
       ]
       for backend in readings.compactMap({ $0?.backends }).joined() {
         #expect(

@@ -37,7 +37,7 @@ internal import SmartStack
     path: String, form: [(name: String, value: String)]?, by credentials: AWSCredentials
   ) -> HTTPRequest {
     let address = service.address
-    let body = (form ?? []).map { "\($0.name)=\(RequestSignature.escaped($0.value))" }.joined(separator: "&")
+    let body = (form ?? []).map { "\($0.name)=\($0.value.percentEncoded())" }.joined(separator: "&")
     var headers = ["host": address.endpoint.description]
     if case .tcp(let name, let port) = address.endpoint, port == (address.tls == nil ? 80 : 443) {
       headers["host"] = name
@@ -77,7 +77,7 @@ internal import SmartStack
     guard let role = String(decoding: list, as: UTF8.self).firstLine() else {
       throw OperatorError("the instance has no profile")
     }
-    let keys = JSONValue(try await metadata(roles + RequestSignature.escaped(role), header: header, value: value))
+    let keys = JSONValue(try await metadata(roles + role.percentEncoded(), header: header, value: value))
     guard let keyID = keys?["AccessKeyId"]?.string, let secret = keys?["SecretAccessKey"]?.string else {
       throw OperatorError("the role \(role) has no keys")
     }

@@ -29,12 +29,9 @@ public struct EC2Discovery: DiscoverySettings {
   public var place: String { "ec2 \(service.region) \(tagName)=\(tagValue)" }
 
   /// A watcher that asks for the instances at intervals.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher {
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     PollWatcher(
-      every: interval, of: [EC2Instances.part(self, clock: environment.clock)], environment: environment,
-      policy: environment.policy(for: .servers, with: filters))
+      every: interval, of: [EC2Instances.part(self, clock: environment.clock)], environment: environment)
   }
 }
 

@@ -43,17 +43,20 @@ public struct EtcdDiscovery: DiscoverySettings {
   public var place: String { "etcd \(shownMembers) \(path)" }
 
   /// A watcher of the keys.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher {
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     let reader = EtcdReader(members)
     let part = PolledPart(place: "etcd \(shownMembers)") {
-      let body = EtcdRange(below: path).rangeBody
-      return try EtcdAnswer.reading(try await reader.post("/v3/kv/range", body: body), below: path)
+      try EtcdDiscovery.reading(try await reader.post("/v3/kv/range", body: range))
     }
-    let poll = PollWatcher(
-      every: interval, of: [part], environment: environment, policy: environment.policy(for: .servers, with: filters))
-    return EtcdWatcher(path: path, reader: reader, poll: poll, environment: environment)
+    let poll = PollWatcher(every: interval, of: [part], environment: environment)
+    return EtcdWatcher(range: range, reader: reader, poll: poll, environment: environment)
+  }
+
+  /// All keys below the path, as a request asks for them.
+  private var range: String {
+    // Up to the first key that does not begin with `path/`: a zero follows the slash in ASCII.
+    let (key, end) = (Base64.text(Array((path + "/").utf8)), Base64.text(Array((path + "0").utf8)))
+    return "{\"key\":\"\(key)\",\"range_end\":\"\(end)\"}"
   }
 }
 
@@ -64,14 +67,14 @@ public struct EtcdDiscovery: DiscoverySettings {
   /// For a connection and the first words of an answer.
   private static let patience: Duration = .seconds(5)
 
-  private let path: String
+  private let range: String
   private let reader: EtcdReader
   private let poll: PollWatcher
   private let environment: WatchEnvironment
   private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
 
-  init(path: String, reader: EtcdReader, poll: PollWatcher, environment: WatchEnvironment) {
-    self.path = path
+  init(range: String, reader: EtcdReader, poll: PollWatcher, environment: WatchEnvironment) {
+    self.range = range
     self.reader = reader
     self.poll = poll
     self.environment = environment
@@ -89,7 +92,7 @@ public struct EtcdDiscovery: DiscoverySettings {
     var failures = 0
     while !Task.isCancelled {
       do {
-        let request = reader.request("/v3/watch", body: EtcdRange(below: path).watchBody)
+        let request = reader.request("/v3/watch", body: "{\"create_request\":\(range)}")
         // Each answer is a reason to read: `created`, too, since nothing was heard of before it.
         _ = try await HTTPClient.lines(of: request, patience: EtcdWatcher.patience) { _ in
           failures = 0

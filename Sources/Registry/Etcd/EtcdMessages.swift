@@ -41,26 +41,12 @@ enum EtcdMessage {
   // MARK: etcd 2
 
   /// The address of a key, or of the root.
-  static func v2Target(_ key: String) -> String { "/v2/keys" + escape(key, keeping: UInt8(ascii: "/")) }
+  static func v2Target(_ key: String) -> String { "/v2/keys" + key.percentEncoded(keeping: "/") }
 
   static func v2Put(_ value: [UInt8], lifetime: Int) -> String {
-    "value=\(escape(String(decoding: value, as: UTF8.self)))&ttl=\(lifetime)"
+    "value=\(String(decoding: value, as: UTF8.self).percentEncoded())&ttl=\(lifetime)"
   }
 
   /// A longer life for a key that is there; its value stays, and its watchers are not woken.
   static func v2Refresh(lifetime: Int) -> String { "ttl=\(lifetime)&refresh=true&prevExist=true" }
-
-  private static let digits = Array("0123456789ABCDEF".utf8)
-
-  /// RFC 3986, section 2.1.
-  private static func escape(_ text: String, keeping kept: UInt8? = nil) -> String {
-    var out: [UInt8] = []
-    for byte in text.utf8 {
-      let isPlain =
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF)
-        || [UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~")].contains(byte) || byte == kept
-      out += isPlain ? [byte] : [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-    }
-    return String(decoding: out, as: UTF8.self)
-  }
 }

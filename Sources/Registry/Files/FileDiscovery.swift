@@ -11,11 +11,8 @@ public struct FileDiscovery: DiscoverySettings {
   /// `check_interval`: how often it is read even if nothing seems to have changed.
   public var interval: Duration = .seconds(30)
 
-  /// Registrations in the directory `path`.
-  public init(path: String, service: String? = nil) {
-    self.path = path
-    self.service = service
-  }
+  /// The longest file that is read.
+  private static let limit = 1 << 20
 
   /// Decodes a section with method file.
   public init(_ source: DiscoverySource) throws(ConfigError) {
@@ -32,15 +29,37 @@ public struct FileDiscovery: DiscoverySettings {
   public var place: String { "file \(path)" }
 
   /// A watcher of the directory.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher {
-    let part = PolledPart(place: path) { try await BlockingWork.run { try RegistrationDirectory.read(self) } }
-    return FileWatcher(
-      path: path,
-      poll: PollWatcher(
-        every: interval, of: [part], environment: environment,
-        policy: environment.policy(for: .servers, with: filters)))
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+    let part = PolledPart(place: path) { try await BlockingWork.run { try read() } }
+    return FileWatcher(path: path, poll: PollWatcher(every: interval, of: [part], environment: environment))
+  }
+
+  /// All registrations, in the order of their files' names. An absent directory is an empty one, and a file that goes
+  /// meanwhile is not there.
+  func read() throws(FileError) -> RegistryReading {
+    var reading = RegistryReading()
+    for name in try list() {
+      let path = "\(path)/\(name)"
+      do throws(FileError) {
+        let bytes = try Files.read(path, limit: FileDiscovery.limit)
+        reading.add(at: path) { () throws(OperatorError) in
+          try RegistrationCodec.decode(payload: bytes, name: String(name.dropLast(".json".count)))
+        }
+      } catch {
+        if !error.isMissing { reading.skipped[path] = error.description }
+      }
+    }
+    return reading
+  }
+
+  private func list() throws(FileError) -> [String] {
+    let names: [String]
+    do throws(FileError) { names = try Files.list(path) } catch {
+      if error.isMissing { return [] }
+      throw error
+    }
+    let start = service.map(FileTarget.nameBeginning(of:)) ?? ""
+    return names.filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") && $0.hasPrefix(start) }
   }
 }
 
@@ -59,44 +78,5 @@ public struct FileDiscovery: DiscoverySettings {
     let watch = try? FileWatch(path: path) { [weak self] _ in self?.poll.wake() }
     try await poll.run(deliver)
     watch?.cancel()
-  }
-}
-
-/// Registrations as JSON files, as nerve keeps them.
-enum RegistrationDirectory {
-  /// The longest file that is read.
-  static let limit = 1 << 20
-
-  /// All registrations, in the order of their files' names. An absent directory is an empty one, and a file that goes
-  /// meanwhile is not there.
-  static func read(_ discovery: FileDiscovery) throws(FileError) -> RegistryReading {
-    var reading = RegistryReading()
-    for name in try list(discovery) {
-      let path = "\(discovery.path)/\(name)"
-      do throws(FileError) {
-        let bytes = try Files.read(path, limit: limit)
-        do throws(OperatorError) {
-          let decoded = try RegistrationCodec.decode(payload: bytes, name: String(name.dropLast(".json".count)))
-          reading.backends.append(decoded.backend)
-          if !decoded.ignored.isEmpty { reading.ignored[path] = decoded.ignored }
-        } catch {
-          reading.skipped[path] = error.description
-        }
-      } catch {
-        if error.isMissing { continue }
-        reading.skipped[path] = error.description
-      }
-    }
-    return reading
-  }
-
-  private static func list(_ discovery: FileDiscovery) throws(FileError) -> [String] {
-    let names: [String]
-    do throws(FileError) { names = try Files.list(discovery.path) } catch {
-      if error.isMissing { return [] }
-      throw error
-    }
-    let start = discovery.service.map(FileTarget.nameBeginning(of:)) ?? ""
-    return names.filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") && $0.hasPrefix(start) }
   }
 }

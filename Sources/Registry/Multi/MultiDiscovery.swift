@@ -3,20 +3,16 @@ public import YAMLConfig
 public import ZooKeeper
 
 /// A `discovery_multi` section, or a `discovery` section with method multi: several discoveries under one name.
-public struct MultiDiscovery: DiscoverySettings {
-  /// How long the parts that have spoken wait for the others.
-  private static let patience: Duration = .seconds(10)
-
+public struct MultiDiscovery: Hashable, Sendable {
   /// The parts, in the file's order; the service's own discovery is the last.
   public var parts: [NamedDiscovery]
   /// How they become one list.
   public var resolver: MultiResolver
+}
 
-  /// Several discoveries as one.
-  public init(parts: [NamedDiscovery], resolver: MultiResolver) {
-    self.parts = parts
-    self.resolver = resolver
-  }
+extension MultiDiscovery: DiscoverySettings {
+  /// How long the parts that have spoken wait for the others.
+  private static let patience: Duration = .seconds(10)
 
   /// Decodes the parts and the resolver.
   public init(_ source: DiscoverySource) throws(ConfigError) {
@@ -48,9 +44,7 @@ public struct MultiDiscovery: DiscoverySettings {
   }
 
   /// A watcher over the watchers of all parts, each with a policy of its own.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher {
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     MultiWatcher(
       parts: parts.map { (name: $0.name, watcher: $0.discovery.makeWatcher(in: environment)) }, resolver: resolver,
       patience: MultiDiscovery.patience, environment: environment)
@@ -63,10 +57,4 @@ public struct NamedDiscovery: Hashable, Sendable {
   public var name: String
   /// Its method and settings.
   public var discovery: Discovery
-
-  /// A part under its name.
-  public init(name: String, discovery: Discovery) {
-    self.name = name
-    self.discovery = discovery
-  }
 }

@@ -65,7 +65,7 @@ extension ToggleConfiguration {
       guard parts.count > 1, !bucket.isEmpty, bucket.escapedFileName == bucket, parts.last != "" else {
         throw section.error(at: "s3_url", "'\(place)' is not s3://BUCKET/KEY")
       }
-      let path = parts.map { "/" + RequestSignature.escaped(String($0)) }.joined()
+      let path = parts.map { "/" + String($0).percentEncoded() }.joined()
       source = .object(try AWSService("s3", in: section, environment: environment), path: path)
     } else {
       throw section.error(at: "s3_url", "'\(place)' is not an s3://, file:///path, http:// or https:// address")

@@ -46,11 +46,9 @@ public struct DNSDiscovery: DiscoverySettings {
   public var place: String { "dns \(servers.map(\.host).joined(separator: ","))" }
 
   /// A watcher that looks the names up at intervals.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher {
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     PollWatcher(
       every: lookUps.interval, of: DNSNames(nameservers: lookUps.nameservers).parts(servers),
-      counters: DNSNames.counters, environment: environment, policy: environment.policy(for: .servers, with: filters))
+      counters: DNSNames.counters, environment: environment)
   }
 }

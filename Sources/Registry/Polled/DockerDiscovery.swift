@@ -48,34 +48,26 @@ extension DockerDiscovery: DiscoverySettings {
   public var place: String { "docker \(image) on \(servers.map(\.host).joined(separator: ","))" }
 
   /// A watcher that asks the daemons at intervals.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher {
-    PollWatcher(
-      every: interval, of: servers.map { Docker.part(of: $0, for: self) }, environment: environment,
-      policy: environment.policy(for: .servers, with: filters))
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+    let parts = servers.map { server in
+      PolledPart(place: "docker at \(server.endpoint)") {
+        let request = HTTPRequest(endpoint: server.endpoint, target: "/containers/json")
+        return try reading(try await RegistryAnswer.json(request), of: server)
+      }
+    }
+    return PollWatcher(every: interval, of: parts, environment: environment)
   }
 }
 
 /// Containers of one image that forward one port, by the HTTP interface of Docker and podman.
-enum Docker {
-  static func part(of server: DockerDiscovery.Server, for discovery: DockerDiscovery) -> PolledPart {
-    PolledPart(place: "docker at \(server.endpoint)") {
-      let request = HTTPRequest(endpoint: server.endpoint, target: "/containers/json")
-      return try reading(try await RegistryAnswer.json(request), of: server, for: discovery)
-    }
-  }
-
+extension DockerDiscovery {
   /// The containers of the image that forward the port.
-  /// - Throws: ``RegistryError``.
-  static func reading(
-    _ answer: JSONValue, of server: DockerDiscovery.Server, for discovery: DockerDiscovery
-  ) throws(RegistryError) -> RegistryReading {
+  func reading(_ answer: JSONValue, of server: Server) throws(RegistryError) -> RegistryReading {
     guard let containers = answer.array else { throw .unexpected("it is not a list") }
     var reading = RegistryReading()
     for container in containers {
-      guard let image = container["Image"]?.string, matches(image, wanted: discovery.image) else { continue }
-      guard let port = publicPort(of: discovery.port, in: container["Ports"]) else { continue }
+      guard let image = container["Image"]?.string, DockerDiscovery.matches(image, wanted: self.image) else { continue }
+      guard let port = DockerDiscovery.publicPort(of: self.port, in: container["Ports"]) else { continue }
       reading.backends.append(Backend(name: server.name, host: server.host, port: port))
     }
     // The daemon's order is that of their starts, which does not matter.

@@ -42,28 +42,17 @@ public struct MarathonDiscovery: DiscoverySettings {
   public var place: String { "marathon \(address)" }
 
   /// A watcher that asks for the tasks at intervals.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher {
-    PollWatcher(
-      every: interval, of: [Marathon.part(self)], environment: environment,
-      policy: environment.policy(for: .servers, with: filters))
-  }
-}
-
-/// The tasks of one Marathon application.
-enum Marathon {
-  static func part(_ discovery: MarathonDiscovery) -> PolledPart {
-    PolledPart(place: discovery.address.description) {
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+    let part = PolledPart(place: address.description) {
       let request = HTTPRequest(
-        endpoint: discovery.address.endpoint, tls: discovery.address.tls, target: discovery.address.target,
+        endpoint: address.endpoint, tls: address.tls, target: address.target,
         headers: [HTTPHeader(name: "Accept", value: "application/json")])
-      return try reading(try await RegistryAnswer.json(request), portIndex: discovery.portIndex)
+      return try MarathonDiscovery.reading(try await RegistryAnswer.json(request), portIndex: portIndex)
     }
+    return PollWatcher(every: interval, of: [part], environment: environment)
   }
 
-  /// The started tasks, sorted by host and port.
-  /// - Throws: ``RegistryError``.
+  /// The started tasks of the application, sorted by host and port.
   static func reading(_ answer: JSONValue, portIndex: Int) throws(RegistryError) -> RegistryReading {
     guard let object = answer.object else { throw .unexpected("it is not an object") }
     // An application without tasks may have no list at all.

@@ -12,7 +12,10 @@ internal import SmartStack
   /// Between the first questions to two parts: a thousand names are not looked up at one moment.
   private static let spacing: Duration = .milliseconds(2)
 
-  private let schedule: PollSchedule
+  /// From one answer to the next question.
+  private let interval: Duration
+  /// From a failure to the next question.
+  private let retrying: RetryPolicy
   private let environment: WatchEnvironment
   private let policy: ReadingPolicy
   private let counters: PollCounters
@@ -22,17 +25,20 @@ internal import SmartStack
   private var pending: LoopTimer?
   private var hasDelivered = false
 
-  /// - Parameter parts: nil when they are not known yet; see ``replace(_:)``.
+  /// - Parameters:
+  ///   - parts: nil when they are not known yet; see ``replace(_:)``.
+  ///   - policy: nil: the environment's over the registry's servers.
   init(
     every interval: Duration, of parts: [PolledPart]?, counters: PollCounters = .init(), environment: WatchEnvironment,
-    policy: @escaping ReadingPolicy
+    policy: ReadingPolicy? = nil
   ) {
-    schedule = PollSchedule(interval: interval)
+    self.interval = interval
+    retrying = RetryPolicy(base: min(interval, .seconds(1)), limit: max(interval, .seconds(1)))
     self.parts = parts ?? []
     areKnown = parts != nil
     self.counters = counters
     self.environment = environment
-    self.policy = policy
+    self.policy = policy ?? environment.policy(for: .servers)
   }
   private var areKnown: Bool
 
@@ -89,8 +95,15 @@ internal import SmartStack
         if state.isEnded { return }
         recordFailure(error, of: part, in: state)
       }
-      state.signal.set(after: schedule.delay(failures: state.failures, isFirst: isFirst))
+      state.signal.set(after: self.delay(failures: state.failures, isFirst: isFirst))
     }
+  }
+
+  /// The first question comes at once, and the second within one interval, so that agents started together do not ask
+  /// together; the same for the time after a failure.
+  private func delay(failures: Int, isFirst: Bool) -> Duration {
+    if failures > 0 { return retrying.delay(attempt: failures - 1) }
+    return isFirst ? interval * Double.random(in: 0.5...1) : interval
   }
 
   private func record(_ reading: RegistryReading, of part: PolledPart, in state: PartState) {

@@ -1,5 +1,4 @@
 internal import Reactor
-internal import SmartStack
 
 /// Something that is asked at intervals and knows some of a service's servers: a name to resolve, a daemon, a directory.
 struct PolledPart: Sendable {
@@ -30,26 +29,4 @@ struct PollCounters: Sendable {
   var asked: String?
   /// Counts a question that was not answered.
   var failed: String?
-}
-
-/// When parts are asked.
-struct PollSchedule: Equatable, Sendable {
-  /// From one answer to the next question.
-  var interval: Duration
-  /// The first question comes at once, and the second within one interval, so that agents started together do not
-  /// ask together; the same for the time after a failure.
-  var retrying: RetryPolicy
-
-  init(interval: Duration) {
-    self.interval = interval
-    retrying = RetryPolicy(base: min(interval, .seconds(1)), limit: max(interval, .seconds(1)))
-  }
-
-  /// - Parameters:
-  ///   - failures: in a row, before this moment.
-  ///   - isFirst: whether the first answer has just come.
-  func delay(failures: Int, isFirst: Bool) -> Duration {
-    if failures > 0 { return retrying.delay(attempt: failures - 1) }
-    return isFirst ? interval * Double.random(in: 0.5...1) : interval
-  }
 }

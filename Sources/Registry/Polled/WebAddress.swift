@@ -14,7 +14,7 @@ public struct WebAddress: Hashable, Sendable, CustomStringConvertible {
 
   /// nil for anything else: another scheme, a user, a fragment, blanks or control characters.
   public init?(_ text: String) {
-    guard let mark = text.firstRange(ofText: "://") else { return nil }
+    guard let mark = text.firstRange(of: "://") else { return nil }
     let scheme = text[..<mark.lowerBound].lowercased()
     guard scheme == "http" || scheme == "https", text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !text.contains("#")
     else { return nil }
@@ -47,12 +47,5 @@ public struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     }
     guard ServerText.isHost(host), (1...65_535).contains(port) else { return nil }
     return (host, port)
-  }
-}
-
-extension String {
-  fileprivate func firstRange(ofText text: String) -> Range<Index>? {
-    for start in indices where self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
-    return nil
   }
 }

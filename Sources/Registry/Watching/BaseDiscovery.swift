@@ -13,9 +13,9 @@ public struct BaseDiscovery: DiscoverySettings {
   public var place: String { "default_servers" }
 
   /// A watcher with one reading, without servers.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher { BaseWatcher(policy: environment.policy(for: .servers, with: filters)) }
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+    BaseWatcher(policy: environment.policy(for: .servers))
+  }
 }
 
 @LoopActor private final class BaseWatcher: RegistryWatcher {

@@ -17,8 +17,7 @@ public protocol DiscoverySettings: Hashable, Sendable {
   var unfiltered: Self { get }
 
   /// A watcher that delivers what the environment's policies make of its readings.
-  /// - Parameter filters: the discovery's label filters, for the policy.
-  @LoopActor func makeWatcher(in environment: WatchEnvironment, filters: [LabelFilter]) -> any RegistryWatcher
+  @LoopActor func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher
 }
 
 extension DiscoverySettings {
@@ -85,6 +84,6 @@ public struct Discovery: Hashable, Sendable {
 
   /// A watcher that delivers what the environment's policies make of its readings.
   @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
-    settings.makeWatcher(in: environment, filters: labelFilters)
+    settings.makeWatcher(in: environment.filtering(by: labelFilters))
   }
 }

@@ -14,14 +14,7 @@ public struct LabelFilter: Hashable, Sendable {
   /// The value, with its type: 1 is not "1"; nil is null, which is also what a registration without the label has.
   public var value: LabelValue?
   /// How they are compared.
-  public var condition: Condition
-
-  /// A filter; see the properties.
-  public init(label: String, value: LabelValue?, condition: Condition = .equals) {
-    self.label = label
-    self.value = value
-    self.condition = condition
-  }
+  public var condition = Condition.equals
 
   /// Whether a registration with these labels passes.
   public func accepts(_ labels: Labels?) -> Bool {

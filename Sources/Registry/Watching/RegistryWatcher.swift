@@ -28,6 +28,17 @@ public struct RegistryReading: Equatable, Sendable {
     self.generatorConfig = generatorConfig
     self.conflicts = conflicts
   }
+
+  /// Adds the registration that stands at one place, or the reason why there is none.
+  mutating func add(at place: String, _ decode: () throws(OperatorError) -> DecodedBackend) {
+    do throws(OperatorError) {
+      let decoded = try decode()
+      backends.append(decoded.backend)
+      if !decoded.ignored.isEmpty { ignored[place] = decoded.ignored }
+    } catch {
+      skipped[place] = error.description
+    }
+  }
 }
 
 /// Turns complete readings, one after the other, into what is offered of the service.

@@ -12,6 +12,8 @@ public import ZooKeeper
   let logger: Logger
   /// For how long readings after a lost connection are marked as such.
   let settle: Duration
+  /// The discovery's label filters, for the policies.
+  private var filters: [LabelFilter] = []
   private let skipped: Counter
   private let increment: @LoopActor (String, [String]) -> Void
   private let policyMaker: @LoopActor (PolicyStage, [LabelFilter]) -> ReadingPolicy
@@ -35,7 +37,15 @@ public import ZooKeeper
       "synapse_registrations_skipped_total", help: "Registrations skipped because of what they hold.")
   }
 
-  func policy(for stage: PolicyStage, with filters: [LabelFilter]) -> ReadingPolicy { policyMaker(stage, filters) }
+  /// Returns these surroundings as a discovery with label filters has them.
+  func filtering(by filters: [LabelFilter]) -> WatchEnvironment {
+    var environment = self
+    environment.filters = filters
+    return environment
+  }
+
+  /// The policy over readings of one stage. Names are looked up whatever their labels: the filters are for addresses.
+  func policy(for stage: PolicyStage) -> ReadingPolicy { policyMaker(stage, stage == .names ? [] : filters) }
 
   func count(_ name: String, tags: [String] = []) { increment(name, tags) }
 

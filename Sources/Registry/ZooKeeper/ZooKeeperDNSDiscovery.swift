@@ -23,16 +23,14 @@ public struct ZooKeeperDNSDiscovery: DiscoverySettings {
   public var ensembles: Set<ServerList> { registrations.ensembles }
 
   /// A watcher of the registrations in front of one that looks their hosts up.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher {
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     var named = registrations
     named.generatorConfigPath = nil
     let addresses = PollWatcher(
       every: lookUps.interval, of: nil, counters: DNSNames.counters, environment: environment,
-      policy: environment.policy(for: .addresses, with: filters))
+      policy: environment.policy(for: .addresses))
     return ZooKeeperDNSWatcher(
-      registrations: named.makeWatcher(in: environment, policy: environment.policy(for: .names, with: [])),
+      registrations: named.makeWatcher(in: environment, policy: environment.policy(for: .names)),
       addresses: addresses, names: DNSNames(nameservers: lookUps.nameservers))
   }
 }

@@ -9,9 +9,9 @@ extension ZooKeeperDiscovery: DiscoverySettings {
   public var ensembles: Set<ServerList> { [ensemble] }
 
   /// A watcher of the directory, or one that polls it.
-  @LoopActor public func makeWatcher(
-    in environment: WatchEnvironment, filters: [LabelFilter]
-  ) -> any RegistryWatcher { makeWatcher(in: environment, policy: environment.policy(for: .servers, with: filters)) }
+  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+    makeWatcher(in: environment, policy: environment.policy(for: .servers))
+  }
 
   @LoopActor func makeWatcher(
     in environment: WatchEnvironment, policy: @escaping ReadingPolicy
@@ -23,7 +23,7 @@ extension ZooKeeperDiscovery: DiscoverySettings {
     let poll = ZooKeeperPoll(self, reader: reader)
     return PollWatcher(
       every: pollInterval, of: [PolledPart(place: path) { try await poll.read() }],
-      counters: PollCounters(asked: "synapse.watcher.zookeeper_poll.discover"), environment: environment, policy: policy
-    )
+      counters: PollCounters(asked: "synapse.watcher.zookeeper_poll.discover"), environment: environment,
+      policy: policy)
   }
 }

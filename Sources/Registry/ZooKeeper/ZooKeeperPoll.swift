@@ -23,59 +23,32 @@ internal import ZooKeeper
     _ = await reader.connects(within: ZooKeeperPoll.patience)
     let names = try await reader.children(discovery.path) ?? []
     var reading = RegistryReading()
-    var found: [Int: Backend] = [:]
     for start in stride(from: 0, to: names.count, by: ZooKeeperPoll.width) {
-      let places = start..<min(start + ZooKeeperPoll.width, names.count)
-      let tasks = places.map { place in
-        Task.immediate { @LoopActor in (place, try await self.decode(names[place])) }
-      }
-      for task in tasks {
-        switch await task.result {
-        case .success((let place, let child)):
-          let path = self.path(of: names[place])
-          found[place] = child.backend
-          reading.skipped[path] = child.problem
-          if !child.ignored.isEmpty { reading.ignored[path] = child.ignored }
-        case .failure(let error): throw error
-        }
+      let some = names[start..<min(start + ZooKeeperPoll.width, names.count)]
+      let tasks = some.map { name in Task.immediate { @LoopActor in try await self.decode(name) } }
+      for (name, task) in zip(some, tasks) {
+        guard let child = try await task.value else { continue }
+        reading.add(at: path(of: name)) { () throws(OperatorError) in try child.get() }
       }
     }
-    reading.backends = names.indices.compactMap { found[$0] }
     if let path = discovery.generatorConfigPath, let bytes = try await reader.read(path), !bytes.isEmpty {
       reading.generatorConfig = String(decoding: bytes, as: UTF8.self)
     }
     return reading
   }
 
-  /// What stands under one name.
-  private struct Child {
-    var backend: Backend?
-    var ignored: [String] = []
-    var problem: String?
-
-    init() {}
-
-    init(_ decoded: DecodedBackend) { (backend, ignored) = (decoded.backend, decoded.ignored) }
-
-    init(_ problem: OperatorError) { self.problem = problem.description }
-  }
-
   private func path(of name: String) -> String {
     discovery.path == "/" ? "/\(name)" : "\(discovery.path)/\(name)"
   }
 
-  private func decode(_ name: String) async throws -> Child {
+  /// What stands under one name; nil when it has gone since the list was read.
+  private func decode(_ name: String) async throws -> Result<DecodedBackend, OperatorError>? {
     do throws(OperatorError) {
-      if let decoded = try RegistrationCodec.decode(name: name) { return Child(decoded) }
+      if let decoded = try RegistrationCodec.decode(name: name) { return .success(decoded) }
     } catch {
-      return Child(error)
+      return .failure(error)
     }
-    // It may have gone since the list was read.
-    guard let bytes = try await reader.read(path(of: name)) else { return Child() }
-    do throws(OperatorError) {
-      return Child(try discovery.decoding.decode(payload: bytes, name: name))
-    } catch {
-      return Child(error)
-    }
+    guard let bytes = try await reader.read(path(of: name)) else { return nil }
+    return Result { () throws(OperatorError) in try discovery.decoding.decode(payload: bytes, name: name) }
   }
 }
