@@ -233,7 +233,8 @@ import Testing
     configuration.spoolRoot = directory.path
     let hacheck = HacheckService(
       configuration: configuration, logger: silent, metrics: Metrics())
-    let port = try hacheck.start()[0]
+    try hacheck.open()
+    let port = try hacheck.listen()[0]
     defer { hacheck.stop() }
     for name in ["b.main", "a.main"] {
       let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/spool/\(name)/1/s")
