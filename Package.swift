@@ -136,7 +136,7 @@ if Context.environment["SMARTSTACK_FUZZ"] != nil {
       name: "fuzz",
       dependencies: [
         "AgentKit", "Configure", "HAProxyConfigGen", "HAProxyRuntime", "Hacheck", "NerveAgent", "Reactor", "Registry",
-        "SmartStack", "SynapseAgent", "YAMLConfig", "ZooKeeper",
+        "SmartStack", "SynapseAgent", "TestSupport", "YAMLConfig", "ZooKeeper",
       ],
       path: "Tests/Fuzz", exclude: ["corpus"], swiftSettings: strict))
 }

@@ -1,5 +1,6 @@
 import HAProxyConfigGen
 import SmartStack
+import TestSupport
 import YAMLConfig
 
 @testable import AgentKit
