@@ -35,7 +35,7 @@ import Testing
         "--paasta-dir", "\(root)/paasta", "--zk-topology-dir", "\(root)/zookeeper", "--labels-dir", "\(root)/labels",
         "--nerve-config-path", "\(root)/nerve.conf.json", "--heartbeat-path", "\(root)/heartbeat", "--host-address",
         "10.0.0.1", "--reload", "none",
-      ], output: .append(path: "\(root)/said"))
+      ], log: "\(root)/said")
     try await eventually("the task is registered: \(host.directory.text(of: "said") ?? "")", within: .seconds(120)) {
       host.names == ["web.main.s:10.0.0.1.31000"]
     }
