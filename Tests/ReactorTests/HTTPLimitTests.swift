@@ -21,6 +21,18 @@ import Testing
     return stream
   }
 
+  @Test @LoopActor func manyAskersShareAPage() {
+    let pages = PageCache()
+    var made = 0
+    for _ in 0..<1000 {
+      _ = pages.page("figures") {
+        made += 1
+        return "short"
+      }
+    }
+    #expect(made < 1000)
+  }
+
   /// Slow clients keep a byte coming, so that no idle time-out ends them.
   @Test(
     "a request has its time as a whole",

@@ -87,7 +87,9 @@ internal import SmartStack
   ) {
     guard exchange.method == "GET" else { return refuseMethod(exchange, allowed: "GET") }
     engine.requests.count(route, status: 200)
-    exchange.respond(status: 200, headers: headers, page: longPages.page(exchange.target, make: body))
+    // A query changes nothing of these pages.
+    let name = String(exchange.target[...].cut(at: "?").before)
+    exchange.respond(status: 200, headers: headers, page: longPages.page(name, make: body))
   }
 
   // MARK: Checks

@@ -173,7 +173,7 @@ internal import Glibc
     // libevent, and the next descriptor of that number, a listener's say, never hears of anything again.
     let connection = bufferevent_socket_new(EventLoop.shared.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
     guard let connection else { return nil }
-    if connections.cutGreedy(beyond: limits.maxPerAddress) > 0 { sweepSoon() }
+    if connections.cutGreedy(beyond: limits.maxPerAddress) > 0 { sweepSoon(after: HTTPListener.closingTime) }
     if connections.count + 1 >= limits.maxConnections { makeRoom() }
     // evhttp collects a whole body in the input buffer before it looks, so there must be room for one.
     connections.add(connection, inputLimit: limits.maxHeadBytes + limits.maxBodyBytes + (32 << 10))
@@ -183,10 +183,14 @@ internal import Glibc
     return connection
   }
 
+  /// How long evhttp takes to see that a connection was cut: a pass of the loop.
+  private static let closingTime = Duration.milliseconds(1)
+
   /// Looks after the connections whose end evhttp does not tell, those without a request so far.
-  private func sweepSoon() {
-    guard sweepTimer == nil else { return }
-    sweepTimer = LoopClock.system.schedule(after: .milliseconds(100)) { [weak self] in
+  private func sweepSoon(after delay: Duration = .milliseconds(100)) {
+    if sweepTimer != nil, delay > HTTPListener.closingTime { return }
+    sweepTimer?.cancel()
+    sweepTimer = LoopClock.system.schedule(after: delay) { [weak self] in
       guard let self, !self.isClosed else { return }
       self.sweepTimer = nil
       self.connections.sweepFresh()
@@ -199,8 +203,9 @@ internal import Glibc
 
   private func makeRoom() {
     connections.sweep()
-    guard connections.count + 1 >= limits.maxConnections else { return }
-    if connections.cutQuiet(since: .now - HTTPListener.quietTime) > 0 { sweepSoon() }
+    // Those that were cut go within a pass, and make room then.
+    guard connections.count + 1 >= limits.maxConnections, !connections.hasCut else { return }
+    if connections.cutQuiet(since: .now - HTTPListener.quietTime) > 0 { sweepSoon(after: HTTPListener.closingTime) }
   }
 
   /// Looks after the requests that never get complete, as long as there are connections.
@@ -218,7 +223,8 @@ internal import Glibc
   fileprivate func pauseAccepting() {
     setAccepting(false)
     retryTimer?.cancel()
-    retryTimer = LoopClock.system.schedule(after: .milliseconds(20)) { [weak self] in
+    let pause = connections.hasCut ? HTTPListener.closingTime : .milliseconds(20)
+    retryTimer = LoopClock.system.schedule(after: pause) { [weak self] in
       guard let self, !self.isClosed else { return }
       if self.isRetiring { return }
       self.makeRoom()

@@ -31,12 +31,14 @@ private func onSent(_ data: UnsafeRawPointer?, _ length: Int, _ context: UnsafeM
 
 /// Pages that are made for whoever asks: a long one is made once for all who ask within a moment.
 @LoopActor public final class PageCache {
-  /// Shorter ones are made each time, and always show what is so now.
+  /// Shorter ones are made each time, and show what is so now, as long as few ask.
   private static let longPage = 64 << 10
+  /// How many askers get a page of their own within a moment.
+  private static let few = 64
   private static let lifetime = Duration.milliseconds(250)
   private static let capacity = 16
 
-  private var pages: [String: (page: SharedPage, madeAt: LoopClock.Instant)] = [:]
+  private var pages: [String: (page: SharedPage, madeAt: LoopClock.Instant, askers: Int)] = [:]
 
   /// Creates an empty cache.
   public nonisolated init() {}
@@ -56,12 +58,18 @@ private func onSent(_ data: UnsafeRawPointer?, _ length: Int, _ context: UnsafeM
   private func known(_ name: String) -> SharedPage? {
     let now = LoopClock.system.now
     pages = pages.filter { now - $0.value.madeAt < PageCache.lifetime }
-    return pages[name]?.page
+    guard let known = pages[name], known.page.count > PageCache.longPage || known.askers >= PageCache.few else {
+      return nil
+    }
+    return known.page
   }
 
   private func keep(_ page: SharedPage, as name: String) -> SharedPage {
-    if page.count > PageCache.longPage, pages.count < PageCache.capacity {
-      pages[name] = (page, LoopClock.system.now)
+    // The first of those who ask within a moment says when that is over.
+    if let before = pages[name], page.count <= PageCache.longPage {
+      pages[name] = (page, before.madeAt, before.askers + 1)
+    } else if pages.count < PageCache.capacity {
+      pages[name] = (page, LoopClock.system.now, 1)
     }
     return page
   }
