@@ -92,6 +92,8 @@ test: check peers
 	Tests/Conformance/run --bindir .build/debug
 	Tests/SetUps/run --bindir .build/debug
 	Tests/BlastRadius/run --bindir .build/debug
+	# What matters here is that it comes true; make chaos measures how soon.
+	Tests/Chaos/run --bindir .build/debug --fast --slack 4
 	Tests/Pages/run --bindir .build/debug --only 0 --only 3 --only 60
 	scripts/examples --bindir .build/debug
 	# A failed run repeats its failures at the end, where a reader of the last lines sees them.

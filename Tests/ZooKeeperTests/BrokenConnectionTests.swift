@@ -117,6 +117,7 @@ import Testing
       try await observer.create(Self.directory)
       let history = try await History(observer, Self.directory)
       let client = try await world.client(to: proxy.connection)
+      proxy.breakNext(CuttingProxy.create, .beforeAnswer)
       let nodes = (0..<20).map { index in
         client.want(
           Registration(directory: Self.directory, name: "host1_", data: "\(index / 2)".bytes))

@@ -18,7 +18,7 @@ public import SmartStack
   /// The nodes that this client has, or may have.
   public var own: OwnNodes { context.own }
 
-  /// When a lost connection, or another session in its place, has come last; nil: none was lost.
+  /// When a connection has come last after an outage, over the same session or another one; nil: there was no outage.
   public var reconnectedAt: LoopClock.Instant? { context.reconnectedAt }
 
   /// Whether requests are answered.
@@ -192,24 +192,22 @@ public import SmartStack
   }
 
   /// A handle remembers the last change it has seen, and a server that has not seen that one refuses it: after an ensemble
-  /// was emptied, restored, or replaced behind the same names, for ever. After a session timeout without a connection
-  /// another handle asks for the same session; the server then resumes it, or says that it is no more.
+  /// was emptied, restored, or replaced behind the same names, for ever. Another handle asks for the same session; the
+  /// server then resumes it, or says that it is no more.
+  private func reopen(_ refused: ZooKeeperSession) {
+    guard state == .suspended else { return }
+    context.logger.warning(
+      "session not accepted, asked for again; the registry may be older than this session",
+      with: [.ensemble: ensemble, .session: hex(refused.id)])
+    resumable = refused.identity
+    context.session = nil
+    Task { await refused.abandon() }
+    openSession(isReopened: true)
+  }
+
   private func reopenLater() {
     timer?.cancel()
-    timer = context.clock.schedule(after: sessionTimeout) { [weak self] in
-      guard let self, state == .suspended else { return }
-      if let old = context.session {
-        guard let identity = old.identity ?? old.settings.resuming else { return }
-        context.logger.warning(
-          "session not accepted, asked for again; the registry may be older than this session",
-          with: [.ensemble: ensemble, .session: hex(identity.id), .elapsed: sessionTimeout])
-        resumable = identity
-        context.session = nil
-        Task { await old.abandon() }
-      }
-      openSession(isReopened: true)
-      reopenLater()
-    }
+    timer = context.clock.schedule(after: .seconds(1)) { [weak self] in self?.openSession(isReopened: true) }
   }
 
   private func handle(_ event: ZooKeeperSession.Event, of session: ZooKeeperSession) {
@@ -220,7 +218,7 @@ public import SmartStack
       guard case .connected = state else { return }
       context.logger.warning("connection lost", with: [.ensemble: ensemble, .session: hex(session.id)])
       move(to: .suspended)
-      reopenLater()
+    case .refused: reopen(session)
     case .ended(let code): ended(code)
     }
   }
@@ -230,7 +228,7 @@ public import SmartStack
     session.wasAnnounced = true
     failures = 0
     timer?.cancel()
-    if !isNew { context.metrics.reconnects.increment() }
+    if !isNew || session.settings.isReopened { context.metrics.reconnects.increment() }
     context.noteConnection()
     context.logger.notice(
       "connected",

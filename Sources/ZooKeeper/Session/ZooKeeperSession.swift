@@ -14,6 +14,8 @@ internal import SmartStack
     case connected
     /// The connection is lost; libzookeeper is looking for another server.
     case disconnected
+    /// Servers serve others, and none takes back the session that they knew.
+    case refused
     /// The session is no more.
     case ended(ZooKeeperError.Code)
   }
@@ -82,7 +84,11 @@ internal import SmartStack
       return
     }
     handle = opened
-    servers = SessionServers(settings, handle: opened, addresses: addresses)
+    servers = SessionServers(settings, handle: opened, addresses: addresses) { [weak self] in
+      // A handle that was never connected has seen nothing that a server could lack.
+      guard let self, identity != nil, !isOver else { return }
+      onEvent(self, .refused)
+    }
     if let earlyState { handleState(earlyState) }
   }
 
@@ -143,6 +149,7 @@ internal import SmartStack
     case .disconnected:
       isConnected = false
       servers?.connectionChanged(false)
+    case .refused: break
     case .ended(let code):
       end(code)
       // The handle is of no use any more. Freed a little later: libzookeeper leaks the answers that its
