@@ -56,8 +56,8 @@ import Testing
   func preserved() {
     var policy = BackendPolicy(BackendPolicy.Rules())
     let all = ["a", "b", "c", "d"].map { backend($0) }
-    func apply(_ names: String, isSettling: Bool) -> [BackendPolicy.Note] {
-      policy.apply(names.map { backend(String($0)) }, isSettling: isSettling, now: start)
+    func apply(_ names: String, isSettling: Bool, after delay: Duration = .zero) -> [BackendPolicy.Note] {
+      policy.apply(names.map { backend(String($0)) }, isSettling: isSettling, now: start + delay)
     }
     // Nothing was there before: nothing is kept, and others are told that this is not all.
     #expect(apply("", isSettling: true).isEmpty && policy.backends.isEmpty && !policy.hasSettled)
@@ -65,7 +65,11 @@ import Testing
     #expect(policy.hasSettled)
     // Half of them may go at any time.
     #expect(apply("ab", isSettling: true).isEmpty && names(policy) == "ab")
-    #expect(apply("a", isSettling: true) == [.preserved(1)] && names(policy) == "ab")
+    #expect(apply("a", isSettling: true, after: .seconds(10)) == [.preserved(1)] && names(policy) == "ab")
+    // Those that went a moment before went with the rest.
+    _ = policy.apply(all, now: start)
+    #expect(apply("ab", isSettling: true).isEmpty && names(policy) == "ab")
+    #expect(apply("a", isSettling: true, after: .seconds(1)) == [.preserved(3)] && names(policy) == "abcd")
     _ = policy.apply(all, now: start)
     #expect(apply("a", isSettling: true) == [.preserved(3)] && names(policy) == "abcd")
     #expect(apply("", isSettling: true).isEmpty && names(policy) == "abcd")

@@ -297,7 +297,7 @@ import Testing
       #expect(await server.count("zk_ephemerals_count") == 100)
       #expect(await server.fourLetters("dump").contains(")/(1):"))
       let sent = client.context.metrics.requests.mapValues(\.value).merging(before) { $0 - $1 }
-      #expect(sent == [.create: 100, .exists: 100, .list: 100, .delete: 0, .set: 0, .read: 0, .sync: 0])
+      #expect(sent == [.create: 100, .exists: 100, .list: 100, .delete: 0, .set: 0, .read: 0, .sync: 0, .watch: 0])
       // At rest nothing but pings.
       let received = await server.count("zk_packets_received")
       for _ in 0..<10 { try await loopTurns() }

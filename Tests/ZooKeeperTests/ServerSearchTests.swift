@@ -69,7 +69,7 @@ import Testing
       var limits = ZooKeeperLimits()
       limits.serverInterval = .milliseconds(100)
       let client = try await world.client(
-        to: addresses.joined(separator: ","), timeout: .seconds(4), limits: limits)
+        to: addresses.joined(separator: ","), timeout: .seconds(20), limits: limits)
       @LoopActor func offered() -> [String]? { client.context.session?.servers?.offered }
       await server.kill()
       try await eventually("only the other is left") { offered() == [addresses[1]] }

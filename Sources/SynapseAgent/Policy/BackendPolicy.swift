@@ -80,7 +80,7 @@ public struct BackendPolicy: Sendable {
     isPreserved = false
     hasSettled = hasSettled || !isSettling
     before = isSettling ? before ?? last?.backends : nil
-    if isSettling, let kept = preserve(beside: reading) {
+    if isSettling, let kept = preserve(beside: reading, now: now) {
       let isNews = preserved == nil
       (preserved, isPreserved) = (kept, true)
       let names = Set(reading.map(\.serverName))
@@ -92,9 +92,11 @@ public struct BackendPolicy: Sendable {
     return apply(whole: reading, now: now) + (wasPreserved ? [.released(reading.count)] : [])
   }
 
-  /// The servers to keep beside a reading that has lost more than half of them.
-  private func preserve(beside reading: [Backend]) -> [Backend]? {
-    guard let before, let kept = preserved ?? last?.backends else { return nil }
+  /// The servers to keep beside a reading that has lost more than half of them. A session that ends takes its nodes one by
+  /// one: those that went a moment before are among them.
+  private func preserve(beside reading: [Backend], now: ContinuousClock.Instant) -> [Backend]? {
+    guard let before else { return nil }
+    let kept = preserved ?? previous(now: now)
     let names = Set(reading.map(\.serverName))
     let lost = before.count { !names.contains($0.serverName) }
     return lost * 2 > before.count ? kept : nil
