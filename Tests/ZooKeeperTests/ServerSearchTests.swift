@@ -76,7 +76,6 @@ import Testing
       isServing.withLock { $0 = false }
       try await server.start()
       try await connected(client)
-      #expect(offered() == [server.connection])
       isServing.withLock { $0 = true }
       try await eventually("both are back") { offered() == addresses }
     }
