@@ -221,6 +221,7 @@ import Testing
       [ALERT]    (9) : config : Parsing [/x/y.cfg:26]: backend 'same' has the same name as backend 'same'
       [ALERT]    (9) : config : Proxy 'f': unable to find required use_backend: 'nosuch'.
       [ALERT]    (9) : config : backend 'b', server 'y': unable to find required resolvers 'none'
+      [ALERT]    (9) : config : parsing [/x/y.cfg:-2] : no line of a file
       [ALERT]    (9) : config : Fatal errors found in configuration.
       """
     let alerts = CheckAlert.all(in: output, path: "/x/y.cfg")

@@ -36,7 +36,7 @@ public struct CheckAlert: Hashable, Sendable {
   /// The number in `[path:number]`, and what follows. A check command may name the file by another path.
   private static func position(_ message: String, path: String) -> (line: Int, words: String)? {
     let file = path.split(separator: "/").last.map(String.init) ?? path
-    guard let number = message.part(after: "\(file):", before: "]").flatMap({ Int($0) }),
+    guard let number = message.part(after: "\(file):", before: "]").flatMap({ Int($0) }), number > 0,
       let words = message.part(after: "\(file):\(number)]", before: nil)
     else { return nil }
     return (number, String(words.drop { " :".contains($0) }))
