@@ -85,28 +85,38 @@ public struct StatusPage {
   }()
 
   /// `page.css` and `page.js`, as they stand in the document.
-  public static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
+  private static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
   private static let script = String(decoding: PackageResources.page_js, as: UTF8.self)
 
   func report(of agent: String) -> JSONValue? { reports.first { $0["agent"]?.string == agent } }
 
   // MARK: The document
 
+  /// An HTML document of the pages' style around `body`; both texts are HTML already.
+  public static func document(title: String, body: String) -> String {
+    """
+    <!doctype html>
+    <html lang="en">
+    <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
+    <title>\(title)</title>
+    <style>\(style)</style>
+    </head>
+    <body>
+    \(body)
+    </body>
+    </html>
+
+    """
+  }
+
   /// Renders the whole document.
   public func render() -> String {
     let agent = reports.first?["agent"]?.string ?? ""
     let host = (HostInfo.name ?? "").htmlEscaped
-    return """
-      <!doctype html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <meta name="color-scheme" content="light dark">
-      <title>\(agent) on \(host)</title>
-      <style>\(StatusPage.style)</style>
-      </head>
-      <body>
+    let body = """
       <a class="skip" href="#live">To the services</a>
       <header>
       <h1>\(agent) <small>on <bdi>\(host)</bdi></small></h1>
@@ -115,10 +125,8 @@ public struct StatusPage {
       \(problem.map { "<p role=\"alert\" class=\"notice bad\">\($0.htmlEscaped)</p>\n" } ?? "")\(filterForm)<main id="live">
       \(summary)\(services)\(downtimes)\(asked)\(events)</main>
       \(mayChange ? drainForm : "")\(footer)<script>\(StatusPage.script)</script>
-      </body>
-      </html>
-
       """
+    return StatusPage.document(title: "\(agent) on \(host)", body: body)
   }
 
   private var filterForm: String {

@@ -15,27 +15,15 @@ struct FleetPage {
   func render() -> String {
     let bad = reports.count { $0.verdict != .healthy }
     let problems = failures.map { "<li><bdi>\($0.htmlEscaped)</bdi></li>" }.joined()
-    return """
-      <!doctype html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <meta name="color-scheme" content="light dark">
-      <title>SmartStack: all services</title>
-      <style>\(StatusPage.style)</style>
-      </head>
-      <body>
+    let body = """
       <header><h1>SmartStack <small>all services</small></h1>
       <p class="quiet">As of \(now.dateInWords ?? ""), seen from \((HostInfo.name ?? "").htmlEscaped)</p></header>
       <main>
       <section aria-label="Summary"><p>\(reports.count.counted("service")): \(reports.count - bad) healthy, \(bad) not</p>
       \(problems.isEmpty ? "" : "<ul class=\"notice bad\">\(problems)</ul>")</section>
       \(services)\(hosts)</main>
-      </body>
-      </html>
-
       """
+    return StatusPage.document(title: "SmartStack: all services", body: body)
   }
 
   private var services: String {
