@@ -12,7 +12,8 @@ public struct ConfigurationFiles: Sendable {
   private let environment: [String: String]?
   /// The digests of what was read, or of why it could not be, by path.
   private var files: [String: (limit: Int, digest: [UInt8])] = [:]
-  private var directories: [String: [String]] = [:]
+  /// The names in every directory that was read, by its path.
+  public private(set) var directories: [String: [String]] = [:]
 
   /// Nothing is read yet.
   /// - Parameter environment: puts variables in for `<%= ENV['NAME'] %>` and refuses other ERB; nil reads the
@@ -55,10 +56,10 @@ public struct ConfigurationFiles: Sendable {
   }
 
   /// Reads the directory that `service_conf_dir` of `section` names: `*.json` and then `*.yaml`, each sorted. Of
-  /// two files of one service the later counts. Empty without that key.
+  /// two files of one service the later counts. Empty without that key, and with an empty text, as tutorials have it.
   /// - Throws: when the directory cannot be listed, at the key.
   public mutating func services(of section: ConfigSection) throws(ConfigError) -> [ServiceFile] {
-    guard let directory = try section.optionalString("service_conf_dir") else { return [] }
+    guard let directory = try section.optionalString("service_conf_dir"), !directory.isEmpty else { return [] }
     let names: [String]
     do throws(FileError) {
       names = try Files.list(directory)

@@ -90,8 +90,8 @@ extension NerveConfiguration {
 
     let written = try section.entries("services")
     configuration.reloadsOnChange = try section.optionalBool("reload_on_change") ?? false
-    configuration.serviceDirectories = try section.optionalString("service_conf_dir").map { [$0] } ?? []
     let found = try files.services(of: section)
+    configuration.serviceDirectories = files.directories.keys.sorted()
     let overridden = Set(found.map(\.service))
     for entry in written where !overridden.contains(entry.name) {
       configuration.add(.success(entry.value), key: entry.name)
