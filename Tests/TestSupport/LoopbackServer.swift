@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Reactor
 
 /// A plain TCP server on loopback whose behaviour is a script: for peers that no real server imitates.
 ///
@@ -112,4 +113,14 @@ public func startThread(_ body: @escaping @Sendable () -> Void) {
     }, context)
   precondition(code == 0, "pthread_create failed with \(code)")
   pthread_detach(thread)
+}
+
+/// Runs what blocks on a thread of its own. Not `BlockingWork`: its few threads belong to the code under test.
+public func onThread<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
+  await withCheckedContinuation { continuation in
+    startThread {
+      let result = body()
+      Task { @LoopActor in continuation.resume(returning: result) }
+    }
+  }
 }

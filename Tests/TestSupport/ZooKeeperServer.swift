@@ -162,7 +162,7 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     let ending = pid
     Glibc.kill(ending, SIGCONT)
     Glibc.kill(ending, signal)
-    _ = try? await BlockingWork.run {
+    _ = await onThread {
       var status: Int32 = 0
       return waitpid(ending, &status, 0)
     }
@@ -174,14 +174,13 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   /// The answer to a four-letter word (`mntr`, `cons`, `wchs`, `dump`, …); empty when there is none.
   public func fourLetters(_ word: String, patience: Duration = .seconds(2)) async -> String {
     let (host, port) = (host, port)
-    let answer = try? await BlockingWork.run { () -> String in
+    return await onThread { () -> String in
       guard let socket = BlockingSocket(host: host, port: port, patience: patience), socket.send(Array(word.utf8))
       else {
         return ""
       }
       return String(decoding: socket.readToEnd(), as: UTF8.self)
     }
-    return answer ?? ""
   }
 
   /// The numbers of `mntr`, for example `zk_watch_count` or `zk_ephemerals_count`.
@@ -205,7 +204,7 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     let connect = bytes(Int32(0)) + bytes(Int64(0)) + bytes(Int32(4000)) + bytes(id) + bytes(Int32(16)) + password + [0]
     let close = bytes(Int32(8)) + bytes(Int32(1)) + bytes(Int32(-11))
     for _ in 0..<50 {
-      let answer = try await BlockingWork.run { () -> [UInt8] in
+      let answer = await onThread { () -> [UInt8] in
         guard let socket = BlockingSocket(host: host, port: port, patience: .seconds(2)) else { return [] }
         return socket.send(bytes(Int32(connect.count)) + connect + close) ? socket.readToEnd() : []
       }
@@ -228,7 +227,7 @@ public struct ServerTrouble: Error, CustomStringConvertible {
       + text("anyone") + bytes(Int32(-1))
     let close = bytes(Int32(8)) + bytes(Int32(2)) + bytes(Int32(-11))
     let packets = bytes(Int32(connect.count)) + connect + bytes(Int32(set.count)) + set + close
-    let answer = try await BlockingWork.run { () -> [UInt8] in
+    let answer = await onThread { () -> [UInt8] in
       guard let socket = BlockingSocket(host: host, port: port, patience: .seconds(10)), socket.send(packets)
       else { return [] }
       return socket.readToEnd()

@@ -34,7 +34,8 @@ public final class BlockingWork: @unchecked Sendable {
   private var pending: [UInt64: ContinuousClock.Instant] = [:]
   private var lastNumber: UInt64 = 0
 
-  private init(_ name: String) {
+  /// The kind has to live as long as the process does: its threads borrow it.
+  init(_ name: String) {
     self.name = name
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(condition, nil)
@@ -110,7 +111,7 @@ public final class BlockingWork: @unchecked Sendable {
     pthread_attr_init(&attributes)
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
     defer { pthread_attr_destroy(&attributes) }
-    // The pool is a process-wide constant; the thread may borrow it for good.
+    // A kind lives as long as the process; the thread may borrow it for good.
     let code = pthread_create(&thread, &attributes, runWorker, Unmanaged.passUnretained(self).toOpaque())
     if code == 0 { threads += 1 }
     return code
