@@ -71,15 +71,15 @@ public struct SocketCommand: Hashable, Sendable {
 extension SocketCommand {
   /// Judges whether a reply means success: a document, or one line. A complaint is on one line, too.
   func outcome(of reply: String) -> Result<String, HAProxyRuntimeError> {
+    guard let change else {
+      // None of the documents that are asked for begins like that; they may be megabytes.
+      let isRefused = ["Unknown command", "Permission denied", "Can't find"].contains { reply.hasPrefix($0) }
+      return isRefused ? .failure(.refused(command: text, reply: SocketCommand.oneLine(reply))) : .success(reply)
+    }
     // Nearly all of thousands of replies.
-    if change != nil, reply.utf8.allSatisfy({ $0 == 0x0A || $0 == 0x20 }) { return .success("") }
+    if reply.utf8.allSatisfy({ $0 == 0x0A || $0 == 0x20 }) { return .success("") }
     let line = SocketCommand.oneLine(reply)
-    // None of the documents that are asked for begins like that.
-    let isAccepted =
-      change?.accepts(reply: line)
-      ?? !["Unknown command", "Permission denied", "Can't find"].contains { reply.hasPrefix($0) }
-    if !isAccepted { return .failure(.refused(command: text, reply: line)) }
-    return .success(change == nil ? reply : line)
+    return change.accepts(reply: line) ? .success(line) : .failure(.refused(command: text, reply: line))
   }
 
   private static func oneLine(_ reply: String) -> String {
