@@ -1,9 +1,11 @@
-import HAProxyRuntime
+import Glibc
 import Reactor
+import SmartStack
 import TestSupport
 import Testing
 
 @testable import HAProxyConfigGen
+@testable import HAProxyRuntime
 
 /// Long enough for a machine that has much else to do: the tests that use it end by themselves.
 private let noHurry: Duration = .seconds(50)
@@ -34,6 +36,36 @@ struct ScriptedClientTests {
         .failure(.refused(command: "set server b/t state ready", reply: "No such server.")),
       ])
     #expect(socket.lines == ["prompt;set server b/s state maint;set server b/t state ready"])
+  }
+
+  @Test @LoopActor func allWhoAskShareStatisticsAndOldOnesStandWhileHAProxyIsSlow() async throws {
+    let state = Locked((questions: 0, isSilent: false))
+    let socket = ScriptedSocket([
+      .reply { command in
+        guard command == "show stat -1 4 -1" else { return "" }
+        let number = state.withLock { state in
+          state.questions += 1
+          return state.questions
+        }
+        while state.withLock({ $0.isSilent }) { _ = poll(nil, 0, 1) }
+        return "# pxname,svname,status\nweb,s\(number),UP"
+      }
+    ])
+    let client = HAProxyRuntimeClient(socket: socket.path, deadline: noHurry)
+    func names() async -> [String]? { try? await client.statistics().servers.map(\.name) }
+    async let one = client.statistics()
+    async let other = client.statistics()
+    #expect(try await one.servers.map(\.name) == ["s1"])
+    #expect(try await other.counts == ["web": ["up": 1, "down": 0, "maint": 0, "other": 0]])
+    state.withLock { $0.isSilent = true }
+    try await eventually("HAProxy is asked again") {
+      #expect(await names() == ["s1"])
+      return state.withLock { $0.questions } == 2
+    }
+    #expect(await names() == ["s1"])
+    #expect(state.withLock { $0.questions } == 2)
+    state.withLock { $0.isSilent = false }
+    try await eventually("its answer counts") { await names() != ["s1"] }
   }
 
   @Test @LoopActor func aRefusalOfOneCommandIsAnError() async throws {

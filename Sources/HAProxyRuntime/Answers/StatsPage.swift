@@ -14,7 +14,13 @@ public struct StatsPage: Hashable, Sendable {
     public var lastChange: Int?
 
     /// Whether it gets requests: `UP`, with or without something behind it.
-    public var isUp: Bool { status.uppercased().hasPrefix("UP") }
+    public var isUp: Bool { status.utf8.prefix(2).lazy.map { $0 & 0xDF }.elementsEqual("UP".utf8) }
+    /// `up`, also without checks, `down`, `maint` or `other`.
+    var state: String {
+      if isUp || status == "no check" { return "up" }
+      let word = status.split(separator: " ").first?.lowercased() ?? ""
+      return StatsPage.noServers[word] == nil ? "other" : word
+    }
     /// Address, port and name of its host, as the name tells them.
     public var place: ServerPlace? { ServerPlace(name) }
   }
@@ -41,6 +47,8 @@ public struct StatsPage: Hashable, Sendable {
   public private(set) var traffic: [String: Traffic] = [:]
   /// The names of all proxies, also of those without servers.
   public private(set) var proxies: Set<String> = []
+  /// The number of each proxy's servers that are `up`, `down`, `maint` and `other`.
+  public private(set) var counts: [String: [String: Int]] = [:]
 
   /// Reads a page.
   /// - Returns: nil when the text is something else.
@@ -61,7 +69,11 @@ public struct StatsPage: Hashable, Sendable {
     }
     guard missing.isEmpty else { return nil }
     (servers, traffic, proxies) = page
+    for server in servers { counts[server.proxy, default: StatsPage.noServers][server.state, default: 0] += 1 }
   }
+
+  /// What ``counts`` has of a proxy without servers.
+  public static let noServers = ["up": 0, "down": 0, "maint": 0, "other": 0]
 
   /// The servers of one proxy.
   public func servers(of proxy: String) -> [Server] { servers.filter { $0.proxy == proxy } }

@@ -135,8 +135,9 @@ public import SmartStack
     try ProxyInfo(parsing: try await client.run(.showInfo))
   }
 
-  /// The servers of all backends, as HAProxy's statistics have them now.
-  public func statistics() async throws(HAProxyRuntimeError) -> StatsPage { try await StatsPage.ask(client) }
+  /// The servers of all backends, as HAProxy's statistics have them now or, where there are thousands, had them a moment
+  /// ago.
+  public func statistics() async throws(HAProxyRuntimeError) -> StatsPage { try await client.statistics() }
 
   /// `show servers state`, as HAProxy reads it back after a reload.
   public func serverState() async throws(HAProxyRuntimeError) -> String { try await client.run(.showServers) }

@@ -12,16 +12,9 @@ extension StatusReport {
   @LoopActor func publishServers(seen: StatsPage?, in metrics: Metrics) {
     metrics.removeAll("synapse_service_servers")
     guard services.count <= StatusReport.mostServices else { return }
-    let bySection = Dictionary(grouping: seen?.servers ?? [], by: \.proxy)
     for service in services {
       let settings = service.configuration.haproxy
-      let servers = settings.isDisabled ? [] : bySection[settings.backendSection] ?? []
-      var counts = ["up": 0, "down": 0, "maint": 0, "other": 0]
-      for server in servers {
-        let isUp = server.isUp || server.status == "no check"
-        let word = isUp ? "up" : server.status.split(separator: " ").first?.lowercased() ?? ""
-        counts[counts[word] == nil ? "other" : word, default: 0] += 1
-      }
+      var counts = (settings.isDisabled ? nil : seen?.counts[settings.backendSection]) ?? StatsPage.noServers
       counts["registered"] = (service.snapshot?.backends ?? service.remembered).count
       for (state, count) in counts {
         metrics.gauge(
