@@ -44,8 +44,8 @@ import ZooKeeper
     try await world.zookeeper.start()
   }
 
-  private func isPreserved(_ world: World) -> Bool? {
-    world.synapse?.status.json(seen: nil, shortage: nil, now: 0)["services"]?.array?.first?["preserved"]?.bool
+  private func isPreserved(_ world: World) async -> Bool? {
+    await world.synapse?.status.json(seen: nil, shortage: nil, now: 0)["services"]?.array?.first?["preserved"]?.bool
   }
 
   @Test func nothingIsEmptiedBeforeTheNervesAreBack() async throws {
@@ -55,7 +55,7 @@ import ZooKeeper
       try await eventually("all are preserved") {
         world.journal.contains("servers preserved after a lost connection count=4")
       }
-      #expect(isPreserved(world) == true)
+      #expect(await isPreserved(world) == true)
       #expect(world.metrics.render().contains("synapse_services_preserved 1"))
       #expect(world.metrics.counter("synapse_preservations_total", help: "").value == 1)
       let first = try await registrant(["a"], in: world)
@@ -65,7 +65,7 @@ import ZooKeeper
       let others = try await registrant(["b", "c"], in: world)
       try await eventually("those that are back are served") { await world.servingTasks() == ["a", "b", "c"] }
       try await eventually("the rest is let go of") { world.journal.contains("preserved servers released") }
-      #expect(isPreserved(world) == false)
+      #expect(await isPreserved(world) == false)
       #expect(world.metrics.render().contains("synapse_services_preserved 0"))
       await first.close()
       await others.close()
@@ -78,7 +78,7 @@ import ZooKeeper
       try await lose(lost, in: world)
       try await eventually("it is gone from HAProxy") { await world.servingTasks() == ["b", "c", "d"] }
       #expect(!world.journal.contains("servers preserved"))
-      #expect(isPreserved(world) == false)
+      #expect(await isPreserved(world) == false)
     }
   }
 
@@ -86,7 +86,7 @@ import ZooKeeper
     try await with(settle: 2, owned: ["a", "b", "c", "d"]) { world, lost in
       try await lose(lost, in: world)
       try await eventually("nothing is served") { await world.servingTasks().isEmpty }
-      #expect(isPreserved(world) == false)
+      #expect(await isPreserved(world) == false)
     }
   }
 

@@ -162,7 +162,7 @@ internal import ZooKeeper
     let report: @LoopActor () async -> JSONValue = { [weak self] in
       guard let self else { return .null }
       let (seen, shortage) = (await haproxy?.statistics(), await haproxy?.descriptorShortage())
-      return status.json(seen: seen, shortage: shortage, now: LoopClock.system.unixTime)
+      return await status.json(seen: seen, shortage: shortage, now: LoopClock.system.unixTime)
     }
     return StatusServer(
       logger: logger, hostNames: configuration.statusHosts, report: report,

@@ -7,7 +7,7 @@ internal import Registry
 internal import SmartStack
 
 /// One service, as an operator sees it.
-struct ServiceStatus {
+struct ServiceStatus: Sendable {
   var configuration: ServiceConfiguration
   /// The registry's data; nil: there is none yet.
   var snapshot: ServiceSnapshot?
@@ -96,17 +96,14 @@ struct StatusReport {
   /// - Parameters:
   ///   - seen: HAProxy's statistics; nil: HAProxy does not answer.
   ///   - shortage: why HAProxy may not have as many connections as it should; nil: it may.
-  @LoopActor func json(seen: StatsPage?, shortage: String?, now: Double) -> JSONValue {
+  @LoopActor func json(seen: StatsPage?, shortage: String?, now: Double) async -> JSONValue {
     var proxy = haproxy?.status()
     if let shortage {
       let known = proxy?["problems"]?.array ?? []
       proxy?["problems"] = .array(known + [.string(shortage)])
     }
-    let servers = seen.map { page in
-      Dictionary(grouping: page.servers, by: \.proxy).mapValues { servers in
-        Dictionary(servers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-      }
-    }
+    let servers = services.reduce(0) { $0 + ($1.snapshot?.backends ?? $1.remembered).count }
+    let rows = await BlockingWork.compute(items: servers) { [services] in StatusReport.rows(services, seen: seen) }
     let running = Set(services.map(\.configuration.name))
     let isOK =
       rejection == nil && skipped.isEmpty && services.allSatisfy { $0.snapshot != nil }
@@ -124,15 +121,22 @@ struct StatusReport {
           ]
         }),
       "page": page.map { .string($0) } ?? .null, "haproxy": proxy.map { .object($0) } ?? .null,
-      "services": .array(
-        services.map { service in
-          let settings = service.configuration.haproxy
-          // A backend that HAProxy does not have is not one without servers.
-          return service.json(
-            seen: settings.isDisabled ? nil : servers?[settings.backendSection],
-            traffic: settings.isDisabled ? nil : seen?.traffic[settings.backendSection])
-        }),
-      "events": .array(AgentLog.recent),
+      "services": .array(rows), "events": .array(AgentLog.recent),
     ]
+  }
+
+  private static func rows(_ services: [ServiceStatus], seen: StatsPage?) -> [JSONValue] {
+    let servers = seen.map { page in
+      Dictionary(grouping: page.servers, by: \.proxy).mapValues { servers in
+        Dictionary(servers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+      }
+    }
+    return services.map { service in
+      let settings = service.configuration.haproxy
+      // A backend that HAProxy does not have is not one without servers.
+      return service.json(
+        seen: settings.isDisabled ? nil : servers?[settings.backendSection],
+        traffic: settings.isDisabled ? nil : seen?.traffic[settings.backendSection])
+    }
   }
 }
