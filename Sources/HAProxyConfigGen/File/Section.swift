@@ -21,48 +21,38 @@ struct Section: Sendable {
     self.header = header
     self.lines = lines
     self.service = service
-    let text = Section.text(header: header, lines: lines, servers: servers, isSpaced: isSpaced)
-    self.text = text
-    var prints = SectionPrint.read(text)
-    if service != nil { prints[0].takeNames(of: servers) }
-    self.prints = prints
-    let options = prints.first?.servers ?? [:]
-    self.servers = servers.map { server in
-      var server = server
-      server.print = options[server.name]?.options
-      return server
-    }
-    foreignServers = service == nil ? nil : Section.foreignServers(in: prints, besides: servers)
-  }
-
-  /// In memory of just its size: sections are many, and stay.
-  private static func text(
-    header: ConfigLine, lines: [ConfigLine], servers: [WantedServer], isSpaced: Bool
-  ) -> String {
-    let all = [header.text] + lines.map(\.text) + servers.map(\.line)
+    let head = Section.text(of: [header.text] + lines.map(\.text), isSpaced: isSpaced)
+    let more = servers.map(\.line)
+    let size = more.reduce(head.utf8.count + 1) { $0 + $1.utf8.count + 2 }
     var text = ""
-    text.reserveCapacity(all.reduce(2) { $0 + $1.utf8.count + 2 })
-    if isSpaced { text += "\n" }
-    for (index, line) in all.enumerated() {
-      text += index == 0 ? "" : "\n\t"
+    text.reserveCapacity(size)
+    text += head
+    for line in more {
+      text += "\n\t"
       text += line
     }
     text += "\n"
-    return text
+    self.text = text
+    var prints = SectionPrint.read(head)
+    foreignServers = service == nil ? nil : prints.first?.servers ?? [:]
+    let own = SectionPrint.servers(more)
+    for (server, print) in zip(servers, own) { prints[0].servers[server.name] = print }
+    self.prints = prints
+    self.servers = zip(servers, own).map { server, print in
+      var server = server
+      server.print = print.options
+      return server
+    }
   }
 
-  private static func foreignServers(
-    in prints: [SectionPrint], besides servers: [WantedServer]
-  ) -> [String: SectionPrint.Server] {
-    guard let all = prints.first?.servers, all.count != servers.count else { return [:] }
-    let managed = Set(servers.map(\.name))
-    return all.filter { !managed.contains($0.key) }
+  private static func text(of lines: [String], isSpaced: Bool) -> String {
+    (isSpaced ? "\n" : "") + lines.joined(separator: "\n\t")
   }
 
   /// The print of a section whose servers synapse manages.
   var managed: SectionPrint? { service == nil ? nil : prints.first }
 
-  /// The servers in such a section that synapse does not manage; nil for other sections.
+  /// The servers among such a section's lines, which synapse does not manage; nil for other sections.
   let foreignServers: [String: SectionPrint.Server]?
 
   /// How many lines its text has.

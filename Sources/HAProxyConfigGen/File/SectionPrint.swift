@@ -17,24 +17,22 @@ struct SectionPrint: Hashable, Sendable {
   /// Its `server` lines by name.
   var servers: [String: Server] = [:]
 
-  /// Holds the names in the memory in which the servers have theirs.
-  mutating func takeNames(of wanted: [WantedServer]) {
-    var shared: [String: Server] = [:]
-    shared.reserveCapacity(servers.count)
-    for server in wanted { shared[server.name] = servers[server.name] }
-    if shared.count == servers.count { servers = shared }
-  }
-
   /// The sections of `text`, which may be a part of a file.
   static func read(_ text: String) -> [SectionPrint] {
     var reader = SectionReader(bytes: Array(text.utf8))
     return reader.sections()
   }
+
+  /// The fingerprints of `server` lines.
+  static func servers(_ lines: [String]) -> [Server] {
+    var reader = SectionReader(bytes: [])
+    return lines.map { reader.server($0) }
+  }
 }
 
 /// Reads a file's bytes line by line; a whole file is read at each reload, so it makes no string per word.
 private struct SectionReader {
-  private let bytes: [UInt8]
+  private var bytes: [UInt8]
   /// The words of the current line.
   private var words: [Range<Int>] = []
 
@@ -63,12 +61,24 @@ private struct SectionReader {
     return sections
   }
 
+  mutating func server(_ line: String) -> SectionPrint.Server {
+    bytes.removeAll(keepingCapacity: true)
+    bytes += line.utf8
+    split(0..<bytes.count)
+    return server
+  }
+
   private func add(to section: inout SectionPrint) {
     guard words.count >= 3, isWord(SectionReader.server, at: words[0]) else {
       for word in words { section.lines.add(word: bytes[word]) }
       section.lines.endLine()
       return
     }
+    section.servers[text(words[1])] = server
+  }
+
+  /// The fingerprint of the current line, which is a server's.
+  private var server: SectionPrint.Server {
     var options = StableHash()
     var whole = StableHash()
     var index = 2
@@ -83,7 +93,7 @@ private struct SectionReader {
       }
       index += 1
     }
-    section.servers[text(words[1])] = SectionPrint.Server(options: options.value, whole: whole.value)
+    return SectionPrint.Server(options: options.value, whole: whole.value)
   }
 
   /// Finds the words between blanks, up to a comment.
