@@ -60,19 +60,20 @@ public struct ServerMemory: Sendable {
     maxServerID: Int, ttl: Int, now: Int
   ) -> [(name: String, message: String)] {
     var entries = services[service] ?? [:]
-    for (name, entry) in entries where entry.isLive || entry.wasLive {
-      if entry.isLive { entries[name]?.lastSeen = now }
-      entries[name]?.isLive = false
-      entries[name]?.wasLive = false
+    for index in entries.values.indices where entries.values[index].isLive || entries.values[index].wasLive {
+      if entries.values[index].isLive { entries.values[index].lastSeen = now }
+      entries.values[index].isLive = false
+      entries.values[index].wasLive = false
     }
     for server in live {
-      var entry = entries[server.name] ?? newEntry(server.backend, now: now)
-      entry.backend = server.backend
-      entry.lastSeen = now
-      entry.isLive = true
-      entry.wasLive = false
-      entry.isPrescribed = server.id != nil
-      entries[server.name] = entry
+      guard let index = entries.index(forKey: server.name) else {
+        entries[server.name] = newEntry(server.backend, isPrescribed: server.id != nil, now: now)
+        continue
+      }
+      entries.values[index].backend = server.backend
+      entries.values[index].lastSeen = now
+      entries.values[index].isLive = true
+      entries.values[index].isPrescribed = server.id != nil
     }
     forget(&entries, of: service, ttl: ttl, now: now)
     var ids = IDs(entries: entries, running: running[service] ?? [:], own: reserved, maximum: maxServerID)
@@ -86,9 +87,11 @@ public struct ServerMemory: Sendable {
   /// known, also when they are forgotten and return, and new servers get others as long as there are others.
   mutating func record(running ids: [String: Int], of service: String) { running[service] = ids }
 
-  private mutating func newEntry(_ backend: Backend, now: Int) -> Entry {
+  private mutating func newEntry(_ backend: Backend, isPrescribed: Bool, now: Int) -> Entry {
     defer { nextOrder += 1 }
-    return Entry(backend: backend, id: nil, lastSeen: now, isLive: true, order: nextOrder)
+    return Entry(
+      backend: backend, id: nil, lastSeen: now, isLive: true, order: nextOrder, isPrescribed: isPrescribed,
+      wasLive: false)
   }
 
   /// Drops what left longer ago than `ttl`, and the longest gone when there are too many. What a running HAProxy has of
@@ -133,8 +136,8 @@ private struct IDs {
   var entries: [String: ServerMemory.Entry]
   private var holders: [Int: String] = [:]
   private let running: [String: Int]
-  private let runningHolders: [Int: String]
-  private let reserved: Set<Int>
+  private lazy var runningHolders = Dictionary(running.map { ($1, $0) }) { $1 }
+  private lazy var reserved = Set(running.values)
   /// Those of servers that are not synapse's: never given.
   private let own: Set<Int>
   private let maximum: Int
@@ -143,14 +146,18 @@ private struct IDs {
   init(entries: [String: ServerMemory.Entry], running: [String: Int], own: Set<Int>, maximum: Int) {
     self.entries = entries
     self.running = running
-    runningHolders = Dictionary(running.map { ($1, $0) }) { $1 }
-    reserved = Set(running.values)
     self.own = own
     self.maximum = maximum
-    for (name, entry) in entries.sorted(by: { $0.value.order < $1.value.order }) {
+    for (name, entry) in entries {
       guard let id = entry.id else { continue }
       // A state file may have been edited by hand: the first to claim an id keeps it.
-      if holders[id] == nil, !own.contains(id) { holders[id] = name } else { self.entries[name]?.id = nil }
+      let holder = holders[id]
+      if own.contains(id) || holder.flatMap({ entries[$0] }).map({ $0.order < entry.order }) == true {
+        self.entries[name]?.id = nil
+      } else {
+        if let holder { self.entries[holder]?.id = nil }
+        holders[id] = name
+      }
     }
   }
 
@@ -159,9 +166,10 @@ private struct IDs {
   ) -> [(name: String, message: String)] {
     var messages: [(name: String, message: String)] = []
     var claimed: [Int: String] = [:]
-    for server in live.sorted(by: { $0.name < $1.name }) {
-      guard let id = server.id, id != entries[server.name]?.id || claimed[id] != nil else {
-        if let id = server.id { claimed[id] = server.name }
+    for server in live.filter({ $0.id != nil }).sorted(by: { $0.name < $1.name }) {
+      guard let id = server.id else { continue }
+      if id == entries[server.name]?.id, claimed[id] == nil {
+        claimed[id] = server.name
         continue
       }
       let line = own.contains(id) ? "a server of the backend's own lines" : nil
@@ -181,7 +189,7 @@ private struct IDs {
 
   /// The server that is there and keeps the id. Only a configuration file takes an id from a server that has it by
   /// chance: everybody can write registrations.
-  private func claimant(of id: Int, for server: (name: String, backend: Backend, id: Int?)) -> String? {
+  private mutating func claimant(of id: Int, for server: (name: String, backend: Backend, id: Int?)) -> String? {
     let known = holders[id] ?? runningHolders[id].flatMap { entries[$0]?.id == nil ? $0 : nil }
     guard let holder = known, holder != server.name, let entry = entries[holder], entry.isLive else { return nil }
     return entry.isPrescribed || server.backend.haproxyServerID != id ? holder : nil
