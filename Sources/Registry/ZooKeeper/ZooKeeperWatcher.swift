@@ -12,8 +12,8 @@ internal import ZooKeeper
 /// - when servers went, at once, unless that would leave none while others are still being read;
 /// - when servers came, once all that came are read.
 @LoopActor final class ZooKeeperWatcher: RegistryWatcher {
-  /// The least time between two deliveries, for each server: a fifth of a second with ten thousand.
-  static let pausePerServer: Duration = .microseconds(20)
+  /// The least time between two deliveries, for each server: half a second with ten thousand.
+  static let pausePerServer: Duration = .microseconds(50)
 
   private let discovery: ZooKeeperDiscovery
   private let reader: ZooKeeperReader
