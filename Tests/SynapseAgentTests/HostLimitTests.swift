@@ -71,22 +71,41 @@ import ZooKeeper
     }
   }
 
-  @Test func aShortageOfDescriptorsIsNamed() async throws {
+  @Test(arguments: [false, true]) func aShortageOfDescriptorsIsNamed(isByMaster: Bool) async throws {
     try await World.with { world in
-      try await world.startProxyAndAgent(world.configuration())
-      let socket = MasterSocket(path: world.proxy.masterSocketPath)
-      try await eventually("the master has done its reload") {
-        (try? await socket.processes(within: .seconds(2)))?.current.count == 1
-      }
-      let master = try #require(world.proxy.masterPID)
-      let limit = ["--pid", String(master), "--nofile=2000:2000"]
-      _ = try await ChildProcess.run("/usr/bin/prlimit", arguments: limit, deadline: .seconds(10))
-      let text = world.configuration().replacingOccurrence(of: "- maxconn 200", with: "- maxconn 20000")
+      let master = isByMaster ? ["master_socket: \(world.proxy.masterSocketPath)"] : []
+      try await world.startProxyAndAgent(world.configuration(haproxy: master))
+      try await limitDescriptors(of: world)
+      let text = world.configuration(haproxy: master)
+        .replacingOccurrence(of: "- maxconn 200", with: "- maxconn 20000")
       try await world.startAgent(text)
       try await eventually("the reload fails for that reason") {
         world.synapse?.haproxy?.reloads.history.last?.failure?.contains("limit is 2000") == true
       }
+      // It is said before HAProxy has said anything.
+      let lines = world.journal.text.split(separator: "\n")
+      let warning = lines.firstIndex { $0.contains("descriptor limit too low") }
+      let failure = lines.firstIndex { $0.contains("HAProxy reload failed") }
+      #expect(try #require(warning) < (try #require(failure)))
       #expect(world.journal.contains("Cannot raise FD limit to about 400"))
+      // From 2.7 on the master tells why.
+      if isByMaster, let version = try HAProxyVersion(await world.process().version), version >= HAProxyVersion(2, 7) {
+        #expect(world.synapse?.haproxy?.reloads.history.last?.failure?.contains("Cannot raise FD limit to 400") == true)
+      }
+      // What runs goes on.
+      #expect(await status(at: world.port) == 503)
+    }
+  }
+
+  @Test func withoutALimitOfItsOwnHAProxyTakesWhatItMayHave() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await limitDescriptors(of: world)
+      try await world.startAgent(world.configuration().replacingOccurrence(of: "- maxconn 200", with: "- daemon"))
+      try await eventually("the file is loaded") { world.reloads == 2 }
+      let connections = try #require(try await world.process().maxConnections)
+      #expect((500..<1000).contains(connections))
+      #expect(!world.journal.contains("descriptor limit too low"))
     }
   }
 
@@ -149,6 +168,16 @@ import ZooKeeper
       }
       #expect(world.reloads == 1)
     }
+  }
+
+  /// Gives HAProxy's master, and so its next worker, 2,000 descriptors.
+  private func limitDescriptors(of world: World) async throws {
+    let socket = MasterSocket(path: world.proxy.masterSocketPath)
+    try await eventually("the master has done its reload") {
+      (try? await socket.processes(within: .seconds(2)))?.current.count == 1
+    }
+    let limit = ["--pid", String(try #require(world.proxy.masterPID)), "--nofile=2000:2000"]
+    _ = try await ChildProcess.run("/usr/bin/prlimit", arguments: limit, deadline: .seconds(10))
   }
 
   private func isListening(_ port: Int) async -> Bool {

@@ -33,7 +33,9 @@ extension ToolOptions {
     masterSocketPath = try reader.optionalLine("haproxy_master_socket_path")
     errorFiles = try reader.errorFiles()
     let counts = 0...Int(Int32.max)
-    maximumConnections = try reader.count("maximum_connections", in: counts)
+    // nginx has to be told a number.
+    maximumConnections = try reader.count(
+      "maximum_connections", in: reader.isTrue("listen_with_nginx") ? 1...counts.upperBound : counts)
     maximumPerServer = try reader.count("maxconn_per_server", in: counts)
     maximumQueuePerServer = try reader.count("maxqueue_per_server", in: counts)
     hacheckPort = try reader.count("hacheck_port", in: 1...65_535)

@@ -24,8 +24,10 @@ struct ProxyGlobals {
   }
 
   private static func globalLines(_ options: ToolOptions) -> [String] {
-    var lines = [
-      "daemon", "maxconn \(options.maximumConnections)",
+    var lines = ["daemon"]
+    // Without the line HAProxy takes as many as its descriptors allow.
+    if options.maximumConnections > 0 { lines.append("maxconn \(options.maximumConnections)") }
+    lines += [
       "stats socket \(options.socketPath) level admin",
       // 16 KiB, HAProxy's default, is too little for the heads of some requests.
       "tune.bufsize 32768",

@@ -211,6 +211,15 @@ import YAMLConfig
     #expect(try HostFiles(options: ["listen_with_nginx": false]).make().warnings.isEmpty)
   }
 
+  @Test func connectionsMayFollowTheDescriptorLimit() throws {
+    func limits(_ options: [String: JSONValue]) throws -> [String]? {
+      try HostFiles(options: options).tree()["haproxy"]?["global"]?.strings?.filter { $0.hasPrefix("maxconn") }
+    }
+    #expect(try limits([:]) == ["maxconn 10000"])
+    #expect(try limits(["maximum_connections": 0]) == [])
+    #expect(throws: ConfigError.self) { try limits(["maximum_connections": 0, "listen_with_nginx": true]) }
+  }
+
   @Test func valuesWithAMeaningForHAProxyAreQuoted() {
     #expect(ProxyText.quotedFormat(#"50% "a\b" $c"#) == #""50%% \"a\\b\" \$c""#)
     #expect(ProxyText.word("/a b") == "\"/a b\"")

@@ -165,9 +165,9 @@ internal import SmartStack
   /// - Parameter global: the lines of the section.
   func descriptorShortage(global: [String]) async -> String? {
     let lines = global.map { $0.split(separator: " ") }
-    // Without `maxconn` HAProxy makes do with what it may have.
+    // Without `maxconn`, or with 0, HAProxy makes do with what it may have.
     guard let maxconn = lines.last(where: { $0.first == "maxconn" && $0.count == 2 }).flatMap({ Int($0[1]) }),
-      !lines.contains(where: { $0.first == "ulimit-n" })
+      maxconn > 0, !lines.contains(where: { $0.first == "ulimit-n" })
     else { return nil }
     let model = wanted.model
     let (checks, addresses) = await BlockingWork.compute { (model.checkedServers, model.listening.values) }
