@@ -43,6 +43,30 @@ import Testing
     }
   }
 
+  @Test func thePackagedAnswer503TellsWhatIsKnownOfTheServers() async throws {
+    let path = HostFiles.root + "/packaging/etc/synapse/synapse-tools.conf.json"
+    let packaged = JSONValue(try Files.read(path, limit: 1 << 20))
+    let lines = packaged?["haproxy_extra_lines"]?["defaults"]?.array?.compactMap(\.string) ?? []
+    let line = try #require(lines.first { $0.hasPrefix("http-error") })
+    try await World.with { world in
+      try await world.startProxyAndAgent(
+        world.configuration().replacingOccurrence(of: "- retries 2\n", with: "- retries 0\n    - '\(line)'\n"))
+      func answer() async -> String {
+        let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: world.port), target: "/")
+        let response = try? await HTTPClient.send(request, deadline: .seconds(5))
+        return response?.status == 503 ? String(decoding: response?.body ?? [], as: UTF8.self) : ""
+      }
+      let reloads = world.reloads
+      #expect(await answer().hasPrefix("503: 0 servers of web are in service on "))
+      #expect(await answer().contains(": none is registered or all are drained or their checks fail. There "))
+      try await world.register("gone", port: try freePort())
+      try await eventually("it is served") { await world.servingTasks() == ["gone"] }
+      #expect(await answer().hasPrefix("503: 1 servers of web are in service on "))
+      #expect(await answer().contains(" but none has taken the request. There `synapse status web` says more."))
+      #expect(world.reloads == reloads)
+    }
+  }
+
   @Test func theMasterSocketReloads() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(

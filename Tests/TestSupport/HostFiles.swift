@@ -6,10 +6,9 @@ public final class HostFiles: Sendable {
   private let directory = TemporaryDirectory()
 
   /// The Lua scripts of this source tree.
-  public static let scripts: String = {
-    let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    return "/\(root)/share/smartstack/lua_scripts"
-  }()
+  public static let scripts = root + "/share/smartstack/lua_scripts"
+  /// The source tree.
+  public static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
 
   /// The directory that holds everything.
   public var path: String { directory.path }
