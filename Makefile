@@ -23,19 +23,22 @@
 #
 # BASE=main is the commit that a change starts from: `check` reads the subjects of the commits since (default upstream/main).
 # FILTER='ZooKeeper' limits test, unit, test-tsan and test-asan to suites whose names match the regular expression.
+# HAPROXY=/path/to/haproxy has test and unit take that HAProxy in place of the installed one; as root.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
 
+# Tests find HAProxy where Debian installs it, the agents in PATH and in configurations: the other one is mounted there.
+WITH = $(if $(HAPROXY),unshare --mount sh -c 'mount --bind "$$0" /usr/sbin/haproxy && exec "$$@"' $(HAPROXY))
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
 # --disable-xctest: all tests are Swift Testing's; without it an empty XCTest run is printed first.
 # At most six tests run at the same time, if the toolchain has the option (6.3). Without a limit twenty ZooKeepers start in
 # the same second, and a deadline of seconds then says nothing about the code on two cores.
 WIDTH = $(shell swift test --help-hidden 2>/dev/null | grep -e --experimental-maximum-parallelization-width >/dev/null \
   && echo --experimental-maximum-parallelization-width 6)
-TEST = swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
+TEST = $(WITH) swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
 # Imports must follow the declared dependencies, which scripts/check-layers compares with docs/architecture.md.
 STRICT := --explicit-target-dependency-import-check error
 # Linked as Debian does: relocations are resolved at the start and then read-only. The same bytes in any folder: no path of
@@ -89,13 +92,13 @@ figures:
 # own summary line ends the output.
 test: check peers
 	@swift build --build-tests $(STRICT)
-	Tests/Conformance/run --bindir .build/debug
-	Tests/SetUps/run --bindir .build/debug
-	Tests/BlastRadius/run --bindir .build/debug
+	$(WITH) Tests/Conformance/run --bindir .build/debug
+	$(WITH) Tests/SetUps/run --bindir .build/debug
+	$(WITH) Tests/BlastRadius/run --bindir .build/debug
 	# What matters here is that it comes true; make chaos measures how soon.
-	Tests/Chaos/run --bindir .build/debug --fast --slack 4
-	Tests/Pages/run --bindir .build/debug --only 0 --only 3 --only 60
-	scripts/examples --bindir .build/debug
+	$(WITH) Tests/Chaos/run --bindir .build/debug --fast --slack 4
+	$(WITH) Tests/Pages/run --bindir .build/debug --only 0 --only 3 --only 60
+	$(WITH) scripts/examples --bindir .build/debug
 	# A failed run repeats its failures at the end, where a reader of the last lines sees them.
 	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then
 	  echo; grep -a '^✘' .build/test.log | cut -c 1-1000
@@ -112,7 +115,7 @@ peers: dependencies
 
 conformance: dependencies
 	@swift build $(STRICT)
-	Tests/Conformance/run --bindir .build/debug
+	$(WITH) Tests/Conformance/run --bindir .build/debug
 
 # Upstream's programs, on services that SEED makes. PyPI has paasta-tools; nerve-tools and synapse-tools come from their
 # repositories unless NERVE_TOOLS and SYNAPSE_TOOLS are folders with their sources.

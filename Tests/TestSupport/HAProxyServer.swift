@@ -36,8 +36,10 @@ public import Reactor
     "mode http", "timeout connect 1s", "timeout client 10s", "timeout server 10s", "timeout queue 1s",
     "balance roundrobin", "retries 2", "option redispatch",
   ]
-  /// The shell command that makes the master reload; fails while none runs.
-  public nonisolated var reloadCommand: String { "kill -USR2 $(cat \(directory.path)/master.pid)" }
+  /// The shell command that makes the master reload; fails while none runs, or it would be ended by the signal.
+  public nonisolated var reloadCommand: String {
+    "read pid < \(directory.path)/master.pid && grep -q \"^SigCgt.*[89a-f]..$\" /proc/$pid/status && kill -USR2 $pid"
+  }
 
   /// The master's process id while it runs.
   public var masterPID: Int32? { child?.pid }
