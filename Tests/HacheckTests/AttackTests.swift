@@ -88,6 +88,28 @@ import Testing
     #expect(try await hacheck.get("/healthz").status == 200)
     for connection in slow { close(connection) }
   }
+
+  /// Whoever asks once does not wait for all that another address asks for.
+  @Test func addressesTakeTurns() async throws {
+    var peers: [String] = []
+    let listener = HTTPListener { exchange in
+      peers.append(exchange.peer)
+      exchange.respond(status: 200, text: "")
+    }
+    defer { listener.close() }
+    guard case .tcp(_, let port) = try listener.listen(on: .tcp(host: "127.0.0.1", port: 0)) else { return }
+    var clients: [Int32] = []
+    for number in 0...400 {
+      let source = number < 400 ? "127.0.0.2" : "127.0.0.3"
+      clients.append(try await SilentClient.ask("/", port: port, from: source, isWhole: false))
+    }
+    // The loop stands still meanwhile: all are there when it goes on, and that of the other address is the last.
+    for client in clients { #expect(send(client, "\r\n", 2, Int32(MSG_NOSIGNAL)) == 2) }
+    try await eventually("\(peers.count) of \(clients.count) are answered") { peers.count == clients.count }
+    let place = try #require(peers.firstIndex(of: "127.0.0.3"))
+    #expect(place < 200, "its turn was number \(place)")
+    for client in clients { close(client) }
+  }
 }
 
 /// A connection that has asked and never reads.

@@ -16,7 +16,7 @@ internal import Glibc
   private let maxUnreadBytes: Int
   /// Bytes of answers since the unread ones were counted.
   private var written = 0
-  /// Connections since those of each address were counted.
+  /// Connections since those of each address were counted; below zero while none can have too many.
   private var added = 0
 
   nonisolated init(maxUnreadBytes: Int) { self.maxUnreadBytes = maxUnreadBytes }
@@ -94,15 +94,18 @@ internal import Glibc
     }
   }
 
-  /// Cuts connections of an address that has more than `share`: the oldest of those that wait for the client.
+  /// Cuts connections of an address that has more than `share`, down to three quarters of it: the oldest of those that
+  /// wait for the client.
   /// - Returns: how many.
   func cutGreedy(beyond share: Int) -> Int {
     // Counting looks at every connection: not for each newcomer.
     guard guards.count > share, added > share / 16 else { return 0 }
-    added = 0
     let byAddress = Dictionary(grouping: guards.values.filter { !$0.isCut }, by: \.peer)
-    guard let largest = byAddress.values.max(by: { $0.count < $1.count }), largest.count > share else { return 0 }
-    return cutOldest(largest.count - share, of: largest.filter(\.isWaiting))
+    let largest = byAddress.values.max { $0.count < $1.count } ?? []
+    let count = largest.count > share ? cutOldest(largest.count - share * 3 / 4, of: largest.filter(\.isWaiting)) : 0
+    // No address can have more before so many have come.
+    added = min(0, largest.count - count - share)
+    return count
   }
 
   /// Cuts those that have waited longest for their client.

@@ -23,6 +23,12 @@ internal import Glibc
   private var retryTimer: LoopTimer?
   private var sweepTimer: LoopTimer?
   private var slowTimer: LoopTimer?
+  /// Requests that wait for a later pass of the loop: each row has at most one of every address.
+  private var rows: [[HTTPExchange]] = []
+  /// In how many rows an address has its turn.
+  private var turns: [String: Int] = [:]
+  /// How many requests were answered in which pass.
+  private var answered = (count: 0, pass: 0)
   private var isHandling = false
   private var isRetiring = false
   private var isClosed = false
@@ -86,6 +92,9 @@ internal import Glibc
   /// The listening sockets. All are close-on-exec; clear that before handing them to a successor.
   public var descriptors: [Int32] { sockets.map(\.descriptor) }
 
+  /// What the kernel keeps of a connection's answers; it doubles that for its own accounts.
+  private static let kernelBytes: Int32 = 64 << 10
+
   private func serve(_ descriptor: Int32, path: String?) throws(ListenError) {
     precondition(!isClosed, "this listener is closed")
     let flags = UInt32(LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC)
@@ -93,6 +102,9 @@ internal import Glibc
       let bound = evhttp_bind_listener(server, listener)
     else { throw .notListening(descriptor: descriptor, reason: "libevent refused it") }
     evconnlistener_set_error_cb(listener, onAcceptFailure)
+    // Connections inherit it. By itself the kernel keeps megabytes for each that does not read.
+    var room = HTTPListener.kernelBytes
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, socklen_t(MemoryLayout<Int32>.size))
     HTTPListener.listeners[server] = Unmanaged.passUnretained(self)
     sockets.append((bound: bound, descriptor: descriptor, path: path))
     if connections.count >= limits.maxConnections { pauseAccepting() }
@@ -153,17 +165,55 @@ internal import Glibc
     // evhttp does not read the body of a method that it does not know: what follows is not a request.
     let isUnknown = evhttp_request_get_command(request).rawValue == HTTPExchange.unknownMethod
     let exchange = HTTPExchange(request, isLast: isRetiring || isUnknown)
+    var isLeft = false
     isHandling = true
     if isUnknown {
       exchange.respond(status: 405, headers: [("Allow", "GET, HEAD, POST")], text: "this method is not known here\n")
     } else if let sentence = HTTPListener.refusal(of: request, hostNames: hostNames) {
       exchange.respond(status: 403, text: sentence + "\n")
-    } else {
+    } else if rows.isEmpty, hasTime() {
       handler(exchange)
+    } else {
+      isLeft = true
     }
     isHandling = false
     let isAnswered = !exchange.handlerReturned(to: connections)
     if let bufferevent { connections.requestCame(bufferevent, isAnswered: isAnswered) }
+    if isLeft { leave(exchange) }
+  }
+
+  /// How many requests are answered in one pass of the loop: a moment, even with long pages.
+  private static let requestsPerPass = 32
+
+  /// Counts a request; whether this pass of the loop has room for it.
+  private func hasTime() -> Bool {
+    if answered.pass != EventLoop.shared.pass { answered = (0, EventLoop.shared.pass) }
+    answered.count += 1
+    return answered.count <= HTTPListener.requestsPerPass
+  }
+
+  /// Leaves a request to a later pass, where addresses take turns: who asks much waits for itself.
+  private func leave(_ exchange: HTTPExchange) {
+    if rows.isEmpty { answerRowsSoon() }
+    let row = turns[exchange.peer, default: 0]
+    turns[exchange.peer] = row + 1
+    if row < rows.count { rows[row].append(exchange) } else { rows.append([exchange]) }
+  }
+
+  private func answerRowsSoon() {
+    LoopClock.system.schedule(after: .zero) { [weak self] in self?.answerRows() }
+  }
+
+  private func answerRows() {
+    while !isClosed, !rows.isEmpty, hasTime() {
+      let exchange = rows[0].removeFirst()
+      if rows[0].isEmpty {
+        rows.removeFirst()
+        turns = turns.compactMapValues { $0 > 1 ? $0 - 1 : nil }
+      }
+      handler(exchange)
+    }
+    if isClosed { rows = [] } else if !rows.isEmpty { answerRowsSoon() }
   }
 
   // MARK: Connections

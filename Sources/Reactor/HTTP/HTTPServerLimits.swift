@@ -7,8 +7,8 @@ public struct HTTPServerLimits: Sendable {
   /// At this many connections those go that have been quiet longest, for more than a second. While there are none, no
   /// more are accepted until one goes; they wait in the system's backlog.
   public var maxConnections = 4096
-  /// Connections of one address beyond this number end, those first that have waited longest for their client; up to a
-  /// sixteenth more, because they are counted now and then. The rest is for other addresses.
+  /// When an address has more connections, a quarter of them end, those first that have waited longest for their client;
+  /// up to a sixteenth more, because they are counted now and then. The rest is for other addresses.
   public var maxPerAddress = Int.max
   /// Bytes of answers that clients have not read, in all. Beyond it those connections end that have waited longest for
   /// their client to read. A connection has at most one answer: its next request is read when the client has that one.

@@ -22,6 +22,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private let wakeDescriptor: Int32
   private var ready: [UnownedJob] = []
   private var next = 0
+  /// The number of the pass that the loop is in; read on its thread.
+  private(set) var pass = 0
   private var thread = pthread_t()
   /// Whether Swift's runtime has offered a task that goes on after a wait; read on the loop's thread.
   public private(set) var resumesTasks = false
@@ -101,6 +103,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
   fileprivate func runForever() -> Never {
     while true {
+      pass &+= 1
       let flags = runJobs() ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE
       let code = event_base_loop(base, flags)
       precondition(code >= 0, "event_base_loop failed")
