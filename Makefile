@@ -34,11 +34,12 @@ SHELL := /bin/bash
 WITH = $(if $(HAPROXY),unshare --mount sh -c 'mount --bind "$$0" /usr/sbin/haproxy && exec "$$@"' $(HAPROXY))
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
 # --disable-xctest: all tests are Swift Testing's; without it an empty XCTest run is printed first.
-# At most six tests run at the same time, if the toolchain has the option (6.3). Without a limit twenty ZooKeepers start in
+# At most WIDTH tests run at the same time, if the toolchain has the option (6.3). Without a limit twenty ZooKeepers start in
 # the same second, and a deadline of seconds then says nothing about the code on two cores.
-WIDTH = $(shell swift test --help-hidden 2>/dev/null | grep -e --experimental-maximum-parallelization-width >/dev/null \
-  && echo --experimental-maximum-parallelization-width 6)
-TEST = $(WITH) swift test --disable-xctest $(WIDTH) $(if $(FILTER),--filter '$(FILTER)')
+WIDTH := 6
+AT_ONCE = $(shell swift test --help-hidden 2>/dev/null | grep -e --experimental-maximum-parallelization-width >/dev/null \
+  && echo --experimental-maximum-parallelization-width $(WIDTH))
+TEST = $(WITH) swift test --disable-xctest $(AT_ONCE) $(if $(FILTER),--filter '$(FILTER)')
 # Imports must follow the declared dependencies, which scripts/check-layers compares with docs/architecture.md.
 STRICT := --explicit-target-dependency-import-check error
 # Linked as Debian does: relocations are resolved at the start and then read-only. The same bytes in any folder: no path of
@@ -172,12 +173,20 @@ bench: build
 	@swift build $(RELEASE) --product bench-evhttp
 	scripts/bench --bindir .build/release
 
-# Each sanitizer has a build folder of its own, so that a switch does not rebuild everything.
+# Each sanitizer has a build folder of its own, so that a switch does not rebuild everything. Everything is slower under it:
+# fewer tests at once, and each waits longer. Their many agents need more instances of inotify than a host of few has.
+SANITIZED = instances=/proc/sys/fs/inotify/max_user_instances; \
+  [ "$$(cat $$instances)" -ge 1024 ] || { echo 1024 > $$instances; } 2>/dev/null || true; \
+  export SMARTSTACK_TEST_PATIENCE=$${SMARTSTACK_TEST_PATIENCE:-10}
+test-tsan test-asan: WIDTH := 2
+
 test-tsan: dependencies
-	@TSAN_OPTIONS="halt_on_error=1 $${TSAN_OPTIONS:-}" $(TEST) --sanitize=thread --scratch-path .build-tsan
+	@$(SANITIZED)
+	TSAN_OPTIONS="halt_on_error=1 $${TSAN_OPTIONS:-}" $(TEST) --sanitize=thread --scratch-path .build-tsan
 
 test-asan: dependencies
-	@export LSAN_OPTIONS="suppressions=$(CURDIR)/Tests/lsan-suppressions.txt print_suppressions=0 $${LSAN_OPTIONS:-}"
+	@$(SANITIZED)
+	export LSAN_OPTIONS="suppressions=$(CURDIR)/Tests/lsan-suppressions.txt print_suppressions=0 $${LSAN_OPTIONS:-}"
 	# What was freed waits in a quarantine, which the tests of memory must not count.
 	ASAN_OPTIONS="quarantine_size_mb=16 $${ASAN_OPTIONS:-}" $(TEST) --sanitize=address --scratch-path .build-asan
 

@@ -1,10 +1,11 @@
 import SmartStack
+import TestSupport
 import Testing
 
 @testable import HAProxyConfigGen
 
 /// Planned commands against a real HAProxy that the test starts.
-@Suite("a running HAProxy", .timeLimit(.minutes(2))) struct RuntimeTests {
+@Suite("a running HAProxy", .timeLimit(.minutes(2 * patience))) struct RuntimeTests {
   /// The shape configure_synapse gives a service.
   private static func settings() -> GeneratorSettings {
     var settings = GeneratorSettings()

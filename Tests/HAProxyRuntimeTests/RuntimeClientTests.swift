@@ -22,7 +22,7 @@ extension HAProxyRuntimeClient {
   }
 }
 
-@Suite("the client against a scripted socket", .timeLimit(.minutes(5)))
+@Suite("the client against a scripted socket", .timeLimit(.minutes(5 * patience)))
 struct ScriptedClientTests {
   @Test @LoopActor func aBatchIsOneConnectionAndOneLine() async throws {
     let socket = ScriptedSocket([.send("\n> \n> No such server.\n"), .send("\n> ")])
@@ -125,7 +125,7 @@ struct ScriptedClientTests {
   }
 }
 
-@Suite("the client against a real HAProxy", .enabled(if: HAProxyServer.isInstalled), .timeLimit(.minutes(2)))
+@Suite("the client against a real HAProxy", .enabled(if: HAProxyServer.isInstalled), .timeLimit(.minutes(2 * patience)))
 struct RealClientTests {
   @LoopActor private func withProxy(
     _ body: @LoopActor (HAProxyServer, HAProxyRuntimeClient) async throws -> Void

@@ -10,7 +10,7 @@ import Testing
 @testable import ZooKeeper
 
 /// nerve against a real ZooKeeper, with an observer who has a session of his own.
-@Suite(.serialized, .timeLimit(.minutes(3))) @LoopActor struct IntegrationTests {
+@Suite(.serialized, .timeLimit(.minutes(3 * patience))) @LoopActor struct IntegrationTests {
   @Test func aServiceIsRegisteredWhileItIsHealthy() async throws {
     try await withWorld { world in
       let target = try world.target()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import NerveAgent
 
-@Suite("status metrics", .timeLimit(.minutes(3))) @LoopActor struct StatusMetricsTests {
+@Suite("status metrics", .timeLimit(.minutes(3 * patience))) @LoopActor struct StatusMetricsTests {
   /// What `nerve_services` says, in the order of its states' names.
   private func counts(_ agent: Agent) -> [String] {
     agent.metrics.render().split(separator: "\n").filter { $0.hasPrefix("nerve_services{") }.map {

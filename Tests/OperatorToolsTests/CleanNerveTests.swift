@@ -8,7 +8,7 @@ import ZooKeeper
 @testable import OperatorTools
 
 /// `clean_nerve` with real ensembles.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct CleanNerveTests {
+@Suite(.serialized, .timeLimit(.minutes(2 * patience))) struct CleanNerveTests {
   @LoopActor private func clean(_ words: [String], in directory: TemporaryDirectory) async throws -> (Int32, String) {
     var lines = ""
     var tool = try CleanNerve(words, environment: ["ZK_TOPOLOGY_DIR": directory.path]) { text, _ in lines += text }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import OperatorTools
 
-@Suite("generate_container_ip_map", .timeLimit(.minutes(2))) @LoopActor struct ContainerMapTests {
+@Suite("generate_container_ip_map", .timeLimit(.minutes(2 * patience))) @LoopActor struct ContainerMapTests {
   private static let containers = """
     [{"Id": "a", "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "172.17.0.2"}}},
       "Labels": {"MESOS_TASK_ID": "shop.main.git1.config2.uuid"}},

@@ -5,7 +5,7 @@ import Testing
 
 /// The script `synapse_qdisc_tool`, on stand-ins for `tc` and `iptables` that write down how they are called: few kernels
 /// have the queueing disciplines.
-@Suite("synapse_qdisc_tool", .timeLimit(.minutes(2))) @LoopActor struct QdiscToolTests {
+@Suite("synapse_qdisc_tool", .timeLimit(.minutes(2 * patience))) @LoopActor struct QdiscToolTests {
   private static let script =
     "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/packaging/bin/synapse_qdisc_tool"
   private let directory = TemporaryDirectory()

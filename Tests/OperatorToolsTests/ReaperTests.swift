@@ -6,7 +6,7 @@ import Testing
 @testable import OperatorTools
 
 /// The command `haproxy_synapse_reaper` and a HAProxy that is reloaded without synapse.
-@Suite("haproxy_synapse_reaper", .timeLimit(.minutes(2))) @LoopActor struct ReaperTests {
+@Suite("haproxy_synapse_reaper", .timeLimit(.minutes(2 * patience))) @LoopActor struct ReaperTests {
   @Test func daemonsThatWereReplaced() async throws {
     let proxy = try ReloadedProxy(arguments: ["-D"])
     defer { proxy.stop() }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Reactor
 
-@Suite(.timeLimit(.minutes(2))) struct ByteStreamTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct ByteStreamTests {
   @LoopActor private func open(_ server: LoopbackServer) async throws -> ByteStream {
     try await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: server.port), deadline: .seconds(30))
   }

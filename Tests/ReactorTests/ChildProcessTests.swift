@@ -3,7 +3,7 @@ import Reactor
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct ChildProcessTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct ChildProcessTests {
   @LoopActor private func shell(
     _ script: String, deadline: Duration = .seconds(60), outputLimit: Int = 64 << 10, input: String = ""
   ) async throws -> ChildResult {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Reactor
 
-@Suite(.timeLimit(.minutes(2))) struct EventLoopTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct EventLoopTests {
   @Test @LoopActor func actorCodeRunsOnTheLoopsThread() async throws {
     #expect(EventLoop.shared.isCurrent)
     let elsewhere = try await BlockingWork.run { EventLoop.shared.isCurrent }
@@ -70,7 +70,7 @@ import Testing
   var value = 0
 }
 
-@Suite(.timeLimit(.minutes(2))) struct LoopClockTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct LoopClockTests {
   @Test @LoopActor func timersFireInOrderOfTheirTime() async throws {
     let clock = LoopClock.manual()
     var fired: [Int] = []
@@ -204,7 +204,7 @@ import Testing
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct BlockingWorkTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct BlockingWorkTests {
   private struct Problem: Error {}
   // Kinds of these tests' own: what holds up a kind of the agents' holds up every test that needs it.
   private static let hung = BlockingWork("hung")

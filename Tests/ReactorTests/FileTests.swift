@@ -127,7 +127,7 @@ import Testing
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct FileWatchTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct FileWatchTests {
   /// What a watch has said: names, and `*` for "anything".
   @LoopActor private final class Seen {
     var names: Set<String> = []

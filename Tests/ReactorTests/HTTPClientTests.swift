@@ -3,7 +3,7 @@ import Reactor
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct HTTPClientTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct HTTPClientTests {
   /// Sends `answer` once the request's head is there, then waits for the client to close.
   private func server(_ answer: String) -> LoopbackServer {
     LoopbackServer { connection in

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Clients that want more of an ``HTTPListener`` than their share.
-@Suite(.timeLimit(.minutes(3))) struct HTTPLimitTests {
+@Suite(.timeLimit(.minutes(3 * patience))) struct HTTPLimitTests {
   @LoopActor private func serve(
     _ limits: HTTPServerLimits,
     _ handler: @escaping @LoopActor (HTTPExchange) -> Void = {

@@ -3,7 +3,7 @@ import Reactor
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct HTTPListenerTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct HTTPListenerTests {
   static let anyPort = Endpoint.tcp(host: "127.0.0.1", port: 0)
 
   @LoopActor private func open(_ endpoint: Endpoint) async throws -> ByteStream {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Reactor
 
-@Suite("name resolver", .timeLimit(.minutes(2))) struct NameResolverTests {
+@Suite("name resolver", .timeLimit(.minutes(2 * patience))) struct NameResolverTests {
   private static let patience: Duration = .seconds(20)
 
   @Test @LoopActor func anAnswerTooLongForADatagramComesByStream() async throws {

@@ -47,7 +47,7 @@ import Testing
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct TLSTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct TLSTests {
   @Test @LoopActor func speaksTLSAndVerifiesOnlyWhenAsked() async throws {
     let server = try await TLSServer()
     func get(_ tls: TLSOptions) async throws -> Int {

@@ -2,7 +2,7 @@ import Reactor
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct OneShotEventTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct OneShotEventTests {
   private struct Failure: Error {}
 
   @Test @LoopActor func allWaitersGetTheValueOfTheFirstCall() async throws {
@@ -48,7 +48,7 @@ import Testing
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct AsyncSignalTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct AsyncSignalTests {
   /// Counts how often a task is woken by `signal`.
   @LoopActor private final class Listener {
     private(set) var wakeUps = 0
@@ -145,7 +145,7 @@ import Testing
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct AsyncSemaphoreTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct AsyncSemaphoreTests {
   @Test @LoopActor func permitsAreGrantedInTheOrderOfTheLine() async throws {
     let semaphore = AsyncSemaphore(limit: 2)
     var order: [Int] = []
@@ -223,7 +223,7 @@ import Testing
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct DeadlineTests {
+@Suite(.timeLimit(.minutes(2 * patience))) struct DeadlineTests {
   private struct Failure: Error {}
 
   @Test @LoopActor func aBodyThatFinishesInTimeGivesItsValue() async throws {

@@ -6,7 +6,7 @@ import YAMLConfig
 
 @testable import Registry
 
-@Suite("requests to Amazon", .timeLimit(.minutes(2))) @LoopActor struct AWSClientTests {
+@Suite("requests to Amazon", .timeLimit(.minutes(2 * patience))) @LoopActor struct AWSClientTests {
   /// A metadata service and a bucket at one address.
   @LoopActor private final class Amazon {
     var role = "first"

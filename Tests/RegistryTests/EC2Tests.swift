@@ -6,7 +6,7 @@ import Testing
 
 @testable import Registry
 
-@Suite("ec2tag discovery", .timeLimit(.minutes(2))) struct EC2Tests {
+@Suite("ec2tag discovery", .timeLimit(.minutes(2 * patience))) struct EC2Tests {
   private static func item(_ id: String, _ address: String?, state: String = "running") -> String {
     """
     <item><reservationId>r-1</reservationId><instancesSet><item><instanceId>\(id)</instanceId>

@@ -7,7 +7,7 @@ import ZooKeeper
 
 @testable import Registry
 
-@Suite("multi discovery", .timeLimit(.minutes(3))) struct MultiWatcherTests {
+@Suite("multi discovery", .timeLimit(.minutes(3 * patience))) struct MultiWatcherTests {
   private func reading(_ servers: String, config: String? = nil) -> RegistryReading {
     RegistryReading(
       backends: servers.map { Backend(name: String($0), host: "10.0.0.1", port: 80) },

@@ -8,7 +8,8 @@ import ZooKeeper
 @testable import Registry
 
 /// What a run leaves in a registry, and what the next one makes of it.
-@Suite("own records of an earlier run", .serialized, .timeLimit(.minutes(4))) @LoopActor struct OwnNodeTests {
+@Suite("own records of an earlier run", .serialized, .timeLimit(.minutes(4 * patience))) @LoopActor struct OwnNodeTests
+{
   private let directory = TemporaryDirectory()
 
   private func publisher() -> RegistrationPublisher {

@@ -10,7 +10,7 @@ private let isPossible = HAProxyServer.isInstalled && Files.exists("/usr/share/j
 
 /// The set-up that the original is tried with, in our words: a host with its place and the services' files;
 /// configure_synapse, synapse and HAProxy, and tasks that are registered under the labels that nerve gives them.
-@Suite("from smartstack.yaml to traffic", .enabled(if: isPossible), .timeLimit(.minutes(3)))
+@Suite("from smartstack.yaml to traffic", .enabled(if: isPossible), .timeLimit(.minutes(3 * patience)))
 struct ConfigureEndToEndTests {
   /// Services and their ports.
   private struct Ports {

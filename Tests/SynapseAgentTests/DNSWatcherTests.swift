@@ -5,7 +5,7 @@ import Testing
 
 @testable import SynapseAgent
 
-@Suite("dns discovery", .timeLimit(.minutes(3))) struct DNSWatcherTests {
+@Suite("dns discovery", .timeLimit(.minutes(3 * patience))) struct DNSWatcherTests {
   @Test @LoopActor func namesAreFollowedAndAnOutageChangesNothing() async throws {
     let dns = try DNSServer()
     try await dns.start(["web.test": ["10.0.0.2", "10.0.0.1", "2001:db8::1"], "db.test": ["10.0.1.1"]])

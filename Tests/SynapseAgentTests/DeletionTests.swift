@@ -10,7 +10,7 @@ import ZooKeeper
 
 /// What becomes of servers that leave or change in a running HAProxy: deleted where its release can do it (2.6 from
 /// 2.6.13 on, 2.8 and later), else kept in maintenance until a reload. No other change gives them an occasion.
-@Suite("servers that leave a running HAProxy", .timeLimit(.minutes(3))) @LoopActor struct DeletionTests {
+@Suite("servers that leave a running HAProxy", .timeLimit(.minutes(3 * patience))) @LoopActor struct DeletionTests {
   @Test func theLastServerToLeaveAQuietServiceLeaves() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.forgetful())

@@ -10,7 +10,7 @@ import ZooKeeper
 
 private let isPossible = HAProxyServer.isInstalled && Files.exists("/usr/share/java/zookeeper.jar")
 
-@Suite("from znode to traffic", .enabled(if: isPossible), .timeLimit(.minutes(3)))
+@Suite("from znode to traffic", .enabled(if: isPossible), .timeLimit(.minutes(3 * patience)))
 struct EndToEndTests {
   @Test @LoopActor func serversComeAndGoWithoutAReload() async throws {
     try await World.with { world in
@@ -319,7 +319,8 @@ struct EndToEndTests {
     }
   }
 
-  @Test("without trust a section of the registry only adds what harms nobody", .timeLimit(.minutes(1))) @LoopActor
+  @Test("without trust a section of the registry only adds what harms nobody", .timeLimit(.minutes(1 * patience)))
+  @LoopActor
   func limitedSection() async throws {
     try await World.with { world in
       let text = world.configuration().replacingOccurrence(of: "generator_config_trust: full", with: "disabled: false")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SynapseAgent
 
-@Suite("an agent with only a command", .timeLimit(.minutes(2))) struct ExecAgentTests {
+@Suite("an agent with only a command", .timeLimit(.minutes(2 * patience))) struct ExecAgentTests {
   @Test @LoopActor func discoveryReachesTheCommand() async throws {
     let directory = TemporaryDirectory()
     func configuration(_ services: String...) throws -> SynapseConfiguration {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SynapseAgent
 
-@Suite("exec output", .timeLimit(.minutes(2))) struct ExecOutputTests {
+@Suite("exec output", .timeLimit(.minutes(2 * patience))) struct ExecOutputTests {
   private func services(_ names: String...) -> [ServiceConfiguration] {
     names.map { ServiceConfiguration(name: $0, discovery: Discovery(BaseDiscovery())) }
   }

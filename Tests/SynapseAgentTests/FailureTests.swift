@@ -11,7 +11,7 @@ import ZooKeeper
 /// Each failure again and again, with a change of the registry in its midst; each time the wanted state comes about.
 ///
 /// `SMARTSTACK_FAILURE_ROUNDS` says how often.
-@Suite("HAProxy fails", .timeLimit(.minutes(10))) @LoopActor struct FailureTests {
+@Suite("HAProxy fails", .timeLimit(.minutes(10 * patience))) @LoopActor struct FailureTests {
   private let rounds = getenv("SMARTSTACK_FAILURE_ROUNDS").flatMap { Int(String(cString: $0)) }
 
   @Test func theWorkerIsKilled() async throws {

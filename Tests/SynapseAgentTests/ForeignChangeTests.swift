@@ -10,7 +10,7 @@ import ZooKeeper
 @testable import SynapseAgent
 
 /// What others do to HAProxy and to its file, and how the agent tells what is loaded.
-@Suite("changes by other programs", .timeLimit(.minutes(3))) @LoopActor struct ForeignChangeTests {
+@Suite("changes by other programs", .timeLimit(.minutes(3 * patience))) @LoopActor struct ForeignChangeTests {
   @Test func aProcessThatBeganBeforeTheFileWasReplacedHasNotLoadedIt() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.configuration(haproxy: ["restart_interval: 4"]))

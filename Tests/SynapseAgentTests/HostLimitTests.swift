@@ -10,7 +10,7 @@ import ZooKeeper
 @testable import SynapseAgent
 
 /// What HAProxy cannot do on this host, although its file is good.
-@Suite("limits of the host", .timeLimit(.minutes(3))) @LoopActor struct HostLimitTests {
+@Suite("limits of the host", .timeLimit(.minutes(3 * patience))) @LoopActor struct HostLimitTests {
   @Test func aPortOfAnotherProgramCostsItsServiceAlone() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.configuration())

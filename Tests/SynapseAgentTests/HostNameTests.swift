@@ -7,7 +7,7 @@ import Testing
 @testable import SynapseAgent
 
 /// Registrations whose hosts are names, in front of a name server that answers as a test says.
-@Suite("host names", .timeLimit(.minutes(2))) struct HostNameTests {
+@Suite("host names", .timeLimit(.minutes(2 * patience))) struct HostNameTests {
   private let journal = Journal()
 
   /// What the name server does at the moment.

@@ -9,7 +9,7 @@ import ZooKeeper
 @testable import SynapseAgent
 
 /// The short form of `make bench`'s part `load`: who asks without a pause notices nothing of servers that come and go.
-@Suite("servers come and go under load", .timeLimit(.minutes(3))) @LoopActor struct LoadTests {
+@Suite("servers come and go under load", .timeLimit(.minutes(3 * patience))) @LoopActor struct LoadTests {
   private let guests = 40
 
   @Test func noRequestFailsAndNothingIsReloaded() async throws {

@@ -9,7 +9,7 @@ import ZooKeeper
 @testable import SynapseAgent
 
 /// What reloads leave behind: real HAProxies whose connections do not end.
-@Suite("old workers of HAProxy", .timeLimit(.minutes(3))) @LoopActor struct OldWorkerTests {
+@Suite("old workers of HAProxy", .timeLimit(.minutes(3 * patience))) @LoopActor struct OldWorkerTests {
   @Test("the oldest workers beyond the count are stopped", arguments: [false, true]) func count(byMaster: Bool)
     async throws
   {

@@ -8,7 +8,7 @@ import Testing
 @testable import HAProxyConfigGen
 @testable import SynapseAgent
 
-@Suite("operation", .timeLimit(.minutes(3))) @LoopActor struct OperationTests {
+@Suite("operation", .timeLimit(.minutes(3 * patience))) @LoopActor struct OperationTests {
   @Test func driftIsRepairedAndCounted() async throws {
     try await World.with { world in
       try await world.startProxyAndAgent(world.configuration(haproxy: ["audit_interval: 0.1"]))

@@ -11,7 +11,7 @@ private let isPossible = HAProxyServer.isInstalled && Files.exists("/usr/share/j
 
 /// The operators' commands as they are installed, on a host with everything real: nerve with hacheck, ZooKeeper,
 /// configure_synapse's file, synapse, HAProxy with its stats page.
-@Suite("operators' commands", .enabled(if: isPossible), .timeLimit(.minutes(3)))
+@Suite("operators' commands", .enabled(if: isPossible), .timeLimit(.minutes(3 * patience)))
 struct OperatorToolsEndToEndTests {
   /// What the commands are told of the host.
   @LoopActor private struct Host {

@@ -9,7 +9,7 @@ import ZooKeeper
 @testable import SynapseAgent
 
 /// The original's datagrams: dashboards are built on these names and tags.
-@Suite("the original's metrics", .timeLimit(.minutes(2))) @LoopActor struct OriginalMetricsTests {
+@Suite("the original's metrics", .timeLimit(.minutes(2 * patience))) @LoopActor struct OriginalMetricsTests {
   @Test func ofAWholeAgent() async throws {
     try await World.with { world in
       let receiver = UDPReceiver()

@@ -99,7 +99,7 @@ import Testing
   }
 }
 
-@Suite("file output", .timeLimit(.minutes(1))) struct FileOutputTests {
+@Suite("file output", .timeLimit(.minutes(1 * patience))) struct FileOutputTests {
   @Test @LoopActor func eachServiceHasOneFileAndOthersAreRemoved() async throws {
     let directory = TemporaryDirectory()
     let path = directory.path + "/services"

@@ -8,7 +8,7 @@ import Testing
 
 /// Discovery from programs that others wrote. They are large, and not everywhere: where one is missing its test is
 /// skipped, and says so.
-@Suite("real peers", .timeLimit(.minutes(4))) @LoopActor struct PeerTests {
+@Suite("real peers", .timeLimit(.minutes(4 * patience))) @LoopActor struct PeerTests {
   @Test(
     .enabled(if: PodmanServer.isInstalled, "needs root, and podman, runc and busybox-static from Debian"))
   func containersOfPodman() async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import Registry
 @testable import SynapseAgent
 
-@Suite("registries", .timeLimit(.minutes(3))) struct RegistryTests {
+@Suite("registries", .timeLimit(.minutes(3 * patience))) struct RegistryTests {
   /// An HTTP server whose answer a test can change.
   @LoopActor private final class Scripted {
     var status = 200

@@ -9,7 +9,7 @@ import Testing
 @testable import SynapseAgent
 
 /// The real program under real signals, between a real registry and a real HAProxy.
-@Suite("SIGUSR2", .timeLimit(.minutes(3))) @LoopActor struct ReplacementTests {
+@Suite("SIGUSR2", .timeLimit(.minutes(3 * patience))) @LoopActor struct ReplacementTests {
   @Test func anotherProgramTakesOverInPlaceAndNoRequestFails() async throws {
     try await withProgram { world, synapse in
       let reloads = synapse.count(of: "HAProxy reload started")

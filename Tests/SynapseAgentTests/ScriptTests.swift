@@ -6,7 +6,7 @@ import Testing
 @testable import SynapseAgent
 
 /// The shipped Lua scripts inside a real HAProxy, as configure_synapse makes it load them.
-@Suite("Lua scripts", .enabled(if: HAProxyServer.isInstalled), .timeLimit(.minutes(2))) struct ScriptTests {
+@Suite("Lua scripts", .enabled(if: HAProxyServer.isInstalled), .timeLimit(.minutes(2 * patience))) struct ScriptTests {
   /// A HAProxy with one service `web.main` and tasks that tell what reached them.
   @LoopActor private final class Proxy {
     let server = HAProxyServer()

@@ -7,7 +7,7 @@ import ZooKeeper
 @testable import SynapseAgent
 
 /// A registry that has ended the sessions of all who register: proxies see it empty before the nerves are back.
-@Suite("after a lost connection", .timeLimit(.minutes(5))) @LoopActor struct SettleTests {
+@Suite("after a lost connection", .timeLimit(.minutes(5 * patience))) @LoopActor struct SettleTests {
   /// Sessions that live for a second without their owners.
   private func registrant(_ names: [String], in world: World) async throws -> ZooKeeperClient {
     let client = ZooKeeperClient(

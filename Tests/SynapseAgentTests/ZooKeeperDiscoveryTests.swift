@@ -34,7 +34,7 @@ import ZooKeeper
   }
 }
 
-@Suite("thousands of changes", .timeLimit(.minutes(3))) struct MassChangeTests {
+@Suite("thousands of changes", .timeLimit(.minutes(3 * patience))) struct MassChangeTests {
   @LoopActor private final class Seen { var isEmpty = false }
 
   @Test @LoopActor func thoseOfOneMomentAreOnePublication() async throws {
@@ -67,7 +67,7 @@ import ZooKeeper
   }
 }
 
-@Suite("polled and resolved ZooKeeper", .timeLimit(.minutes(3))) struct ZooKeeperDiscoveryTests {
+@Suite("polled and resolved ZooKeeper", .timeLimit(.minutes(3 * patience))) struct ZooKeeperDiscoveryTests {
   @Test @LoopActor func polledWithoutWatches() async throws {
     let registry = try await Registry()
     try await registry.register("a", "10.0.0.1")

@@ -1,6 +1,10 @@
 internal import Glibc
 internal import Reactor
 
+/// How many times longer than usual anything may take that a test waits for: `SMARTSTACK_TEST_PATIENCE`, for sanitizers
+/// and loaded machines.
+public let patience = getenv("SMARTSTACK_TEST_PATIENCE").flatMap { Int(String(cString: $0)) }.map { max(1, $0) } ?? 1
+
 /// A condition did not come true in time.
 public struct ConditionTimeout: Error, CustomStringConvertible {
   /// What was waited for.
@@ -9,11 +13,12 @@ public struct ConditionTimeout: Error, CustomStringConvertible {
 
 /// Waits until `condition` holds, looking again every few milliseconds.
 /// - Parameter what: asked for when the time is up, so it may say how far things are.
-/// - Throws: ``ConditionTimeout`` after `limit`. The limit only ends a hung test; it is no pass mark.
+/// - Throws: ``ConditionTimeout`` after `limit` times ``patience``. The limit only ends a hung test; it is no pass mark.
 @LoopActor public func eventually(
   _ what: @autoclosure @LoopActor () -> String, within limit: Duration = .seconds(30),
   _ condition: @LoopActor () async throws -> Bool
 ) async throws {
+  let limit = limit * patience
   let end = ContinuousClock.now + limit
   while true {
     if try await condition() { return }

@@ -9,7 +9,7 @@ import Testing
 ///
 /// ZooKeeper counts every child that comes or goes in the directory's `cversion`, so the number says
 /// what happened at every moment, also where nobody looked.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct BrokenConnectionTests {
+@Suite(.serialized, .timeLimit(.minutes(3 * patience))) struct BrokenConnectionTests {
   private static let directory = "/smartstack/global/web.main"
 
   private static func web(_ mode: NodeMode, _ name: String = "host1_") -> Registration {

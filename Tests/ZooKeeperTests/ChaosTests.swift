@@ -7,7 +7,7 @@ import Testing
 @testable import ZooKeeper
 
 /// Random lives of many registrations under random trouble, from a seed, so that a failure can be repeated.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct ChaosTests {
+@Suite(.serialized, .timeLimit(.minutes(10 * patience))) struct ChaosTests {
   private static let directory = "/smartstack/global/chaos"
 
   /// Four of them, or as many as `ZOOKEEPER_CHAOS_SEEDS` says.

@@ -5,7 +5,7 @@ import Testing
 @testable import ZooKeeper
 
 /// Prints what a change costs from one client to another through a real server; judges nothing.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct LatencyTests {
+@Suite(.serialized, .timeLimit(.minutes(3 * patience))) struct LatencyTests {
   @Test @LoopActor func fromTheWishToTheWatcher() async throws {
     try await withServer { world, _ in
       let writer = try await world.client()

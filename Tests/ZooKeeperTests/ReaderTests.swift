@@ -49,7 +49,7 @@ import Testing
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct ReaderTests {
+@Suite(.serialized, .timeLimit(.minutes(5 * patience))) struct ReaderTests {
   @Test @LoopActor func aDirectoryIsOneWatchAndFewRequests() async throws {
     try await withServer { world, server in
       let writer = try await world.client()

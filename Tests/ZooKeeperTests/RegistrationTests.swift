@@ -5,7 +5,7 @@ import Testing
 
 @testable import ZooKeeper
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct RegistrationTests {
+@Suite(.serialized, .timeLimit(.minutes(3 * patience))) struct RegistrationTests {
   private static let web = Registration(directory: "/smartstack/global/web.main", name: "host1_", data: "{}".bytes)
 
   @Test @LoopActor func everyModeIsMadeWithItsParentsAndWithdrawn() async throws {

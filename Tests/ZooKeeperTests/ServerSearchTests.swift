@@ -5,7 +5,7 @@ import Testing
 @testable import ZooKeeper
 
 /// Servers that move, hang and come back. Addresses differ in their hosts, because libzookeeper compares no ports.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ServerSearchTests {
+@Suite(.serialized, .timeLimit(.minutes(3 * patience))) struct ServerSearchTests {
   private static let directory = "/smartstack/global/web.main"
   private static let web = Registration(directory: directory, name: "host1_", data: "{}".bytes)
 

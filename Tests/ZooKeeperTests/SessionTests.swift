@@ -6,7 +6,7 @@ import Testing
 @testable import ZooKeeper
 
 /// Servers that hang, die and come back, and sessions that end.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct SessionTests {
+@Suite(.serialized, .timeLimit(.minutes(3 * patience))) struct SessionTests {
   private static let directory = "/smartstack/global/web.main"
   private static let web = Registration(directory: directory, name: "host1_", data: "{}".bytes)
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import ZooKeeper
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct WatchTests {
+@Suite(.serialized, .timeLimit(.minutes(3 * patience))) struct WatchTests {
   @Test(arguments: WatcherKind.allCases)
   @LoopActor func aDirectoryFromMissingToMissing(_ kind: WatcherKind) async throws {
     try await withServer { world, _ in

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Configure
 
-@Suite("a large Mesos state", .timeLimit(.minutes(3))) struct MesosStateSizeTests {
+@Suite("a large Mesos state", .timeLimit(.minutes(3 * patience))) struct MesosStateSizeTests {
   /// 60 MB as agents have them: mostly what nobody reads, in few and in many values.
   @Test(arguments: [6_000, 60]) @LoopActor func aStateOf60MBNeedsAtMost150(_ executors: Int) async throws {
     let host = try NerveHost(["soa/web/marathon-west.yaml": "main: {}"])
