@@ -11,7 +11,8 @@
 #   make conformance  run the cases recorded from upstream, and print how many hold
 #   make conformance-upstream  have upstream's programs judge configure_nerve and configure_synapse (needs Python 3.8)
 #   make deb          build the package, .build/deb/smartstack_*.deb, and run lintian on it
-#   make test-package install, serve, upgrade and remove the package in a Debian of its own
+#   make test-package install, serve, upgrade and remove the package in a Debian of its own, and follow docs/install.md there
+#   make test-versions  the same in Debian 12 and Debian 13
 #   make reproducible build the package in two folders, and compare the bytes
 #   make chaos        play every fault of registry, network, disk and agents three times, and a herd of 50 hosts
 #   make bench        print a table of measurements, without a verdict
@@ -55,7 +56,7 @@ PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-laye
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
   $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py Pages/run Upstream/run Upstream/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies peers build products deb test-package reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
+.PHONY: help dependencies peers build products deb test-package test-versions reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -160,10 +161,18 @@ deb: dependencies
 	lintian --fail-on error,warning .build/deb/smartstack.changes
 	ls -l .build/deb/*.deb
 
+# The package that this Debian builds, on each of these releases.
+RELEASES ?= bookworm
+
 test-package: deb
 	@scripts/install-dependencies debootstrap debhelper lintian
 	scripts/newer-package
-	scripts/package-test .build/deb/smartstack_*.deb .build/newer/.build/deb/smartstack_*.deb
+	for release in $(RELEASES); do
+	  scripts/package-test .build/deb/smartstack_*.deb .build/newer/.build/deb/smartstack_*.deb --release $$release
+	done
+
+test-versions:
+	@$(MAKE) --no-print-directory test-package RELEASES="bookworm trixie"
 
 reproducible: dependencies
 	@scripts/install-dependencies debhelper lintian

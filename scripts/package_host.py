@@ -17,6 +17,12 @@ WRITERS = ("configure-nerve", "configure-synapse")
 BEGAN = time.monotonic()
 
 
+def few_connections(machine):
+    """An operator's edit of a conffile."""
+    path = "/etc/synapse/synapse-tools.conf.json"
+    machine.write(path, json.dumps({**json.loads(machine.read(path)), "maximum_connections": 2000}))
+
+
 def tell(sentence):
     print(f"{time.monotonic() - BEGAN:7.1f} s  {sentence}", flush=True)
 

@@ -7,9 +7,9 @@ import tempfile
 import world
 from world import Process, Trouble, wait_for
 
-SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
+MIRROR = "http://deb.debian.org/debian"
 
-# Mounts what systemd needs and becomes it. cgroups in the form that this kernel has them; nothing outside is touched.
+# Mounts what systemd needs and becomes it; nothing outside is touched. cgroups in the only form that all releases take.
 BOOT = r"""
 set -e
 mount --make-rprivate /
@@ -17,14 +17,7 @@ mount --bind "$1" "$1"
 cd "$1"
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
-if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-  mount -t cgroup2 cgroup2 sys/fs/cgroup
-else
-  mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup
-  mkdir sys/fs/cgroup/systemd sys/fs/cgroup/unified
-  mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
-  mount -t cgroup2 cgroup2 sys/fs/cgroup/unified
-fi
+mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs dev
 for name in null zero full random urandom tty; do touch "dev/$name"; mount --bind "/dev/$name" "dev/$name"; done
 mkdir dev/pts dev/shm
@@ -40,20 +33,21 @@ exec chroot . "$2"
 """
 
 
-def make_base(folder, packages):
-    """A minimal Debian in `folder`, with systemd, and with what the packages depend on downloaded; needs the mirror."""
+def make_base(folder, release, packages, more=()):
+    """A minimal Debian in `folder`, with systemd, and in its cache what the packages depend on, and `more`; needs the
+    mirror. The packages themselves are in its root folder."""
     if not os.path.exists(f"{folder}/etc/debian_version"):
         shutil.rmtree(folder, ignore_errors=True)
         partial = folder + ".partial"
         shutil.rmtree(partial, ignore_errors=True)
-        run(["debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv", SUITE, partial, MIRROR])
+        run(["debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv", release, partial, MIRROR])
         os.rename(partial, folder)
     for package in packages:
         shutil.copy(package, folder)
     names = ["/" + os.path.basename(package) for package in packages]
     run(["chroot", folder, "apt-get", "--quiet", "--quiet", "update"])
     run(["chroot", folder, "apt-get", "--quiet", "--quiet", "--yes", "--no-install-recommends", "--download-only",
-         "install", names[0]])
+         "install", names[0], *more])
 
 
 def run(argv, seconds=600):
