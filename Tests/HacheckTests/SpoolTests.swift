@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import Reactor
+import SmartStack
 import TestSupport
 import Testing
 
@@ -14,10 +15,10 @@ import Testing
     private(set) var events: [Set<SpoolScope>] = []
     private var stopObserving: (@LoopActor () -> Void)?
 
-    init(clock: LoopClock = .system, files: [String: String] = [:]) throws {
+    init(clock: LoopClock = .system, files: [String: String] = [:], logger: Logger = .quiet) throws {
       self.clock = clock
       for (name, text) in files { SpoolTests.write(text, to: "\(directory.path)/\(name)") }
-      spool = Spool(root: directory.path, clock: clock, logger: .quiet)
+      spool = Spool(root: directory.path, clock: clock, logger: logger)
       try spool.open()
       stopObserving = spool.observe { [weak self] scopes in self?.events.append(scopes) }
     }
@@ -208,6 +209,38 @@ import Testing
     #expect(fixture.spool.downtime(for: "web", port: nil, host: nil) == nil)
   }
 
+  /// Somebody asked for a downtime. A link to itself cannot be read by root either.
+  @Test @LoopActor func aFileThatCannotBeReadIsADowntimeUntilItSaysOtherwise() async throws {
+    let (clock, lines) = (LoopClock.manual(), Locked<[String]>([]))
+    let fixture = try Fixture(clock: clock, logger: Logger(label: "test") { _ in ErrorLog(lines: lines) })
+    let (spool, path) = (fixture.spool, "\(fixture.directory.path)/web")
+    func replaceByALink() { #expect(unlink(path) == 0 && symlink("web", path) == 0) }
+    func web() -> Downtime? { spool.downtime(for: "web", port: 80, host: nil) }
+    #expect(symlink("web", path) == 0)
+    try await eventually("it is seen") { web()?.reason == "(Too many levels of symbolic links)" }
+    #expect(web()?.expiration == nil)
+    // Looked at again, and said no more.
+    clock.advance(by: .seconds(61))
+    #expect(web() != nil)
+    #expect(lines.withLock { $0 } == ["downtime cannot be read, it holds web"])
+    // What is known of it holds until its end; then somebody may have prolonged it.
+    try await spool.down(.service("web"), reason: "x", expiration: clock.unixTime + 30, creation: nil)
+    replaceByALink()
+    try await eventually("it is seen") { lines.withLock { $0.count } == 2 }
+    #expect(web()?.reason == "x")
+    clock.advance(by: .seconds(31))
+    #expect(web()?.expiration == nil)
+    // Mended without an event.
+    #expect(unlink(path) == 0)
+    clock.advance(by: .seconds(61))
+    #expect(web() == nil)
+    #expect(lines.withLock { $0.count } == 2)
+    #expect(symlink("web", path) == 0)
+    try await eventually("it is seen") { web() != nil }
+    try await spool.up(.service("web"))
+    #expect(web() == nil)
+  }
+
   @Test @LoopActor func theSpoolIsMadeWithMode0750ButNotItsParents() throws {
     let directory = TemporaryDirectory()
     try Spool(root: directory.path + "/spool", clock: .system, logger: .quiet).open()
@@ -238,6 +271,20 @@ import Testing
     try await fixture.spool.up(.everything)
     #expect(calls == 1)
   }
+}
+
+/// Keeps the errors that are logged, with their scopes.
+private struct ErrorLog: LogHandler {
+  let lines: Locked<[String]>
+  var metadata: Logger.Metadata = [:]
+  var logLevel: Logger.Level = .error
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) { lines.withLock { $0.append("\(event.message) \(event.metadata?["scope"] ?? "")") } }
 }
 
 extension Logger {

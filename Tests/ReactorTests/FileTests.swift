@@ -74,6 +74,31 @@ import Testing
     }
   }
 
+  @Test func aFileThatIsChangedBeforeItsRemovalStays() throws {
+    let path = directory.path + "/file"
+    func write(_ text: String) throws { try Files.write(Array(text.utf8), to: path, mode: 0o644, sync: false) }
+    func remove(_ isOver: ([UInt8]) -> Bool) throws { try Files.remove(path, limit: 100, if: isOver) }
+    // What is there by the time of the removal counts, not what was there when somebody looked.
+    try write("new")
+    try remove { $0 == Array("old".utf8) }
+    #expect(try Files.read(path, limit: 100) == Array("new".utf8))
+    // A file that comes during the look stays, whatever becomes of the one that was looked at.
+    for isOver in [true, false] {
+      try remove { _ in
+        #expect(throws: Never.self) { try write("newer") }
+        return isOver
+      }
+      #expect(try Files.read(path, limit: 100) == Array("newer".utf8))
+    }
+    try write(String(repeating: "x", count: 101))
+    try remove { _ in true }
+    #expect(try Files.list(directory.path) == ["file"])
+    try write("old")
+    try remove { $0 == Array("old".utf8) }
+    try remove { _ in true }
+    #expect(try Files.list(directory.path) == [])
+  }
+
   @Test func namesOfAnyLengthCanBeWritten() throws {
     let path = directory.path + "/" + String(repeating: "n", count: 255)
     try Files.write(Array("x".utf8), to: path, mode: 0o644, sync: false)

@@ -1,3 +1,4 @@
+public import Reactor
 internal import SmartStack
 
 /// A downtime as its file in the spool: `{"reason": …, "expiration": …, "creation": …, "by": …}`, or, in the old format,
@@ -17,6 +18,12 @@ extension Downtime {
     self.init(
       scope: scope, reason: Downtime.words(value["reason"]), creation: value["creation"]?.double,
       expiration: value["expiration"]?.double, setter: value["by"]?.string)
+  }
+
+  /// The downtime of a file that is there and cannot be read: somebody asked for one, and its end is not known.
+  public init(unread name: String, because error: FileError) {
+    self.init(
+      scope: SpoolScope(fileName: name), reason: "(\(error.reason))", creation: nil, expiration: nil, setter: nil)
   }
 
   /// What upstream prints for a reason that is not a text.

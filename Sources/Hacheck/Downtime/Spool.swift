@@ -11,6 +11,8 @@ internal import SmartStack
   private let clock: LoopClock
   private let logger: Logger
   private var downtimes: [String: Downtime] = [:]
+  /// Files that could not be read, and are tried again.
+  private var unread: Set<String> = []
   private var watch: FileWatch?
   private var expiry: LoopTimer?
   /// What ``expiry`` waits for, in seconds since 1970. The downtime may be lifted by then; the timer finds that out.
@@ -22,7 +24,7 @@ internal import SmartStack
   /// Changes are made one after the other, so that the last one asked for is the one that stays.
   private var lastChange: Task<Void, Never>?
 
-  /// A wall clock that jumps is noticed after this long at the latest.
+  /// A wall clock that jumps is noticed, and what could not be read is tried again, after this long at the latest.
   private static let longestTimer = Duration.seconds(60)
 
   /// A file under construction is an older crash's after this many seconds.
@@ -183,6 +185,7 @@ internal import SmartStack
       changed.insert(found?.scope ?? SpoolScope(fileName: name))
       if hasStarted { log(found, named: name) }
     }
+    if !unread.isEmpty { armExpiry(clock.unixTime + Spool.longestTimer.seconds) }
     guard !changed.isEmpty else { return }
     if let soonest { armExpiry(soonest) }
     for observer in observers.values { observer(changed) }
@@ -190,15 +193,25 @@ internal import SmartStack
 
   /// The downtime as its file says now; nil if there is none, or none any more. Its file is removed then.
   private func read(_ name: String, else known: Downtime?) -> Downtime? {
+    let now = clock.unixTime
+    let found: Downtime?
     do {
-      guard let downtime = try directory.read(name) else { return nil }
-      guard downtime.hasExpired(at: clock.unixTime) else { return downtime }
-      try directory.removeExpired(name, now: clock.unixTime)
-      return nil
+      found = try directory.read(name)
+      unread.remove(name)
     } catch {
-      logger.error("downtime cannot be read or removed", with: [.scope: name, .reason: error])
-      return known?.hasExpired(at: clock.unixTime) == true ? nil : known
+      // Somebody asked for a downtime, and may have prolonged it: it holds until the file says otherwise.
+      if unread.insert(name).inserted {
+        logger.error("downtime cannot be read, it holds", with: [.scope: name, .reason: error])
+      }
+      return known?.hasExpired(at: now) == false ? known : Downtime(unread: name, because: error)
     }
+    guard let found, found.hasExpired(at: now) else { return found }
+    do {
+      try directory.removeExpired(name, now: now)
+    } catch {
+      logger.error("downtime cannot be removed", with: [.scope: name, .reason: error])
+    }
+    return nil
   }
 
   private func log(_ downtime: Downtime?, named name: String) {
@@ -229,7 +242,7 @@ internal import SmartStack
   private func expire() {
     let now = clock.unixTime
     (expiry, armedFor) = (nil, nil)
-    refresh(downtimes.filter { $0.value.hasExpired(at: now) }.map(\.key))
+    refresh(unread.union(downtimes.filter { $0.value.hasExpired(at: now) }.keys))
     if let next = downtimes.values.lazy.compactMap(\.expiration).min() { armExpiry(next) }
   }
 

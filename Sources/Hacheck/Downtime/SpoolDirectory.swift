@@ -31,9 +31,12 @@ public struct SpoolDirectory: Sendable {
     } catch {
       switch error.code {
       case ENOENT, ENOTDIR, EISDIR: return nil
-      // Not the system's doing: the file is too long. That it is there is the operator's word all the same.
-      case 0: return Downtime(scope: scope, reason: "(\(error.reason))", creation: nil, expiration: nil)
-      default: throw error
+      // Not the system's doing: the file is too long.
+      case 0: return Downtime(unread: name, because: error)
+      default:
+        // Without a descriptor to spare, open says nothing of the file.
+        if access(path(name), F_OK) != 0, errno == ENOENT { return nil }
+        throw error
       }
     }
   }
@@ -43,7 +46,7 @@ public struct SpoolDirectory: Sendable {
   public func down(
     _ name: String, reason: String, expiration: Double?, creation: Double?, setter: String? = nil, now: Double
   ) throws(FileError) {
-    let active = try read(name).flatMap { $0.hasExpired(at: now) ? nil : $0 }
+    let active = (try? read(name)).flatMap { $0.hasExpired(at: now) ? nil : $0 }
     let since = creation ?? (active?.reason == reason ? active?.creation : nil) ?? now
     let downtime = Downtime(
       scope: SpoolScope(fileName: name), reason: reason, creation: since, expiration: expiration,
@@ -59,7 +62,10 @@ public struct SpoolDirectory: Sendable {
   /// Lifts a downtime if its time is up, and only then: meanwhile somebody may have prolonged it.
   public func removeExpired(_ name: String, now: Double) throws(FileError) {
     guard try read(name)?.hasExpired(at: now) == true else { return }
-    try up(name)
+    let scope = SpoolScope(fileName: name)
+    try Files.remove(path(name), limit: Downtime.longestFile) {
+      Downtime(of: scope, contents: $0).hasExpired(at: now)
+    }
   }
 
   /// Waits until the last change of `name` is on the disk.

@@ -281,7 +281,9 @@ struct DowntimeCommand {
   }
 
   private func downtime(of name: String, now: Double) throws(FileError) -> Downtime? {
-    guard let downtime = try directory.read(name) else { return nil }
+    let found: Downtime?
+    do { found = try directory.read(name) } catch { found = Downtime(unread: name, because: error) }
+    guard let downtime = found else { return nil }
     guard downtime.hasExpired(at: now) else { return downtime }
     try directory.removeExpired(name, now: now)
     return nil

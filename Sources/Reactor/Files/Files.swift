@@ -112,6 +112,22 @@ public enum Files {
     throw FileError("remove", path: path, code: errno)
   }
 
+  /// Removes a file if `isOver` says so of its bytes, also of those that another program gives it meanwhile: it is taken
+  /// aside first, under a name that nobody else uses, and read there. What is to stay gets its path back, unless there is
+  /// a newer file by then.
+  /// - Parameter limit: a longer file stays.
+  public static func remove(_ path: String, limit: Int, if isOver: ([UInt8]) -> Bool) throws(FileError) {
+    let aside = temporaryName(in: parent(of: path), for: name(of: path))
+    guard Glibc.rename(path, aside) == 0 else {
+      if errno == ENOENT { return }
+      throw FileError("remove", path: path, code: errno)
+    }
+    let stays = (try? read(aside, limit: limit)).map(isOver) != true
+    // Not every file system has links.
+    if stays, link(aside, path) != 0, errno != EEXIST { return try rename(aside, to: path) }
+    unlink(aside)
+  }
+
   /// Gives a file another path, in place of what is there.
   public static func rename(_ path: String, to destination: String) throws(FileError) {
     guard Glibc.rename(path, destination) == 0 else { throw FileError("rename", path: destination, code: errno) }
@@ -182,9 +198,13 @@ extension Files {
     try fill(descriptor, path: path, bytes: bytes, mode: 0o600, sync: false)
   }
 
+  private static func temporaryName(in directory: String, for name: String) -> String {
+    "\(directory)/.\(name.prefix(60)).\(String(UInt32.random(in: .min ... .max), radix: 16))~"
+  }
+
   static func makeTemporary(in directory: String, for name: String) throws(FileError) -> (String, Int32) {
     while true {
-      let path = "\(directory)/.\(name.prefix(60)).\(String(UInt32.random(in: .min ... .max), radix: 16))~"
+      let path = temporaryName(in: directory, for: name)
       let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
       if descriptor >= 0 { return (path, descriptor) }
       guard errno == EEXIST else { throw FileError("make a file in", path: directory, code: errno) }
