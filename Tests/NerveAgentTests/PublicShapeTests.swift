@@ -76,7 +76,7 @@ import ZooKeeper
         """#,
       ],
       services: [
-        "etcd 1.2.3.4:3000 http-1.2.3.4:3000/health -> etcd localhost:4001 /nerve/services/etcd/services/mymachine/etcd",
+        "etcd 1.2.3.4:3000 http-1.2.3.4:3000/health -> etcd auto 30 localhost:4001 /nerve/services/etcd/services/mymachine/etcd",
         "queue 1.2.3.4:5672 queue rabbitmq-1.2.3.4:5672 -> localhost:2181 /nerve/services/queue/services",
       ], problems: ["reporter_type"]),
     Shape(

@@ -121,6 +121,7 @@ private struct UnusedSettings: ProbeSettings {
     return true
   }
 
+  func settle() async {}
   func discardUnclaimed() { reports.append(.down) }
 
   func touch() {}

@@ -200,6 +200,16 @@ extension EtcdServer {
     (#"{"ID":12,"TTL":3}"#, "12", 3, nil),
   ]
 
+  @Test func whatIsKeptOfAnEtcdSaysHowToReachIt() {
+    let endpoints = [Endpoint.tcp(host: "e1.example.com", port: 2379), .tcp(host: "::1", port: 4003)]
+    let settings = EtcdSettings(endpoints: endpoints, api: .v2, lifetime: 60)
+    #expect(settings.name == "etcd v2 60 e1.example.com:2379,[::1]:4003")
+    #expect(EtcdSettings(name: settings.name) == settings)
+    for name in ["files", "zk1:2181", "etcd e1:2379", "etcd v2 60 e1", "etcd v4 60 e1:1", "etcd v2 x e1:1", ""] {
+      #expect(EtcdSettings(name: name) == nil)
+    }
+  }
+
   @Test("replies", arguments: replies) func aReplyIsReadForLeaseLifetimeAndError(
     _ text: String, _ id: String?, _ lifetime: Int?, _ error: String?
   ) {

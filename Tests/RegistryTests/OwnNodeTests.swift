@@ -3,31 +3,46 @@ import Reactor
 import SmartStack
 import TestSupport
 import Testing
-import ZooKeeper
 
 @testable import Registry
+@testable import ZooKeeper
 
 /// What a run leaves in a registry, and what the next one makes of it.
 @Suite("own records of an earlier run", .serialized, .timeLimit(.minutes(4 * patience))) @LoopActor struct OwnNodeTests
 {
   private let directory = TemporaryDirectory()
 
-  private func publisher() -> RegistrationPublisher {
+  private func publisher(_ credentials: ZooKeeperCredentials? = nil) -> RegistrationPublisher {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let store = SessionStore(instanceID: "here", inherited: [:], logger: logger) { [directory] in
       "\(directory.path)/\($0)"
     }
     return RegistrationPublisher(
-      instance: "here", sessionTimeout: .seconds(20), credentials: nil, store: store, clock: .system, logger: logger,
+      instance: "here", sessionTimeout: .seconds(20), credentials: credentials, store: store, clock: .system,
+      logger: logger,
       metrics: Metrics())
   }
 
-  private func target(_ service: String, at server: ZooKeeperServer) throws -> RegistrationTarget {
+  private func target(
+    _ service: String, at server: ZooKeeperServer, more: String = "", mode: NodeMode = .ephemeralSequential
+  ) throws -> RegistrationTarget {
     let registration = Registration(
-      directory: "/svc/\(service)", name: "here_", data: Array(#"{"host":"10.0.0.1","port":1,"name":"here"}"#.utf8))
+      directory: "/svc/\(service)", name: "here_", data: Array(#"{"host":"10.0.0.1","port":1,"name":"here"}"#.utf8),
+      mode: mode)
     return .zooKeeper(
       ZooKeeperTarget(
-        ensemble: try ServerList([server.connection]), registration: registration, renewal: nil, encodedBytes: nil))
+        ensemble: try ServerList([server.connection + more]), registration: registration, renewal: nil,
+        encodedBytes: nil))
+  }
+
+  private func observer(
+    of server: ZooKeeperServer, _ credentials: ZooKeeperCredentials? = nil
+  ) async throws -> ZooKeeperClient {
+    let observer = ZooKeeperClient(
+      ensemble: try ServerList([server.connection]), logger: silent, credentials: credentials)
+    observer.start()
+    try await eventually("the observer is connected") { observer.isConnected }
+    return observer
   }
 
   private func files() throws -> [String] { try Files.list(directory.path).filter { $0.hasPrefix("session-") } }
@@ -35,10 +50,7 @@ import ZooKeeper
   @Test func aServiceThatHasLeftTheConfigurationDoesNotStayRegistered() async throws {
     let server = try ZooKeeperServer(tick: .seconds(1))
     try await server.start()
-    let observer = ZooKeeperClient(
-      ensemble: try ServerList([server.connection]), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-    observer.start()
-    try await eventually("the observer is connected") { observer.isConnected }
+    let observer = try await observer(of: server)
     let first = publisher()
     let targets = try ["keep", "drop"].map { try target($0, at: server) }
     for registrar in targets.map({ first.publish($0) { _ in } }) { registrar.report(.up) }
@@ -66,6 +78,67 @@ import ZooKeeper
     try await eventually("nothing is left") { (try? await observer.children("/svc/keep")) == [] }
     await third.end(keepsRegistrations: false)
     #expect(try files().isEmpty)
+    await observer.close()
+    await server.kill()
+  }
+
+  /// Whoever owns the directory may delete there, and nobody else.
+  @Test func whatIsNotToBeDeletedHoldsNoEnsembleAndIsTheNextRunsToTidyUp() async throws {
+    let server = try ZooKeeperServer(tick: .seconds(1))
+    try await server.start()
+    let credentials = ZooKeeperCredentials(secret: "nerve:secret", protectsNodes: true)
+    let owner = try await observer(of: server, credentials)
+    for service in ["lasting", "other"] { try await owner.create("/svc/\(service)/x") }
+    let events = Events()
+    let first = publisher()
+    let targets = try [target("lasting", at: server, mode: .persistent), target("other", at: server)]
+    let registrars = targets.map { first.publish($0) { events.add($0) } }
+    for registrar in registrars { registrar.report(.up) }
+    try await eventually("both are registered") { registrars.allSatisfy(\.state.isSettled) }
+    for registrar in registrars { await registrar.close() }
+    #expect(first.sessions.isEmpty)
+    #expect(events.refusals == 2)
+    #expect(events.all.allSatisfy { if case .deregistered = $0 { false } else { true } })
+    try await eventually("the session's end has taken its node along") {
+      (try? await owner.children("/svc/other")) == ["x"]
+    }
+    #expect(try await owner.children("/svc/lasting")?.count == 2)
+    await first.end(keepsRegistrations: false)
+    #expect(try files().count == 1)
+    // No service of the next run names the ensemble, and it has the rights.
+    let second = publisher(credentials)
+    second.dropLeftovers(of: [])
+    #expect(second.isConnected)
+    try await eventually("nothing is left") { (try? await owner.children("/svc/lasting")) == ["x"] }
+    try await eventually("and nothing is remembered") { try files().isEmpty && second.sessions.isEmpty }
+    await second.end(keepsRegistrations: false)
+    await owner.close()
+    await server.kill()
+  }
+
+  /// An ensemble that gets a server, or loses one, has another list and the same nodes.
+  @Test func whatAnotherListOfTheSameServersHasIsNotALeftover() async throws {
+    let server = try ZooKeeperServer(tick: .seconds(1))
+    try await server.start()
+    let observer = try await observer(of: server)
+    let first = publisher()
+    let (keep, drop) = (
+      try target("keep", at: server, mode: .persistent), try target("drop", at: server, mode: .persistent)
+    )
+    let registrars = [keep, drop].map { first.publish($0) { _ in } }
+    for registrar in registrars { registrar.report(.up) }
+    try await eventually("both are registered") { registrars.allSatisfy(\.state.isSettled) }
+    await first.end(keepsRegistrations: true)
+    let changes = try await observer.inspect("/svc/keep")?.stat.childVersion
+    let second = publisher()
+    let wanted = try target("keep", at: server, more: ",127.0.0.1:\(freePort())", mode: .persistent)
+    second.publish(wanted) { _ in }.report(.up)
+    second.dropLeftovers(of: [wanted])
+    try await eventually("the other one is gone") { (try? await observer.children("/svc/drop")) == [] }
+    try await eventually("the former list is let go of") { second.sessions.count == 1 }
+    #expect(try await observer.children("/svc/keep") == ["here_"])
+    #expect(try await observer.inspect("/svc/keep")?.stat.childVersion == changes)
+    await second.end(keepsRegistrations: false)
     await observer.close()
     await server.kill()
   }
@@ -120,9 +193,13 @@ import ZooKeeper
     second.publish(targets[0]) { _ in }.report(.up)
     second.dropLeftovers(of: [targets[0]])
     try await eventually("the other one is gone") { try await keys() == ["/n/keep"] }
-    await second.end(keepsRegistrations: false)
-    #expect(try await keys() == [])
-    #expect(try files().isEmpty)
+    await second.end(keepsRegistrations: true)
+    // Nothing in the configuration names the etcd any more.
+    let third = publisher()
+    third.dropLeftovers(of: [])
+    try await eventually("nothing is left") { try await keys() == [] }
+    try await eventually("and nothing is remembered") { try files().isEmpty }
+    await third.end(keepsRegistrations: false)
     await server.kill()
   }
 }

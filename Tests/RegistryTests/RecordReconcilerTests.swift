@@ -68,6 +68,20 @@ import Testing
     return claim
   }
 
+  @Test func aClaimThatIsGivenUpIsToldWhyTheRecordStays() async throws {
+    var states: [RecordState] = []
+    let claim = claim("a") { states.append($0) }
+    registry.refusals = 1
+    let removal = Task.immediate { @LoopActor in await record.remove(claim) }
+    #expect(states.count == 2)
+    guard case .failed = states.last else { throw ScriptedRegistry.Refusal() }
+    #expect(registry.content == "a")
+    clock.advance(by: .seconds(10))
+    #expect(await removal.value)
+    await record.settle()
+    #expect(registry.content == nil)
+  }
+
   @Test func aRecordIsWrittenForItsFirstClaimAndRemovedWithItsLast() async {
     var states: [RecordState] = []
     let first = claim("a") { states.append($0) }

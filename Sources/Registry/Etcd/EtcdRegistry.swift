@@ -65,6 +65,27 @@ internal import ZooKeeper
     }
   }
 
+  /// Deletes the keys that an earlier run left in an etcd that nobody uses any more.
+  /// - Parameter others: registries of other lists of servers. What they have in the same etcd is not a leftover.
+  /// - Returns: whether all are gone.
+  func deleteLeftovers(besides others: [EtcdRegistry]) async -> Bool {
+    let theirs = others.filter { !Set($0.settings.endpoints).isDisjoint(with: settings.endpoints) }
+    for key in own.places where records[key] == nil {
+      if theirs.contains(where: { $0.own.places.contains(key) }) {
+        own.strike(key)
+        continue
+      }
+      leftovers.insert(key)
+      do {
+        try await delete(key)
+      } catch {
+        logger.warning("leftover search failed", with: [.path: key, .reason: "\(error)"])
+        return false
+      }
+    }
+    return true
+  }
+
   /// Takes every key back, by giving the lease up; returns when that is done, or has failed: then the keys go by
   /// themselves at the end of their lives.
   func close() async {

@@ -1,4 +1,5 @@
 internal import Reactor
+internal import SmartStack
 
 /// One key of an etcd.
 public struct EtcdTarget: Hashable, Sendable {
@@ -20,7 +21,9 @@ struct EtcdSettings: Hashable, Sendable {
   var lifetime: Int
 
   /// The name by which what is kept of it is found again.
-  var name: String { "etcd " + endpoints.map(\.description).joined(separator: ",") }
+  var name: String {
+    "etcd \(api.rawValue) \(lifetime) " + endpoints.map(\.description).joined(separator: ",")
+  }
 
   /// The interface of etcd: `etcd_api`.
   enum API: String, Hashable, Sendable, CaseIterable {
@@ -30,5 +33,22 @@ struct EtcdSettings: Hashable, Sendable {
     case v2
     /// The JSON gateway of etcd 3, with one lease.
     case v3
+  }
+}
+
+extension EtcdSettings {
+  /// Reads a ``name``; nil when it is none.
+  init?(name: String) {
+    let words = name.split(separator: " ")
+    guard words.count == 4, words[0] == "etcd", let api = API(rawValue: String(words[1])), let lifetime = Int(words[2])
+    else { return nil }
+    var endpoints: [Endpoint] = []
+    for text in words[3].split(separator: ",") {
+      guard let colon = text.lastIndex(of: ":"), let host = ServerText.host(String(text[..<colon])),
+        let port = Int(text[text.index(after: colon)...])
+      else { return nil }
+      endpoints.append(.tcp(host: host, port: port))
+    }
+    self.init(endpoints: endpoints, api: api, lifetime: lifetime)
   }
 }

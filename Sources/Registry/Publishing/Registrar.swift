@@ -78,7 +78,7 @@ public import SmartStack
       record.add(claim)
     case (.down, let leaving?):
       state = .pending(.down)
-      Task.immediate { @LoopActor in await deregister(leaving) }
+      giveUp(leaving)
     case (.down, nil) where state == .idle:
       record.discardUnclaimed()
       state = .settled(.down, place: nil)
@@ -86,12 +86,14 @@ public import SmartStack
     }
   }
 
-  /// Takes the registration back; returns when it is gone or cannot be there any more.
+  /// Takes the registration back; returns when it is gone or cannot be there any more, or when the registry has refused.
   public func withdraw() async {
-    if let claim { await deregister(claim) } else { await leaving?.outcome() }
+    if let claim { giveUp(claim) }
+    await leaving?.outcome()
   }
 
-  /// Takes the registration back and gives the record up, for good.
+  /// Takes the registration back and gives the record up, for good. A registry that refuses is let go of all the same:
+  /// the session's end removes the record, or else the next run.
   public func close() async {
     await withdraw()
     await onClose()
@@ -113,27 +115,38 @@ public import SmartStack
       startRenewal()
       state = .settled(.up, place: place)
     case .failed(let reason):
-      if state == .failed(.up, reason: reason) { return }
+      let failed = State.failed(claim == nil ? .down : .up, reason: reason)
+      if state == failed { return }
       observe(.refused(place: self.record.place, reason: reason))
-      state = .failed(.up, reason: reason)
+      state = failed
+      if claim == nil, isReachable { leaving?.happen() }
     }
   }
 
   // MARK: Down
 
-  /// Happens when the last claim that was given up is gone.
+  /// Happens when the last claim that was given up is gone, or the registry refuses to remove it.
   private var leaving: OneShotEvent<Void>?
 
-  private func deregister(_ claim: RecordClaim) async {
+  private func giveUp(_ claim: RecordClaim) {
     let place = if case .settled(.up, let place?) = state { place } else { record.place }
-    let (started, end) = (clock.now, OneShotEvent<Void>())
+    let end = OneShotEvent<Void>()
     (self.claim, leaving) = (nil, end)
     renewal?.cancel()
     renewal = nil
+    Task.immediate { @LoopActor in
+      await deregister(claim, at: place)
+      end.happen()
+    }
+  }
+
+  private func deregister(_ claim: RecordClaim, at place: String) async {
+    let started = clock.now
     let isRemoved = await record.remove(claim)
+    // Let go of after a refusal.
+    if !isRemoved, case .failed(.down, _) = state { return }
     observe(.deregistered(place: place, elapsed: clock.now - started, isHandedOver: !isRemoved))
     if self.claim == nil { state = .settled(.down, place: nil) }
-    end.happen()
   }
 
   // MARK: ttl_seconds

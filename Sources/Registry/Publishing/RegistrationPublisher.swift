@@ -15,6 +15,14 @@ public import ZooKeeper
   private var ensembles = UseCount<ServerList, ZooKeeperRegistry>()
   private var etcds = UseCount<EtcdSettings, EtcdRegistry>()
   private let files: FileRegistry
+  /// Registries that no service names any more, and that are visited once more because an earlier run left something.
+  private var visited: Set<String> = []
+  private var isEnded = false
+  /// How long such a registry may take to be reached; else the next run tries.
+  private static let visitLimit = Duration.seconds(120)
+  /// How long the registrations may take that are wanted, once their registries are connected, before those of earlier runs
+  /// go elsewhere.
+  private static let visitDelay = Duration.seconds(2)
   /// The name by which what is kept of the files is found again.
   private static let filesName = "files"
 
@@ -58,7 +66,7 @@ public import ZooKeeper
     observe(.opened(isNewConnection: isNew))
     return Registrar(
       target: target, record: record, clock: clock, observe: observe,
-      onClose: { [weak self] in await self?.leave(target) })
+      onClose: { [weak self] in await self?.leave(target, of: record) })
   }
 
   private func open(_ ensemble: ServerList) -> ZooKeeperRegistry {
@@ -100,18 +108,31 @@ public import ZooKeeper
     if own.places.isEmpty { store?.forget(registry) } else { store?.save(nil, own: own, of: registry) }
   }
 
-  private func leave(_ target: RegistrationTarget) async {
+  private func leave(_ target: RegistrationTarget, of record: any RegistryRecord) async {
+    // A record that the registry refuses to remove is kept until it is gone, for those who want it meanwhile.
     switch target {
     case .zooKeeper(let target):
-      ensembles[target.ensemble]?.leave(target.registration)
-      guard let registry = ensembles.leave(target.ensemble) else { return }
-      logger.info("ensemble no longer used", with: [.ensemble: target.ensemble])
-      await close(registry, of: target.ensemble)
+      let registry = ensembles[target.ensemble]
+      Task.immediate { @LoopActor in
+        await record.settle()
+        registry?.leave(target.registration)
+      }
+      await leave(target.ensemble)
     case .etcd(let target):
-      etcds[target.cluster]?.leave(target.key)
+      let registry = etcds[target.cluster]
+      Task.immediate { @LoopActor in
+        await record.settle()
+        registry?.leave(target.key)
+      }
       if let registry = etcds.leave(target.cluster) { await close(registry, of: target.cluster) }
     case .file(let target): files.leave(target)
     }
+  }
+
+  private func leave(_ ensemble: ServerList) async {
+    guard let registry = ensembles.leave(ensemble) else { return }
+    logger.info("ensemble no longer used", with: [.ensemble: ensemble])
+    await close(registry, of: ensemble)
   }
 
   private func close(_ registry: ZooKeeperRegistry, of ensemble: ServerList) async {
@@ -127,9 +148,10 @@ public import ZooKeeper
 
   // MARK: All registries
 
-  /// Whether every ensemble and every etcd answers.
+  /// Whether every ensemble and every etcd answers that services name.
   public var isConnected: Bool {
-    ensembles.values.values.allSatisfy(\.client.isConnected) && etcds.values.values.allSatisfy(\.isReachable)
+    ensembles.values.allSatisfy { $1.client.isConnected || visited.contains($0.description) }
+      && etcds.values.allSatisfy { $1.isReachable || visited.contains($0.name) }
   }
 
   /// The sessions in use, by ensemble.
@@ -159,6 +181,37 @@ public import ZooKeeper
     Task.immediate { @LoopActor [files, instance, fileDirectories] in
       await files.dropLeftovers(of: instance, in: fileDirectories)
     }
+    let used = ensembles.values.keys.map(\.description) + etcds.values.keys.map(\.name)
+    for registry in store?.registries(besides: used + [RegistrationPublisher.filesName]) ?? [] {
+      visited.insert(registry)
+      Task.immediate { @LoopActor in
+        await visit(registry)
+        visited.remove(registry)
+      }
+    }
+  }
+
+  /// Removes what an earlier run left in a registry that no service names any more. What it cannot remove stays in the
+  /// registry's file.
+  private func visit(_ registry: String) async {
+    let users = ensembles.values.values.map(\.client)
+    for user in users { await user.waitForConnection(within: RegistrationPublisher.visitLimit) }
+    guard (try? await clock.sleep(for: RegistrationPublisher.visitDelay)) != nil, !isEnded else { return }
+    if let cluster = EtcdSettings(name: registry) {
+      let others = etcds.values.filter { $0.key != cluster }.values
+      let etcd = etcds.join(cluster) { open(cluster) }
+      let isDone = await etcd.deleteLeftovers(besides: Array(others))
+      guard etcds.leave(cluster) != nil else { return }
+      if isDone { await close(etcd, of: cluster) } else { etcd.abandon() }
+    } else if let ensemble = try? ServerList([registry]) {
+      let others = ensembles.values.filter { $0.key != ensemble }.values.map(\.client)
+      let client = ensembles.join(ensemble) { open(ensemble) }.client
+      await client.waitForConnection(within: RegistrationPublisher.visitLimit)
+      await client.dropLeftovers(besides: others)
+      await leave(ensemble)
+    } else {
+      store?.forget(registry)
+    }
   }
 
   /// Ends the work with all registries, all at the same time.
@@ -166,6 +219,7 @@ public import ZooKeeper
   ///   leases are ended, and with them what depends on them; what was not taken back is the next run's to tidy up.
   public func end(keepsRegistrations: Bool) async {
     let (etcds, ensembles) = (etcds.removeAll(), ensembles.removeAll())
+    isEnded = true
     if keepsRegistrations {
       files.abandon()
       for etcd in etcds.values { etcd.abandon() }

@@ -25,8 +25,9 @@ internal import SmartStack
   private var losses = 0
   private var attempt = 0
   private var retry: LoopTimer?
-  /// Happens with the record's removal, or with false when a later claim or ``abandon()`` keeps it.
-  private var removal: OneShotEvent<Bool>?
+  /// The claim that was given up last, and what happens with the record's removal, or with false when a later claim or
+  /// ``abandon()`` keeps it.
+  private var removal: (claim: RecordClaim, end: OneShotEvent<Bool>)?
   private var isAbandoned = false
 
   /// - Parameters:
@@ -61,13 +62,17 @@ internal import SmartStack
 
   func remove(_ claim: RecordClaim) async -> Bool {
     claims.removeAll { $0 === claim }
+    guard claims.isEmpty else {
+      reconcile()
+      return false
+    }
+    let end = removal?.end ?? OneShotEvent()
+    removal = (claim, end)
     reconcile()
-    guard claims.isEmpty else { return false }
-    if isInSync, !isWorking { return !isAbandoned }
-    let removal = removal ?? OneShotEvent()
-    self.removal = removal
-    return (try? await removal.outcome().get()) ?? false
+    return (try? await end.outcome().get()) ?? false
   }
+
+  func settle() async { _ = await removal?.end.outcome() }
 
   func discardUnclaimed() { reconcile() }
 
@@ -101,7 +106,7 @@ internal import SmartStack
     retry?.cancel()
     retry = nil
     guard !isWorking else { return }
-    guard !isInSync else { return finishRemoval(claims.isEmpty) }
+    guard !isInSync else { return finishRemoval(claims.isEmpty && !isAbandoned) }
     isWorking = true
     Task.immediate { @LoopActor in await work() }
   }
@@ -135,13 +140,15 @@ internal import SmartStack
     let delay = retrying.delay(attempt: attempt)
     attempt += 1
     retry = clock.schedule(after: delay) { [weak self] in self?.reconcile() }
-    notify(.failed(reason: "\(error)"))
+    let state = RecordState.failed(reason: "\(error)")
+    removal?.claim.onChange(state)
+    notify(state)
   }
 
   private func notify(_ state: RecordState) { for claim in claims { claim.onChange(state) } }
 
   private func finishRemoval(_ isRemoved: Bool) {
-    removal?.happen(with: isRemoved)
+    removal?.end.happen(with: isRemoved)
     removal = nil
   }
 }

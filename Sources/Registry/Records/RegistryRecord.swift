@@ -13,8 +13,11 @@ public import Reactor
   /// Keeps the record in the registry, with this claim's data, until the claim is removed.
   func add(_ claim: RecordClaim)
   /// Gives a claim up.
-  /// - Returns: true when the record was removed; false, at once, when another claim keeps it.
+  /// - Returns: true when the record was removed; false, at once, when another claim keeps it, or when the registry was
+  ///   let go of before. Meanwhile the claim is told of refusals.
   func remove(_ claim: RecordClaim) async -> Bool
+  /// Returns when no removal is under way.
+  func settle() async
   /// Removes what an earlier run left, unless the record is claimed.
   func discardUnclaimed()
   /// Writes the record again, so that its time shows that the agent lives.

@@ -45,6 +45,22 @@ internal import ZooKeeper
     return (SavedSession(text: lines[1]), Array(lines.dropFirst(2)))
   }
 
+  /// The registries of which something is kept that are none of `used`.
+  func registries(besides used: [String]) -> [String] {
+    var names = Set(inherited.keys).subtracting(used)
+    guard let start = path(fileName("")) else { return names.sorted() }
+    let (folder, known) = (Files.parent(of: start), Set(used.compactMap(file)))
+    for name in (try? Files.list(folder)) ?? [] {
+      let path = "\(folder)/\(name)"
+      guard path.hasPrefix(start), !known.contains(path), let bytes = try? Files.read(path, limit: 64 << 20) else {
+        continue
+      }
+      let registry = String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+      if file(of: registry) == path { names.insert(registry) }
+    }
+    return names.sorted()
+  }
+
   /// What a successor needs of one registry.
   static func text(_ session: SavedSession?, own: OwnNodes) -> String {
     ([session?.text ?? noSession] + own.lines).joined(separator: "\n")
@@ -99,6 +115,8 @@ internal import ZooKeeper
   }
 
   private func file(of ensemble: String) -> String? {
-    path("session-\(instanceID)-\(StableHash(ensemble).hexadecimal)")
+    path(fileName(StableHash(ensemble).hexadecimal))
   }
+
+  private func fileName(_ ending: String) -> String { "session-\(instanceID)-\(ending)" }
 }

@@ -8,6 +8,8 @@ internal import ZooKeeper
   private let client: ZooKeeperClient
   private let discard: @LoopActor () -> Void
   private var claims: [RecordClaim] = []
+  /// The claim that was given up last: it is told why the node stays.
+  private var leaver: RecordClaim?
   private var node: WantedNode?
   /// Happens when the last claim's node is gone. Until then nothing is created: the deletion could hit the new node.
   private var withdrawal: OneShotEvent<Void>?
@@ -34,11 +36,14 @@ internal import ZooKeeper
 
   func remove(_ claim: RecordClaim) async -> Bool {
     claims.removeAll { $0 === claim }
+    leaver = claim
     reconcile()
     guard claims.isEmpty else { return false }
-    await withdrawal?.outcome()
-    return true
+    await settle()
+    return client.state != .closed
   }
+
+  func settle() async { await withdrawal?.outcome() }
 
   func discardUnclaimed() { if registration.mode == .persistent, !isClaimed { discard() } }
 
@@ -71,6 +76,7 @@ internal import ZooKeeper
 
   private func nodeChanged(_ state: NodeState) {
     guard let state = ZooKeeperRecord.state(of: state) else { return }
+    if claims.isEmpty, case .failed = state { leaver?.onChange(state) }
     for claim in claims { claim.onChange(state) }
   }
 

@@ -5,12 +5,21 @@ internal import SmartStack
 extension ZooKeeperClient {
   /// Deletes what the list of own nodes has of the session in use, or of none, and no registration wants: what an earlier
   /// run left. Call it once every service has reported after a resume.
+  /// - Parameter others: clients of other lists of servers. What they have of the same ensemble is not a leftover.
   /// - Returns: the paths of the deleted nodes.
   @discardableResult
-  public func dropLeftovers() async -> [String] {
+  public func dropLeftovers(besides others: [ZooKeeperClient] = []) async -> [String] {
     guard let session = context.connected else { return [] }
+    let theirs = Set(
+      others.filter { $0.ensemble.shares(with: ensemble) }.flatMap { other in
+        other.own.places.map { other.ensemble.chroot + $0 }
+      })
     var dropped: [String] = []
     for entry in context.own.entries(of: session.id, isFormer: false) where !isInUse(entry) {
+      if theirs.contains(ensemble.chroot + entry.path) {
+        context.own.strike(entry)
+        continue
+      }
       dropped += await drop(entry, in: session) ?? []
     }
     return dropped
@@ -59,7 +68,7 @@ extension ZooKeeperClient {
       case .connectionLoss, .sessionExpired, .closed: break
       default:
         context.logger.warning("leftover search failed", with: [.path: entry.path, .reason: "\(error)"])
-        context.own.strike(entry)
+        context.own.refuse(entry)
       }
       return nil
     }

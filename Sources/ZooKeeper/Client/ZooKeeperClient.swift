@@ -76,16 +76,17 @@ public import SmartStack
   /// - Returns: whether a server was asked to end the session; else its nodes live until its timeout.
   @discardableResult
   public func close() async -> Bool {
-    await waitForResumedSession()
+    // A session that is about to be resumed has nodes, which only a connection can end.
+    if state == .connecting, context.session?.isResumed == true { await waitForConnection(within: .seconds(3)) }
     return await leave { await $0.close() } ?? false
   }
 
-  /// A session that is about to be resumed has nodes, which only a connection can end.
-  private func waitForResumedSession() async {
-    guard state == .connecting, context.session?.isResumed == true else { return }
+  /// Returns when there is a connection, or `limit` has passed.
+  public func waitForConnection(within limit: Duration) async {
+    if isConnected { return }
     let connected = OneShotEvent<Void>()
     let token = onState { if case .connected = $0 { connected.happen() } }
-    _ = try? await withDeadline(after: .seconds(3)) { try await connected.wait() }
+    _ = try? await withDeadline(after: limit, clock: context.clock) { try await connected.wait() }
     token.cancel()
   }
 

@@ -16,6 +16,8 @@ public import Reactor
   /// Called with the line of each change.
   public var onChange: (@LoopActor (String) -> Void)?
   private var counts: [Entry: Int] = [:]
+  /// What a server has refused to remove: it stays in the list for the next run, and this one asks no more.
+  private var refused: Set<Entry> = []
   /// Nodes that were struck out last, oldest first.
   private var struck: [Entry] = []
   private static let maximumStruck = 200
@@ -35,13 +37,15 @@ public import Reactor
     counts.flatMap { entry, count in Array(repeating: OwnNodes.line("+", for: entry), count: count) }.sorted()
   }
 
-  /// Those of one session, or those of all other sessions; those that outlive sessions belong to the first.
+  /// Those of one session, or those of all other sessions; those that outlive sessions belong to the first. Without those
+  /// that a server has refused to remove.
   func entries(of session: Int64, isFormer: Bool) -> [Entry] {
-    counts.keys.filter { ($0.session != session && $0.session != 0) == isFormer }.sorted { $0.path < $1.path }
+    counts.keys.filter { ($0.session != session && $0.session != 0) == isFormer && !refused.contains($0) }
+      .sorted { $0.path < $1.path }
   }
 
   /// What goes with no session: persistent nodes, and the records of registries that know of no sessions.
-  public var places: [String] { entries(of: 0, isFormer: false).map(\.path) }
+  public var places: [String] { counts.keys.filter { $0.session == 0 }.map(\.path).sorted() }
 
   /// Notes a place that goes with no session.
   public func note(_ place: String) { note(Entry(isMade: true, path: place, session: 0)) }
@@ -60,6 +64,9 @@ public import Reactor
     if entry.isMade { struck = struck.suffix(OwnNodes.maximumStruck - 1) + [entry] }
     onChange?(OwnNodes.line("-", for: entry))
   }
+
+  /// Keeps an entry for the next run: a server has refused to remove the node.
+  func refuse(_ entry: Entry) { refused.insert(entry) }
 
   /// What was struck out last of a session: a registry that was set back may hold it again.
   func struck(of session: Int64) -> [Entry] { struck.filter { $0.session == session } }

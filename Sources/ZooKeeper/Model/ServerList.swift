@@ -60,6 +60,9 @@ public struct ServerList: Hashable, Sendable, CustomStringConvertible {
   /// The list as one text, `host:port,host:port[/chroot]`.
   public var description: String { servers.map(\.endpoint.description).joined(separator: ",") + chroot }
 
+  /// Whether both name one server, and so one ensemble.
+  func shares(with other: ServerList) -> Bool { !Set(servers).isDisjoint(with: other.servers) }
+
   /// The short name in upstream's metric tags: the first host's first label without the digits at its end.
   public var cluster: String {
     guard let first = servers.first else { return "" }

@@ -189,8 +189,8 @@ internal import SmartStack
       if context.connected != nil, !session.isOver { wake(after: .milliseconds(10)) }
     default:
       let delay = backoff.refused()
-      // At the first, second, fourth, eighth, …: a refusal may last for days.
-      if backoff.refusals & (backoff.refusals - 1) == 0 {
+      // At the first, second, fourth, eighth, …: a refusal may last for days. Of a refused deletion the owner tells.
+      if isWanted, backoff.refusals & (backoff.refusals - 1) == 0 {
         context.logger.error(
           "node creation failed",
           with: [.znode: registration.path, .reason: "\(error)", .delay: delay, .attempt: backoff.refusals])
