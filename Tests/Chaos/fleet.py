@@ -20,6 +20,9 @@ MAPPING = {"dev_ecosystem": {"west_superregion": {"west-1_region": {"west-1a_hab
 OPTIONS = {"config_file": "/etc/synapse/synapse.conf.json", "bind_addr": world.SYNAPSE_ADDRESS,
            "haproxy_path": world.HAPROXY, "haproxy_master_socket_path": "/run/synapse/haproxy-master.sock",
            "haproxy_restart_interval_s": 2, "maximum_connections": 1000}
+# What docs/configuration.md advises for hosts that cannot be reached.
+ADVISED = {"haproxy.defaults.timeout_check": "2s", "haproxy.defaults.observe": "layer4",
+           "haproxy.defaults.on_error": "mark-down"}
 HAPROXY = [world.HAPROXY, "-Ws", "-f", "/run/synapse/haproxy.cfg", "-p", "/run/synapse/haproxy.pid",
            "-S", "/run/synapse/haproxy-master.sock"]
 AGENTS = {agent: [agent, "-c", f"/etc/{agent}/{agent}.conf.json"] for agent in ("nerve", "synapse")}
@@ -31,8 +34,8 @@ def names_of(addresses):
 
 
 class Host(world.Machine):
-    def __init__(self, number, bindir, network, folder):
-        self.switch, self.running, self.clients = network, {}, {}
+    def __init__(self, number, bindir, network, folder, options):
+        self.switch, self.running, self.clients, self.options = network, {}, {}, {**OPTIONS, **options}
         super().__init__(f"host{number}", f"10.0.0.{number}", PLACE, bindir, names_of(ENSEMBLE), folder)
         self.tasks = dict.fromkeys(SERVICES)
         self.make_files()
@@ -52,7 +55,7 @@ class Host(world.Machine):
                      json.dumps([[name, 2181] for name, _ in names_of(ENSEMBLE)]))
         for service, (_, port) in SERVICES.items():
             self.put(f"{soa}/{service}/smartstack.yaml", json.dumps({"main": {"proxy_port": port}}))
-        self.put("/etc/synapse/synapse-tools.conf.json", json.dumps(OPTIONS))
+        self.put("/etc/synapse/synapse-tools.conf.json", json.dumps(self.options))
         self.put("/etc/hacheck.yaml", json.dumps({"cache_time": 1}))
         for folder in ("nerve", "synapse"):
             os.makedirs(self.path(f"/run/{folder}"))
@@ -125,14 +128,14 @@ class Host(world.Machine):
 
 
 class Fleet:
-    def __init__(self, bindir, count, session, folder):
-        self.session, self.folder = session, folder
+    def __init__(self, bindir, count, session, folder, options):
+        self.session, self.folder, self.options = session, folder, options
         os.makedirs(folder)
         self.network = Network([OBSERVER, *ENSEMBLE, *OTHER_ENSEMBLE], folder)
         self.ensemble = self.make_ensemble(ENSEMBLE)
         for server in self.ensemble.servers:
             server.launch()
-        self.hosts = [Host(number, bindir, self.network, folder) for number in range(1, count + 1)]
+        self.hosts = [Host(number, bindir, self.network, folder, options) for number in range(1, count + 1)]
         self.network.start()
         # service: {host: port} of the tasks that are to be registered and served
         self.wanted = {service: {host.name: port for host in self.hosts} for service, (port, _) in SERVICES.items()}

@@ -142,16 +142,19 @@ class Play:
 
 
 class Stage:
-    """A fleet that scenarios are played on, one after the other; it is made anew after one that leaves it spoiled."""
+    """A fleet that scenarios are played on, one after the other; it is made anew after one that leaves it spoiled, and for
+    one that wants other options of configure_synapse."""
 
     def __init__(self, bindir, count, session):
         self.bindir, self.count, self.session = bindir, count, session
         self.fleet, self.observer, self.fleets = None, None, 0
 
     def play(self, scenario, is_short, slack):
+        if self.fleet and self.fleet.options != scenario.options:
+            self.end()
         if self.fleet is None:
             self.fleets += 1
-            self.fleet = Fleet(self.bindir, self.count, self.session, f"{world.scratch()}/{self.fleets}")
+            self.fleet = Fleet(self.bindir, self.count, self.session, f"{world.scratch()}/{self.fleets}", scenario.options)
             self.fleet.start()
             self.observer = Observer(self.fleet)
         play = Play(self.fleet, self.observer, is_short)
