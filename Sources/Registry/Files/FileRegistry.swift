@@ -55,14 +55,20 @@ internal import ZooKeeper
             return []
           }
         }
-        for name in names {
-          let path = "\(directory)/\(name)"
-          if records[path]?.isClaimed == true { continue }
-          if try await delete(path) { logger.notice("file of an earlier run removed", with: [.path: path]) }
+        for path in names.map({ "\(directory)/\($0)" }) where records[path]?.isClaimed != true {
+          await dropLeftover(path)
         }
       } catch {
         logger.warning("files of earlier runs cannot be removed", with: [.path: directory, .reason: "\(error)"])
       }
+    }
+  }
+
+  private func dropLeftover(_ path: String) async {
+    do {
+      if try await delete(path) { logger.notice("file of an earlier run removed", with: [.path: path]) }
+    } catch {
+      logger.warning("files of earlier runs cannot be removed", with: [.path: path, .reason: "\(error)"])
     }
   }
 
