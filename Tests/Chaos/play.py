@@ -113,6 +113,7 @@ class Play:
                 self.reasons.append(f"{program.name} ended with {program.status}\n{world.tail(program.log_path)}")
                 self.spoils = True
         return {"requests": requests["all"], "failed": len(requests["failures"]), "wrong": requests["wrong"],
+                "slow": requests["slow"],
                 "missing": round(measures["missing"][0], 1), "lingering": round(measures["lingering"][0], 1),
                 "duplicates": round(measures["duplicates"][0], 1),
                 "true_again": round(self.again[0], 1),
@@ -120,15 +121,16 @@ class Play:
 
     def requests(self, began):
         """Of all clients since `began`, the reports of that moment."""
-        total, wrong, failures = 0, 0, []
+        total, wrong, slow, failures = 0, 0, 0, []
         for (host, service), before in began.items():
             after = self.fleet.host(host).clients[service].report()
             total += sum(after["ok"].values()) - sum(before["ok"].values())
+            slow += after["slow"] - before["slow"]
             for task, count in after["by_task"].items():
                 if task.partition("@")[0] != service:
                     wrong += count - before["by_task"].get(task, 0)
             failures += [{**one, "host": host, "service": service} for one in after["failures"][len(before["failures"]):]]
-        return {"all": total + len(failures), "wrong": wrong, "failures": failures}
+        return {"all": total + len(failures), "wrong": wrong, "slow": slow, "failures": failures}
 
     def judge_requests(self, requests):
         if requests["wrong"]:

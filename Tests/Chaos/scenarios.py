@@ -237,6 +237,8 @@ def started_beside_watch(play):
 def stopped(play):
     """A task moves to another port meanwhile: one of the servers that the host's HAProxy has is gone."""
     client, host, port = play.hosts[0], play.hosts[1], A_PORT + 100
+    # A request in flight to the task that is killed.
+    play.excuse("status 502")
     client.running["synapse"].send(signal.SIGSTOP)
     move_task(play, host, A_PORT, port, play.hosts[1:])
     play.wait(2 * play.beyond_session)
@@ -281,7 +283,8 @@ def upgraded_during_outage(play):
     play.fleet.ensemble.send(signal.SIGCONT)
     for host in play.hosts:
         for agent in ("nerve", "synapse"):
-            play.must(f"{agent} of {host.name} was replaced", "in-place upgrade started" in host.log(agent))
+            play.until(f"{agent} of {host.name} is replaced",
+                       lambda host=host, agent=agent: "in-place upgrade started" in host.log(agent))
 
 
 @scenario("drained while the ensemble is away")

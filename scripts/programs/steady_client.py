@@ -13,6 +13,9 @@ import sys
 import threading
 import time
 
+# Seconds that a request takes at least if HAProxy has tried a server in vain: its `timeout connect`.
+SLOW = 0.2
+
 
 class Totals:
     def __init__(self):
@@ -37,6 +40,7 @@ class Totals:
         with self.lock:
             ordered = sorted(self.latencies) or [0.0]
             return {"ok": self.ok, "failures": self.failures, "by_task": self.by_task,
+                    "slow": sum(seconds >= SLOW for seconds in ordered),
                     "p50_ms": 1000 * ordered[len(ordered) // 2], "p99_ms": 1000 * ordered[len(ordered) * 99 // 100]}
 
     def seen(self, task):
