@@ -56,4 +56,23 @@ import Testing
     await agent.stop()
     #expect(files == [])
   }
+
+  /// Clients will connect to the registered address; the checks may go elsewhere.
+  @Test func aServiceThatIsUpButRefusesItsAddressIsNamed() async throws {
+    let port = try freePort()
+    writeFile(
+      directory.path + "/nerve.conf.json",
+      """
+      {"instance_id": "host1", "hacheck": false, "state_dir": "\(directory.path)/state", "services": {"web": {
+       "host": "0.0.0.0", "port": \(port), "reporter_type": "file", "file_path": "\(directory.path)/r/",
+       "checks": [{"type": "noop"}]}}}
+      """)
+    let nerve = AgentProgram(
+      "nerve", ["-c", directory.path + "/nerve.conf.json"], logPath: directory.path + "/nerve.log")
+    try nerve.start()
+    try await eventually("the warning is there") { nerve.count(of: "service not reachable at its address") == 1 }
+    #expect(nerve.log.contains("0.0.0.0:\(port): does it listen on loopback only?"))
+    try await eventually("registered all the same") { files == ["web@host1.json"] }
+    await nerve.kill()
+  }
 }

@@ -10,8 +10,13 @@ import Testing
 /// The real program under real signals, seen by an observer with a session of its own.
 @LoopActor @Suite struct ReplacementTests {
   @Test func anotherProgramTakesOverInPlace() async throws {
-    try await withProgram { world, nerve, observer in
-      let client = Client(world)
+    let port = try freePort()
+    try await withProgram(more: ", \"status_port\": \(port)") { world, nerve, observer in
+      let client = Client { try await world.ask("/spool/web.main/31000/status") }
+      let reader = Client {
+        let page = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: "/status")
+        return try await HTTPClient.send(page, deadline: .seconds(20)).status
+      }
       for round in 1...5 {
         let before = (pid: nerve.pid, started: nerve.count(of: "configuration applied"))
         nerve.signal(SIGUSR2)
@@ -22,9 +27,11 @@ import Testing
         try await eventually("round \(round): its node is its own") { nerve.count(of: "registered") == round + 1 }
         #expect(nerve.pid == before.pid && nerve.status == nil)
       }
-      await client.stop()
-      #expect(client.problems.isEmpty, "\(client.problems.prefix(3))")
-      #expect(client.answers > 0)
+      for asker in [client, reader] {
+        await asker.stop()
+        #expect(asker.problems.isEmpty, "\(asker.problems.prefix(3))")
+        #expect(asker.answers > 0)
+      }
       #expect(observer.history == [["host1_0000000000"]])
       // The one that runs now is as good as the first: it drains and it stops.
       #expect(try await world.post("web.main/0", "status=down&reason=test&expiration=9999999999") == 200)
@@ -179,22 +186,22 @@ import Testing
   }
 }
 
-/// Asks hacheck again and again, with a connection for each question.
+/// Asks again and again, with a connection for each question, and expects HTTP 200.
 @LoopActor private final class Client {
   private(set) var answers = 0
   private(set) var problems: [String] = []
   private var tasks: [Task<Void, Never>] = []
   private var isStopping = false
 
-  init(_ world: AgentWorld) {
+  init(_ ask: @escaping @LoopActor () async throws -> Int) {
     for _ in 0..<4 {
-      tasks.append(Task { @LoopActor [weak self] in while self?.isStopping == false { await self?.ask(world) } })
+      tasks.append(Task { @LoopActor [weak self] in while self?.isStopping == false { await self?.note(ask) } })
     }
   }
 
-  private func ask(_ world: AgentWorld) async {
+  private func note(_ ask: @LoopActor () async throws -> Int) async {
     do {
-      let status = try await world.ask("/spool/web.main/31000/status")
+      let status = try await ask()
       if status == 200 { answers += 1 } else { problems.append("status \(status)") }
     } catch {
       problems.append("\(error)")

@@ -88,6 +88,11 @@ import ZooKeeper
       let failure = lines.firstIndex { $0.contains("HAProxy reload failed") }
       #expect(try #require(warning) < (try #require(failure)))
       #expect(world.journal.contains("Cannot raise FD limit to about 400"))
+      // As a sentence of `synapse status`, too.
+      let synapse = try #require(world.synapse)
+      let shortage = await synapse.haproxy?.descriptorShortage()
+      let problems = synapse.status.json(seen: nil, shortage: shortage, now: 0)["haproxy"]?["problems"]?.strings
+      #expect(problems?.last?.contains("limit is 2000: raise LimitNOFILE of HAProxy's unit, or lower maxconn") == true)
       // From 2.7 on the master tells why.
       if isByMaster, let version = try HAProxyVersion(await world.process().version), version >= HAProxyVersion(2, 7) {
         #expect(world.synapse?.haproxy?.reloads.history.last?.failure?.contains("Cannot raise FD limit to 400") == true)

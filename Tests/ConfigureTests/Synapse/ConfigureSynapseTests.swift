@@ -160,6 +160,9 @@ import YAMLConfig
     ("errorfiles", ["40": "/x"], "'40' is not an HTTP status"),
     ("synapse_restart_command", [], "expected a program and its arguments"),
     ("file_output_path", "/a\nb", "a line break or control character cannot stand here"),
+    ("status_port", 0, "0 is outside 1...65535"),
+    ("haproxy_extra_lines", ["frontend": ["x"]], "'frontend' is not one of global, defaults and listen stats"),
+    ("haproxy_extra_lines", ["global": ["a\nb"]], "a line break or control character cannot stand here"),
   ]
 
   @Test("options are checked and named", arguments: optionMistakes)
@@ -192,6 +195,33 @@ import YAMLConfig
     ])
     #expect(advised.defaults == ["default-server on-error mark-down \(rest)", "timeout check 2s"])
     #expect(advised.servers.allSatisfy { $0.contains(" observe layer4 ") } && advised.servers.count == 2)
+  }
+
+  @Test func synapsesPageAndLinesOfTheOperatorsOwnAreWritten() throws {
+    let services = ["web/smartstack.yaml": "main: {proxy_port: 20001}\nother: {proxy_port: 3213}\n"]
+    let usual = try HostFiles(services).tree()
+    #expect(usual["status_port"] == nil)
+    let world = try HostFiles(
+      services,
+      options: [
+        "status_port": 3213,
+        "haproxy_extra_lines": [
+          "global": ["log /dev/log local1"], "defaults": ["option redispatch"],
+          "listen stats": ["http-request use-service prometheus-exporter if { path /metrics }"],
+        ],
+      ])
+    let tree = try world.tree()
+    #expect(tree["status_port"] == 3213)
+    for (section, line) in [("global", "log /dev/log local1"), ("defaults", "option redispatch")] {
+      let lines = try #require(tree["haproxy"]?[section]?.strings)
+      #expect(lines.contains(line) && lines.filter { $0 != line } == usual["haproxy"]?[section]?.strings, "\(lines)")
+    }
+    #expect(
+      tree["haproxy"]?["extra_sections"]?["listen stats"]?.strings?.last
+        == "http-request use-service prometheus-exporter if { path /metrics }")
+    // The page's port is not a service's any more.
+    #expect(tree["services"]?["web.main"] != nil)
+    #expect(tree["services"]?["web.other"]?["haproxy"]?["disabled"] == true || tree["services"]?["web.other"] == nil)
   }
 
   @Test func anUnknownOptionIsAWarning() throws {
