@@ -42,9 +42,13 @@ def dashboard_expressions():
 
 
 def printed_metrics(host):
-    """Names of the metrics that both agents print."""
+    """Names of the metrics that both agents print, in a form that promtool does not criticize."""
     host.must(f"{ROOT}/monitoring/prometheus/synapse-metrics", "/run/synapse.prom")
-    text = host.must("curl", "-sf", "http://127.0.0.1:6666/metrics") + host.read("/run/synapse.prom")
+    host.must("sh", "-c", "curl -sf http://127.0.0.1:6666/metrics > /run/nerve.prom")
+    for agent in ("nerve", "synapse"):
+        said = host.must("sh", "-c", f"promtool check metrics < /run/{agent}.prom")
+        expect(f"promtool finds nothing wrong in the metrics of {agent}", not said, said)
+    text = host.read("/run/nerve.prom") + host.read("/run/synapse.prom")
     return set(re.findall(r"^# TYPE (\w+) ", text, re.M))
 
 
