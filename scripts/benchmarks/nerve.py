@@ -1,7 +1,10 @@
 """What many services cost nerve, and how late it notices that one fails."""
 import json
+import os
+import socket
 import threading
 import time
+import urllib.request
 
 import world
 from benchmarks.common import HACHECK_PORT, LOCAL, MANY_PORTS, write_json
@@ -37,6 +40,52 @@ def measure(bench):
     nerve_reloads(bench)
     nerve_failures(bench)
     bench.stop_all()
+
+
+def measure_page(bench, count=800, requests=40):
+    """How long the page of many services takes, beside a bare server that sends the same bytes."""
+    registry = f"{bench.folder}/registry-of-the-page"
+    services = {f"page{i}.main": {"host": LOCAL, "port": MANY_PORTS + i, "reporter_type": "file", "file_path": registry,
+                                  "checks": [{"type": "noop"}]} for i in range(count)}
+    nerve = bench.start_nerve(services, "nerve-page")
+    wait_for(f"{count} registrations", lambda: os.path.isdir(registry) and len(os.listdir(registry)) == count, 60,
+             while_alive=[nerve])
+    text = read_page(HACHECK_PORT)
+    missing = [name for name in services if f"<bdi>{name}</bdi>" not in text]
+    if missing:
+        raise Trouble(f"the page of {len(text)} characters lacks {len(missing)} services: {missing[:3]}")
+    with socket.create_server((LOCAL, 0)) as bare:
+        threading.Thread(target=send_to_everybody, args=(bare, text), daemon=True).start()
+        seconds, cpu = [[], []], nerve.cpu_seconds()
+        for _ in range(requests):
+            for port, taken in zip((HACHECK_PORT, bare.getsockname()[1]), seconds):
+                began = time.monotonic()
+                read_page(port)
+                taken.append(time.monotonic() - began)
+    bench.table.heading(f"nerve's page of {count} services, {len(text) // 1024} KiB")
+    bench.table.row("", "p50", "p99", "max", "requests")
+    bench.table.times("the page, made and read", *seconds)
+    bench.table.row("  nerve's CPU for it", f"{1000 * (nerve.cpu_seconds() - cpu) / requests:.0f} ms")
+    nerve.send(15)
+    nerve.wait(15)
+
+
+def read_page(port):
+    request = urllib.request.Request(f"http://{LOCAL}:{port}/", headers={"Accept": "text/html"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def send_to_everybody(server, page):
+    body = page.encode()
+    answer = f"HTTP/1.0 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    while True:
+        try:
+            with server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+        except OSError:
+            return
 
 
 def packets(bench):
