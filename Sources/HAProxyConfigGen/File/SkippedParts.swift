@@ -26,8 +26,8 @@ struct SkippedParts: Sendable {
   }
 
   /// HAProxy's words, if it refused this very text.
-  func message(_ origin: LineOrigin, text: String) -> String? {
-    guard !refused.isEmpty, let refusal = refused[origin], refusal.text == text else { return nil }
+  func message(_ origin: LineOrigin, text: @autoclosure () -> String) -> String? {
+    guard !refused.isEmpty, let refusal = refused[origin], refusal.text == text() else { return nil }
     return refusal.message
   }
 
@@ -78,8 +78,10 @@ struct SkippedParts: Sendable {
 
   /// Gives what waited for servers or backends another chance, once these are there.
   /// - Returns: whether anything was refused because of them.
-  mutating func forget(mentioning names: Set<String>) -> Bool {
-    guard !refused.isEmpty, !names.isEmpty else { return false }
+  mutating func forget(mentioning names: @autoclosure () -> Set<String>) -> Bool {
+    guard !refused.isEmpty else { return false }
+    let names = names()
+    if names.isEmpty { return false }
     let count = refused.count
     refused = refused.filter { part, refusal in
       if case .server = part { return true }
