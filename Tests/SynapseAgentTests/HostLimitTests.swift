@@ -59,6 +59,31 @@ import ZooKeeper
     }
   }
 
+  /// Its own addresses would look taken; that this host lacks one can be told all the same.
+  @Test func anAddressThatTheHostLacksIsFoundWhateverHAProxyHasLoaded() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(world.configuration())
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("one answers") { await world.request() == "one" }
+      try await eventually("the file has it") { world.servingInFile() == ["one"] }
+      await world.synapse?.stop()
+      let marker = "reload-pending-\(StableHash(world.proxy.configurationPath).hexadecimal)"
+      try Files.write([], to: "\(world.proxy.path)/\(marker)", mode: 0o600, sync: false)
+      let free = try freePort()
+      let more = [
+        "  late:", "    discovery: {method: base}", "    haproxy: {port: \(free)}",
+        "  other:", "    discovery: {method: base}", "    haproxy: {port: \(free), bind_address: 192.0.2.1}",
+      ]
+      try await world.startAgent(world.configuration(more: more))
+      try await eventually("the service beside it listens") { await isListening(free) }
+      #expect(world.journal.contains("it is not known which configuration HAProxy has loaded"))
+      #expect(world.journal.contains("Cannot assign requested address) for [192.0.2.1:\(free)]"))
+      #expect(!world.file().contains("frontend other") && world.file().contains("frontend web"))
+      #expect(world.failedReloads == 0)
+      #expect(await world.request() == "one")
+    }
+  }
+
   /// In the first folder nobody may make a file, not even root; the second is another file system.
   @Test(arguments: ["/sys/kernel", "/dev/shm"].filter(Files.isDirectory))
   func aCandidateMayBeWrittenElsewhere(_ folder: String) async throws {

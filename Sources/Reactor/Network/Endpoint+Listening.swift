@@ -26,9 +26,9 @@ extension Endpoint {
   }
 
   /// Binds a socket to a numeric address, as a program does that is to listen there, and closes it at once.
-  /// - Returns: the system's text for what is wrong with the address; nil: nothing, or nothing that is known. That this
-  ///   user may not have the port says nothing of another one.
-  public func bindProblem(isIPv6Only: Bool) -> String? {
+  /// - Returns: the system's text for what is wrong with the address, and whether another listener is all that is; nil:
+  ///   nothing, or nothing that is known. That this user may not have the port says nothing of another one.
+  public func bindProblem(isIPv6Only: Bool) -> (text: String, isInUse: Bool)? {
     guard case .tcp(let host, let port) = self,
       let address = try? SocketAddress.lookUp(host: host, port: port, of: self, flags: AI_NUMERICHOST).first
     else { return nil }
@@ -40,7 +40,8 @@ extension Endpoint {
       if isIPv6Only { setOption(Int32(IPV6_V6ONLY), level: Int32(IPPROTO_IPV6), of: descriptor) }
       code = address.withPointer { bind(descriptor, $0, $1) } == 0 ? 0 : errno
     }
-    return [EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT].contains(code) ? errorText(code) : nil
+    guard [EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT].contains(code) else { return nil }
+    return (errorText(code), code == EADDRINUSE)
   }
 
   private func setMode(_ mode: UInt32?) -> Bool {

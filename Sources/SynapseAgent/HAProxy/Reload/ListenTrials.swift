@@ -9,6 +9,9 @@ internal import SmartStack
   private static let retry = RetryPolicy(base: .seconds(1), limit: .seconds(5))
   private static let pause: Duration = .milliseconds(200)
 
+  /// What is wrong with an address; not known: what was found before stands.
+  private typealias Outcome = (isKnown: Bool, problem: String?)
+
   private let file: String
   private let master: String?
   private let sockets: SocketSync
@@ -34,8 +37,8 @@ internal import SmartStack
     let (model, now) = (wanted.model, clock.now)
     let resting = Set(failures.lazy.filter { $0.value.retryAt > now }.map(\.key))
     let isDown = await isDown()
-    // Without knowledge of what HAProxy has, its own addresses would look taken.
-    if let held = isDown ? [] : sockets.heldAddresses,
+    let held = isDown ? [] : sockets.heldAddresses
+    if isDown || sockets.areInThisNetwork,
       let trials = try? await BlockingWork.run({ ListenTrials.outcomes(of: model.claims, held: held, resting: resting) }
       )
     {
@@ -75,14 +78,14 @@ internal import SmartStack
   }
 
   private func record(
-    _ trials: [(unit: LineOrigin, address: ListenAddress, problem: String?)], resting: Set<ListenAddress>
+    _ trials: [(unit: LineOrigin, address: ListenAddress, outcome: Outcome)], resting: Set<ListenAddress>
   ) async {
     var standing: [ListenAddress: (problem: String, attempt: Int, retryAt: LoopClock.Instant)] = [:]
     var reasons: [LineOrigin: String] = [:]
-    for (unit, address, problem) in trials {
-      if resting.contains(address) {
+    for (unit, address, outcome) in trials {
+      if !outcome.isKnown {
         standing[address] = failures[address]
-      } else if let problem, standing[address] == nil {
+      } else if let problem = outcome.problem, standing[address] == nil {
         let attempt = (failures[address]?.attempt ?? -1) + 1
         standing[address] = (problem, attempt, clock.now + ListenTrials.retry.delay(attempt: attempt))
       }
@@ -93,22 +96,25 @@ internal import SmartStack
   }
 
   /// Tries every address that HAProxy does not hold, and is not resting.
+  /// - Parameter held: nil: unknown, so that one which is taken may be HAProxy's own.
   private nonisolated static func outcomes(
-    of claims: [AddressClaim], held: Set<ListenAddress>, resting: Set<ListenAddress>
-  ) -> [(unit: LineOrigin, address: ListenAddress, problem: String?)] {
+    of claims: [AddressClaim], held: Set<ListenAddress>?, resting: Set<ListenAddress>
+  ) -> [(unit: LineOrigin, address: ListenAddress, outcome: Outcome)] {
     claims.compactMap { claim in
       let address = claim.address
       switch claim.unit {
       case .service, .extra: break
       case .fixed, .agent, .global, .defaults, .sharedFrontend, .server: return nil
       }
-      if held.contains(address) || held.contains(where: address.overlaps) { return nil }
-      return (claim.unit, address, resting.contains(address) ? nil : problem(of: address))
+      if let held, held.contains(address) || held.contains(where: address.overlaps) { return nil }
+      if resting.contains(address) { return (claim.unit, address, (isKnown: false, nil)) }
+      guard let (problem, isInUse) = problem(of: address) else { return (claim.unit, address, (isKnown: true, nil)) }
+      return (claim.unit, address, (isKnown: held != nil || !isInUse, problem))
     }
   }
 
   /// HAProxy's sentence about an address that this host cannot listen on.
-  private nonisolated static func problem(of address: ListenAddress) -> String? {
+  private nonisolated static func problem(of address: ListenAddress) -> (text: String, isInUse: Bool)? {
     guard !address.isDatagram, address.interface == nil, address.namespace == nil, !address.isTransparent else {
       return nil
     }
@@ -122,12 +128,12 @@ internal import SmartStack
     case .path(let path):
       // HAProxy puts its socket in the place of any other: only the folder can be wrong.
       guard path.hasPrefix("/"), !Files.isDirectory(Files.parent(of: path)) else { return nil }
-      return "cannot bind UNIX socket (No such file or directory) [\(path)]"
+      return ("cannot bind UNIX socket (No such file or directory) [\(path)]", false)
     case .name, .other: return nil
     }
     for port in address.ports.prefix(1000) {
-      if let reason = Endpoint.tcp(host: host, port: port).bindProblem(isIPv6Only: isIPv6Only) {
-        return "cannot bind socket (\(reason)) for [\(host):\(port)]"
+      if let (reason, isInUse) = Endpoint.tcp(host: host, port: port).bindProblem(isIPv6Only: isIPv6Only) {
+        return ("cannot bind socket (\(reason)) for [\(host):\(port)]", isInUse)
       }
     }
     return nil

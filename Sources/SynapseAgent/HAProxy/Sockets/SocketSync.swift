@@ -49,12 +49,13 @@ internal import SmartStack
   var isInSync: Bool { reloadReasons.isEmpty && processes.allSatisfy(\.isInSync) }
   /// Whether any process has servers that its file had not when it was loaded.
   var hasAddedServers: Bool { processes.contains { $0.addedServers > 0 } }
+  /// Whether all processes answer and have this host's addresses, as far as that can be seen.
+  var areInThisNetwork: Bool { isReachable && !sockets.isEmpty && processes.allSatisfy(\.isInThisNetwork) }
   /// Where the processes listen; nil: it is not known of each.
   var heldAddresses: Set<ListenAddress>? {
-    guard isReachable, !sockets.isEmpty else { return nil }
     var held: Set<ListenAddress> = []
     for socket in processes {
-      guard let listening = socket.listening, socket.isInThisNetwork else { return nil }
+      guard let listening = socket.listening else { return nil }
       held.formUnion(listening)
     }
     return held
