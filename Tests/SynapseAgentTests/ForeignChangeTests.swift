@@ -60,6 +60,30 @@ import ZooKeeper
     }
   }
 
+  @Test func aReloadUnderWayIsNotLostToAnotherConfiguration() async throws {
+    try await World.with { world in
+      let begun = world.proxy.path + "/begun"
+      let command = world.proxy.reloadCommand
+      @LoopActor func text(_ more: [String] = []) -> String {
+        world.configuration(haproxy: more)
+          .replacingOccurrence(of: command, with: "touch \(begun); sleep 0.5; \(command)")
+      }
+      try await world.startProxyAndAgent(text())
+      try await world.register("one", port: world.startTask("one"))
+      try await eventually("the file has it") { world.servingInFile() == ["one"] }
+      let reloads = world.reloads
+      try Files.remove(begun)
+      try await world.setLine("timeout server 33s")
+      try await eventually("a reload has begun") { Files.exists(begun) }
+      world.synapse?.reload(try world.load(text(["audit_interval: 7"])))
+      try await eventually("all is in sync") {
+        world.synapse?.haproxy?.configuration.auditInterval == .seconds(7) && world.synapse?.haproxy?.isCurrent == true
+      }
+      #expect(world.file().contains("timeout server 33s"))
+      #expect(world.reloads == reloads + 1 && world.failedReloads == 0)
+    }
+  }
+
   @Test func aNewServiceIsServedWhileServersChurn() async throws {
     try await World.with { world in
       // As with many thousands of servers: checking the file takes longer than the time between two changes.

@@ -109,7 +109,7 @@ internal import SmartStack
   func stop() async {
     isStopped = true
     wanted.stop()
-    reloads.stop()
+    reloads.end()
     for ticker in tickers { ticker.cancel() }
     work.cancelAppointment()
     work.set()

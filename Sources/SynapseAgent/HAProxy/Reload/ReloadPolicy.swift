@@ -31,7 +31,10 @@ internal import SmartStack
   private var isFileUnloaded: Bool
   /// Reasons that a reload has not ended, where the file is not ours; another reload would not either.
   private var fruitless: Set<ReloadReason> = []
-  private var isStopped = false
+  /// A reload that has begun is given this time more to end: who comes next would not know what it has loaded.
+  private static let patience: Duration = .seconds(2)
+  /// Until when a reload is waited for; nil: until its own deadline.
+  private var stop: LoopClock.Instant?
 
   init(
     _ configuration: HAProxyConfiguration, marker: String?, sockets: SocketSync, file: FileSync, clock: LoopClock,
@@ -117,8 +120,8 @@ internal import SmartStack
 
   // MARK: Reloading
 
-  /// Gives up waiting for a new process.
-  func stop() { isStopped = true }
+  /// Gives up waiting for a new process, soon.
+  func end() { stop = clock.now + ReloadPolicy.patience }
 
   /// Reloads HAProxy if there is a reason, somebody may reload it and the schedule allows it.
   /// - Returns: whether it was reloaded, and how long to wait before asking again; nil: there is nothing to wait for.
@@ -158,6 +161,10 @@ internal import SmartStack
     leftovers = 0
     isFileUnloaded = false
     logger.notice("HAProxy reloaded", with: [.elapsed: clock.now - start])
+    if stop != nil {
+      clearPending()
+      return (true, nil)
+    }
     await sockets.waitUntilSynced()
     noteEffect(on: reasons)
     let rest = postpone()
@@ -197,7 +204,7 @@ internal import SmartStack
     let reloader = ProxyReloader(method: method, timeout: configuration.reloadTimeout, clock: clock)
     await sockets.willReload(await file.loadedConfiguration())
     let start = clock.unixTime
-    let failure = await reloader.reload(sockets.sockets, unless: { isStopped })
+    let failure = await reloader.reload(sockets.sockets, unless: { stop.map { clock.now >= $0 } ?? false })
     if failure == nil { file.markLoaded(at: start) }
     await sockets.didReload(isDone: failure == nil)
     // Before 2.7 HAProxy gives its reason to its own log alone.
