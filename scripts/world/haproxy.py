@@ -34,6 +34,12 @@ class HAProxy:
         except OSError:
             return ""
 
+    def deletes_servers(self):
+        """Whether synapse has it delete servers: 2.6 from 2.6.13 on, 2.8 and later."""
+        version = re.search(r"^Version: (\d+)\.(\d+)\.(\d+)", self.command("show info"), re.M)
+        release = tuple(map(int, version.groups())) if version else (0,)
+        return release >= (2, 8) or (2, 6, 13) <= release < (2, 7)
+
     def reloads(self):
         """How often the master has reloaded since it was started."""
         def count():
