@@ -116,7 +116,7 @@ import ZooKeeper
       // As a sentence of `synapse status`, too.
       let synapse = try #require(world.synapse)
       let shortage = await synapse.haproxy?.descriptorShortage()
-      let problems = synapse.status.json(seen: nil, shortage: shortage, now: 0)["haproxy"]?["problems"]?.strings
+      let problems = await synapse.status.json(seen: nil, shortage: shortage, now: 0)["haproxy"]?["problems"]?.strings
       #expect(problems?.last?.contains("limit is 2000: raise LimitNOFILE of HAProxy's unit, or lower maxconn") == true)
       // From 2.7 on the master tells why.
       if isByMaster, let version = try HAProxyVersion(await world.process().version), version >= HAProxyVersion(2, 7) {
