@@ -318,6 +318,10 @@ def stale_memory(play, with_proxy):
     host.configure_nerve([("b", B_PORT)])
     play.leaves("a", host.name)
     play.until_true("the task has left")
+    # Both are killed: what is not on the disk by then, half a second later, is lost.
+    play.until("HAProxy's file says so too", lambda: all(
+        line.endswith(" disabled") for line in client.read("/run/synapse/haproxy.cfg").splitlines()
+        if f"{host.address}:{A_PORT}" in line))
     host.kill(f"task {A_PORT}")
     host.start_task("b", A_PORT)
     play.fleet.ensemble.send(signal.SIGSTOP)
