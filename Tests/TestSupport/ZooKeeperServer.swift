@@ -25,6 +25,12 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   private let lines: [String]
   private let directory = TemporaryDirectory()
   private let isMember: Bool
+  private let speaksTLS: Bool
+  /// Debian's `zookeeper.jar` names all that a server needs but for TLS.
+  private static let classes =
+    ["zookeeper"]
+    + ["buffer", "codec", "common", "handler", "resolver", "transport"].map { "netty-\($0)" }
+    + ["netty-transport-native-epoll", "netty-transport-native-unix-common"]
 
   /// - Parameters:
   ///   - tick: sessions are given between 2 and 20 of them, unless the next two say otherwise. A session
@@ -32,17 +38,28 @@ public struct ServerTrouble: Error, CustomStringConvertible {
   ///   - minSessionTimeout: the shortest session a client gets.
   ///   - maxSessionTimeout: the longest one.
   ///   - member: its number in an ensemble, and the ensemble's lines of the configuration; nil stands alone.
+  ///   - tls: the server's certificate with its key, and the authority of its clients' certificates, if they have to have
+  ///     one; TLS is then all that it speaks. Nil: plain text.
   public init(
     tick: Duration = .milliseconds(200), minSessionTimeout: Duration? = nil, maxSessionTimeout: Duration? = nil,
-    member: (id: Int, lines: [String])? = nil
+    member: (id: Int, lines: [String])? = nil, tls: (certificate: String, clients: String?)? = nil
   ) throws {
     port = try freePort()
     isMember = member != nil
+    speaksTLS = tls != nil
     var lines = [
-      "tickTime=\(tick.wholeMilliseconds)", "dataDir=\(directory.path)/data", "clientPort=\(port)",
-      "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*",
-      "preAllocSize=1024",
+      "tickTime=\(tick.wholeMilliseconds)", "dataDir=\(directory.path)/data", "maxClientCnxns=0",
+      "admin.enableServer=false", "4lw.commands.whitelist=*", "preAllocSize=1024",
     ]
+    if let tls {
+      lines += [
+        "secureClientPort=\(port)", "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+        "ssl.keyStore.location=\(tls.certificate)", "ssl.clientAuth=\(tls.clients == nil ? "none" : "need")",
+        "ssl.trustStore.location=\(tls.clients ?? tls.certificate)",
+      ]
+    } else {
+      lines.append("clientPort=\(port)")
+    }
     if let minSessionTimeout { lines.append("minSessionTimeout=\(minSessionTimeout.wholeMilliseconds)") }
     if let maxSessionTimeout { lines.append("maxSessionTimeout=\(maxSessionTimeout.wholeMilliseconds)") }
     self.lines = lines + (member?.lines ?? [])
@@ -64,7 +81,9 @@ public struct ServerTrouble: Error, CustomStringConvertible {
     waitpid(pid, &status, 0)
   }
 
-  private func writeConfiguration() throws { try write(lines + ["clientPortAddress=\(host)"], to: "zoo.cfg") }
+  private func writeConfiguration() throws {
+    try write(lines + ["\(speaksTLS ? "secureClientPortAddress" : "clientPortAddress")=\(host)"], to: "zoo.cfg")
+  }
 
   private func write(_ lines: [String], to name: String) throws {
     let path = "\(directory.path)/\(name)"
@@ -103,7 +122,8 @@ public struct ServerTrouble: Error, CustomStringConvertible {
       "/usr/bin/setpriv", "--pdeathsig", "KILL", "java", "-Xmx256m", "-Xshare:auto", "-XX:TieredStopAtLevel=1",
       "-XX:+UseSerialGC", "-Dzookeeper.forceSync=no", "-Dzookeeper.jmx.log4j.disable=true",
       "-Dlog4j.configuration=file:\(directory.path)/log4j.properties", "-cp",
-      "\(directory.path):/usr/share/java/zookeeper.jar", "org.apache.zookeeper.server.\(main)",
+      ([directory.path] + ZooKeeperServer.classes.map { "/usr/share/java/\($0).jar" }).joined(separator: ":"),
+      "org.apache.zookeeper.server.\(main)",
       "\(directory.path)/zoo.cfg",
     ])
   }
@@ -114,6 +134,7 @@ public struct ServerTrouble: Error, CustomStringConvertible {
       try await eventually("ZooKeeper answers on port \(port)", within: .seconds(60)) { [self] in
         try failIfEnded()
         // A server that is just starting may accept and say nothing: ask again rather than wait for it.
+        if speaksTLS { return accepts }
         if !isMember { return await fourLetters("ruok", patience: .milliseconds(100)) == "imok" }
         return await fourLetters("srvr", patience: .milliseconds(100)).contains("Mode: ")
       }
@@ -121,6 +142,9 @@ public struct ServerTrouble: Error, CustomStringConvertible {
       throw ServerTrouble(description: "\(timeout); its output: \(output)")
     }
   }
+
+  /// Whether connections are taken; what comes of them is not asked.
+  private var accepts: Bool { BlockingSocket(host: host, port: port, patience: .seconds(1)) != nil }
 
   private func failIfEnded() throws {
     var status: Int32 = 0

@@ -7,7 +7,7 @@ import Testing
 @testable import ZooKeeper
 
 /// Keeps the errors that are logged.
-private struct ErrorLog: LogHandler {
+struct ErrorLog: LogHandler {
   let lines: Locked<[String]>
   var metadata: Logger.Metadata = [:]
   var logLevel: Logger.Level = .error

@@ -26,15 +26,14 @@ let testLogger: Logger = {
 
   /// A started client, connected unless told otherwise.
   func client(
-    to connection: String? = nil, timeout: Duration = .seconds(4), saved: SavedSession? = nil,
+    to connection: String? = nil, tls: TLSOptions? = nil, timeout: Duration = .seconds(4), saved: SavedSession? = nil,
     credentials: ZooKeeperCredentials? = nil, own: OwnNodes = OwnNodes(), metrics: Metrics? = nil,
     limits: ZooKeeperLimits = ZooKeeperLimits(), names: NameResolver = .system,
     clock: LoopClock = .system, isConnected: Bool = true
   ) async throws -> ZooKeeperClient {
     let client = ZooKeeperClient(
-      ensemble: try ServerList([connection ?? server.connection]), sessionTimeout: timeout, clock: clock,
-      logger: testLogger,
-      metrics: metrics,
+      ensemble: try ServerList([connection ?? server.connection]), tls: tls, sessionTimeout: timeout, clock: clock,
+      logger: testLogger, metrics: metrics,
       savedSession: saved, credentials: credentials, own: own, limits: limits, names: names)
     clients.append(client)
     client.start()
@@ -44,11 +43,11 @@ let testLogger: Logger = {
 
   /// A started reader, connected.
   func reader(
-    to connection: String? = nil, timeout: Duration = .seconds(4), metrics: Metrics? = nil,
+    to connection: String? = nil, tls: TLSOptions? = nil, timeout: Duration = .seconds(4), metrics: Metrics? = nil,
     limits: ZooKeeperLimits = ZooKeeperLimits(), logger: Logger = testLogger
   ) async throws -> ZooKeeperReader {
     let reader = ZooKeeperReader(
-      ensemble: try ServerList([connection ?? server.connection]), sessionTimeout: timeout, logger: logger,
+      ensemble: try ServerList([connection ?? server.connection]), tls: tls, sessionTimeout: timeout, logger: logger,
       metrics: metrics, limits: limits)
     readers.append(reader)
     reader.start()
@@ -87,9 +86,10 @@ extension ZooKeeperReader: PathWatcher {}
 
 /// Runs `body` with a started server and closes everything afterwards.
 @LoopActor func withServer(
-  tick: Duration = .milliseconds(200), _ body: @LoopActor (World, ZooKeeperServer) async throws -> Void
+  tick: Duration = .milliseconds(200), tls: (certificate: String, clients: String?)? = nil,
+  _ body: @LoopActor (World, ZooKeeperServer) async throws -> Void
 ) async throws {
-  let server = try ZooKeeperServer(tick: tick)
+  let server = try ZooKeeperServer(tick: tick, tls: tls)
   try await server.start()
   let world = World(server)
   do {

@@ -191,6 +191,7 @@ import Testing
 
   @Test func aNameWithoutAnAddressDoesNotSpoilTheOthers() async throws {
     let list = try ServerList(["nowhere.invalid:1,127.0.0.1:2,127.0.0.1:3"])
-    #expect(await list.addresses(by: .system, deadline: .seconds(20)) == ["127.0.0.1:2", "127.0.0.1:3"])
+    let host = "127.0.0.1"
+    #expect(await list.addresses(by: .system, deadline: .seconds(20)) == ["\(host):2": host, "\(host):3": host])
   }
 }

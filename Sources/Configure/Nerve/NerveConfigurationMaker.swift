@@ -87,7 +87,7 @@ struct NerveConfigurationMaker: Sendable {
     var root: JSONObject = [
       "instance_id": .string(host.name), "heartbeat_path": .string(options.heartbeatPath), "services": .object(entries),
     ]
-    for (key, value) in PreviousRegistrations.pageKeys(of: previous ?? []) { root[key] = value }
+    for (key, value) in PreviousRegistrations.operatorsKeys(of: previous ?? []) { root[key] = value }
     return JSONValue.object(root).bytes(.pythonPretty)
   }
 

@@ -9,9 +9,10 @@ struct PreviousRegistrations {
     services = bytes.flatMap { JSONValue($0) }?["services"]?.object ?? [:]
   }
 
-  /// Where nerve's page is: configure_nerve has no such options, so they stay as the operator has set them.
-  static func pageKeys(of bytes: [UInt8]) -> [(key: String, value: JSONValue)] {
-    let names = ["status_port", "status_address", "status_hosts"]
+  /// Where nerve's page is, and how nerve speaks to ZooKeeper: configure_nerve has no such options, so they stay as the
+  /// operator has set them.
+  static func operatorsKeys(of bytes: [UInt8]) -> [(key: String, value: JSONValue)] {
+    let names = ["status_port", "status_address", "status_hosts", "zk_auth", "zk_auth_file", "zk_tls"]
     let root = JSONValue(bytes, keeping: Set(names))
     return names.compactMap { name in root?[name].map { (key: name, value: $0) } }
   }

@@ -55,6 +55,7 @@ struct SynapseConfigurationMaker {
     configuration.sections["haproxy"] = globals.haproxy
     configuration.sections["nginx"] = globals.nginx
     configuration.sections["status_port"] = tool.statusPort.map { JSONValue.int($0) }
+    configuration.sections["zk_tls"] = tool.tls
     if migration.writesFiles {
       configuration.sections["file_output"] = ["output_directory": .string(tool.fileOutputPath)]
     }

@@ -54,6 +54,7 @@ struct ToolOptions: Equatable, Sendable {
   static let optional: Set = [
     "config_file", "reload_cmd_fmt", "synapse_restart_command", "errorfiles", "haproxy_master_socket_path",
     "enable_map_debug", "map_debug_port", "path_based_routing", "status_port", "haproxy_extra_lines",
+    "zk_tls",
   ]
 
   let output: String
@@ -101,6 +102,8 @@ struct ToolOptions: Equatable, Sendable {
   let restartCommands: [[String]]
   /// Where synapse serves its page; nil: nowhere.
   let statusPort: Int?
+  /// `zk_tls` of synapse's file, as it stands.
+  let tls: JSONValue?
   /// Lines that are added to HAProxy's sections `global`, `defaults` and `listen stats`, by the section.
   let extraLines: [String: [String]]
   /// Keys that no option is called by, and options that this synapse refuses.

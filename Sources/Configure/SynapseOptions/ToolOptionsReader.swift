@@ -53,6 +53,7 @@ extension ToolOptions {
     proxySocketFormat = try FormatText(reader.node("haproxy_service_proxy_sockets_path_fmt"), names: service)
     nginx = reader.isTrue("listen_with_nginx") ? try reader.nginx() : nil
     statusPort = top["status_port"] != nil ? try reader.count("status_port", in: 1...65_535) : nil
+    tls = top["zk_tls"]?.jsonValue()
     extraLines = try reader.extraLines()
     restartCommands = try reader.restartCommands(isGiven: top["synapse_command"] != nil)
     warnings = try reader.warnings()

@@ -97,7 +97,8 @@ internal import ZooKeeper
       path: { state.path(for: $0) })
     let publisher = RegistrationPublisher(
       instance: configuration.instanceID, sessionTimeout: options.sessionTimeout,
-      credentials: configuration.credentials, store: store, clock: clock, logger: logger, metrics: metrics)
+      credentials: configuration.credentials, tls: configuration.tls, store: store, clock: clock, logger: logger,
+      metrics: metrics)
     let drains = DrainTracker()
     let hacheck = configuration.hacheck.map {
       EmbeddedHacheck(

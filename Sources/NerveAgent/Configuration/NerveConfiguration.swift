@@ -1,6 +1,7 @@
 internal import AgentKit
 internal import Hacheck
 internal import Reactor
+internal import Registry
 internal import SmartStack
 public import YAMLConfig
 internal import ZooKeeper
@@ -32,6 +33,8 @@ public struct NerveConfiguration: Sendable {
   var commandLimit = NerveConfiguration.defaultCommandLimit
   /// `zk_auth`: who nerve is to every ZooKeeper; its nodes are then its own, and everybody's to read.
   var credentials: ZooKeeperCredentials?
+  /// `zk_tls`: the ensembles that are spoken to by TLS.
+  var tls: [ZooKeeperTLS] = []
   /// `reload_on_change`: whether a change of the files is noticed without a SIGHUP.
   var reloadsOnChange = false
   /// `service_conf_dir`, if it is set.
@@ -81,6 +84,7 @@ extension NerveConfiguration {
     configuration.statusHosts = try section.strings("status_hosts")
     configuration.statsD = try statsD(section)
     configuration.credentials = try credentials(section, files: &files)
+    configuration.tls = try section.zooKeeperTLS()
     configuration.hacheck = try HacheckConfiguration.read(
       section, files: &files, warnings: &configuration.warnings)
     configuration.commandLimit = try section.int(

@@ -9,7 +9,7 @@ extension NerveConfiguration {
   /// Whether something differs from `current` that takes effect with the next start.
   func waitsForRestart(after current: NerveConfiguration) -> Bool {
     hacheck != current.hacheck || stateDirectory != current.stateDirectory || credentials != current.credentials
-      || statusPort != current.statusPort || statusAddress != current.statusAddress
+      || tls != current.tls || statusPort != current.statusPort || statusAddress != current.statusAddress
       || statusHosts != current.statusHosts
   }
 }

@@ -216,7 +216,8 @@ internal import ZooKeeper
     for problem in configuration.problems { logger.error("service skipped", with: [.reason: problem]) }
     metrics.skipped.value = Double(configuration.problems.count)
     if waitsForRestart {
-      logger.warning("hacheck, state_dir, status_port and zk_auth change with the next start", with: [.path: path])
+      logger.warning(
+        "hacheck, state_dir, status_port, zk_auth and zk_tls change with the next start", with: [.path: path])
     }
     statsD = configuration.statsD.map { StatsD(host: $0.host, port: $0.port) }
     statsD?.increment("nerve.config.update")

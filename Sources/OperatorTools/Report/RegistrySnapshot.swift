@@ -28,7 +28,9 @@ internal import ZooKeeper
     configuration.firstDataDeadline = .seconds(timeout)
     let place: String
     if let path = synapseConfig {
-      configuration.services = try await configured(services, in: path)
+      let active = try await SynapseProgram.load(path)
+      configuration.services = try configured(services, in: active)
+      configuration.tls = active.tls
       place = path
     } else {
       let ensemble = try ensemble(files)
@@ -57,13 +59,14 @@ internal import ZooKeeper
   }
 
   /// The services as synapse finds them, but for the filters by which it takes only this host's neighbours.
-  private func configured(_ names: [String], in path: String) async throws -> [ServiceConfiguration] {
-    let configuration = try await SynapseProgram.load(path)
+  private func configured(
+    _ names: [String], in configuration: SynapseConfiguration
+  ) throws(OperatorError) -> [ServiceConfiguration] {
     var services: [ServiceConfiguration] = []
     for name in names {
       guard let service = configuration.services.first(where: { $0.name == name }) else {
         let reason = configuration.skipped.first { $0.name == name }?.description
-        throw OperatorError(reason ?? "\(path) has no service '\(name)'")
+        throw OperatorError(reason ?? "\(configuration.file) has no service '\(name)'")
       }
       var plain = ServiceConfiguration(name: name, discovery: service.discovery.unfiltered)
       plain.rules.portOverride = service.rules.portOverride

@@ -67,7 +67,7 @@ internal import Glibc
   }
 
   /// Takes over a connected, non-blocking descriptor.
-  private init(_ descriptor: Int32, to endpoint: Endpoint, tls: TLSOptions?) throws(StreamError) {
+  init(_ descriptor: Int32, to endpoint: Endpoint, tls: TLSOptions?) throws(StreamError) {
     self.endpoint = endpoint
     let options = Int32(BEV_OPT_CLOSE_ON_FREE.rawValue)
     if let tls {

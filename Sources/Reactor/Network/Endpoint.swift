@@ -50,6 +50,10 @@ public struct TLSOptions: Hashable, Sendable {
   public var verify: Bool
   /// A PEM file of the authorities to trust in place of the system's; only read with ``verify``.
   public var authorityFile: String?
+  /// A PEM file with the client's certificate, and those between it and the authority; nil: the client has none.
+  public var certificateFile: String?
+  /// The PEM file of the certificate's key; nil: the same file.
+  public var keyFile: String?
 
   /// - Parameters:
   ///   - serverName: nil sends no SNI; verification then uses the endpoint's host.

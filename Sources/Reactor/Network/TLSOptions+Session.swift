@@ -39,13 +39,13 @@ extension TLSOptions {
     return "TLS failure: " + String(cString: text)
   }
 
-  /// One more reference to a shared context, or a fresh one for a private authority.
+  /// One more reference to a shared context, or a fresh one when files belong to it: their present content counts.
   @LoopActor private func context(for endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
-    if verify, let file = authorityFile {
+    if (verify && authorityFile != nil) || certificateFile != nil {
       let context = try newContext(for: endpoint)
-      guard SSL_CTX_load_verify_locations(context, file, nil) == 1 else {
+      if let problem = loadFiles(into: context) {
         SSL_CTX_free(context)
-        throw StreamError.failed(endpoint, reason: "cannot read authorities from \(file): \(TLSOptions.nextError())")
+        throw StreamError.failed(endpoint, reason: problem)
       }
       return context
     }
@@ -57,6 +57,28 @@ extension TLSOptions {
     guard let shared = TLSOptions.contexts[verify] else { throw StreamError.failed(endpoint, reason: "no context") }
     SSL_CTX_up_ref(shared)
     return shared
+  }
+
+  /// - Returns: what is wrong with a file; nil: nothing.
+  private func loadFiles(into context: OpaquePointer) -> String? {
+    if verify {
+      if let file = authorityFile {
+        guard SSL_CTX_load_verify_locations(context, file, nil) == 1 else {
+          return "cannot read authorities from \(file): \(TLSOptions.nextError())"
+        }
+      } else {
+        SSL_CTX_set_default_verify_paths(context)
+      }
+    }
+    guard let certificateFile else { return nil }
+    guard SSL_CTX_use_certificate_chain_file(context, certificateFile) == 1 else {
+      return "cannot read a certificate from \(certificateFile): \(TLSOptions.nextError())"
+    }
+    let key = keyFile ?? certificateFile
+    guard SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1 else {
+      return "cannot use the key in \(key): \(TLSOptions.nextError())"
+    }
+    return nil
   }
 
   private func newContext(for endpoint: Endpoint) throws(StreamError) -> OpaquePointer {
@@ -71,6 +93,8 @@ extension TLSOptions {
   private static func nextError() -> String {
     let code = ERR_get_error()
     ERR_clear_error()
+    // The system's errors have a bit of their own, and no text.
+    if code & 0x8000_0000 != 0 { return errorText(Int32(code & 0x7fff_ffff)) }
     guard let text = ERR_reason_error_string(code) else { return "OpenSSL gave no reason" }
     return String(cString: text)
   }

@@ -8,6 +8,7 @@ public import ZooKeeper
   private let instance: String
   private let sessionTimeout: Duration
   private let credentials: ZooKeeperCredentials?
+  private let tls: [ZooKeeperTLS]
   private let store: SessionStore?
   private let clock: LoopClock
   private let logger: Logger
@@ -30,14 +31,16 @@ public import ZooKeeper
   ///   - instance: the name this host registers under.
   ///   - sessionTimeout: asked for when a ZooKeeper session is opened.
   ///   - credentials: the user that every ZooKeeper session authenticates as.
+  ///   - tls: for the ensembles that it names.
   ///   - store: keeps the sessions for the next run.
   public init(
-    instance: String, sessionTimeout: Duration, credentials: ZooKeeperCredentials?, store: SessionStore?,
-    clock: LoopClock, logger: Logger, metrics: Metrics
+    instance: String, sessionTimeout: Duration, credentials: ZooKeeperCredentials?,
+    tls: [ZooKeeperTLS] = [], store: SessionStore?, clock: LoopClock, logger: Logger, metrics: Metrics
   ) {
     self.instance = instance
     self.sessionTimeout = sessionTimeout
     self.credentials = credentials
+    self.tls = tls
     self.store = store
     self.clock = clock
     self.logger = logger
@@ -73,7 +76,8 @@ public import ZooKeeper
     let saved = store?.load(ensemble.description)
     let own = OwnNodes(lines: saved?.own ?? [])
     let client = ZooKeeperClient(
-      ensemble: ensemble, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
+      ensemble: ensemble, tls: tls.options(for: ensemble), sessionTimeout: sessionTimeout, clock: clock, logger: logger,
+      metrics: metrics,
       savedSession: saved?.session, credentials: credentials, own: own)
     let save = keep(own, of: ensemble.description) { [weak client] in client?.savedSession }
     client.onState { state in if case .connected = state { save() } }

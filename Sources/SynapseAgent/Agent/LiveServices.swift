@@ -14,7 +14,7 @@ internal import ZooKeeper
   ) async -> (servers: [String: [Backend]], silent: [String]) {
     let clock = LoopClock.system
     let logger = Logger(label: "synapse") { _ in SwiftLogNoOpLogHandler() }
-    let readers = ZooKeeperReaders(clock: clock, logger: logger, metrics: Metrics())
+    let readers = ZooKeeperReaders(tls: configuration.tls, clock: clock, logger: logger, metrics: Metrics())
     let context = AgentContext(readers: readers, clock: clock, logger: logger, metrics: Metrics(), statsd: nil)
     let complete = OneShotEvent<Void>()
     var servers: [String: [Backend]] = [:]

@@ -44,7 +44,7 @@ internal import ZooKeeper
     metrics: Metrics, statsd: StatsD? = nil, inherited: SynapseUpgradeState? = nil
   ) {
     self.configuration = configuration
-    let readers = ZooKeeperReaders(clock: clock, logger: logger, metrics: metrics)
+    let readers = ZooKeeperReaders(tls: configuration.tls, clock: clock, logger: logger, metrics: metrics)
     context = AgentContext(readers: readers, clock: clock, logger: logger, metrics: metrics, statsd: statsd)
     outputs = AgentOutputs(context: context, stateDirectory: stateDirectory, inherited: inherited)
     watches = ServiceWatches(context: context)
@@ -102,6 +102,9 @@ internal import ZooKeeper
 
   private func prepare(_ configuration: SynapseConfiguration) {
     report(configuration)
+    if configuration.tls != self.configuration.tls {
+      context.logger.warning("zk_tls changes with the next start", with: [.path: configuration.file])
+    }
     next = configuration
     awaited = watches.watch(configuration.services)
     firstDataTimer?.cancel()

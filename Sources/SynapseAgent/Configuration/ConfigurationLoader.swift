@@ -1,5 +1,6 @@
 internal import AgentKit
 internal import HAProxyConfigGen
+internal import Registry
 internal import SmartStack
 public import YAMLConfig
 
@@ -11,7 +12,7 @@ public struct ConfigurationLoader {
   /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
   private static let plainSections = [
     "services", "service_conf_dir", "haproxy", "file_output", "exec_output", "statsd", "state_dir",
-    "first_data_deadline", "settle", "status_port", "status_address", "status_hosts",
+    "first_data_deadline", "settle", "status_port", "status_address", "status_hosts", "zk_tls",
   ]
 
   private let environment: [String: String]
@@ -78,6 +79,7 @@ public struct ConfigurationLoader {
     if top.has("status_port") { result.statusPort = try top.int("status_port", in: 0...65_535) }
     result.statusAddress = try top.string("status_address", default: result.statusAddress)
     result.statusHosts = try top.strings("status_hosts")
+    result.tls = try top.zooKeeperTLS()
     if let port = result.statusPort {
       result.haproxy?.generator.reservedAddresses["status_port"] = "\(result.statusAddress):\(port)"
     }

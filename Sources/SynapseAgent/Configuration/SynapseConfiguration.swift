@@ -2,6 +2,7 @@ internal import AgentKit
 public import HAProxyConfigGen
 public import Registry
 public import YAMLConfig
+public import ZooKeeper
 
 /// All of `synapse.conf.json`, decoded; what was wrong with single services stands beside the good ones.
 public struct SynapseConfiguration: Sendable {
@@ -25,6 +26,8 @@ public struct SynapseConfiguration: Sendable {
   public var statusAddress = "127.0.0.1"
   /// `status_hosts`: names of this machine, besides its own, at which browsers are answered there.
   public var statusHosts: [String] = []
+  /// `zk_tls`: the ensembles that are spoken to by TLS.
+  public var tls: [ZooKeeperTLS] = []
   /// How long a start waits for the first data of every service before it makes do with what is remembered.
   public var firstDataDeadline: Duration = .seconds(10)
   /// The services that cannot be run, each with the reason at its place in its file.

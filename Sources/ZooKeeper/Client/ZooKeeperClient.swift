@@ -41,6 +41,7 @@ public import SmartStack
 
   /// - Parameters:
   ///   - ensemble: the servers; their names are looked up again now and then.
+  ///   - tls: nil speaks in plain text.
   ///   - sessionTimeout: what is asked for, less up to a twentieth; the server may give more or less
   ///     (2 to 20 of its ticks).
   ///   - metrics: where requests, watches, reconnects, expiries and registrations are counted.
@@ -49,14 +50,16 @@ public import SmartStack
   ///   - own: the nodes that `savedSession` and the sessions before it may have.
   ///   - names: looks the servers' names up.
   public init(
-    ensemble: ServerList, sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system, logger: Logger,
+    ensemble: ServerList, tls: TLSOptions? = nil, sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system,
+    logger: Logger,
     metrics: Metrics? = nil, savedSession: SavedSession? = nil, credentials: ZooKeeperCredentials? = nil,
     own: OwnNodes = OwnNodes(), limits: ZooKeeperLimits = ZooKeeperLimits(), names: NameResolver = .system
   ) {
     self.sessionTimeout = sessionTimeout
     self.names = names
     context = SessionContext(
-      ensemble: ensemble, clock: clock, logger: logger, limits: limits, metrics: metrics, credentials: credentials,
+      ensemble: ensemble, tls: tls, clock: clock, logger: logger, limits: limits, metrics: metrics,
+      credentials: credentials,
       own: own)
     cadence = WatchCadence(limits: limits, clock: clock)
     resumable = savedSession
@@ -175,7 +178,7 @@ public import SmartStack
     let settings = SessionSettings(
       servers: ensemble, timeout: sessionTimeout, resuming: resumable, isReopened: isReopened,
       credentials: context.credentials, watchBytes: context.limits.watchBytes,
-      serverInterval: context.limits.serverInterval, names: names)
+      serverInterval: context.limits.serverInterval, names: names, relay: context.relay)
     resumable = nil
     let session = ZooKeeperSession(settings, metrics: context.metrics) { [weak self] in self?.handle($1, of: $0) }
     context.session = session

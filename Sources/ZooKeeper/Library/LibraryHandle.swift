@@ -14,11 +14,14 @@ struct SessionSettings: Sendable {
   var serverInterval: Duration
   /// Looks the servers' names up.
   var names: NameResolver
+  /// Leads to the servers; nil: libzookeeper connects to them itself.
+  var relay: TLSRelay?
 
-  /// The servers' numeric addresses; none: no name has one.
+  /// The numeric addresses that libzookeeper connects to, sorted; none: no name has one.
   /// - Parameter isFresh: whether a name server is asked although its last answer still holds.
   @LoopActor func addresses(deadline: Duration, isFresh: Bool = false) async -> [String] {
-    await servers.addresses(by: names, deadline: deadline, isFresh: isFresh)
+    let found = await servers.addresses(by: names, deadline: deadline, isFresh: isFresh)
+    return relay?.addresses(of: found) ?? found.keys.sorted()
   }
 }
 

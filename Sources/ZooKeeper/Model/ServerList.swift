@@ -71,18 +71,20 @@ public struct ServerList: Hashable, Sendable, CustomStringConvertible {
     return String(label[...last])
   }
 
-  /// The numeric addresses, sorted, each as libzookeeper takes it; names without an address are skipped.
+  /// The numeric addresses, each as libzookeeper takes it, with the host that it was found by; names without an address are
+  /// skipped.
   /// - Parameter isFresh: whether a name server is asked although its last answer still holds.
-  @LoopActor func addresses(by names: NameResolver, deadline: Duration, isFresh: Bool = false) async -> [String] {
+  @LoopActor func addresses(by names: NameResolver, deadline: Duration, isFresh: Bool = false) async -> [String: String]
+  {
     let lookUps = servers.map { server in
       Task.immediate { @LoopActor in
         let found = try? await names.addresses(of: server.host, deadline: deadline, isFresh: isFresh)
-        return (found ?? []).map { "\($0):\(server.port)" }
+        return (found ?? []).map { ("\($0):\(server.port)", server.host) }
       }
     }
-    var found: Set<String> = []
-    for lookUp in lookUps { found.formUnion(await lookUp.value) }
-    return found.sorted()
+    var found: [String: String] = [:]
+    for lookUp in lookUps { found.merge(await lookUp.value) { first, _ in first } }
+    return found
   }
 
   /// Where one of the addresses is.

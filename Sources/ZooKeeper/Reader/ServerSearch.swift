@@ -8,6 +8,7 @@ internal import SmartStack
   private static let patience: Duration = .seconds(2)
 
   private let ensemble: ServerList
+  private let tls: TLSOptions?
   private let timeout: Duration
   private let names: NameResolver
   private let metrics: ZooKeeperMetrics
@@ -18,10 +19,10 @@ internal import SmartStack
   private var lostAt: LoopClock.Instant?
 
   init(
-    of ensemble: ServerList, timeout: Duration, names: NameResolver, metrics: ZooKeeperMetrics, clock: LoopClock,
-    logger: Logger
+    of ensemble: ServerList, tls: TLSOptions?, timeout: Duration, names: NameResolver, metrics: ZooKeeperMetrics,
+    clock: LoopClock, logger: Logger
   ) {
-    (self.ensemble, self.timeout, self.names, self.metrics) = (ensemble, timeout, names, metrics)
+    (self.ensemble, self.tls, self.timeout, self.names, self.metrics) = (ensemble, tls, timeout, names, metrics)
     (self.clock, self.logger) = (clock, logger)
   }
 
@@ -32,15 +33,19 @@ internal import SmartStack
   ) async -> WireConnection? {
     let addresses = await ensemble.addresses(by: names, deadline: timeout / 3, isFresh: lostAt != nil)
     giveUpOldSession()
-    for endpoint in addresses.compactMap(ServerList.endpoint(of:)).shuffled() {
+    for (address, host) in addresses.shuffled() {
       do {
-        if let session, let resumed = try await open(endpoint, resuming: session, onEvent: onEvent) { return resumed }
+        if let session, let resumed = try await open(address, of: host, resuming: session, onEvent: onEvent) {
+          return resumed
+        }
         if session != nil {
           metrics.expiries.increment()
           logger.warning("session ended", with: [.ensemble: ensemble, .reason: "the session has expired"])
         }
         session = nil
-        if let opened = try await open(endpoint, resuming: WireConnection.Session(), onEvent: onEvent) { return opened }
+        if let opened = try await open(address, of: host, resuming: WireConnection.Session(), onEvent: onEvent) {
+          return opened
+        }
       } catch {
         if Task.isCancelled { return nil }
         logger.debug("session not opened", with: [.ensemble: ensemble, .reason: "\(error)"])
@@ -50,11 +55,13 @@ internal import SmartStack
   }
 
   private func open(
-    _ endpoint: Endpoint, resuming session: WireConnection.Session,
+    _ address: String, of host: String, resuming session: WireConnection.Session,
     onEvent: @escaping @LoopActor (WireConnection.Change, _ path: String) -> Void
   ) async throws -> WireConnection? {
-    try await WireConnection.open(
-      to: endpoint, resuming: session, timeout: timeout, metrics: metrics, clock: clock, onEvent: onEvent)
+    guard let endpoint = ServerList.endpoint(of: address) else { return nil }
+    return try await WireConnection.open(
+      to: endpoint, tls: tls?.toward(host), resuming: session, timeout: timeout, metrics: metrics, clock: clock,
+      onEvent: onEvent)
   }
 
   /// A server that has not seen the session's last change refuses it: after an ensemble was emptied, restored, or replaced

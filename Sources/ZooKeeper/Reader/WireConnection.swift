@@ -61,11 +61,12 @@ internal import SmartStack
   /// - Returns: nil when the server says that the session has expired.
   /// - Throws: `StreamError`, `WireReader.Malformed` or `CancellationError`.
   static func open(
-    to endpoint: Endpoint, resuming session: Session, timeout: Duration, metrics: ZooKeeperMetrics, clock: LoopClock,
+    to endpoint: Endpoint, tls: TLSOptions? = nil, resuming session: Session, timeout: Duration,
+    metrics: ZooKeeperMetrics, clock: LoopClock,
     onEvent: @escaping @LoopActor (Change, _ path: String) -> Void
   ) async throws -> WireConnection? {
     let stream = try await ByteStream.connect(
-      to: endpoint, deadline: timeout / 3, opening: min(.seconds(2), timeout / 6))
+      to: endpoint, tls: tls, deadline: timeout / 3, opening: min(.seconds(2), timeout / 6))
     var request = WireWriter()
     request.put(Int32(0))
     request.put(session.lastChange)

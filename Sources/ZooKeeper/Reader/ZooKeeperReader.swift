@@ -32,25 +32,27 @@ public import SmartStack
   /// Creates a reader that does not connect yet.
   /// - Parameters:
   ///   - ensemble: the servers; their names are looked up for each search.
+  ///   - tls: nil speaks in plain text.
   ///   - sessionTimeout: what is asked for; the server may give more or less.
   ///   - metrics: where requests, watches, reconnects and expiries are counted.
   ///   - names: looks the servers' names up.
   public init(
-    ensemble: ServerList, sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system, logger: Logger,
+    ensemble: ServerList, tls: TLSOptions? = nil, sessionTimeout: Duration = .seconds(10), clock: LoopClock = .system,
+    logger: Logger,
     metrics: Metrics? = nil, limits: ZooKeeperLimits = ZooKeeperLimits(), names: NameResolver = .system
   ) {
     (self.ensemble, self.clock, self.logger) = (ensemble, clock, logger)
     makeStandIn = {
       ZooKeeperClient(
-        ensemble: ensemble, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
+        ensemble: ensemble, tls: tls, sessionTimeout: sessionTimeout, clock: clock, logger: logger, metrics: metrics,
         limits: limits, names: names)
     }
     let own = ZooKeeperMetrics(metrics, ensemble: ensemble.description)
     self.metrics = own
     search = ServerSearch(
-      of: ensemble, timeout: sessionTimeout, names: names, metrics: own, clock: clock, logger: logger)
+      of: ensemble, tls: tls, timeout: sessionTimeout, names: names, metrics: own, clock: clock, logger: logger)
     follower = PathFollower(chroot: ensemble.chroot, clock: clock, logger: logger, limits: limits, metrics: own)
-    outage = OutageReport(of: ensemble, clock: clock, logger: logger)
+    outage = OutageReport(of: ensemble, tls: tls, clock: clock, logger: logger)
   }
 
   /// Begins to connect. Watches may be added before or after.

@@ -4,20 +4,23 @@ public import SmartStack
 
 /// One started reader per ensemble, however many services name it.
 @LoopActor public final class ZooKeeperReaders {
+  private let tls: [ZooKeeperTLS]
   private let clock: LoopClock
   private let logger: Logger
   private let metrics: Metrics?
   private var readers: [ServerList: ZooKeeperReader] = [:]
 
   /// Creates a table without readers; each logs and counts there.
-  public init(clock: LoopClock = .system, logger: Logger, metrics: Metrics? = nil) {
-    (self.clock, self.logger, self.metrics) = (clock, logger, metrics)
+  /// - Parameter tls: for the ensembles that it names.
+  public init(tls: [ZooKeeperTLS] = [], clock: LoopClock = .system, logger: Logger, metrics: Metrics? = nil) {
+    (self.tls, self.clock, self.logger, self.metrics) = (tls, clock, logger, metrics)
   }
 
   /// The ensemble's reader, started.
   public func reader(for ensemble: ServerList) -> ZooKeeperReader {
     if let known = readers[ensemble] { return known }
-    let made = ZooKeeperReader(ensemble: ensemble, clock: clock, logger: logger, metrics: metrics)
+    let made = ZooKeeperReader(
+      ensemble: ensemble, tls: tls.options(for: ensemble), clock: clock, logger: logger, metrics: metrics)
     readers[ensemble] = made
     made.start()
     return made

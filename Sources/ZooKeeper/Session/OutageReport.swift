@@ -11,13 +11,14 @@ internal import SmartStack
   private static let connectLimit = Duration.seconds(2)
 
   private let ensemble: ServerList
+  private let tls: TLSOptions?
   private let clock: LoopClock
   private let logger: Logger
   private var began: LoopClock.Instant?
   private var timer: LoopTimer?
 
-  init(of ensemble: ServerList, clock: LoopClock, logger: Logger) {
-    (self.ensemble, self.clock, self.logger) = (ensemble, clock, logger)
+  init(of ensemble: ServerList, tls: TLSOptions?, clock: LoopClock, logger: Logger) {
+    (self.ensemble, self.tls, self.clock, self.logger) = (ensemble, tls, clock, logger)
   }
 
   /// Says that there is no session; repeated calls do nothing.
@@ -43,9 +44,16 @@ internal import SmartStack
   private func report() async {
     guard let began else { return }
     let attempts = ensemble.servers.map { server in
-      Task.immediate { @LoopActor in
+      Task.immediate { @LoopActor [tls] in
         do {
-          try await ByteStream.connect(to: server.endpoint, deadline: OutageReport.connectLimit).close()
+          let stream = try await ByteStream.connect(
+            to: server.endpoint, tls: tls?.toward(server.host), deadline: OutageReport.connectLimit)
+          defer { stream.close() }
+          // A server that wants a certificate says so only now.
+          if tls != nil {
+            try stream.write("srvr")
+            _ = try await stream.read(upTo: 1)
+          }
           return "\(server.endpoint) accepts connections and gives no session"
         } catch {
           return "\(error)"

@@ -5,6 +5,8 @@ internal import SmartStack
 /// The session in use, and what everything that sends requests over it shares.
 @LoopActor final class SessionContext {
   let ensemble: ServerList
+  /// Leads to servers that are spoken to by TLS.
+  let relay: TLSRelay?
   let clock: LoopClock
   let logger: Logger
   let limits: ZooKeeperLimits
@@ -25,10 +27,12 @@ internal import SmartStack
   private(set) var reconnectedAt: LoopClock.Instant?
 
   init(
-    ensemble: ServerList, clock: LoopClock, logger: Logger, limits: ZooKeeperLimits, metrics: Metrics?,
+    ensemble: ServerList, tls: TLSOptions?, clock: LoopClock, logger: Logger, limits: ZooKeeperLimits,
+    metrics: Metrics?,
     credentials: ZooKeeperCredentials?, own: OwnNodes
   ) {
     self.ensemble = ensemble
+    relay = tls.map { TLSRelay($0, logger: logger) }
     self.clock = clock
     self.logger = logger
     self.limits = limits
@@ -36,7 +40,7 @@ internal import SmartStack
     self.credentials = credentials
     self.own = own
     madeAt = clock.now
-    outage = OutageReport(of: ensemble, clock: clock, logger: logger)
+    outage = OutageReport(of: ensemble, tls: tls, clock: clock, logger: logger)
   }
 
   /// Whether a first connection that was asked for at `start` has had to wait for the ensemble.
