@@ -30,8 +30,9 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let package = Package(
   name: "smartstack",
   products: [
-    .executable(name: "nerve", targets: ["nerve"]),
-    .executable(name: "synapse", targets: ["synapse"]),
+    // The same executable twice: it is the agent whose name it is called by. The package has it once, with two names.
+    .executable(name: "nerve", targets: ["programs"]),
+    .executable(name: "synapse", targets: ["programs"]),
     .library(name: "HAProxyConfigGen", targets: ["HAProxyConfigGen"]),
   ],
   dependencies: [
@@ -81,14 +82,10 @@ let package = Package(
       ]),
 
     .executableTarget(
-      name: "nerve",
+      name: "programs",
       dependencies: [
-        "OperatorTools", "Configure", "NerveAgent", "AgentKit", "Reactor", "SmartStack", arguments,
+        "OperatorTools", "Configure", "NerveAgent", "SynapseAgent", "AgentKit", "Reactor", "SmartStack", arguments,
       ],
-      swiftSettings: strict),
-    .executableTarget(
-      name: "synapse",
-      dependencies: ["OperatorTools", "Configure", "SynapseAgent", arguments],
       swiftSettings: strict),
 
     // Not shipped: the yardstick of `make bench`.

@@ -1,4 +1,4 @@
-/// The programs of this room, by the executable that runs them.
+/// The programs of this room, by the name of the executable that runs them.
 extension Command {
   /// The tools of nerve and hacheck.
   public static let nerveTools =

@@ -44,6 +44,16 @@ import Testing
     #expect(await run(["clean_nerve", "-x"]).words.first?.hasPrefix("2: clean_nerve: no such option: -x\n") == true)
   }
 
+  /// The package has the executable once, under the names of both agents and of all their tools.
+  @Test(arguments: ["nerve", "synapse", "hastatus", "configure_synapse"])
+  func theExecutableIsTheProgramWhoseNameItHas(_ name: String) async throws {
+    let directory = TemporaryDirectory()
+    let path = "\(directory.path)/\(name)"
+    #expect(symlink(BuiltProgram.path(name == "synapse" ? "nerve" : "synapse"), path) == 0)
+    let help = try await ChildProcess.run(path, arguments: ["--help"], deadline: .seconds(60))
+    #expect(String(decoding: help.output, as: UTF8.self).contains("\n\nUSAGE: \(name) "))
+  }
+
   private nonisolated static let commands = [
     ("nerve", ""), ("nerve", "status"), ("nerve", "validate"), ("nerve", "hacheck"), ("nerve", "haup"),
     ("nerve", "hadown"), ("nerve", "hastatus"), ("nerve", "halist"), ("nerve", "hashowdowned"),

@@ -4,7 +4,7 @@ internal import Glibc
 public import Reactor
 internal import SmartStack
 
-/// One command of an executable, as its table has it.
+/// One command of the executable, as its table has it.
 public struct Command: Sendable {
   /// The names it is called by, the usual one first.
   public let names: [String]
@@ -45,23 +45,30 @@ public struct Command: Sendable {
   }
 }
 
-/// The commands of one executable: it is the program whose name it is called by, or that its first word names, else its
-/// agent.
+/// An agent and its tools: the executable is the program whose name it is called by, or that its first word names, else
+/// the agent.
 @LoopActor public struct CommandTable {
   private nonisolated let agent: Command
   private nonisolated let commands: [Command]
 
-  /// Creates the table of an executable that has the agent's name.
+  /// Creates the table of the agent and the commands beside it.
   public nonisolated init(agent: Command, commands: [Command]) {
     (self.agent, self.commands) = (agent, commands)
+  }
+
+  /// Whether the process is called by the name of the agent or of one of the commands.
+  public nonisolated var isCalled: Bool { Self.program == agent.title || command(Self.program) != nil }
+
+  /// The name that the process is called by.
+  private nonisolated static var program: String {
+    CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
   }
 
   /// Runs the process's command line on the event loop, and exits with its status. The main thread only waits: an
   /// `async` main would start libdispatch's threads, whose watchdog ends the process where /proc shows another process
   /// namespace.
   public nonisolated func main() -> Never {
-    let words = CommandLine.arguments
-    let program = words.first?.split(separator: "/").last.map(String.init) ?? ""
+    let (words, program) = (CommandLine.arguments, Self.program)
     // Before any other thread is there: a signal that meets a program which does not listen yet would kill it.
     if command(program) == nil, words.count < 2 || words[1].hasPrefix("-") {
       ThisProcess.holdSignals([SIGHUP, SIGUSR2])

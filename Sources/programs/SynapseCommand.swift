@@ -3,7 +3,7 @@ internal import OperatorTools
 internal import SynapseAgent
 
 /// `synapse -c synapse.conf.json`: the agent.
-struct AgentCommand: AsyncParsableCommand {
+struct SynapseCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synapse", abstract: "Keep this host's HAProxy in sync with the service registry.",
     discussion: """

@@ -5,7 +5,7 @@ internal import OperatorTools
 internal import SmartStack
 
 /// `nerve -c nerve.conf.json`: the agent.
-struct AgentCommand: AsyncParsableCommand {
+struct NerveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "nerve", abstract: "Check the services of this host and register the healthy ones.",
     discussion: """
