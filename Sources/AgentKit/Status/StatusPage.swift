@@ -122,8 +122,10 @@ public struct StatusPage {
       <h1>\(agent) <small>on <bdi>\(host)</bdi></small></h1>
       <p class="quiet" id="fresh">As of \(StatusPage.date(now)). <a href="/">Look again</a></p>
       </header>
-      \(problem.map { "<p role=\"alert\" class=\"notice bad\">\($0.htmlEscaped)</p>\n" } ?? "")\(filterForm)<main id="live">
-      \(summary)\(services)\(downtimes)\(asked)\(events)</main>
+      \(problem.map { "<p role=\"alert\" class=\"notice bad\">\($0.htmlEscaped)</p>\n" } ?? "")<main>
+      \(summary)\(filterForm)<div id="live" tabindex="-1">
+      \(services)\(downtimes)\(asked)\(events)</div>
+      </main>
       \(mayChange ? drainForm : "")\(footer)<script>\(StatusPage.script)</script>
       """
     return StatusPage.document(title: "\(agent) on \(host)", body: body)
@@ -147,7 +149,7 @@ public struct StatusPage {
     let problems = agents.flatMap(StatusSentences.problems).map { "<li><bdi>\($0.htmlEscaped)</bdi></li>" }
     let sentences = agents.map { "<p><bdi>\(StatusSentences.summary(of: $0).htmlEscaped)</bdi></p>\n" }.joined()
     let list = problems.isEmpty ? "" : "<ul class=\"notice bad\" id=\"problems\">\(problems.joined())</ul>\n"
-    return "<section aria-label=\"Summary\" role=\"status\">\n\(sentences)\(list)</section>\n"
+    return "<section id=\"summary\" aria-label=\"Summary\" role=\"status\">\n\(sentences)\(list)</section>\n"
   }
 
   // MARK: Services

@@ -3,6 +3,7 @@
 (() => {
   // Everything is in the document without this script, too: it exchanges what has changed, and keeps where the reader is.
   const interval = 5000;
+  const summary = document.getElementById("summary");
   const live = document.getElementById("live");
   const fresh = document.getElementById("fresh");
   const filter = document.getElementById("filter");
@@ -11,7 +12,7 @@
 
   function isBusy() {
     const selection = getSelection();
-    return document.hidden || (selection && selection.type === "Range" && live.contains(selection.anchorNode));
+    return document.hidden || (selection && selection.type === "Range" && live.parentElement.contains(selection.anchorNode));
   }
 
   // What the focus is on, so that its successor gets it.
@@ -31,6 +32,9 @@
       const open = new Set([...live.querySelectorAll("details[open]")].map(item => item.dataset.key));
       const focus = mark(document.activeElement);
       live.replaceChildren(...next.getElementById("live").childNodes);
+      // Only what is new is read aloud.
+      const told = next.getElementById("summary");
+      if (summary.innerHTML !== told.innerHTML) summary.replaceChildren(...told.childNodes);
       for (const item of live.querySelectorAll("details")) item.open = open.has(item.dataset.key);
       if (focus) {
         const all = [...live.querySelectorAll(focus.selector)];
