@@ -40,6 +40,37 @@ import Testing
     }
   }
 
+  /// A handle that is made for nobody would end the session that a successor is to resume.
+  @Test @LoopActor func aSessionThatIsAbandonedDuringALookUpIsAskedForNoMore() async throws {
+    let asked = Locked<[UInt8]>([])
+    let server = LoopbackServer { peer in
+      // Length, version, last change, time-out; then the session's number.
+      let request = peer.receive()
+      if request.count >= 28 { asked.withLock { $0.append(request[27]) } }
+      peer.waitForClose()
+    }
+    let isAnswering = Locked(false)
+    let nameServer = try ScriptedNameServer { question in
+      isAnswering.withLock { $0 } ? question.answer([127, 0, 0, 1]) : nil
+    }
+    let names = NameResolver(nameservers: [nameServer.endpoint], hostsFile: "/dev/null")
+    func client(_ number: Int64) throws -> ZooKeeperClient {
+      let saved = SavedSession(id: number, password: Array(repeating: 0, count: 16))
+      let client = ZooKeeperClient(
+        ensemble: try ServerList(["zk.test:\(server.port)"]), logger: testLogger, savedSession: saved, names: names)
+      client.start()
+      return client
+    }
+    let first = try client(7)
+    try await eventually("the name is asked for") { nameServer.questions > 0 }
+    #expect(await first.abandon()?.id == 7)
+    let second = try client(8)
+    isAnswering.withLock { $0 = true }
+    try await eventually("the other session is asked for") { asked.withLock { $0.contains(8) } }
+    #expect(asked.withLock { !$0.contains(7) })
+    _ = await second.abandon()
+  }
+
   @Test @LoopActor func twoServersThatHangDoNotCostTheSession() async throws {
     try await Self.withServer { world, server in
       let hung = [2, 3].map { LoopbackServer(host: "127.0.0.\($0)") { $0.waitForClose() } }

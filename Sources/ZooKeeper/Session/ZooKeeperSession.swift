@@ -29,6 +29,8 @@ internal import SmartStack
   let watches: SessionWatches
   private(set) var isConnected = false
   private(set) var isOver = false
+  /// Whether the session was left to a successor: no handle of this process must end it.
+  private var isAbandoned = false
   /// Whether the client has reported the first connection; kept by the client.
   var wasAnnounced = false
   /// The session as the server gave it; nil before the first connection.
@@ -71,6 +73,7 @@ internal import SmartStack
     Mailbox.receivers[generation] = { [self] in receive($0) }
     let (settings, token) = (settings, Token(generation: generation, number: 0))
     let addresses = await settings.addresses(deadline: SessionServers.lookUpPatience)
+    if isAbandoned { return }
     let made = try? await BlockingWork.sessions.run {
       LibraryHandle(opening: settings, addresses: addresses, token: token)
     }
@@ -80,7 +83,8 @@ internal import SmartStack
       throw ZooKeeperError(code: .unreachable, operation: "connect", path: hosts)
     }
     guard !isOver else {
-      _ = try? await BlockingWork.sessions.run { opened.close() }
+      let isAbandoned = isAbandoned
+      try? await BlockingWork.sessions.run { if isAbandoned { opened.abandon() } else { _ = opened.close() } }
       return
     }
     handle = opened
@@ -100,7 +104,10 @@ internal import SmartStack
   }
 
   /// Drops the connection without a word, so that the session lives on until its timeout.
-  func abandon() async { _ = await leave { $0.abandon() } }
+  func abandon() async {
+    isAbandoned = true
+    _ = await leave { $0.abandon() }
+  }
 
   private func leave<Answer: Sendable>(_ body: @escaping @Sendable (LibraryHandle) -> Answer) async -> Answer? {
     end(.closed)
