@@ -122,6 +122,9 @@ public import SmartStack
       return
     }
     await ChildProcess.endAll()
+    // From here on they wait for the next program; those that came before are known after a pass of the loop.
+    ThisProcess.holdSignals([SIGHUP, SIGUSR2, SIGTERM, SIGINT])
+    try? await LoopClock.system.sleep(for: .milliseconds(1))
     state.stops = isStopping
     do {
       try state.replaceProcess(by: executable)

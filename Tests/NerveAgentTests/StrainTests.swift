@@ -151,15 +151,17 @@ import Testing
     try await upgrade(nerve)
     try await eventually("the next one runs") { commands().count == 2 }
     #expect(!Files.exists("/proc/\(commands()[0])"))
+    // ThreadSanitizer has a thread of its own, which blocks nearly all.
+    let foreign = getenv("TSAN_OPTIONS") == nil ? 0 : 1
     // Not at once: glibc blocks all signals for a moment while it starts a command or a thread.
     for signal in [SIGABRT, SIGQUIT, SIGCHLD] {
       try await eventually("signal \(signal) is blocked nowhere") {
-        try Files.list("/proc/\(nerve.pid)/task").allSatisfy { thread in
+        try Files.list("/proc/\(nerve.pid)/task").count { thread in
           let path = "/proc/\(nerve.pid)/task/\(thread)/status"
           let status = String(decoding: (try? Files.read(path, limit: 65536)) ?? [], as: UTF8.self)
           let blocked = status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }?.split(separator: "\t").last
-          return blocked.flatMap { UInt64($0, radix: 16) }.map { $0 & 1 << UInt64(signal - 1) == 0 } ?? true
-        }
+          return blocked.flatMap { UInt64($0, radix: 16) }.map { $0 & 1 << UInt64(signal - 1) != 0 } ?? false
+        } <= foreign
       }
     }
     await nerve.kill()
