@@ -15,7 +15,7 @@ public struct ConditionTimeout: Error, CustomStringConvertible {
 /// - Parameter what: asked for when the time is up, so it may say how far things are.
 /// - Throws: ``ConditionTimeout`` after `limit` times ``patience``. The limit only ends a hung test; it is no pass mark.
 @LoopActor public func eventually(
-  _ what: @autoclosure @LoopActor () -> String, within limit: Duration = .seconds(30),
+  _ what: @autoclosure @LoopActor () -> String, within limit: Duration = .seconds(60),
   _ condition: @LoopActor () async throws -> Bool
 ) async throws {
   let limit = limit * patience
