@@ -100,14 +100,17 @@ import ZooKeeper
 
   /// An http check at the task itself.
   func http(_ target: Target) -> String {
-    #"{"type": "http", "host": "127.0.0.1", "port": \#(target.port), "uri": "/status", "timeout": 5, "open_timeout": 5}"#
+    #"""
+    {"type": "http", "host": "127.0.0.1", "port": \#(target.port), "uri": "/status", "timeout": \#(5 * patience),
+     "open_timeout": \#(5 * patience)}
+    """#
   }
 
   /// The same through hacheck, as configure_nerve writes it.
   func throughHacheck(_ target: Target, service: String = "web.main") -> String {
     #"""
-    {"type": "http", "host": "127.0.0.1", "port": \#(hacheckPort), "timeout": 5, "open_timeout": 5,
-     "uri": "/http/\#(service)/\#(target.port)/status"}
+    {"type": "http", "host": "127.0.0.1", "port": \#(hacheckPort), "timeout": \#(5 * patience),
+     "open_timeout": \#(5 * patience), "uri": "/http/\#(service)/\#(target.port)/status"}
     """#
   }
 
