@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// What is wrong with a configuration file, and where: `nerve.yaml:3:11: services.web.port: 70000 is outside 1...65535`.
 ///
 /// Warnings (unknown or repeated keys) are the same kind of sentence, only not thrown.
@@ -29,9 +31,9 @@ public struct ConfigError: Error, Hashable, Sendable, CustomStringConvertible {
     self.init(file: file, line: bytes.count { $0 == newline } + 1, column: column, problem: problem)
   }
 
-  /// `file:line:column: path: problem`, without the parts that are not known.
+  /// `file:line:column: path: problem`, without the parts that are not known; one line whatever the keys hold.
   public var description: String {
     let place = line > 0 ? "\(file):\(line):\(column)" : file
-    return path.isEmpty ? "\(place): \(problem)" : "\(place): \(path): \(problem)"
+    return path.isEmpty ? "\(place): \(problem)" : "\(place): \(path.oneLine(limit: .max)): \(problem)"
   }
 }

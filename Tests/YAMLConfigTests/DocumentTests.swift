@@ -101,6 +101,11 @@ import Testing
     #expect(check["a b"]?.path == "web.checks[0].\"a b\"")
   }
 
+  @Test func keysCannotBreakTheLineOfAnError() {
+    let error = ConfigError(file: "f", line: 1, column: 2, path: "a\u{61C}b\u{2028}", problem: "is odd")
+    #expect(error.description == "f:1:2: a\\u{61c}b\\u{2028}: is odd")
+  }
+
   @Test func whatCameThroughAnAliasKnowsWhereItIsUsed() throws {
     let root = try YAMLDocument.parse(Array("base: &b {port: x}\nweb: {<<: *b}\nlist: [*b]\n".utf8), file: "n.yaml")
     #expect(root["web"]?["port"]?.error("x").description == "n.yaml:1:17: web.port: x")
