@@ -187,8 +187,20 @@ def replace_file(stage):
 
 
 def replace_file_and_reload(stage):
+    before = stage.haproxy.reloads()
     replace_file(stage)
     stage.haproxy.process.send(signal.SIGUSR2)
+    # The master reads the file a little later: this one, or the one that synapse has written in its place meanwhile.
+    stage.until("HAProxy has reloaded",
+                lambda: listens(3216) or (has_b(stage) and stage.haproxy.reloads() > before))
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def delete_file(stage):
