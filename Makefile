@@ -13,6 +13,7 @@
 #   make deb          build the package, .build/deb/smartstack_*.deb, and run lintian on it
 #   make test-package install, serve, upgrade and remove the package in a Debian of its own, and follow docs/install.md there
 #   make test-versions  the same in Debian 12 and Debian 13
+#   make test-container  build the image of Containerfile with podman, and play the demo in it
 #   make reproducible build the package in two folders, and compare the bytes
 #   make chaos        play every fault of registry, network, disk and agents three times, and a herd of 50 hosts
 #   make bench        print a table of measurements, without a verdict
@@ -49,14 +50,14 @@ RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro
   -Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=. -Xcc -ffile-prefix-map=$(CURDIR)=. \
   $(foreach flag,-no-clang-module-breadcrumbs -disable-incremental-llvm-codegen,-Xswiftc -Xfrontend -Xswiftc $(flag))
 SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/python-tools scripts/newer-package scripts/copy-sources \
-  scripts/reproducible .ci/run packaging/build packaging/bin/synapse_qdisc_tool \
+  scripts/reproducible scripts/container-test .ci/run packaging/build packaging/bin/synapse_qdisc_tool \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
 PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures \
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
   $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py Pages/run Upstream/run Upstream/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies peers build products deb test-package test-versions reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
+.PHONY: help dependencies peers build products deb test-package test-versions test-container reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -173,6 +174,9 @@ test-package: deb
 
 test-versions:
 	@$(MAKE) --no-print-directory test-package RELEASES="bookworm trixie"
+
+test-container: dependencies
+	@scripts/container-test
 
 reproducible: dependencies
 	@scripts/install-dependencies debhelper lintian
