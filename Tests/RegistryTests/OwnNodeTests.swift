@@ -149,6 +149,17 @@ import Testing
       data: Array("{}".utf8), renewal: nil)
   }
 
+  @Test func whatIsAboutToBeAppendedIsWrittenAtTheEnd() throws {
+    func store() -> SessionStore {
+      SessionStore(instanceID: "here", inherited: [:], logger: silent) { [directory] in "\(directory.path)/\($0)" }
+    }
+    let first = store()
+    first.save(nil, own: OwnNodes(), of: "files")
+    #expect(first.append("+= 0 /a/b", of: "files"))
+    first.flush()
+    #expect(store().load("files").own == ["+= 0 /a/b"])
+  }
+
   /// Nothing in the configuration names the directory any more.
   @Test func aFileOfADirectoryThatIsNoLongerConfiguredDoesNotStay() async throws {
     let (keep, drop) = (file("keep"), file("drop"))

@@ -228,6 +228,7 @@ public import ZooKeeper
       files.abandon()
       for etcd in etcds.values { etcd.abandon() }
       for registry in ensembles.values { _ = await registry.client.abandon() }
+      store?.flush()
       return
     }
     var closings = [

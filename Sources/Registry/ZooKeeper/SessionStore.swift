@@ -87,11 +87,16 @@ internal import ZooKeeper
 
   private func writeSoon(_ line: String, of ensemble: String) {
     if pending.updateValue(pending[ensemble, default: []] + [line], forKey: ensemble) != nil { return }
-    Task { @LoopActor in
-      guard let lines = pending.removeValue(forKey: ensemble) else { return }
-      change(ensemble) { (path: String) throws(FileError) in
-        try Files.append(Array((lines.joined(separator: "\n") + "\n").utf8), to: path)
-      }
+    Task { @LoopActor in writePending(of: ensemble) }
+  }
+
+  /// Writes what is about to be appended: who leaves comes to nothing more.
+  func flush() { for ensemble in pending.keys { writePending(of: ensemble) } }
+
+  private func writePending(of ensemble: String) {
+    guard let lines = pending.removeValue(forKey: ensemble) else { return }
+    change(ensemble) { (path: String) throws(FileError) in
+      try Files.append(Array((lines.joined(separator: "\n") + "\n").utf8), to: path)
     }
   }
 
