@@ -31,7 +31,7 @@ public import Reactor
     let running = try ChildProcess.start(
       "/usr/bin/setpriv",
       arguments: [
-        "--pdeathsig", "KILL", "/usr/bin/unshare", "--pid", "--fork", "--kill-child",
+        "--pdeathsig", "KILL", "/usr/bin/unshare", "--pid", "--mount-proc", "--fork", "--kill-child",
         "/usr/lib/rabbitmq/bin/rabbitmq-server",
       ], environment: environment, workingDirectory: path, log: "\(path)/out")
     child = running
