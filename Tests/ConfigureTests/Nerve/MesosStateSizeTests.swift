@@ -41,7 +41,8 @@ import Testing
     }
     let status = String(decoding: try Files.read("/proc/\(program.pid)/status", limit: 1 << 16), as: UTF8.self)
     let peak = status.lines.first { $0.hasPrefix("VmHWM:") }?.split(separator: " ").dropFirst().first
-    #expect(try #require(peak.flatMap { Int($0) }) < 150 << 10)
+    // A sanitizer, which needs the patience, has memory of its own beside every value.
+    if patience == 1 { #expect(try #require(peak.flatMap { Int($0) }) < 150 << 10) }
     program.kill()
     _ = try await program.wait()
   }
