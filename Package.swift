@@ -93,7 +93,8 @@ let package = Package(
       name: "bench-evhttp", dependencies: ["CEvent"], path: "Benchmarks/bench-evhttp", swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["Reactor", "SmartStack"], path: "Tests/TestSupport", swiftSettings: strict),
+      name: "TestSupport", dependencies: ["Reactor", "SmartStack", logging], path: "Tests/TestSupport",
+      swiftSettings: strict),
     tests("Reactor", ["SmartStack"]),
     tests("YAMLConfig", []),
     tests("SmartStack", [logging]),

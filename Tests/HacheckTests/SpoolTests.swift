@@ -211,8 +211,8 @@ import Testing
 
   /// Somebody asked for a downtime. A link to itself cannot be read by root either.
   @Test @LoopActor func aFileThatCannotBeReadIsADowntimeUntilItSaysOtherwise() async throws {
-    let (clock, lines) = (LoopClock.manual(), Locked<[String]>([]))
-    let fixture = try Fixture(clock: clock, logger: Logger(label: "test") { _ in ErrorLog(lines: lines) })
+    let (clock, errors) = (LoopClock.manual(), Journal(from: .error))
+    let fixture = try Fixture(clock: clock, logger: errors.logger)
     let (spool, path) = (fixture.spool, "\(fixture.directory.path)/web")
     func replaceByALink() { #expect(unlink(path) == 0 && symlink("web", path) == 0) }
     func web() -> Downtime? { spool.downtime(for: "web", port: 80, host: nil) }
@@ -222,11 +222,12 @@ import Testing
     // Looked at again, and said no more.
     clock.advance(by: .seconds(61))
     #expect(web() != nil)
-    #expect(lines.withLock { $0 } == ["downtime cannot be read, it holds web"])
+    #expect(
+      errors.lines.count == 1 && errors.contains("downtime cannot be read, it holds") && errors.contains("scope=web"))
     // What is known of it holds until its end; then somebody may have prolonged it.
     try await spool.down(.service("web"), reason: "x", expiration: clock.unixTime + 30, creation: nil)
     replaceByALink()
-    try await eventually("it is seen") { lines.withLock { $0.count } == 2 }
+    try await eventually("it is seen") { errors.lines.count == 2 }
     #expect(web()?.reason == "x")
     clock.advance(by: .seconds(31))
     #expect(web()?.expiration == nil)
@@ -234,7 +235,7 @@ import Testing
     #expect(unlink(path) == 0)
     clock.advance(by: .seconds(61))
     #expect(web() == nil)
-    #expect(lines.withLock { $0.count } == 2)
+    #expect(errors.lines.count == 2)
     #expect(symlink("web", path) == 0)
     try await eventually("it is seen") { web() != nil }
     try await spool.up(.service("web"))
@@ -271,20 +272,6 @@ import Testing
     try await fixture.spool.up(.everything)
     #expect(calls == 1)
   }
-}
-
-/// Keeps the errors that are logged, with their scopes.
-private struct ErrorLog: LogHandler {
-  let lines: Locked<[String]>
-  var metadata: Logger.Metadata = [:]
-  var logLevel: Logger.Level = .error
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-
-  func log(event: LogEvent) { lines.withLock { $0.append("\(event.message) \(event.metadata?["scope"] ?? "")") } }
 }
 
 extension Logger {

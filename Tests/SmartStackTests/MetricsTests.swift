@@ -1,5 +1,6 @@
 import Logging
 import SmartStack
+import TestSupport
 import Testing
 
 @Suite struct MetricsTests {
@@ -56,38 +57,16 @@ import Testing
 }
 
 @Suite struct LogKeyTests {
-  /// Keeps what is logged.
-  private final class Lines: @unchecked Sendable {
-    // Only ever touched by the one test that made it, on its own thread.
-    var lines: [String] = []
-  }
-
-  private struct Handler: LogHandler {
-    var logLevel = Logger.Level.info
-    var metadata: Logger.Metadata = [:]
-    let lines: Lines
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-      get { metadata[key] }
-      set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-      let values = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-      lines.lines.append(([event.level.rawValue, "\(event.message)"] + values).joined(separator: " "))
-    }
-  }
-
   @Test func wordsAndValuesReachTheHandlerFromItsLevelOn() {
-    let lines = Lines()
-    let logger = Logger(label: "test") { _ in Handler(lines: lines) }
+    let journal = Journal(from: .info)
+    let logger = journal.logger
     logger.debug("not shown", with: [.service: "web"])
     logger.info("shown", with: [.service: "web", .port: 80])
     logger.notice("service is down", with: [.elapsed: Duration.seconds(1)])
     logger.warning("w", with: [:])
     logger.error("e", with: [.reason: "a b"])
     #expect(
-      lines.lines == [
+      journal.lines == [
         "info shown port=80 service=web", "notice service is down elapsed=1.0 seconds", "warning w",
         "error e reason=a b",
       ])

@@ -191,33 +191,3 @@ internal import ZooKeeper
     Int(metrics.counter("synapse_haproxy_reloads_total", labels: ["result": "good"], help: "").value)
   }
 }
-
-/// A logger whose lines a test can read.
-final class Journal: Sendable {
-  private let lines = Locked<[String]>([])
-
-  var logger: Logger {
-    Logger(label: "test") { [lines] _ in JournalHandler(lines: lines) }
-  }
-
-  var text: String { lines.withLock { $0.joined(separator: "\n") } }
-
-  func contains(_ words: String) -> Bool { lines.withLock { $0.contains { $0.contains(words) } } }
-}
-
-private struct JournalHandler: LogHandler {
-  let lines: Locked<[String]>
-  var metadata: Logger.Metadata = [:]
-  var logLevel: Logger.Level = .debug
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-
-  func log(event: LogEvent) {
-    let values = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-    let line = "\(event.level) \(event.message) \(values.joined(separator: " "))"
-    lines.withLock { $0.append(line) }
-  }
-}

@@ -73,17 +73,16 @@ import Testing
     let server = try ZooKeeperServer(tls: (certificate, clients: authority.file))
     try await server.start()
     let ensemble = try ServerList(["localhost:\(server.port)"])
-    let (logs, clock) = ([Locked<[String]>([]), Locked<[String]>([])], LoopClock.manual())
-    let loggers = logs.map { log in Logger(label: "test") { _ in ErrorLog(lines: log) } }
-    let client = ZooKeeperClient(ensemble: ensemble, tls: options, clock: clock, logger: loggers[0])
-    let reader = ZooKeeperReader(ensemble: ensemble, tls: options, clock: clock, logger: loggers[1])
+    let (logs, clock) = ([Journal(from: .error), Journal(from: .error)], LoopClock.manual())
+    let client = ZooKeeperClient(ensemble: ensemble, tls: options, clock: clock, logger: logs[0].logger)
+    let reader = ZooKeeperReader(ensemble: ensemble, tls: options, clock: clock, logger: logs[1].logger)
     client.start()
     reader.start()
     for log in logs {
       // A server that is slow to answer is named as that first.
-      try await eventually("it is said: \(log.withLock { $0 })") {
+      try await eventually("it is said: \(log.lines)") {
         clock.advance(by: .milliseconds(100))
-        return log.withLock { $0 }.contains { $0.contains("localhost:\(server.port)") && $0.contains(mistake.words) }
+        return log.lines.contains { $0.contains("localhost:\(server.port)") && $0.contains(mistake.words) }
       }
     }
     withExtendedLifetime(other) { #expect(!client.isConnected) }
