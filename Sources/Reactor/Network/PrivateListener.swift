@@ -11,7 +11,12 @@ internal import Glibc
   private let endpoint: Endpoint
   private let descriptor: Int32
   private var arrivals: EventSource?
+  private var isOpen = true
+  private let onConnection: @LoopActor (ByteStream) -> Void
+  private let onStranger: @LoopActor (String) -> Void
   private static var count = 0
+  /// How long nobody is let in for want of a descriptor.
+  private static let pause: Duration = .milliseconds(100)
 
   /// - Parameters:
   ///   - onConnection: called with each connection of this process.
@@ -20,6 +25,7 @@ internal import Glibc
   public init(
     onConnection: @escaping @LoopActor (ByteStream) -> Void, onStranger: @escaping @LoopActor (String) -> Void
   ) throws(ListenError) {
+    (self.onConnection, self.onStranger) = (onConnection, onStranger)
     PrivateListener.count += 1
     let number = PrivateListener.count % 60_000
     let host = "127.90.\(number / 250).\(number % 250 + 1)"
@@ -29,26 +35,31 @@ internal import Glibc
     }
     endpoint = .tcp(host: host, port: bound.port)
     address = endpoint.description
-    arrivals = EventSource(reading: descriptor) { [weak self] in
-      guard let self else { return }
-      accept(onConnection: onConnection, onStranger: onStranger)
-    }
+    waitForConnections()
   }
 
   isolated deinit { close() }
 
   /// Stops listening; connections stay.
   public func close() {
-    guard let arrivals else { return }
-    arrivals.cancel()
-    self.arrivals = nil
+    guard isOpen else { return }
+    isOpen = false
+    arrivals?.cancel()
     Glibc.close(descriptor)
   }
 
+  private func waitForConnections() {
+    arrivals = EventSource(reading: descriptor) { [weak self] in self?.accept() }
+  }
+
   /// One connection; as long as there are more, the loop comes back.
-  private func accept(onConnection: @LoopActor (ByteStream) -> Void, onStranger: @LoopActor (String) -> Void) {
+  private func accept() {
     let accepted = Glibc.accept(descriptor, nil, nil)
-    guard accepted >= 0 else { return }
+    guard accepted >= 0 else {
+      // It stays the next in line, and the loop would come back without end.
+      if errno == EMFILE || errno == ENFILE { rest() }
+      return
+    }
     _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
     _ = fcntl(accepted, F_SETFL, O_NONBLOCK)
     guard let peer = SocketAddress(of: accepted, { getpeername($0, $1, $2) }),
@@ -63,6 +74,13 @@ internal import Glibc
     }
     setOption(TCP_NODELAY, level: Int32(IPPROTO_TCP), of: accepted)
     if let stream = try? ByteStream(accepted, to: endpoint, tls: nil) { onConnection(stream) }
+  }
+
+  private func rest() {
+    arrivals?.cancel()
+    LoopClock.system.schedule(after: PrivateListener.pause) { [weak self] in
+      if let self, isOpen { waitForConnections() }
+    }
   }
 
   /// Whether a socket of this process is the other end. Both addresses count: the kernel gives one local port to several
