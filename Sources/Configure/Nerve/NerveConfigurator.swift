@@ -36,7 +36,6 @@ internal import YAMLConfig
   private var restartFailure: (any Error)?
   /// Number of files that were put in place; what came during a restart nerve may not have read.
   private var changes = 0
-  /// Called when a restart has ended.
   var onRestartEnd: @LoopActor () -> Void = {}
 
   /// A name server is not asked for this host's address with every event.

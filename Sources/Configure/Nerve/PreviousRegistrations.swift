@@ -17,7 +17,6 @@ struct PreviousRegistrations {
     return names.compactMap { name in root?[name].map { (key: name, value: $0) } }
   }
 
-  /// The entry of that key.
   func registration(_ key: String) -> JSONValue? { services[key] }
 
   /// How many are in an ensemble.

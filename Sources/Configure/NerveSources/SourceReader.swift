@@ -10,7 +10,6 @@ enum SourceAnswer: Equatable, Sendable {
   case directory(String)
   /// A list that was printed, or stands in a file.
   case list([UInt8])
-  /// There is nothing to ask.
   case nothing
 }
 

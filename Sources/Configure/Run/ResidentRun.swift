@@ -13,7 +13,6 @@ public import Reactor
   private let refresh: Duration
   private let say: @LoopActor (String) -> Void
   private let turn: @LoopActor () async -> Set<String>
-  /// How many runs there were.
   private(set) var runs = 0
   private var isStopped = false
   private var trouble: String?

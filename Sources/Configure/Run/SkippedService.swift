@@ -20,7 +20,6 @@ struct SkippedService: Hashable, Sendable {
   var name: String?
   /// The directory of the service's files, where that is not the name up to its dot.
   var directory: String?
-  /// Its port, if that is known.
   var port: Int?
   /// Whether it may be registered under another service's name: then the port alone says which registrations are its.
   var isUnderAnyName = false

@@ -6,7 +6,6 @@ internal import YAMLConfig
 struct ConfigureMemory: Sendable {
   /// Of the run before; nil until there was one.
   var inputs: SynapseInputs?
-  /// By the services' names.
   var services: [String: ServiceReading] = [:]
   /// How long a file must have been left alone to be known again.
   var settling = FileStamp.settling

@@ -10,9 +10,7 @@ public struct ConfigureSynapseOptions: Sendable {
     case none
   }
 
-  /// The path of `synapse-tools.conf.json`.
   var toolOptions = "/etc/synapse/synapse-tools.conf.json"
-  /// One directory per service.
   var servicesDirectory = "/nail/etc/services"
   /// The path of the migration's file, which may be missing.
   var envoyMigration = "/nail/srv/configs/service_mesh/envoy_migration.yaml"

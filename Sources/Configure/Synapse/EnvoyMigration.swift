@@ -21,7 +21,6 @@ extension EnvoyMigration {
     }
   }
 
-  /// Whether synapse writes the files of registrations.
   var writesFiles: Bool { writer == "synapse" }
 
   /// Whether listeners must share their ports with Envoy's.

@@ -16,10 +16,8 @@ extension ToolOptions {
     }
   }
 
-  /// The line that loads a script.
   func load(_ name: String) -> String { "lua-load \(ProxyText.word(script(name)))" }
 
-  /// Where a script is.
   func script(_ name: String) -> String { ToolOptions.path(of: name, in: luaDirectory) }
 
   /// A name in a directory that may end in a slash.

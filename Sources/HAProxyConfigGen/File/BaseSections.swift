@@ -11,7 +11,6 @@ struct BaseSections: Sendable {
   /// The first line of the shared frontend.
   static let sharedFrontend = "frontend shared-frontend"
 
-  /// No section at all.
   init() {}
 
   init(_ settings: GeneratorSettings, skipped: SkippedParts) {

@@ -73,7 +73,6 @@ public struct RenderedConfiguration: Sendable {
     return section.content(number - first)
   }
 
-  /// The sections of the proxy of a name.
   func sections(of proxy: String) -> [Section] {
     sections.lazy.map(\.section).filter { $0.header.text.words.dropFirst().first == proxy }
   }

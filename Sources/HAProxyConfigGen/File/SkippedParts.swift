@@ -68,7 +68,6 @@ struct SkippedParts: Sendable {
     refused = refused.filter { $0.key.service != service }
   }
 
-  /// Forgets servers of a service that are not known any more.
   mutating func forget(service: String, butServers known: (String) -> Bool) {
     guard !refused.isEmpty else { return }
     refused = refused.filter {

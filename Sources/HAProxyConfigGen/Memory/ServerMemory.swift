@@ -26,7 +26,6 @@ public struct ServerMemory: Sendable {
   private(set) var services: [String: [String: Entry]] = [:]
   /// Ids that a running HAProxy has given, by service and server.
   private var running: [String: [String: Int]] = [:]
-  /// The addresses of hosts that are names.
   var addresses = HostAddresses()
   private var nextOrder = 0
 

@@ -29,7 +29,6 @@ struct ServerValidator: Sendable {
     return true
   }
 
-  /// The options of a registration, checked.
   mutating func options(_ text: String) throws(ServerProblem) -> RegistrationOptions {
     if let result = known[text] { return try result.get() }
     if known.count >= ServerValidator.limit { known = [:] }

@@ -3,14 +3,12 @@ internal import SmartStack
 /// Plans for the servers of one backend.
 struct BackendPlanner {
   var name: String
-  /// The service that the servers are of.
   var service: String?
   var running: [String: RunningServer]
   var version: HAProxyVersion
   var traits: BackendTraits
   /// Options of the servers in HAProxy's memory; nil when nothing is known.
   var loaded: [String: SectionPrint.Server]?
-  /// The servers in the file.
   var wanted: [String: SectionPrint.Server]
   /// Whether the section's lines differ from what HAProxy has: servers added now might behave otherwise.
   var isOutdated: Bool

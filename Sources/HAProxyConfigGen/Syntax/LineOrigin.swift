@@ -14,7 +14,6 @@ public enum LineOrigin: Hashable, Sendable, CustomStringConvertible {
   case sharedFrontend(Int?)
   /// Line `index` of one part of a service's section; nil: a line the generator adds there.
   case service(String, ServicePart, Int?)
-  /// A server of a service.
   case server(service: String, name: String)
 
   /// The service the line belongs to, if it belongs to one.
@@ -55,11 +54,9 @@ public enum LineOrigin: Hashable, Sendable, CustomStringConvertible {
 /// A part of a service's `haproxy` section, and the section of the file it went to.
 public enum ServicePart: Hashable, Sendable {
   case frontend, backend, listenInFrontend, listenInBackend, sharedFrontend
-  /// The section as a whole.
   case section
   /// The key `port`, with the address and the options that stand beside it on the `bind` line.
   case port
-  /// A section of the registry.
   case registry
   /// The key `server_options` of the section.
   case serverOptions

@@ -43,7 +43,6 @@ public struct OldWorker: Hashable, Sendable {
     return files.contains { $0.hasPrefix("/") } && files == self.files(of: process.arguments)
   }
 
-  /// The arguments of `-f`.
   private static func files(of arguments: [String]) -> [String] {
     zip(arguments, arguments.dropFirst()).compactMap { $0 == "-f" ? $1 : nil }
   }

@@ -40,7 +40,6 @@ public struct SocketCommand: Hashable, Sendable {
   /// The servers of `show stat`, read with ``StatsPage``.
   static let showServerStatistics = Self(question: "show stat -1 4 -1")
 
-  /// The frontends of `show stat`.
   static let showFrontends = Self(question: "show stat -1 1 -1")
 
   /// `show servers state`; the second document of ``RunningProxy``.

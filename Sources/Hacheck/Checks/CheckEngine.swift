@@ -22,7 +22,6 @@ internal import SmartStack
   let slots: CheckSlots
   let own: OwnAddresses
   let requests: RequestCounters
-  /// The services that were asked for.
   private(set) var seen: SeenServices
   private let configuration: HacheckConfiguration
   private let clock: LoopClock

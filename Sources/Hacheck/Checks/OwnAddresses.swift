@@ -17,7 +17,6 @@ internal import SmartStack
     self.clock = clock
   }
 
-  /// Sets the address of ``host``.
   func setHost(_ address: String?) { host = address.flatMap(IPAddress.init)?.unmapped }
 
   /// Whether `address` is loopback or on one of this machine's interfaces now.

@@ -20,7 +20,6 @@ extension Double {
 }
 
 extension Duration {
-  /// The duration in seconds.
   var seconds: Double { self / .seconds(1) }
 }
 

@@ -13,7 +13,6 @@ extension Substring {
 }
 
 extension ArraySlice<UInt8> {
-  /// Where `pattern` first stands.
   func firstRange(of pattern: [UInt8]) -> Range<Int>? {
     guard !pattern.isEmpty, count >= pattern.count else { return nil }
     for start in startIndex...(endIndex - pattern.count) where self[start] == pattern[0] {

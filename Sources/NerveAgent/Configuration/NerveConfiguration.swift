@@ -43,7 +43,6 @@ public struct NerveConfiguration: Sendable {
   public var skipped: [(service: String, error: ConfigError)] = []
   /// Odd, but harmless: unknown keys, keys given twice.
   var warnings: [ConfigError] = []
-  /// The files that all of it came from.
   var files = ConfigurationFiles()
 }
 

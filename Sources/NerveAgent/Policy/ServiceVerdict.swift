@@ -11,13 +11,11 @@ struct ServiceVerdict: Sendable {
   enum Decision: Equatable, Sendable {
     /// The verdict was reported before, or is not known yet.
     case nothing
-    /// The verdict is reported to the registry.
     case report(Verdict, isFirst: Bool)
     /// It is over the rate limit. In shadow mode it is reported all the same; otherwise it waits for the next look.
     case overLimit(Verdict, isFirst: Bool, isShadow: Bool, isRepeated: Bool)
   }
 
-  /// The verdict that was last reported.
   private(set) var reported: Verdict?
   /// Whether a downtime covers the service.
   var isDrained = false

@@ -60,13 +60,11 @@ internal import SmartStack
     set { verdict.memories = newValue }
   }
 
-  /// The last result of each check.
   var lastResults: [CheckResult?] { checks.map(\.lastResult) }
   /// The scope of a downtime of this service alone; nil: none has an effect, because no check asks hacheck.
   var drainScope: SpoolScope? { checks.lazy.compactMap { ($0.probe as? EmbeddedHacheckProbe)?.scope }.first }
   /// Whether every check has answered, or one is enough.
   var knowsVerdict: Bool { verdict.now != nil }
-  /// The verdict that was last reported.
   var reported: Verdict? { verdict.reported }
   /// The verdict as far as the checks still stand for it: nil as well while one of them does not end.
   var standing: Verdict? { reported == .up && overdue != nil ? nil : reported }

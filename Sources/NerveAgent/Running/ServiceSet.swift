@@ -16,7 +16,6 @@ internal import SmartStack
   private let makeProbes: @LoopActor (ServiceConfiguration) -> [any Probe]
   private let makeRegistrar: @LoopActor (ServiceConfiguration) -> Registrar
   private let drains: DrainTracker
-  /// The runners, by name.
   private(set) var runners: [String: ServiceRunner] = [:]
   /// Registrars that stay until their replacement's record is there.
   private var leaving: [String: [Registrar]] = [:]
@@ -36,7 +35,6 @@ internal import SmartStack
     self.drains = drains
   }
 
-  /// What runs, by name.
   var running: [String: ServiceConfiguration] { runners.mapValues(\.configuration) }
 
   // MARK: Reload

@@ -6,7 +6,6 @@ internal import SmartStack
 
 /// Where `smartstack-status` finds services, places and answers.
 struct ReplicationPlaces: ParsableArguments {
-  /// Source of the numbers.
   enum Source: String, CaseIterable, Sendable {
     /// The registry says what there is and where, HAProxy what of it is up.
     case both
@@ -20,7 +19,6 @@ struct ReplicationPlaces: ParsableArguments {
   struct Proxy: Hashable, Sendable {
     /// Of the discover level; nil: this host's.
     var location: String?
-    /// Where the page is.
     var endpoint: Endpoint
 
     /// Where HAProxy's page is by custom.
@@ -73,7 +71,6 @@ struct ReplicationPlaces: ParsableArguments {
     }
   }
 
-  /// Directory of the soa-configs.
   var servicesDirectory: String { soaDir ?? ProcessEnvironment["SOA_DIR"] ?? "/nail/etc/services" }
 }
 

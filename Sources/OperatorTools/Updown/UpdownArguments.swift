@@ -9,7 +9,6 @@ struct UpdownArguments: Equatable {
   var timeout: Int?
   /// Seconds to wait when the state is reached, for other hosts' proxies and for requests under way.
   var waitTime = 5
-  /// Whether it only waits.
   var isWaitOnly = false
 
   /// The name, as `service.namespace`.

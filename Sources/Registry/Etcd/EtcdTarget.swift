@@ -3,7 +3,6 @@ internal import SmartStack
 
 /// One key of an etcd.
 public struct EtcdTarget: Hashable, Sendable {
-  /// The servers of the etcd.
   var cluster: EtcdSettings
   /// `etcd_path/INSTANCE/SERVICE`, with a slash at its beginning.
   var key: String

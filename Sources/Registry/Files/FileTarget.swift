@@ -11,7 +11,6 @@ public struct FileTarget: Hashable, Sendable {
   /// `ttl_seconds`: how often the file is written again.
   var renewal: Duration?
 
-  /// The path of the file.
   var path: String { "\(directory)/\(name)" }
 
   /// The name of `service`'s file, as `instance` writes it. No two services share a file, and the files of one instance
@@ -20,9 +19,7 @@ public struct FileTarget: Hashable, Sendable {
     service.escapedFileName + nameEnding(of: instance)
   }
 
-  /// What the names of all files of `service` begin with.
   static func nameBeginning(of service: String) -> String { service.escapedFileName + "@" }
 
-  /// What the names of all files of `instance` end with.
   static func nameEnding(of instance: String) -> String { "@" + instance.escapedFileName + ".json" }
 }

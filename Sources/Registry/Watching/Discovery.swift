@@ -30,7 +30,6 @@ extension DiscoverySettings {
 
 /// A `discovery` section and the facts that its decoding depends on.
 public struct DiscoverySource {
-  /// The section to be decoded.
   let section: ConfigSection
   /// Its `method`, in lower case.
   let method: String
@@ -40,7 +39,6 @@ public struct DiscoverySource {
   let environment: [String: String]
   /// The service's own discovery, where the section is a `discovery_multi` beside it.
   var primary: YAMLNode?
-  /// Decodes a section inside this one.
   let decodePart: (ConfigSection) throws(ConfigError) -> Discovery
 
   /// `check_interval`, which most methods have.

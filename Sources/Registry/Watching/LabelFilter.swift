@@ -26,7 +26,6 @@ public struct LabelFilter: Hashable, Sendable {
 }
 
 extension LabelFilter {
-  /// Decodes `label_filter` and `label_filters` of a discovery.
   static func list(in discovery: ConfigSection) throws(ConfigError) -> [LabelFilter] {
     var nodes: [YAMLNode] = []
     if let single = discovery.node("label_filter") { nodes.append(single) }

@@ -63,5 +63,4 @@ public enum PolicyStage: Sendable {
   func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws
 }
 
-/// Waits for the task's cancellation.
 @LoopActor func untilCancelled() async { _ = try? await OneShotEvent<Void>().wait() }

@@ -48,7 +48,6 @@ internal import SmartStack
   /// Counts a new file that could not be put in place.
   func countFailedUpdate() { statsd?.increment("synapse.config.update_failed", tags: ["config_name:haproxy"]) }
 
-  /// Counts a reload of HAProxy.
   func countReload(isGood: Bool) {
     reloads[isGood ? "good" : "failed"]?.increment()
     if !isGood { statsd?.increment("synapse.haproxy.reload_failed") }

@@ -19,7 +19,6 @@ internal import SmartStack
   /// Answers that arrive within this time are one change.
   private static let collecting: Duration = .milliseconds(20)
 
-  /// One name that is followed.
   private final class Name {
     var address: String?
     var failures = 0

@@ -25,7 +25,6 @@ internal import YAMLConfig
   private var pending: (services: [ServiceSettings]?, snapshots: [String: ServiceSnapshot])?
   /// The services whose servers have changed since ``takeChanges()``; nil: anything may have.
   private var changedServices: Set<String>?
-  /// The services as they are configured.
   private var configured: [String: ServiceSettings]
   /// The sections of the registry that are applied, and those that the log has, by service.
   private var registrySections: [String: String] = [:]
@@ -233,7 +232,6 @@ internal import YAMLConfig
     return (model, changedServices)
   }
 
-  /// The state file's content.
   func stateFile() -> [UInt8] { model.stateFile(now: Int(clock.unixTime)) }
 
   /// Logs the problems that are new.

@@ -13,7 +13,6 @@ internal import SmartStack
   private let preservations: Counter
   private var electionProblem: BackendPolicy.Note?
 
-  /// A policy of `rules`, with the filters of one discovery.
   init(_ rules: BackendPolicy.Rules, filters: [LabelFilter], service: String, context: AgentContext) {
     self.service = service
     clock = context.clock

@@ -87,7 +87,6 @@ public struct ServerList: Hashable, Sendable, CustomStringConvertible {
     return found
   }
 
-  /// Where one of the addresses is.
   static func endpoint(of address: String) -> Endpoint? { server(address[...])?.endpoint }
 
   /// Those of `addresses` at which a ZooKeeper says that it serves clients.

@@ -42,7 +42,6 @@ public struct ZooKeeperError: Error, Hashable, Sendable, CustomStringConvertible
 }
 
 extension ZooKeeperError.Code {
-  /// The reason in words.
   var words: String {
     switch self {
     case .connectionLoss: "the connection was lost before the answer came"

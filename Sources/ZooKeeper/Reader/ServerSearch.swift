@@ -75,6 +75,5 @@ internal import SmartStack
     self.session = nil
   }
 
-  /// The connection is lost.
   func lost(_ connection: WireConnection) { (session, lostAt) = (connection.session, clock.now) }
 }

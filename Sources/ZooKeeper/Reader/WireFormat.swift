@@ -27,7 +27,6 @@ struct WireWriter {
     bytes += value
   }
 
-  /// The packet with its length.
   var packet: [UInt8] {
     var packet = bytes
     withUnsafeBytes(of: Int32(bytes.count - 4).bigEndian) { packet.replaceSubrange(0..<4, with: $0) }

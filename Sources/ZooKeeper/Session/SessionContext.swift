@@ -48,7 +48,6 @@ internal import SmartStack
     start.map { clock.now - $0 > connectLimit } ?? false
   }
 
-  /// Notes that there is a connection.
   func noteConnection() {
     if hasConnected || SessionContext.hadToWait(since: madeAt, clock: clock) { reconnectedAt = clock.now }
     hasConnected = true

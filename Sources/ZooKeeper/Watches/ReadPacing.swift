@@ -6,7 +6,6 @@
 /// rests is read a few times a second; a small one hardly notices. A watch fires once per read, so a
 /// pause is all it takes to make many changes one read.
 struct ReadPacing: Sendable {
-  /// Pause per name in the list.
   static let pausePerName: Duration = .microseconds(100)
   /// No pause of the first kind is longer.
   static let longestPause: Duration = .milliseconds(250)

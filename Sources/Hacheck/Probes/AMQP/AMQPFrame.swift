@@ -1,6 +1,5 @@
 /// One frame of AMQP 0-9-1 (section 4.2.3).
 struct AMQPFrame: Equatable, Sendable {
-  /// What a frame is for.
   enum Kind: UInt8, Sendable {
     case method = 1
     case header = 2

@@ -68,7 +68,6 @@ enum FileVerdict {
     return words.count > 2 && words[1] == "version" ? HAProxyVersion(String(words[2])) : nil
   }
 
-  /// Checks the file at `path`.
   func verdict(on path: String) async -> FileVerdict {
     switch check {
     case .none: return .accepted

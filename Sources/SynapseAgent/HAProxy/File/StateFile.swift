@@ -100,7 +100,6 @@ internal import SmartStack
     }
   }
 
-  /// The servers that a running backend has in service.
   nonisolated static func servers(running backend: [String: RunningServer]) -> [Backend] {
     backend.sorted { $0.value.id < $1.value.id }.compactMap { name, server in
       guard let address = server.address, server.isInService else { return nil }

@@ -55,7 +55,6 @@ internal import SmartStack
 
   // MARK: Reasons
 
-  /// Whether HAProxy is to be reloaded.
   var isReloadDue: Bool { reason != nil }
 
   /// Why HAProxy is to be reloaded; nil: it is not.
@@ -110,7 +109,6 @@ internal import SmartStack
     }
   }
 
-  /// Records that the file was replaced.
   func recordReplacedFile() { if sockets.sockets.isEmpty { isFileUnloaded = true } }
 
   private func clearPending() {
