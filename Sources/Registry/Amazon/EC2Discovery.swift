@@ -30,36 +30,29 @@ public struct EC2Discovery: DiscoverySettings {
 
   /// A watcher that asks for the instances at intervals.
   @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
-    PollWatcher(
-      every: interval, of: [EC2Instances.part(self, clock: environment.clock)], environment: environment)
-  }
-}
-
-/// Running instances that have one tag.
-enum EC2Instances {
-  /// Pages of at most a thousand instances that are read.
-  private static let longest = 100
-
-  @LoopActor static func part(_ discovery: EC2Discovery, clock: LoopClock) -> PolledPart {
-    let client = AWSClient(discovery.service, clock: clock)
-    return PolledPart(place: "\(discovery.service.address) \(discovery.tagName)=\(discovery.tagValue)") {
+    let client = AWSClient(service, clock: environment.clock)
+    let part = PolledPart(place: "\(service.address) \(tagName)=\(tagValue)") {
       var reading = RegistryReading()
       var token: String?
-      for _ in 0..<longest {
-        let page = try EC2Page(try await client.bytes(form: question(discovery, token: token)))
+      for _ in 0..<EC2Discovery.longest {
+        let page = try EC2Page(try await client.bytes(form: question(token: token)))
         reading.add(page.instances)
         token = page.nextToken
         if token == nil { return reading }
       }
-      throw RegistryError.unexpected("more than \(longest) pages of instances")
+      throw RegistryError.unexpected("more than \(EC2Discovery.longest) pages of instances")
     }
+    return PollWatcher(every: interval, of: [part], environment: environment)
   }
 
-  /// The question for one page.
-  static func question(_ discovery: EC2Discovery, token: String?) -> [(name: String, value: String)] {
+  /// Pages of at most a thousand instances that are read.
+  private static let longest = 100
+
+  /// The question for one page of running instances that have the tag.
+  private func question(token: String?) -> [(name: String, value: String)] {
     var fields = [
       (name: "Action", value: "DescribeInstances"), ("Version", "2016-11-15"), ("MaxResults", "1000"),
-      ("Filter.1.Name", "tag:\(discovery.tagName)"), ("Filter.1.Value.1", discovery.tagValue),
+      ("Filter.1.Name", "tag:\(tagName)"), ("Filter.1.Value.1", tagValue),
       ("Filter.2.Name", "instance-state-name"), ("Filter.2.Value.1", "running"),
     ]
     if let token { fields.append(("NextToken", token)) }

@@ -23,22 +23,22 @@ struct EC2Page: Equatable, Sendable {
     var found: [Instance] = []
     var token: String?
     var hasRoot = false
-    let isWhole = XMLElements.read(bytes) { event, path, text in
-      switch (event, path.count) {
-      case (.begin, 1): hasRoot = path == root
-      case (.begin, item.count) where path == item: current = Instance()
-      case (.end, item.count) where path == item:
+    let isWhole = EC2Page.readElements(of: bytes) { isEnd, path, text in
+      switch (isEnd, path.count) {
+      case (false, 1): hasRoot = path == root
+      case (false, item.count) where path == item: current = Instance()
+      case (true, item.count) where path == item:
         if let instance = current, instance.state == "running" { found.append(instance) }
         current = nil
-      case (.end, item.count + 1) where path.dropLast() == item[...]:
+      case (true, item.count + 1) where path.dropLast() == item[...]:
         switch path.last {
         case "instanceId": current?.id = text
         case "privateDnsName": current?.name = text
         case "privateIpAddress": current?.address = text
         default: break
         }
-      case (.end, item.count + 2) where path == item + ["instanceState", "name"]: current?.state = text
-      case (.end, 2) where path == root + ["nextToken"]: token = text.isEmpty ? nil : text
+      case (true, item.count + 2) where path == item + ["instanceState", "name"]: current?.state = text
+      case (true, 2) where path == root + ["nextToken"]: token = text.isEmpty ? nil : text
       default: break
       }
     }

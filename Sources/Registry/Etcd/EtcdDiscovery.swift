@@ -42,14 +42,16 @@ public struct EtcdDiscovery: DiscoverySettings {
   /// The members and the path.
   public var place: String { "etcd \(shownMembers) \(path)" }
 
-  /// A watcher of the keys.
+  /// A watcher of the keys, through the JSON gateway of etcd 3. A watch only tells that something has changed; then everything
+  /// is read. So a lost watch loses nothing.
   @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     let reader = EtcdReader(members)
     let part = PolledPart(place: "etcd \(shownMembers)") {
       try EtcdDiscovery.reading(try await reader.post("/v3/kv/range", body: range))
     }
-    let poll = PollWatcher(every: interval, of: [part], environment: environment)
-    return EtcdWatcher(range: range, reader: reader, poll: poll, environment: environment)
+    return PollWatcher(every: interval, of: [part], environment: environment) { wake in
+      await reader.watch(range, in: environment, onChange: wake)
+    }
   }
 
   /// All keys below the path, as a request asks for them.
@@ -60,66 +62,42 @@ public struct EtcdDiscovery: DiscoverySettings {
   }
 }
 
-/// Follows the keys below one path of an etcd 3, through its JSON gateway.
-///
-/// A watch only tells that something has changed; then everything is read. So a lost watch loses nothing.
-@LoopActor private final class EtcdWatcher: RegistryWatcher {
-  /// For a connection and the first words of an answer.
-  private static let patience: Duration = .seconds(5)
-
-  private let range: String
-  private let reader: EtcdReader
-  private let poll: PollWatcher
-  private let environment: WatchEnvironment
-  private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
-
-  init(range: String, reader: EtcdReader, poll: PollWatcher, environment: WatchEnvironment) {
-    self.range = range
-    self.reader = reader
-    self.poll = poll
-    self.environment = environment
-  }
-
-  func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws {
-    let watching = Task { @LoopActor [weak self] in await self?.watch() }
-    try await poll.run(deliver)
-    watching.cancel()
-    await watching.value
-  }
-
-  /// Every end of a watch is followed by another one; the reading says in the log what is wrong with an etcd.
-  private func watch() async {
-    var failures = 0
-    while !Task.isCancelled {
-      do {
-        let request = reader.request("/v3/watch", body: "{\"create_request\":\(range)}")
-        // Each answer is a reason to read: `created`, too, since nothing was heard of before it.
-        _ = try await HTTPClient.lines(of: request, patience: EtcdWatcher.patience) { _ in
-          failures = 0
-          poll.wake()
-        }
-      } catch {
-        environment.logger.debug("etcd watch ended", with: [.service: environment.service, .reason: "\(error)"])
-      }
-      reader.tryNext()
-      let delay = retrying.delay(attempt: failures)
-      guard (try? await environment.clock.sleep(for: delay)) != nil else { return }
-      failures += 1
-    }
-  }
-}
-
 /// Sends requests to the members of one etcd in turn, beginning with the one that answered last.
 @LoopActor private final class EtcdReader {
+  /// For a connection and the first words of a watch's answer.
+  private static let patience: Duration = .seconds(5)
+  private let retrying = RetryPolicy(base: .milliseconds(500), limit: .seconds(10))
   private let members: [WebAddress]
   private var current = 0
 
   init(_ members: [WebAddress]) { self.members = members }
 
-  func tryNext() { current = (current + 1) % members.count }
+  private func tryNext() { current = (current + 1) % members.count }
+
+  /// Watches a range of keys until it is cancelled. Every end of a watch is followed by another one; the reading says in the
+  /// log what is wrong with an etcd.
+  func watch(_ range: String, in environment: WatchEnvironment, onChange: @escaping @LoopActor () -> Void) async {
+    var failures = 0
+    while !Task.isCancelled {
+      do {
+        let request = request("/v3/watch", body: "{\"create_request\":\(range)}")
+        // Each answer is a reason to read: `created`, too, since nothing was heard of before it.
+        _ = try await HTTPClient.lines(of: request, patience: EtcdReader.patience) { _ in
+          failures = 0
+          onChange()
+        }
+      } catch {
+        environment.logger.debug("etcd watch ended", with: [.service: environment.service, .reason: "\(error)"])
+      }
+      tryNext()
+      let delay = retrying.delay(attempt: failures)
+      guard (try? await environment.clock.sleep(for: delay)) != nil else { return }
+      failures += 1
+    }
+  }
 
   /// A request to the member whose turn it is.
-  func request(_ target: String, body: String) -> HTTPRequest {
+  private func request(_ target: String, body: String) -> HTTPRequest {
     let member = members[current]
     return HTTPRequest(
       method: "POST", endpoint: member.endpoint, tls: member.tls, target: target,

@@ -28,10 +28,15 @@ public struct FileDiscovery: DiscoverySettings {
   /// The directory, for an operator.
   public var place: String { "file \(path)" }
 
-  /// A watcher of the directory.
+  /// A watcher of the directory of JSON files, one registration each, as nerve's file reporter keeps them.
   @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     let part = PolledPart(place: path) { try await BlockingWork.run { try read() } }
-    return FileWatcher(path: path, poll: PollWatcher(every: interval, of: [part], environment: environment))
+    return PollWatcher(every: interval, of: [part], environment: environment) { wake in
+      // Without a parent directory there is nothing to watch yet; the next readings find it.
+      let watch = try? FileWatch(path: path) { _ in wake() }
+      await untilCancelled()
+      watch?.cancel()
+    }
   }
 
   /// All registrations, in the order of their files' names. An absent directory is an empty one, and a file that goes
@@ -60,23 +65,5 @@ public struct FileDiscovery: DiscoverySettings {
     }
     let start = service.map(FileTarget.nameBeginning(of:)) ?? ""
     return names.filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") && $0.hasPrefix(start) }
-  }
-}
-
-/// Follows a directory of JSON files, one registration each, as nerve's file reporter keeps them.
-@LoopActor private final class FileWatcher: RegistryWatcher {
-  private let path: String
-  private let poll: PollWatcher
-
-  init(path: String, poll: PollWatcher) {
-    self.path = path
-    self.poll = poll
-  }
-
-  func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws {
-    // Without a parent directory there is nothing to watch yet; the next readings find it.
-    let watch = try? FileWatch(path: path) { [weak self] _ in self?.poll.wake() }
-    try await poll.run(deliver)
-    watch?.cancel()
   }
 }

@@ -1,14 +1,9 @@
 internal import YAMLConfig
 
 /// A file of weights: a mapping of watchers' names to whole numbers that are not negative.
-struct WatcherWeights: Equatable, Sendable {
+struct WatcherWeights: Sendable {
   /// In the file's order.
-  let weights: [Weight]
-
-  struct Weight: Equatable, Sendable {
-    let watcher: String
-    let value: Int
-  }
+  private let weights: [(watcher: String, value: Int)]
 
   /// Why nothing can be picked.
   enum Problem: Error, Equatable, CustomStringConvertible {
@@ -26,9 +21,9 @@ struct WatcherWeights: Equatable, Sendable {
   /// - Throws: `ConfigError` at the place that is wrong.
   init(_ bytes: [UInt8], file: String) throws(ConfigError) {
     let root = try YAMLDocument(bytes, file: file).root
-    var weights: [Weight] = []
+    var weights: [(watcher: String, value: Int)] = []
     for entry in try root.entries() {
-      weights.append(Weight(watcher: entry.name, value: try entry.value.int(in: 0...1_000_000_000)))
+      weights.append((entry.name, try entry.value.int(in: 0...1_000_000_000)))
     }
     self.weights = weights
   }

@@ -19,6 +19,7 @@ internal import SmartStack
   private let environment: WatchEnvironment
   private let policy: ReadingPolicy
   private let counters: PollCounters
+  private let watch: (@LoopActor (_ wake: @escaping @LoopActor () -> Void) async -> Void)?
   private var parts: [PolledPart]
   private var states: [String: PartState] = [:]
   private var deliver: (@LoopActor (RegistryReading) -> Void)?
@@ -27,10 +28,11 @@ internal import SmartStack
 
   /// - Parameters:
   ///   - parts: nil when they are not known yet; see ``replace(_:)``.
+  ///   - watch: waits for changes until it is cancelled, and has every part asked at once; nil: nothing tells of changes.
   ///   - policy: nil: the environment's over the registry's servers.
   init(
     every interval: Duration, of parts: [PolledPart]?, counters: PollCounters = .init(), environment: WatchEnvironment,
-    policy: ReadingPolicy? = nil
+    watch: (@LoopActor (_ wake: @escaping @LoopActor () -> Void) async -> Void)? = nil, policy: ReadingPolicy? = nil
   ) {
     self.interval = interval
     retrying = RetryPolicy(base: min(interval, .seconds(1)), limit: max(interval, .seconds(1)))
@@ -39,14 +41,20 @@ internal import SmartStack
     self.counters = counters
     self.environment = environment
     self.policy = policy ?? environment.policy(for: .servers)
+    self.watch = watch
   }
   private var areKnown: Bool
 
   func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws {
     self.deliver = deliver
+    let watching = watch.map { watch in
+      Task.immediate { @LoopActor in await watch { [weak self] in self?.wake() } }
+    }
     if areKnown { replace(parts) }
     await untilCancelled()
     self.deliver = nil
+    watching?.cancel()
+    await watching?.value
     pending?.cancel()
     for state in states.values { state.end() }
     states = [:]
@@ -160,7 +168,6 @@ internal import SmartStack
   }
 }
 
-/// The state of one part.
 @LoopActor private final class PartState {
   let signal: AsyncSignal
   var task: Task<Void, Never>?

@@ -1,14 +1,14 @@
-/// Reads the elements of an XML text, as far as Amazon's answers need it: no attributes, no name spaces, no entities but
-/// the five of the language and characters by number.
-enum XMLElements {
-  enum Event { case begin, end }
-
+/// The elements of an XML text, as far as Amazon's answers need it: no attributes, no name spaces, no entities but the five
+/// of the language and characters by number.
+extension EC2Page {
   /// Deeper nesting is refused.
   private static let maximumDepth = 64
 
   /// Calls `body` at the begin and the end of each element, with its path from the root and, at the end, its own text.
   /// - Returns: whether the text was well-formed, with one root.
-  static func read(_ bytes: [UInt8], each body: (Event, _ path: [String], _ text: String) -> Void) -> Bool {
+  static func readElements(
+    of bytes: [UInt8], each body: (_ isEnd: Bool, _ path: [String], _ text: String) -> Void
+  ) -> Bool {
     var path: [String] = []
     var text: [UInt8] = []
     var hasRoot = false
@@ -26,7 +26,7 @@ enum XMLElements {
       rest = rest[rest.index(after: end)...]
       if tag.first == UInt8(ascii: "/") {
         guard path.last == name(tag.dropFirst()) else { return false }
-        body(.end, path, plain(text))
+        body(true, path, plain(text))
         path.removeLast()
       } else {
         let isEmpty = tag.last == UInt8(ascii: "/")
@@ -35,9 +35,9 @@ enum XMLElements {
         guard !element.isEmpty, path.count < maximumDepth, !(path.isEmpty && hasRoot) else { return false }
         hasRoot = true
         path.append(element)
-        body(.begin, path, "")
+        body(false, path, "")
         if isEmpty {
-          body(.end, path, "")
+          body(true, path, "")
           path.removeLast()
         }
       }
