@@ -25,6 +25,6 @@ import Testing
   func limitsAreExceeded(limits: WorkerLimits, verdicts: String) {
     // The n-th was replaced so many seconds ago.
     let seen = [10, 20, 30, 40].enumerated().map { limits.excess(index: $0.offset, age: .seconds($0.element)) }
-    #expect(seen.map { $0.map { String($0.rawValue.prefix(1)) } ?? "." }.joined() == verdicts)
+    #expect(seen.map { $0.map { String($0.prefix(1)) } ?? "." }.joined() == verdicts)
   }
 }

@@ -52,7 +52,6 @@ public import SmartStack
   private var isDriftSuspected = false
   /// How often HAProxy was found changed by another program.
   public private(set) var drifts = 0
-  /// The servers that the last commands added.
   private var lastAdded: Set<ServerPath> = []
   /// Whether the last call of ``apply(_:changed:)`` left nothing to be done.
   public private(set) var isInSync = false
@@ -62,7 +61,7 @@ public import SmartStack
   /// What a process loads that appears now; nil: no reload of ours is under way.
   private var expected: LoadedConfiguration?
   private let logger: Logger
-  private let counters: SocketCounters
+  private let counters: (commands: Counter, refusals: Counter, drifts: Counter)
 
   /// - Parameters:
   ///   - master: the command line of the master, which is asked while the socket's file is missing; nil: nobody is.
@@ -75,7 +74,12 @@ public import SmartStack
     client = HAProxyRuntimeClient(socket: path, master: master)
     self.loadedByOther = loadedByOther
     self.logger = logger
-    counters = SocketCounters(metrics)
+    counters = (
+      metrics.counter("synapse_haproxy_commands_total", help: "Commands sent to HAProxy's socket."),
+      metrics.counter("synapse_haproxy_refusals_total", help: "Commands that HAProxy refused."),
+      metrics.counter(
+        "synapse_haproxy_drifts_total", help: "Changes of HAProxy or of its file by another program.")
+    )
   }
 
   /// The process that answered last; nil: none has.
@@ -351,19 +355,5 @@ public import SmartStack
     for reason in reasons.prefix(5) {
       logger.info("reload required", with: [.reason: reason, .count: reasons.count])
     }
-  }
-}
-
-/// Figures of all sockets of an agent.
-@LoopActor private struct SocketCounters {
-  let commands: Counter
-  let refusals: Counter
-  let drifts: Counter
-
-  init(_ metrics: Metrics) {
-    commands = metrics.counter("synapse_haproxy_commands_total", help: "Commands sent to HAProxy's socket.")
-    refusals = metrics.counter("synapse_haproxy_refusals_total", help: "Commands that HAProxy refused.")
-    drifts = metrics.counter(
-      "synapse_haproxy_drifts_total", help: "Changes of HAProxy or of its file by another program.")
   }
 }

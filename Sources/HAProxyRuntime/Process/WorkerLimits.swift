@@ -15,21 +15,13 @@ public struct WorkerLimits: Hashable, Sendable {
   /// Whether there is any limit.
   public var isActive: Bool { count != nil || age != nil }
 
-  /// Why a process has to end; nil: it may stay.
+  /// The limit that a process exceeds, `age` or `count`; nil: it may stay.
   /// - Parameters:
   ///   - index: the number of younger replaced ones.
   ///   - age: time since it was replaced.
-  public func excess(index: Int, age: Duration) -> Excess? {
-    if let limit = self.age, age >= limit { return .age }
-    if let count, index >= count { return .count }
+  public func excess(index: Int, age: Duration) -> String? {
+    if let limit = self.age, age >= limit { return "age" }
+    if let count, index >= count { return "count" }
     return nil
-  }
-
-  /// The limit that is exceeded.
-  public enum Excess: String, Sendable {
-    /// The age of the process.
-    case age
-    /// The number of younger replaced ones.
-    case count
   }
 }

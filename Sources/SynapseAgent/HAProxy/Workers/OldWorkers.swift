@@ -63,13 +63,12 @@ internal import SmartStack
     terminated.formIntersection(found.map(\.process))
     metrics.oldWorkers.value = Double(found.count)
     for (index, worker) in found.enumerated() {
-      guard let excess = limits.excess(index: index, age: worker.age) else { continue }
-      kill(worker, because: excess)
+      if let limit = limits.excess(index: index, age: worker.age) { kill(worker, beyond: limit) }
     }
   }
 
   /// SIGTERM stops HAProxy at once; one that hangs ignores it.
-  private func kill(_ worker: OldWorker, because excess: WorkerLimits.Excess) {
+  private func kill(_ worker: OldWorker, beyond limit: String) {
     let isFirst = terminated.insert(worker.process).inserted
     let code = worker.process.signal(isFirst ? SIGTERM : SIGKILL)
     if code != 0 {
@@ -77,8 +76,8 @@ internal import SmartStack
       if isFirst { logger.warning("old worker stop failed", with: [.pid: worker.process.pid, .reason: words]) }
       return
     }
-    if isFirst { metrics.countEndedWorker(beyond: excess.rawValue) }
-    let reason = excess == .age ? "it was replaced \(worker.age) ago" : "there are too many of them"
+    if isFirst { metrics.countEndedWorker(beyond: limit) }
+    let reason = limit == "age" ? "it was replaced \(worker.age) ago" : "there are too many of them"
     logger.notice(
       "old worker stopped",
       with: [.pid: worker.process.pid, .reason: reason, .signal: isFirst ? "SIGTERM" : "SIGKILL"])
