@@ -52,7 +52,7 @@ public struct ConfigurationFiles: Sendable {
       throw ConfigError(file: path, problem: error.description)
     }
     guard let environment else { return try YAMLDocument(bytes, file: path) }
-    return try YAMLDocument(ConfigTemplate.expand(bytes, file: path, environment: environment), file: path)
+    return try YAMLDocument(bytes.expandingTemplate(file: path, environment: environment), file: path)
   }
 
   /// Reads the directory that `service_conf_dir` of `section` names: `*.json` and then `*.yaml`, each sorted. Of

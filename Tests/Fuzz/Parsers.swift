@@ -174,7 +174,7 @@ private func check(_ backend: Backend) {
 
 /// What can be read can be written as JSON and read again.
 @Sendable private func yaml(_ bytes: [UInt8]) {
-  _ = try? ConfigTemplate.expand(bytes, file: "f", environment: ["A": "b"])
+  _ = try? bytes.expandingTemplate(file: "f", environment: ["A": "b"])
   guard let root = try? YAMLDocument(bytes, file: "f", limits: SourceFiles.limits).root else { return }
   let text = root.json()
   precondition((try? YAMLDocument(Array(text.utf8), file: "f").root.json()) == text)

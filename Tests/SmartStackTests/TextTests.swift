@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test func aKeyThatIsNotRSAEncryptsNothing() {
-    #expect(RSAPublicKey.encrypt([1, 2, 3], for: Array("no key".utf8)) == nil)
+    #expect([1, 2, 3].encryptedRSA(forKey: Array("no key".utf8)) == nil)
   }
 }
 

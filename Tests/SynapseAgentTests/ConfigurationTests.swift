@@ -174,9 +174,8 @@ import ZooKeeper
     generator.keepsGoneServers = true
     generator.usesNerveWeights = true
     #expect(haproxy.generator == generator)
-    var statsd = StatsDConfiguration()
-    (statsd.host, statsd.port, statsd.sampleRates) = ("h", 99, ["a": 0.5])
-    #expect(configuration.statsd == statsd)
+    let statsd = try #require(configuration.statsd)
+    #expect(statsd == ("h", 99, ["a": 0.5]))
     #expect(configuration.fileOutputDirectory == "/out")
     #expect(configuration.stateDirectory == "/s")
     #expect(configuration.firstDataDeadline == .seconds(3))

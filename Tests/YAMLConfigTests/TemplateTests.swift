@@ -6,7 +6,7 @@ import Testing
   static let environment = ["HOST": "h1", "_A9": "x"]
 
   static func expand(_ text: String) throws(ConfigError) -> String {
-    let bytes = try ConfigTemplate.expand(Array(text.utf8), file: "t.conf", environment: environment)
+    let bytes = try Array(text.utf8).expandingTemplate(file: "t.conf", environment: environment)
     return String(decoding: bytes, as: UTF8.self)
   }
 

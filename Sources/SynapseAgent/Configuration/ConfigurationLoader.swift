@@ -84,13 +84,14 @@ public struct ConfigurationLoader {
       result.haproxy?.generator.reservedAddresses["status_port"] = "\(result.statusAddress):\(port)"
     }
     guard let section = try top.optionalSection("statsd") else { return }
-    var statsd = StatsDConfiguration()
-    statsd.host = try section.string("host", default: statsd.host)
-    statsd.port = try section.int("port", in: 1...65_535, default: statsd.port)
+    var sampleRates: [String: Double] = [:]
     for entry in try section.entries("sample_rate") {
-      statsd.sampleRates[entry.name] = try entry.value.double(in: 0...1)
+      sampleRates[entry.name] = try entry.value.double(in: 0...1)
     }
-    result.statsd = statsd
+    result.statsd = (
+      try section.string("host", default: "localhost"), try section.int("port", in: 1...65_535, default: 8125),
+      sampleRates
+    )
   }
 
   // MARK: Services

@@ -16,8 +16,9 @@ public struct SynapseConfiguration: Sendable {
   public var fileOutputDirectory: String?
   /// The `exec_output` section; nil: no command is run.
   public var execOutput: ExecOutputConfiguration?
-  /// Where upstream's StatsD metrics go; nil: nowhere.
-  public var statsd: StatsDConfiguration?
+  /// The `statsd` section, where upstream's metrics go: a host, a UDP port, and rates by the metrics' names, 1 where none is
+  /// given; nil: nowhere.
+  public var statsd: (host: String, port: Int, sampleRates: [String: Double])?
   /// Where the agent keeps its lock; nil: the usual places.
   public var stateDirectory: String?
   /// `status_port`: where status and metrics are served besides the state directory's socket; nil: nowhere.
@@ -35,7 +36,6 @@ public struct SynapseConfiguration: Sendable {
   /// Unknown keys and other oddities.
   public var warnings: [ConfigError] = []
 
-  /// The files that all of it came from.
   var files = ConfigurationFiles()
 
   /// A configuration without services and outputs.
@@ -51,19 +51,6 @@ public struct SkippedService: Hashable, Sendable, CustomStringConvertible {
 
   /// `synapse.conf.json:3:11: services.web.haproxy.port: …; service web is skipped`.
   public var description: String { "\(error); service \(name) is skipped" }
-}
-
-/// The `statsd` section, decoded.
-public struct StatsDConfiguration: Hashable, Sendable {
-  /// The address or name of the receiver.
-  public var host = "localhost"
-  /// The UDP port of the receiver.
-  public var port = 8125
-  /// By metric name; 1 where none is given.
-  public var sampleRates: [String: Double] = [:]
-
-  /// A receiver on this host.
-  public init() {}
 }
 
 /// One entry of `services`, decoded.

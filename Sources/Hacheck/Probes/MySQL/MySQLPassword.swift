@@ -33,7 +33,7 @@ enum MySQLPlugin: String {
   /// its end, masked with the salt over and over, under the server's key.
   static func encrypted(_ password: String, salt: [UInt8], key: [UInt8]) throws(ProbeResult) -> [UInt8] {
     let masked = (Array(password.utf8) + [0]).enumerated().map { $1 ^ salt[$0 % salt.count] }
-    guard let result = RSAPublicKey.encrypt(masked, for: key) else {
+    guard let result = masked.encryptedRSA(forKey: key) else {
       throw .notUnderstood("the MySQL server's public key is not an RSA key that fits the password")
     }
     return result

@@ -1,11 +1,10 @@
 internal import CCrypto
 
-/// Encryption for the owner of a key pair: what a login at a MySQL server without TLS needs.
-public enum RSAPublicKey {
+extension [UInt8] {
   /// Encrypts with an RSA public key and OAEP padding (RFC 8017 § 7.1, with SHA-1, as MySQL expects).
   /// - Parameter publicKey: in PEM.
   /// - Returns: nil if that is not an RSA key, or if it is too short for the message.
-  public static func encrypt(_ message: [UInt8], for publicKey: [UInt8]) -> [UInt8]? {
+  public func encryptedRSA(forKey publicKey: [UInt8]) -> [UInt8]? {
     defer { ERR_clear_error() }
     guard let source = BIO_new_mem_buf(publicKey, Int32(clamping: publicKey.count)) else { return nil }
     defer { BIO_free(source) }
@@ -13,13 +12,13 @@ public enum RSAPublicKey {
     defer { EVP_PKEY_free(key) }
     guard let context = EVP_PKEY_CTX_new(key, nil) else { return nil }
     defer { EVP_PKEY_CTX_free(context) }
-    var count = 0
+    var length = 0
     guard EVP_PKEY_encrypt_init(context) == 1,
       EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) == 1,
-      EVP_PKEY_encrypt(context, nil, &count, message, message.count) == 1
+      EVP_PKEY_encrypt(context, nil, &length, self, self.count) == 1
     else { return nil }
-    var result = [UInt8](repeating: 0, count: count)
-    guard EVP_PKEY_encrypt(context, &result, &count, message, message.count) == 1 else { return nil }
-    return Array(result.prefix(count))
+    var result = [UInt8](repeating: 0, count: length)
+    guard EVP_PKEY_encrypt(context, &result, &length, self, self.count) == 1 else { return nil }
+    return Array(result.prefix(length))
   }
 }
