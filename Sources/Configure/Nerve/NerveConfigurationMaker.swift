@@ -41,7 +41,7 @@ struct NerveConfigurationMaker: Sendable {
   /// Makes the configuration.
   /// - Throws: when the host's own data are at fault: then nothing is written.
   func make(_ local: LocalServices, files: SourceFiles) throws -> GeneratedNerveConfiguration {
-    let maker = try registrationMaker(files)
+    var maker = try registrationMaker(files)
     var skipped = local.remarks
     var entries = JSONObject()
     var owners: [String: SmartStackNamespace] = [:]
@@ -66,7 +66,7 @@ struct NerveConfigurationMaker: Sendable {
         skipped.append(SkippedService(name: service.name, port: port, problems: ["\(error)"]))
       }
     }
-    let failures = maker.ensembles.failures
+    let failures = maker.failures.sorted { $0.key < $1.key }
     if !skipped.isEmpty || !failures.isEmpty {
       try refuseLosing(failures, current: current)
       for index in skipped.indices where skipped[index].consequence == .skipped {
@@ -80,7 +80,7 @@ struct NerveConfigurationMaker: Sendable {
     if !refused.isEmpty { skipped += try replace(refused, in: &entries, of: owners, current: current) }
     return GeneratedNerveConfiguration(
       host: host, entries: entries, bytes: file(entries), skipped: skipped,
-      warnings: failures.map { "\($0.error); nothing is registered there" }, serviceCount: local.services.count)
+      warnings: failures.map { "\($0.value); nothing is registered there" }, serviceCount: local.services.count)
   }
 
   private func file(_ entries: JSONObject) -> [UInt8] {
@@ -103,9 +103,8 @@ struct NerveConfigurationMaker: Sendable {
       return RegistrationMaker(
         options: options, host: address,
         locations: HostLocations(hierarchy: hierarchy, directory: options.locationsDirectory, files: files),
-        ensembles: RegistrationMaker.Ensembles(
-          directory: "\(options.topologyDirectory)/\(options.clusterType)", files: files),
-        labels: try ServiceLabels(directory: options.labelsDirectory, files: files), listeners: listeners)
+        topology: "\(options.topologyDirectory)/\(options.clusterType)",
+        labels: try ServiceLabels(directory: options.labelsDirectory, files: files), listeners: listeners, files: files)
     } catch let error as LocationError {
       throw OperatorError("--zk-location-type: \(error)")
     } catch {
@@ -115,7 +114,7 @@ struct NerveConfigurationMaker: Sendable {
 
   /// A topology file that went bad must not take registrations away.
   private func refuseLosing(
-    _ failures: [(name: String, error: ConfigError)], current: PreviousRegistrations
+    _ failures: [(key: String, value: ConfigError)], current: PreviousRegistrations
   ) throws {
     for (name, error) in failures {
       let count = current.count(in: "\(options.clusterType)-\(name)")
@@ -160,4 +159,23 @@ struct NerveConfigurationMaker: Sendable {
       throw OperatorError("nerve would refuse the new configuration: \(error)")
     }
   }
+}
+
+/// The nerve.conf.json that one run makes of everything it read, and what is wrong.
+struct GeneratedNerveConfiguration: Sendable {
+  var host: HostIdentity
+  /// The registrations by key, all accepted by nerve's reader.
+  var entries: JSONObject
+  /// The file: sorted keys, four blanks, no line break at the end.
+  var bytes: [UInt8]
+  /// What is not registered as its files say.
+  var skipped: [SkippedService]
+  /// Worth a line, no failure.
+  var warnings: [String]
+  /// Local services that were listed.
+  var serviceCount: Int
+
+  var lines: [String] { warnings + skipped.flatMap(\.lines) }
+  /// Services that are not as their files say.
+  var failureCount: Int { skipped.count(where: \.isFailure) }
 }

@@ -9,7 +9,6 @@ internal import Reactor
   var instanceID: String
   var clock = LoopClock.system
 
-  /// What is to be done.
   enum Step: Equatable, Sendable, CustomStringConvertible {
     case nothing
     case signal(pid: Int32, stopsBackup: Bool)
@@ -94,11 +93,11 @@ internal import Reactor
       return await stopBackup()
     }
     do {
-      _ = try? await OperatorCommand.run(options.backupCommand + ["start"])
+      _ = try? await runOperatorCommand(options.backupCommand + ["start"])
       try await clock.sleep(for: .seconds(options.registrationDelay))
       if await !signalRunning(within: .zero) {
-        try await OperatorCommand.run(options.nerveCommand + ["stop"])
-        try await OperatorCommand.run(options.nerveCommand + ["start"])
+        try await runOperatorCommand(options.nerveCommand + ["stop"])
+        try await runOperatorCommand(options.nerveCommand + ["start"])
       }
       try await clock.sleep(for: .seconds(options.registrationDelay))
     } catch {
@@ -117,5 +116,5 @@ internal import Reactor
     }
   }
 
-  private func stopBackup() async { _ = try? await OperatorCommand.run(options.backupCommand + ["stop"]) }
+  private func stopBackup() async { _ = try? await runOperatorCommand(options.backupCommand + ["stop"]) }
 }

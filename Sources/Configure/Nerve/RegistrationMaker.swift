@@ -8,42 +8,18 @@ struct RegistrationMaker {
   /// The address that is registered.
   var host: String
   var locations: HostLocations
-  var ensembles: Ensembles
+  /// The directory of the ZooKeeper topology files.
+  var topology: String
   var labels: ServiceLabels
   var listeners: EnvoyListeners
-
-  /// The ZooKeeper topology files read in this run.
-  final class Ensembles {
-    private let directory: String
-    private let files: SourceFiles
-    private var known: [String: Result<[String], ConfigError>] = [:]
-
-    init(directory: String, files: SourceFiles) {
-      self.directory = directory
-      self.files = files
-    }
-
-    func servers(of name: String) throws(ConfigError) -> [String] {
-      if let result = known[name] { return try result.get() }
-      let result = Result { () throws(ConfigError) in
-        try files.zooKeeperServers("\(directory)/\(name).yaml")
-      }
-      known[name] = result
-      return try result.get()
-    }
-
-    /// Those that could not be read, by name.
-    var failures: [(name: String, error: ConfigError)] {
-      known.sorted { $0.key < $1.key }.compactMap { name, result in
-        if case .failure(let error) = result { (name, error) } else { nil }
-      }
-    }
-  }
+  var files: SourceFiles
+  /// The ensembles whose topology files could not be read, by name.
+  private(set) var failures: [String: ConfigError] = [:]
 
   /// The entries by their keys, and the label files that cannot be used. An ensemble whose topology file cannot be read
   /// has none.
   /// - Throws: for a location that the service asks for and that is not there, or the host's own.
-  func entries(
+  mutating func entries(
     of service: LocalService, port: Int
   ) throws -> (members: [(key: String, value: JSONValue)], labelProblems: [ConfigError]) {
     let (given, problems) = labels.labels(of: service.name, port: port)
@@ -56,7 +32,13 @@ struct RegistrationMaker {
     let address = instance.address ?? host
     var members: [(key: String, value: JSONValue)] = []
     for (ensemble, labels) in byEnsemble.sorted(by: { $0.key < $1.key }) {
-      guard let servers = try? ensembles.servers(of: ensemble) else { continue }
+      let servers: [String]
+      do throws(ConfigError) {
+        servers = try files.zooKeeperServers("\(topology)/\(ensemble).yaml")
+      } catch {
+        failures[ensemble] = error
+        continue
+      }
       var labels = labels
       for (name, value) in instance.labels.members { labels[name] = value }
       var common: JSONObject = [

@@ -1,28 +1,22 @@
 public import Reactor
 internal import SmartStack
 
-/// A program that an operator named for a tool to run, such as `service synapse start`.
-enum OperatorCommand {
-  /// How long one may take.
-  static let deadline = Duration.seconds(300)
-
-  /// Runs a program with its arguments.
-  /// - Throws: for one that cannot be run or ends with another status than 0. The file is in place then, but the agent could
-  ///   not be notified.
-  @LoopActor static func run(_ words: [String]) async throws {
-    guard let program = words.first else { return }
-    let failure = { (reason: String) in
-      OperatorError("`\(words.joined(separator: " "))`\(reason); the next run tries again")
-    }
-    let result: ChildResult
-    do {
-      result = try await ChildProcess.run(program, arguments: Array(words.dropFirst()), deadline: deadline)
-    } catch let error as FileError {
-      throw failure(" cannot be run: \(error)")
-    }
-    guard result.status != .exited(0) else { return }
-    throw failure(" failed (\(result.status))\(result.lastWords)")
+/// Runs a program that an operator named for a tool, such as `service synapse start`, with its arguments.
+/// - Throws: for one that cannot be run, takes more than five minutes or ends with another status than 0. The file is in
+///   place then, but the agent could not be notified.
+@LoopActor func runOperatorCommand(_ words: [String]) async throws {
+  guard let program = words.first else { return }
+  let failure = { (reason: String) in
+    OperatorError("`\(words.joined(separator: " "))`\(reason); the next run tries again")
   }
+  let result: ChildResult
+  do {
+    result = try await ChildProcess.run(program, arguments: Array(words.dropFirst()), deadline: .seconds(300))
+  } catch let error as FileError {
+    throw failure(" cannot be run: \(error)")
+  }
+  guard result.status != .exited(0) else { return }
+  throw failure(" failed (\(result.status))\(result.lastWords)")
 }
 
 extension ChildResult {

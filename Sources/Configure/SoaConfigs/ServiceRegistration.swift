@@ -85,22 +85,8 @@ extension ServiceDirectory {
   }
 
   private static func expand(_ template: String, cluster: String, instance: String) -> String {
-    var out = ""
-    var rest = template[...]
-    while let brace = rest.firstIndex(of: "{") {
-      out += rest[..<brace]
-      rest = rest[brace...]
-      if rest.hasPrefix("{cluster}") {
-        out += cluster
-        rest = rest.dropFirst("{cluster}".count)
-      } else if rest.hasPrefix("{instance}") {
-        out += instance
-        rest = rest.dropFirst("{instance}".count)
-      } else {
-        out += "{"
-        rest = rest.dropFirst()
-      }
-    }
-    return out + rest
+    template.split(separator: "{cluster}", omittingEmptySubsequences: false).map {
+      $0.split(separator: "{instance}", omittingEmptySubsequences: false).joined(separator: instance)
+    }.joined(separator: cluster)
   }
 }

@@ -52,7 +52,6 @@ public struct SmartStackNamespace: Sendable {
     }
   }
 
-  /// A header and its value.
   struct Header: Sendable, Equatable {
     var name: String
     /// As HAProxy's file has it.
@@ -72,7 +71,6 @@ public struct SmartStackNamespace: Sendable {
     case delay(String)
   }
 
-  /// A location and its type.
   struct Location: Hashable, Sendable {
     var type: String
     var name: String
@@ -91,18 +89,8 @@ public struct SmartStackNamespace: Sendable {
     var labels: JSONObject = [:]
   }
 
-  /// A mistake, and what it costs.
-  struct Mistake: Sendable {
-    /// nil: the namespace as a whole.
-    var key: SmartStackKey?
-    var error: ConfigError
-    /// The programs that skip the namespace; the others name the mistake. nil: all drop one value of several.
-    var skippedBy: Set<SmartStackUser>?
-  }
-
   /// The name `service.namespace`, as znodes have it.
   public let name: String
-  /// The file it stands in.
   let file: String
   /// Where it stands; nil when the file does not have it.
   let place: YAMLNode?
@@ -140,8 +128,9 @@ public struct SmartStackNamespace: Sendable {
   var proxiedThrough: (target: String, node: YAMLNode)?
   var isProxy = false
   var instance = Instance()
-  /// In the order of the file.
-  var mistakes: [Mistake] = []
+  /// The mistakes in the order of the file. Each has the key it is at, nil for the namespace as a whole, and the programs that
+  /// skip the namespace for it; the others name it. Without programs all drop one value of several.
+  var mistakes: [(key: SmartStackKey?, error: ConfigError, skippedBy: Set<SmartStackUser>?)] = []
 
   /// Creates a namespace that the files do not have: nothing but defaults.
   init(name: String, file: String) { (self.name, self.file, place) = (name, file, nil) }
@@ -197,4 +186,28 @@ public struct SmartStackNamespace: Sendable {
   func backend(ofType type: String, endpoint: Endpoint?) -> String {
     name + (type == discover ? "" : ".\(type)") + (endpoint.map { ".\($0.suffix)" } ?? "")
   }
+}
+
+extension SmartStackNamespace {
+  /// The namespace as upstream's list of local services has it.
+  /// - Parameter node: what the namespace was read from; nil when the file does not have it.
+  func listed(_ node: YAMLNode?) -> JSONObject {
+    guard let node, case .mapping(let entries) = node.value else { return ["mode": .null] }
+    var values = JSONObject()
+    for entry in entries {
+      switch SmartStackKey(rawValue: entry.name) {
+      case .routes: values[entry.name] = .array(routes.map { [.string($0.source), .string($0.destination)] })
+      case .extraAdvertise: values[entry.name] = .array(extraAdvertise.map { [$0.source.json, $0.destination.json] })
+      case .mode: break
+      case let key: if key?.isCopied == true { values[entry.name] = entry.value.jsonValue() }
+      }
+    }
+    values[SmartStackKey.mode.rawValue] = mode.map(JSONValue.string) ?? (isInSmartStack ? "http" : .null)
+    return values
+  }
+}
+
+extension SmartStackNamespace.Location {
+  /// The text of a location, `type:location`.
+  fileprivate var json: JSONValue { .string("\(type):\(name)") }
 }

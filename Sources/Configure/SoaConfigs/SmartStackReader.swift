@@ -63,7 +63,7 @@ struct SmartStackReader {
   func isTrue(_ key: SmartStackKey) -> Bool { value(key)?.isTrue ?? false }
 
   mutating func note(_ error: ConfigError, at key: SmartStackKey?, skippedBy users: Set<SmartStackUser>?) {
-    namespace.mistakes.append(SmartStackNamespace.Mistake(key: key, error: error, skippedBy: users))
+    namespace.mistakes.append((key, error, users))
   }
 
   private mutating func note(_ error: ConfigError, at key: SmartStackKey) {

@@ -7,13 +7,13 @@ struct ServiceWatchers {
   let settings: SmartStackNamespace
   let inputs: SynapseInputs
   let locations: HostLocations
-  private let lines: ServiceLines
+  /// What this host makes of the service.
+  private let chaos: SmartStackNamespace.Chaos
 
   /// - Throws: when this host is in no grouping that the namespace's `chaos` names.
   init(_ settings: SmartStackNamespace, inputs: SynapseInputs, locations: HostLocations) throws(ConfigError) {
     (self.settings, self.inputs, self.locations) = (settings, inputs, locations)
-    lines = ServiceLines(
-      settings: settings, options: inputs.options, chaos: try locations.chaos(of: settings))
+    chaos = try locations.chaos(of: settings)
   }
 
   /// The services by name, and what plugins want in the shared sections.
@@ -61,7 +61,7 @@ struct ServiceWatchers {
   private func discovery(_ type: String) throws(ConfigError) -> JSONValue {
     let label = "\(type):\(try locations.line(ofType: type, in: settings))"
     let filters: JSONValue = [["label": .string(label), "value": "", "condition": "equals"]]
-    if lines.chaos == .error503 { return ["method": "base", "label_filters": filters] }
+    if chaos == .error503 { return ["method": "base", "label_filters": filters] }
     return [
       "method": "zookeeper", "path": .string("/smartstack/global/\(settings.name)"),
       "hosts": .lines(inputs.zookeeperHosts), "label_filters": filters,
@@ -75,9 +75,9 @@ struct ServiceWatchers {
   ) -> JSONValue {
     guard case .port(let port) = settings.proxyPort, let plugins else { return ["disabled": true] }
     var section: JSONObject = [
-      "server_options": .string(lines.serverOptions), "listen": [], "backend_name": .string(name),
+      "server_options": .string(settings.serverOptions(inputs.options)), "listen": [], "backend_name": .string(name),
     ]
-    var backend = lines.backend(endpoint)
+    var backend = settings.backendLines(endpoint)
     if type == settings.discover, endpoint == nil {
       if inputs.options.listensWithHAProxy {
         section["port"] = .string(String(port))
@@ -97,7 +97,7 @@ struct ServiceWatchers {
   private var proxySocket: String { inputs.options.proxySocketFormat.filled(["service_name": settings.name]) }
 
   private func frontend(_ plugins: PluginLines) -> [String] {
-    var frontend = lines.frontend
+    var frontend = settings.frontendLines(inputs.options, chaos: chaos)
     if inputs.options.listensWithHAProxy { frontend.append("bind \(ProxyText.word(socket))") }
     frontend.append("bind \(ProxyText.word(proxySocket)) accept-proxy")
     append(plugins.frontend, to: &frontend)

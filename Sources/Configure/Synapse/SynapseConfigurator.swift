@@ -165,7 +165,7 @@ internal import YAMLConfig
     let plan = reloadPlan(tool)
     // A synapse that ended since is started.
     if let pid = plan.pid, kill(pid, SIGHUP) == 0 { return say(describe(plan)) }
-    for words in plan.commands { try await OperatorCommand.run(words) }
+    for words in plan.commands { try await runOperatorCommand(words) }
   }
 
   /// Written after a run that failed, too: a host that cannot be configured must show.

@@ -1,4 +1,5 @@
 internal import Hacheck
+internal import Reactor
 internal import SmartStack
 
 /// Syntax of a command whose command line upstream reads with Python's optparse or argparse.
@@ -84,7 +85,6 @@ struct CommandLineOptions {
     }
   }
 
-  /// The last value given.
   subscript(_ long: String) -> String? { values[long]?.last }
 
   /// The option as it was written last: `-e`, `--expiration`.
@@ -147,5 +147,21 @@ struct CommandLineOptions {
       throw .wrong("option \(shown): invalid choice: '\(value)' (choose from \(list))")
     case .flag, .text, .integer, .number, .choice: values[option.long, default: []].append(value)
     }
+  }
+}
+
+/// Receives a command's words: text, and the descriptor (standard output or error).
+typealias CommandOutput = @LoopActor (_ text: String, _ descriptor: Int32) -> Void
+
+/// Reason why a command line is not carried out.
+public enum CommandUsage: Error, Equatable {
+  /// Help or the version was requested: the text for the standard output.
+  case text(String)
+  /// The command line is wrong: what is wrong with it.
+  case wrong(String)
+
+  /// The text for the standard error of the command `name`.
+  static func complaint(_ problem: String, of name: String) -> String {
+    "\(name): \(problem)\nRun '\(name) --help' for usage.\n"
   }
 }

@@ -6,11 +6,7 @@ internal import ZooKeeper
 
 /// The watchers of a configuration's services, and the last snapshot of each service.
 @LoopActor final class ServiceWatches {
-  private struct RunningWatcher {
-    let service: ServiceConfiguration
-    let generation: Int
-    let task: Task<Void, any Error>
-  }
+  private typealias RunningWatcher = (service: ServiceConfiguration, generation: Int, task: Task<Void, any Error>)
 
   private let context: AgentContext
   private var watchers: [String: RunningWatcher] = [:]
@@ -40,7 +36,7 @@ internal import ZooKeeper
     var awaited: Set<String> = []
     for service in services {
       if let watcher = watchers[service.name], watcher.service.finds(likewise: service) {
-        watchers[service.name] = RunningWatcher(service: service, generation: watcher.generation, task: watcher.task)
+        watchers[service.name]?.service = service
         if latest[service.name] == nil { awaited.insert(service.name) }
       } else {
         awaited.insert(service.name)
@@ -66,7 +62,7 @@ internal import ZooKeeper
     let task = Task { @LoopActor [weak self] in
       try await watcher.run { reading in self?.record(reading, of: name, from: mine) }
     }
-    watchers[name] = RunningWatcher(service: service, generation: mine, task: task)
+    watchers[name] = (service, mine, task)
   }
 
   private func record(_ reading: RegistryReading, of service: String, from generation: Int) {
@@ -101,4 +97,22 @@ internal import ZooKeeper
       Task { @LoopActor [readers = context.readers] in await readers.close(ensemble) }
     }
   }
+}
+
+extension ServiceConfiguration {
+  /// The watcher that this service's `discovery` asks for; its readings are what the service's policy makes of them.
+  @LoopActor func makeWatcher(_ context: AgentContext) -> any RegistryWatcher {
+    let environment = WatchEnvironment(
+      service: name, readers: context.readers, clock: context.clock, logger: context.logger,
+      metrics: context.metrics, settle: rules.settle,
+      increment: { counter, tags in context.statsd?.increment(counter, tags: tags) },
+      makePolicy: { [name, rules] stage, filters in
+        let policy = ServicePolicy(rules.adjusted(for: stage), filters: filters, service: name, context: context)
+        return { policy.apply($0) }
+      })
+    return discovery.makeWatcher(in: environment)
+  }
+
+  /// Whether a watcher of this service finds what one of the other would.
+  func finds(likewise other: ServiceConfiguration) -> Bool { discovery == other.discovery && rules == other.rules }
 }
