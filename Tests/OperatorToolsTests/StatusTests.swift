@@ -81,10 +81,10 @@ import Testing
       old      up     81    1 up           1m0s     preserved: few or none are registered at zk /old
       web      up     80    2 up, 1 maint  2s       zk /web
       """
-    #expect(StatusText.lines(report, in: StatusStyle()).joined(separator: "\n") == expected)
+    #expect(SynapseStatus.lines(report, in: StatusStyle()).joined(separator: "\n") == expected)
     var wide = StatusStyle()
     wide.isWide = true
-    #expect(StatusText.lines(report, in: wide).contains { $0.hasPrefix("s2      MAINT") && $0.hasSuffix("left") })
+    #expect(SynapseStatus.lines(report, in: wide).contains { $0.hasPrefix("s2      MAINT") && $0.hasSuffix("left") })
   }
 
   @Test(arguments: [0, 3, 60, 800]) func noLineIsWiderThanTheTerminal(_ count: Int) {
@@ -110,7 +110,7 @@ import Testing
     style.width = 80
     for isWide in [false, true] {
       style.isWide = isWide
-      for lines in [NerveStatus.lines(report, in: style), StatusText.lines(report, in: style)] {
+      for lines in [NerveStatus.lines(report, in: style), SynapseStatus.lines(report, in: style)] {
         #expect(lines.count > count)
         #expect(lines.allSatisfy { $0.count <= 80 }, "\(lines.filter { $0.count > 80 }.prefix(3))")
         // The ends of names, which tell them apart, are there.

@@ -31,7 +31,7 @@ struct NerveStatus: AsyncParsableCommand {
   /// Requests the report, prints it, and exits.
   @LoopActor func run() async throws {
     try await view.run(of: "nerve", lines: NerveStatus.lines) {
-      try await RunningAgent.report(
+      try await StatusServer.report(
         of: "nerve", configuration: config ?? ProcessEnvironment["NERVE_CONFIG"] ?? "/etc/nerve/nerve.conf.json",
         instance: instanceID ?? ProcessEnvironment["NERVE_INSTANCE_ID"])
     }
@@ -67,7 +67,7 @@ public struct NerveValidate: AsyncParsableCommand {
 
   private func checkReload() async throws {
     for file in files {
-      let running = try? await RunningAgent.report(of: "nerve", configuration: file)
+      let running = try? await StatusServer.report(of: "nerve", configuration: file)
       do {
         let options = AgentOptions(configuration: file, instanceID: ProcessEnvironment["NERVE_INSTANCE_ID"])
         try Agent.checkReload(options, instance: running?["instance"]?.string)

@@ -98,18 +98,17 @@ struct StatusView: ParsableArguments {
   }
 }
 
-/// The running agents of this host, as commands find them.
-enum RunningAgent {
-  /// Requests the report of one agent.
+extension StatusServer {
+  /// Requests the report of one agent that runs on this host.
   /// - Parameters:
   ///   - agent: its name.
   ///   - configuration: tells its `state_dir`, if the file can be read, and which of several agents is meant.
   ///   - instance: which of several agents is meant; nil: any.
   /// - Throws: an `OperatorError`: no agent answers, or several.
-  @LoopActor static func report(
+  static func report(
     of agent: String, configuration: String, instance: String? = nil
   ) async throws(OperatorError) -> JSONValue {
-    let answers = try await StatusServer.reports(
+    let answers = try await reports(
       in: StateDirectory.candidates(configured: stateDirectory(in: configuration), agent: agent))
     var reports = answers.filter { $0["agent"]?.string == agent }
     if let instance { reports = reports.filter { $0["instance"]?.string == instance } }
@@ -122,7 +121,7 @@ enum RunningAgent {
   }
 
   /// Whatever else is wrong with the file: the agent runs with what it read earlier.
-  private static func stateDirectory(in path: String) -> String? {
+  private nonisolated static func stateDirectory(in path: String) -> String? {
     var files = ConfigurationFiles(environment: ProcessEnvironment.current)
     guard let document = try? files.document(at: path),
       let section = try? ConfigSection(document.root)

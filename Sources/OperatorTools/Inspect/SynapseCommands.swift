@@ -41,8 +41,8 @@ struct SynapseStatus: AsyncParsableCommand {
   @OptionGroup private var view: StatusView
 
   @LoopActor func run() async throws {
-    try await view.run(of: "synapse", lines: StatusText.lines) {
-      try await RunningAgent.report(
+    try await view.run(of: "synapse", lines: SynapseStatus.lines) {
+      try await StatusServer.report(
         of: "synapse", configuration: config ?? ProcessEnvironment["SYNAPSE_CONFIG"] ?? "/etc/synapse/synapse.conf.json"
       )
     }

@@ -62,7 +62,7 @@ internal import YAMLConfig
       guard let read = self.snapshot(snapshot, of: configuration) else { return 1 }
       servers = read
     } else {
-      let (live, silent) = await LiveServices.read(configuration)
+      let (live, silent) = await configuration.liveServices()
       if !silent.isEmpty {
         let names = silent.sorted().prefix(10).joined(separator: ", ")
         return complain("no data within \(configuration.firstDataDeadline): \(names); does the registry run?")

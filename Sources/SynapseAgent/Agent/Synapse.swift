@@ -59,7 +59,7 @@ internal import ZooKeeper
     startedAt = context.clock.now
     context.logger.notice("synapse started", with: [.count: configuration.services.count, .path: configuration.file])
     prepare(configuration)
-    StatusReport.publish(in: context.metrics, version: SynapseProgram.release) { [weak self] in self?.status }
+    StatusReport.publish(in: context.metrics, version: Release.version) { [weak self] in self?.status }
   }
 
   /// Stops watching. HAProxy goes on with what it has, files stay. Takes some seconds at most.

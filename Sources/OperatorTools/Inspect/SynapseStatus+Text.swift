@@ -1,11 +1,10 @@
-public import AgentKit
+internal import AgentKit
 internal import Reactor
-public import SmartStack
+internal import SmartStack
 
-/// A status report as a person reads it.
-public enum StatusText {
+extension SynapseStatus {
   /// The report in lines: a summary, what is wrong, and a table of the services, those without an available server first.
-  public static func lines(_ report: JSONValue, in style: StatusStyle) -> [String] {
+  static func lines(_ report: JSONValue, in style: StatusStyle) -> [String] {
     let now = report["time"]?.double ?? 0
     let services = report["services"]?.array ?? []
     var lines = style.head(of: report)
