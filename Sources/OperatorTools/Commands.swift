@@ -3,7 +3,7 @@ extension Command {
   /// The tools of nerve and hacheck.
   public static let nerveTools =
     [Command(NerveStatus.self), Command(NerveValidate.self), HacheckProgram.command] + DowntimeCommand.commands + [
-      UpdownRun.command, CleanNerve.command,
+      UpdownService.command, CleanNerve.command,
     ]
 
   /// The tools of synapse.

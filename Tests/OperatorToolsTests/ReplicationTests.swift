@@ -35,7 +35,7 @@ import ZooKeeper
       let replication = Replication(available: one["up"]?.int ?? -1, expected: one["expected"]?.int ?? -1)
       let report = LocationReport(
         location: "habitatA", haproxy: "h", replication: replication,
-        verdict: ReplicationThresholds().verdict(of: replication))
+        verdict: replication.verdict(critical: 50, warning: nil))
       #expect(report.line() == "habitatA - " + (one["text"]?.string ?? ""))
       #expect(report.line(inColor: true) == "habitatA - " + (one["ansi"]?.string ?? ""))
     }
@@ -53,10 +53,10 @@ import ZooKeeper
           web.main,BACKEND,UP,5,,,
 
           """.utf8)))
-    var findings = ReplicationFindings(name: "web.main", backend: "web.main", level: "habitat")
+    var findings = ReplicationFindings(name: "web.main", level: "habitat")
     findings.remote["west"] = ("h", page)
     findings.registered = []
-    let text = FleetPage(reports: [findings.report()], failures: ["<none>"], now: 0).render()
+    let text = [findings.report()].page(failures: ["<none>"], now: 0)
     for piece in ["web.main", ">1/0<", "1 in maintenance", "1 preserved", "10.0.0.2", "&lt;none&gt;", "&lt;c&gt;"] {
       #expect(text.contains(piece), "\(piece)")
     }
@@ -68,7 +68,7 @@ import ZooKeeper
     let cases = Self.recorded("pretty_print_smartstack_backends_for_locations")
     #expect(cases.count == 4)
     for one in cases {
-      var findings = ReplicationFindings(name: "svc.main", backend: "svc.main", level: "habitat")
+      var findings = ReplicationFindings(name: "svc.main", level: "habitat")
       for location in one["locations"]?.object?.keys ?? [] {
         findings.remote[location] = (location, page)
       }
@@ -83,7 +83,7 @@ import ZooKeeper
   /// PaaSTA's table writes `ADDRESS:PORT:HOST` and rounds times; ours has HAProxy's own names and seconds.
   @Test func theTableOfServers() throws {
     let page = try #require(StatsPage(Array((Self.golden?["csv"]?.string ?? "").utf8)))
-    var findings = ReplicationFindings(name: "svc.main", backend: "svc.main", level: "habitat")
+    var findings = ReplicationFindings(name: "svc.main", level: "habitat")
     findings.remote["habitatA"] = ("h", page)
     findings.expected = 3
     findings.registered = [Backend(name: "host9", host: "10.1.1.9", port: 1, labels: ["habitat:habitatA": ""])]
@@ -106,7 +106,7 @@ import ZooKeeper
     let cases = Self.recorded("check_smartstack_replication_for_instance")
     #expect(cases.count == 6)
     for one in cases {
-      var findings = ReplicationFindings(name: "svc.main", backend: "svc.main", level: "region")
+      var findings = ReplicationFindings(name: "svc.main", level: "region")
       for (location, counts) in one["replication"]?.object?.members ?? [] {
         let page = try #require(Self.page("svc.main", up: counts["svc.main"]?.int ?? 0))
         findings.remote[location] = (location, page)
@@ -141,7 +141,7 @@ import ZooKeeper
 
   private static var findings: ReplicationFindings {
     var findings = ReplicationFindings(
-      name: "web.main", backend: "web.main", level: "habitat", types: ["region", "habitat"])
+      name: "web.main", level: "habitat", types: ["region", "habitat"])
     findings.own = "a"
     findings.registered =
       servers("a", 2, ["habitat:a": "", "region:r": ""]) + servers("b", 2, ["habitat:b": "", "region:r": ""])
@@ -181,7 +181,7 @@ import ZooKeeper
     #expect(
       Self.report {
         $0.local = page
-        $0.thresholds = ReplicationThresholds(critical: 51, warning: 100)
+        $0.thresholds = (51, 100)
         $0.registered?.removeLast()
       } == ["    a - Critical - in haproxy with (1/2, 50%)", "    b - Healthy - in haproxy with (1/1)"])
     #expect(

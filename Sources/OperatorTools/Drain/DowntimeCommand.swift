@@ -211,7 +211,7 @@ struct DowntimeCommand {
   /// The services that neither hacheck nor nerve knows; none if neither answers.
   private func strangers() async -> [String] {
     let seen = try? await seen(at: "/recent?threshold=4000000000").map(\.name)
-    let report = try? await RunningAgent.report(of: "nerve", configuration: "/etc/nerve/nerve.conf.json")
+    let report = try? await StatusServer.report(of: "nerve", configuration: "/etc/nerve/nerve.conf.json")
     guard seen != nil || report != nil else { return [] }
     let registered = (report?["services"]?.array ?? []).compactMap { $0["name"]?.string }
     return services.filter { service in

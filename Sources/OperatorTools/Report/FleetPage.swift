@@ -3,23 +3,20 @@ internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 
-/// All services at all locations as one self-contained page: numbers against the expectation, servers, and hosts.
-struct FleetPage {
-  let reports: [NamespaceReport]
-  /// What could not be told.
-  let failures: [String]
-  /// When the reports were made, in seconds since 1970.
-  let now: Double
-
-  /// Renders the whole document; nothing in it is loaded from elsewhere.
-  func render() -> String {
-    let bad = reports.count { $0.verdict != .healthy }
+extension [NamespaceReport] {
+  /// All services at all locations as one self-contained page: numbers against the expectation, servers, and hosts.
+  /// Nothing in it is loaded from elsewhere.
+  /// - Parameters:
+  ///   - failures: what could not be told.
+  ///   - now: when the reports were made, in seconds since 1970.
+  func page(failures: [String], now: Double) -> String {
+    let bad = count(where: { $0.verdict != .healthy })
     let problems = failures.map { "<li><bdi>\($0.htmlEscaped)</bdi></li>" }.joined()
     let body = """
       <header><h1>SmartStack <small>all services</small></h1>
       <p class="quiet">As of \(now.dateInWords ?? ""), seen from \((HostInfo.name ?? "").htmlEscaped)</p></header>
       <main>
-      <section aria-label="Summary"><p>\(reports.count.counted("service")): \(reports.count - bad) healthy, \(bad) not</p>
+      <section aria-label="Summary"><p>\(count.counted("service")): \(count - bad) healthy, \(bad) not</p>
       \(problems.isEmpty ? "" : "<ul class=\"notice bad\">\(problems)</ul>")</section>
       \(services)\(hosts)</main>
       """
@@ -27,15 +24,15 @@ struct FleetPage {
   }
 
   private var services: String {
-    let sorted = reports.sorted { ($1.verdict.rawValue, $0.name) < ($0.verdict.rawValue, $1.name) }
-    let places = Set(reports.flatMap { $0.locations.map(\.location) }).sorted()
+    let sorted = self.sorted { ($1.verdict.rawValue, $0.name) < ($0.verdict.rawValue, $1.name) }
+    let places = Set(flatMap { $0.locations.map(\.location) }).sorted()
     let headings = (["Service"] + places).map { "<th scope=\"col\"><bdi>\($0.htmlEscaped)</bdi></th>" }.joined()
     let rows = sorted.map { report -> String in
       let notes = report.notes.map { "<p class=\"quiet\"><bdi>\($0.htmlEscaped)</bdi></p>" }.joined()
       let none = report.locations.isEmpty ? "<p><span class=\"badge bad\">nowhere</span></p>" : ""
       let cells = places.map { place -> String in
         let location = report.locations.first { $0.location == place }
-        return "<td data-label=\"\(place.htmlEscaped)\">\(location.map(FleetPage.cell) ?? "")</td>"
+        return "<td data-label=\"\(place.htmlEscaped)\">\(location.map([NamespaceReport].cell) ?? "")</td>"
       }
       return "<tr><th scope=\"row\"><bdi>\(report.name.htmlEscaped)</bdi>"
         + "<p class=\"quiet\">by \(report.level.htmlEscaped)</p>\(none)\(notes)</th>\(cells.joined())</tr>\n"
@@ -64,7 +61,7 @@ struct FleetPage {
 
   private var hosts: String {
     var counts: [String: (up: Int, all: Int, services: Set<String>)] = [:]
-    for report in reports {
+    for report in self {
       for server in report.locations.flatMap(\.servers) {
         let host = server.place?.host ?? server.name
         counts[host, default: (0, 0, [])].all += 1

@@ -40,7 +40,7 @@ internal import ZooKeeper
       }
       place = ensemble.description
     }
-    let (servers, silent) = await LiveServices.read(configuration)
+    let (servers, silent) = await configuration.liveServices()
     guard silent.isEmpty else {
       let names = silent.sorted().prefix(5).joined(separator: ", ")
       throw OperatorError(

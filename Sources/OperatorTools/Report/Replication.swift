@@ -11,28 +11,16 @@ struct Replication: Hashable, Sendable {
   /// - Parameter threshold: percent; less is too few.
   func isUnder(_ threshold: Int) -> Bool { percent < Double(threshold) }
 
+  /// - Parameters:
+  ///   - critical: percent; less is critical. PaaSTA's `replication_threshold`.
+  ///   - warning: percent; less is a warning; nil: there are none.
+  func verdict(critical: Int, warning: Int?) -> ReplicationVerdict {
+    if isUnder(critical) { return .critical }
+    return warning.map(isUnder) == true ? .warning : .healthy
+  }
+
   /// Whole percents, as both PaaSTA's report and its alert print them.
   var wholePercent: Int { Int(percent) }
-}
-
-/// From which percentage on there are too few servers.
-struct ReplicationThresholds: Hashable, Sendable {
-  /// Below it: critical. PaaSTA's `replication_threshold`.
-  var critical: Int
-  /// Below it: a warning; nil: there are none.
-  var warning: Int?
-
-  /// 50 % without warnings, as PaaSTA has it.
-  init(critical: Int = 50, warning: Int? = nil) {
-    self.critical = critical
-    self.warning = warning
-  }
-
-  func verdict(of replication: Replication) -> ReplicationVerdict {
-    if replication.isUnder(critical) { return .critical }
-    if let warning, replication.isUnder(warning) { return .warning }
-    return .healthy
-  }
 }
 
 /// How a location, or a whole service, is; the worse, the greater.
@@ -41,7 +29,6 @@ enum ReplicationVerdict: Int, Comparable, Sendable {
 
   static func < (one: ReplicationVerdict, other: ReplicationVerdict) -> Bool { one.rawValue < other.rawValue }
 
-  /// As the report has it.
   var word: String {
     switch self {
     case .healthy: "Healthy"
@@ -53,7 +40,6 @@ enum ReplicationVerdict: Int, Comparable, Sendable {
   /// As monitoring has it.
   var alertWord: String { self == .healthy ? "OK" : word.uppercased() }
 
-  /// The colour of a terminal.
   var color: String {
     switch self {
     case .healthy: "\u{1b}[32m"

@@ -86,7 +86,6 @@ struct ReplicationCommand: AsyncParsableCommand {
   /// Reports on all services.
   /// - Returns: 0 all is well; 1 it is not; ``unknown``. Of a check 0, 1 (a warning), 2 (critical) or 3.
   private func report() async -> Int32 {
-    let thresholds = ReplicationThresholds(critical: critical, warning: warning)
     var services = self.services
     if services.isEmpty {
       do { services = try await places.allServices() } catch {
@@ -94,18 +93,15 @@ struct ReplicationCommand: AsyncParsableCommand {
         return ReplicationCommand.unknown
       }
     }
-    let (reports, failures) = await ReplicationRun(
-      services: services, places: places, expected: expected, cluster: cluster, locations: locations,
-      thresholds: thresholds
-    ).reports()
+    let (reports, failures) = await reports(on: services)
     for failure in failures {
       // Monitoring shows the first line.
       if check { StandardOutput.show("UNKNOWN: \(failure)\n") } else { complain("\(failure)") }
     }
     if html {
       let now = await LoopClock.system.unixTime
-      let page = FleetPage(reports: reports, failures: failures.map { "\($0)" }, now: now)
-      StandardOutput.write(page.render(), to: STDOUT_FILENO)
+      let page = reports.page(failures: failures.map { "\($0)" }, now: now)
+      StandardOutput.write(page, to: STDOUT_FILENO)
     } else if !reports.isEmpty || failures.isEmpty {
       StandardOutput.show(text(of: reports))
     }

@@ -3,10 +3,8 @@ internal import SmartStack
 
 /// Findings about one service, and the judgement of them.
 struct ReplicationFindings: Sendable {
-  /// The name, as `service.namespace`.
+  /// The name, as `service.namespace`, which is that of HAProxy's backend for the clients at one location of the level.
   var name: String
-  /// HAProxy's backend for the clients at one location of the level.
-  var backend: String
   /// The type of location.
   var level: String
   /// All types, for the backends of wider levels.
@@ -27,12 +25,13 @@ struct ReplicationFindings: Sendable {
   var wanted: [String] = []
   /// Instances everywhere together; nil: what is registered.
   var expected: Int?
-  var thresholds = ReplicationThresholds()
+  /// Percent; 50 without warnings, as PaaSTA has it.
+  var thresholds: (critical: Int, warning: Int?) = (50, nil)
 
   func report() -> NamespaceReport {
     let groups = byLocation
     var names = Set(groups.keys).union(wanted).union(remote.keys)
-    if let own, let local, expected != nil || !local.page.servers(of: backend).isEmpty { names.insert(own) }
+    if let own, let local, expected != nil || !local.page.servers(of: name).isEmpty { names.insert(own) }
     // PaaSTA's division: what does not divide is not expected anywhere.
     let share = names.isEmpty ? nil : expected.map { $0 / names.union(silent).count }
     names.subtract(silent)
@@ -51,7 +50,7 @@ struct ReplicationFindings: Sendable {
       available: available, expected: share ?? max(known ?? seen?.servers.count ?? 0, least))
     var report = LocationReport(
       location: location, haproxy: seen?.place, replication: replication,
-      verdict: thresholds.verdict(of: replication), registered: known)
+      verdict: replication.verdict(critical: thresholds.critical, warning: thresholds.warning), registered: known)
     if let seen {
       let names = Set(seen.servers.map(\.name))
       report.servers = seen.servers
@@ -64,12 +63,12 @@ struct ReplicationFindings: Sendable {
 
   /// The servers that a HAProxy lists for a location; nil: none was asked that would.
   private func seen(at location: String, registered: [Backend]) -> (place: String, servers: [StatsPage.Server])? {
-    if let remote = remote[location] { return (remote.place, remote.page.servers(of: backend)) }
+    if let remote = remote[location] { return (remote.place, remote.page.servers(of: name)) }
     guard let local else { return nil }
-    if location == own { return (local.place, local.page.servers(of: backend)) }
+    if location == own { return (local.place, local.page.servers(of: name)) }
     // Backends of wider levels list other locations' servers, too: `web.main.region` those of all its habitats.
     let names = Set(registered.map(\.serverName))
-    let wide = Set(types.map { "\(backend).\($0)" })
+    let wide = Set(types.map { "\(name).\($0)" })
     var found: Set<String> = []
     let servers = local.page.servers.filter { server in
       wide.contains(server.proxy) && names.contains(server.name) && found.insert(server.name).inserted

@@ -5,34 +5,15 @@ internal import Reactor
 internal import SmartStack
 
 /// Asks the registry and the HAProxys, each once for all services.
-@LoopActor struct ReplicationRun {
-  /// Names of the services, as `service.namespace`.
-  let services: [String]
-  let places: ReplicationPlaces
-  /// Instances of a service everywhere together; nil: what is registered.
-  let expected: Int?
-  /// Instances are counted in the services' `marathon-<cluster>.yaml`; nil: ``expected``.
-  let cluster: String?
-  /// Locations that must have the services.
-  let locations: [String]
-  let thresholds: ReplicationThresholds
-  private let files = SourceFiles()
-  private let levels: NamespaceLevels
-
+@LoopActor extension ReplicationCommand {
   /// Limits that PaaSTA has.
   private static let (pageDeadline, pageAttempts) = (Duration.seconds(1), 3)
 
-  init(
-    services: [String], places: ReplicationPlaces, expected: Int?, cluster: String?, locations: [String],
-    thresholds: ReplicationThresholds
-  ) {
-    (self.services, self.places, self.locations) = (services, places, locations)
-    (self.expected, self.cluster, self.thresholds) = (expected, cluster, thresholds)
-    levels = NamespaceLevels(services: places.servicesDirectory, locations: places.locationDir, files: files)
-  }
-
   /// A report per service, as far as one can be made, in the order asked for, and what cannot be told.
-  func reports() async -> (reports: [NamespaceReport], failures: [any Error]) {
+  /// - Parameter services: their names, as `service.namespace`.
+  func reports(on services: [String]) async -> (reports: [NamespaceReport], failures: [any Error]) {
+    let files = SourceFiles()
+    let levels = NamespaceLevels(services: places.servicesDirectory, locations: places.locationDir, files: files)
     var registered: [String: [Backend]]?
     if places.source != .haproxy {
       do {
@@ -44,13 +25,15 @@ internal import SmartStack
     var pages: [Endpoint: (place: String, page: StatsPage)] = [:]
     var failures: [any Error] = []
     for endpoint in proxies.map(\.endpoint) where pages[endpoint] == nil {
-      do { pages[endpoint] = try await page(endpoint) } catch { failures.append(error) }
+      do { pages[endpoint] = try await page(endpoint, scope: services.count == 1 ? services[0] : nil) } catch {
+        failures.append(error)
+      }
     }
     let allAnswered = failures.isEmpty
     var reports: [NamespaceReport] = []
     for name in services {
       do {
-        let report = try report(on: name, registered: registered, pages: pages)
+        let report = try report(on: name, levels: levels, registered: registered, pages: pages)
         // A HAProxy that does not answer hides nothing else; a service that is nowhere for that reason is not nowhere.
         if allAnswered || !report.locations.isEmpty || registered?[name]?.isEmpty == true { reports.append(report) }
       } catch {
@@ -65,12 +48,13 @@ internal import SmartStack
     return places.proxies.isEmpty ? [ReplicationPlaces.Proxy("127.0.0.1")].compactMap(\.self) : places.proxies
   }
 
-  private func page(_ endpoint: Endpoint) async throws(OperatorError) -> (place: String, page: StatsPage) {
-    let scope = services.count == 1 ? services[0] : nil
+  private func page(
+    _ endpoint: Endpoint, scope: String?
+  ) async throws(OperatorError) -> (place: String, page: StatsPage) {
     var reason = ""
-    for _ in 0..<ReplicationRun.pageAttempts {
+    for _ in 0..<ReplicationCommand.pageAttempts {
       do throws(HAProxyRuntimeError) {
-        let page = try await StatsPage.ask(endpoint, scope: scope, deadline: ReplicationRun.pageDeadline)
+        let page = try await StatsPage.ask(endpoint, scope: scope, deadline: ReplicationCommand.pageDeadline)
         return ("\(endpoint)", page)
       } catch {
         reason = "\(error)"
@@ -80,15 +64,16 @@ internal import SmartStack
   }
 
   private func report(
-    on name: String, registered: [String: [Backend]]?, pages: [Endpoint: (place: String, page: StatsPage)]
+    on name: String, levels: NamespaceLevels, registered: [String: [Backend]]?,
+    pages: [Endpoint: (place: String, page: StatsPage)]
   ) throws -> NamespaceReport {
     let level: String
     if let given = places.level { level = given } else { level = try levels.discover(name) }
-    var findings = ReplicationFindings(name: name, backend: name, level: level, types: levels.types)
+    var findings = ReplicationFindings(name: name, level: level, types: levels.types)
     findings.registered = registered.map { $0[name] ?? [] }
     (findings.wanted, findings.expected) = (locations, expected)
     if let cluster { findings.expected = try levels.expected(name, cluster: cluster) }
-    findings.thresholds = thresholds
+    findings.thresholds = (critical, warning)
     for proxy in proxies {
       let page = pages[proxy.endpoint]
       if let location = proxy.location {
