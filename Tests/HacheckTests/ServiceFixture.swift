@@ -46,11 +46,7 @@ import YAMLConfig
     return try await HTTPClient.send(request, deadline: .seconds(300))
   }
 
-  func write(_ text: String, mark name: String) {
-    let file = fopen("\(directory.path)/\(name)", "w")
-    fputs(text, file)
-    fclose(file)
-  }
+  func write(_ text: String, mark name: String) { writeFile("\(directory.path)/\(name)", text) }
 }
 
 extension HTTPResponse {

@@ -17,19 +17,13 @@ import Testing
 
     init(clock: LoopClock = .system, files: [String: String] = [:], logger: Logger = .quiet) throws {
       self.clock = clock
-      for (name, text) in files { SpoolTests.write(text, to: "\(directory.path)/\(name)") }
+      for (name, text) in files { writeFile("\(directory.path)/\(name)", text) }
       spool = Spool(root: directory.path, clock: clock, logger: logger)
       try spool.open()
       stopObserving = spool.observe { [weak self] scopes in self?.events.append(scopes) }
     }
 
     func exists(_ name: String) -> Bool { access("\(directory.path)/\(name)", F_OK) == 0 }
-  }
-
-  fileprivate static func write(_ text: String, to path: String) {
-    let file = fopen(path, "w")
-    fputs(text, file)
-    fclose(file)
   }
 
   // MARK: Order of marks
@@ -58,7 +52,7 @@ import Testing
 
   @Test @LoopActor func aFileIsAnEvent() async throws {
     let fixture = try Fixture()
-    SpoolTests.write("maintenance", to: "\(fixture.directory.path)/web.main:31000")
+    writeFile("\(fixture.directory.path)/web.main:31000", "maintenance")
     let scope = SpoolScope.instance(service: "web.main", host: nil, port: 31000)
     try await eventually("the mark is seen") {
       fixture.spool.downtime(for: "web.main", port: 31000, host: nil)?.reason == "maintenance"
@@ -77,14 +71,14 @@ import Testing
     rename(directory.path + "/a", directory.path + "/old")
     makeFolders()
     // A tool writes where the path leads now; no event tells.
-    SpoolTests.write("{\"reason\": \"x\"}", to: directory.path + "/a/b/spool/web")
+    writeFile(directory.path + "/a/b/spool/web", "{\"reason\": \"x\"}")
     try await eventually("the downtime is seen") { spool.downtime(for: "web", port: nil, host: nil) != nil }
-    SpoolTests.write("{\"reason\": \"x\"}", to: directory.path + "/a/b/spool/other")
+    writeFile(directory.path + "/a/b/spool/other", "{\"reason\": \"x\"}")
     try await eventually("events arrive again") { spool.downtime(for: "other", port: nil, host: nil) != nil }
     // And with a change over HTTP at once.
     rename(directory.path + "/a", directory.path + "/older")
     makeFolders()
-    SpoolTests.write("{\"reason\": \"x\"}", to: directory.path + "/a/b/spool/third")
+    writeFile(directory.path + "/a/b/spool/third", "{\"reason\": \"x\"}")
     try await spool.apply(.down(reason: "y", expiration: nil, creation: nil), to: .service("fourth"))
     #expect(spool.downtime(for: "fourth", port: nil, host: nil) != nil)
     #expect(spool.downtime(for: "third", port: nil, host: nil) != nil)
@@ -171,7 +165,7 @@ import Testing
     let fixture = try Fixture(clock: clock)
     try await fixture.spool.down(.service("web"), reason: "x", expiration: clock.unixTime + 10, creation: nil)
     let longer = Downtime(scope: .service("web"), reason: "x", creation: 1, expiration: clock.unixTime + 1000)
-    SpoolTests.write(String(decoding: longer.fileContents, as: UTF8.self), to: "\(fixture.directory.path)/web")
+    writeFile("\(fixture.directory.path)/web", String(decoding: longer.fileContents, as: UTF8.self))
     clock.advance(by: .seconds(11))
     #expect(fixture.spool.downtime(for: "web", port: nil, host: nil)?.expiration == longer.expiration)
     #expect(fixture.exists("web"))

@@ -10,14 +10,6 @@ import ZooKeeper
 @testable import NerveAgent
 @testable import Registry
 
-/// Writes a file of a test.
-func writeFile(_ path: String, _ text: String) {
-  let file = fopen(path, "w")
-  precondition(file != nil, "cannot write \(path)")
-  fputs(text, file)
-  fclose(file)
-}
-
 /// A configuration read from `text`, with the files of `directory` for `service_conf_dir`.
 func load(_ text: String, instanceID: String? = nil, in directory: TemporaryDirectory = TemporaryDirectory())
   throws(ConfigError) -> NerveConfiguration

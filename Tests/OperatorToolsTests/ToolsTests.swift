@@ -138,7 +138,7 @@ import Testing
 
   @Test(arguments: cases) func behavesAsUpstream(_ c: Case) async {
     let directory = TemporaryDirectory()
-    for (name, text) in c.before { write(text, to: "\(directory.path)/\(name)") }
+    for (name, text) in c.before { writeFile("\(directory.path)/\(name)", text) }
     let words = c.line.split(separator: " ").map(String.init)
     let outcome = await DowntimeCommand.run(
       name: words[0], arguments: ["--spool-root", directory.path] + words.dropFirst(), environment: c.environment)
@@ -267,12 +267,6 @@ import Testing
       #expect(outcome.exitCode == 0)
       #expect(outcome.output.hasPrefix("OVERVIEW: ") && outcome.output.contains("\n\nUSAGE: \(name) [<options>]"))
     }
-  }
-
-  private func write(_ text: String, to path: String) {
-    let file = fopen(path, "w")
-    fputs(text, file)
-    fclose(file)
   }
 
   private func names(_ path: String) -> [String] { (try? SpoolDirectory(root: path).names()) ?? [] }

@@ -73,7 +73,7 @@ import Testing
   @Test func aFileOfAnEarlierRunIsTakenOverOrRemoved() async throws {
     try Files.makeDirectory(root, mode: 0o755)
     let (up, down) = (target("up", data: "{}"), target("down"))
-    for target in [up, down] { writeFile(target.path, text: "{}") }
+    for target in [up, down] { writeFile(target.path, "{}") }
     let inode = fileNumber(up.path)
     let (first, second) = (registrar(up), registrar(down))
     first.report(.up)
@@ -92,7 +92,7 @@ import Testing
     try await eventually("registered") { registrar.state.isSettled }
     let stale = ["old@host1.json", ".old@host1.json.1a2b~"]
     let foreign = ["old@host2.json", "old@xhost1.json", "notes.txt", ".x~"]
-    for name in stale + foreign { writeFile("\(root)/\(name)", text: "{}") }
+    for name in stale + foreign { writeFile("\(root)/\(name)", "{}") }
     // What cannot be removed holds up nothing else.
     try Files.makeDirectory("\(root)/a@host1.json", mode: 0o755)
     await registry.dropLeftovers(of: "host1", in: [root, root + "/missing"])
@@ -115,7 +115,7 @@ import Testing
 
   @Test func aRefusalNamesItsReasonAndIsTriedAgain() async throws {
     // A file where the directory should be.
-    writeFile(directory.path + "/registrations", text: "")
+    writeFile(directory.path + "/registrations", "")
     let target = target()
     let registrar = registrar(target)
     registrar.report(.up)

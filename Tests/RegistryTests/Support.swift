@@ -7,14 +7,6 @@ import Reactor
 /// A logger that says nothing.
 let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-/// Writes a file of a test.
-func writeFile(_ path: String, text: String) {
-  let file = fopen(path, "w")
-  precondition(file != nil, "cannot write \(path)")
-  fputs(text, file)
-  fclose(file)
-}
-
 /// Counts what becomes of registrations.
 @LoopActor final class Events {
   private(set) var all: [RegistrationEvent] = []

@@ -10,7 +10,7 @@ import ZooKeeper
   private let directory = TemporaryDirectory()
 
   private func read(_ text: String) throws -> (entries: [ZooKeeperTLS], unknown: [String]) {
-    for name in ["ca", "key"] { writeFile("\(directory.path)/\(name)", text: "") }
+    for name in ["ca", "key"] { writeFile("\(directory.path)/\(name)", "") }
     let text = "zk_tls: " + text.replacing("DIRECTORY", with: directory.path)
     let section = try ConfigSection(YAMLDocument(Array(text.utf8), file: "conf").root)
     return (try section.zooKeeperTLS(), section.unknownKeys().map(\.description))

@@ -15,6 +15,13 @@ extension TemporaryDirectory {
   }
 }
 
+/// Writes a file in its place, as an editor or a shell does; `Files.write` would put another one there.
+public func writeFile(_ path: String, _ text: String) {
+  guard let file = fopen(path, "w") else { preconditionFailure("cannot write \(path)") }
+  fputs(text, file)
+  fclose(file)
+}
+
 /// A file of `Tests/Golden`: what the original programs were given and answered.
 public func goldenFile(_ name: String) throws -> [UInt8] {
   try Files.read(Files.parent(of: Files.parent(of: #filePath)) + "/Golden/\(name)", limit: 64 << 20)

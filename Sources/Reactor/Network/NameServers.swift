@@ -53,7 +53,7 @@ enum NameReply: Sendable {
     options.sock_state_cb_data = UnsafeMutableRawPointer(bitPattern: token)
     let mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB
     let code = ares_init_options(&channel, &options, mask)
-    precondition(code == ARES_SUCCESS, "c-ares refused its options: \(text(of: code))")
+    precondition(code == CODE_SUCCESS, "c-ares refused its options: \(text(of: code))")
     NameServers.live[token] = self
     if let servers {
       ares_set_servers_ports_csv(channel, servers.map(\.description).joined(separator: ","))
@@ -65,7 +65,7 @@ enum NameReply: Sendable {
   private func readSearchList() {
     var options = ares_options()
     var mask: Int32 = 0
-    guard ares_save_options(channel, &options, &mask) == ARES_SUCCESS else { return }
+    guard ares_save_options(channel, &options, &mask) == CODE_SUCCESS else { return }
     ndots = Int(options.ndots)
     searchDomains = (0..<Int(options.ndomains)).compactMap { options.domains[$0].map { String(cString: $0) } }
     ares_destroy_options(&options)
@@ -147,9 +147,9 @@ private func onReply(
   let message = Array(UnsafeBufferPointer(start: bytes, count: Int(count)))
   let reply: NameReply =
     switch code {
-    case ARES_SUCCESS: .message(message)
-    case ARES_ENODATA: .noRecord
-    case ARES_ENOTFOUND, ARES_EBADNAME: .noSuchName
+    case CODE_SUCCESS: .message(message)
+    case CODE_NO_RECORD: .noRecord
+    case CODE_NO_SUCH_NAME, CODE_BAD_NAME: .noSuchName
     default: .failure(text(of: code))
     }
   LoopActor.assumeIsolated { NameServers.finish(token, with: reply) }
@@ -201,7 +201,7 @@ struct NameRecords: Equatable, Sendable {
       code = parser(message, Int32(message.count), buffer.baseAddress, &number)
       count = code == 0 ? Int(number) : 0
     }
-    return code == ARES_SUCCESS || code == ARES_ENODATA ? entries : nil
+    return code == CODE_SUCCESS || code == CODE_NO_RECORD ? entries : nil
   }
 
   private static func text(of address: some Any) -> String {
@@ -210,7 +210,7 @@ struct NameRecords: Equatable, Sendable {
 
   private static func services(_ message: [UInt8]) -> [ServiceRecord]? {
     var list: UnsafeMutablePointer<ares_srv_reply>?
-    guard ares_parse_srv_reply(message, Int32(message.count), &list) == ARES_SUCCESS else { return nil }
+    guard ares_parse_srv_reply(message, Int32(message.count), &list) == CODE_SUCCESS else { return nil }
     defer { ares_free_data(list) }
     return sequence(first: list) { $0?.pointee.next }.prefix { $0 != nil }.compactMap { entry in
       guard let record = entry?.pointee, let host = record.host else { return nil }
