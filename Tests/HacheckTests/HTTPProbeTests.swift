@@ -115,11 +115,34 @@ import Testing
     #expect(settings.httpProbe.judge(result).passed, "\(name): \(result)")
   }
 
+  @Test("connections of two checks", arguments: [false, true]) @LoopActor
+  func aCheckLeavesItsConnectionToTheNextWhereAsked(_ isReused: Bool) async throws {
+    let count = Locked(0)
+    let server = LoopbackServer { connection in
+      count.withLock { $0 += 1 }
+      while !connection.receive(until: "\r\n\r\n").isEmpty {
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+      }
+    }
+    var settings = HTTPProbe.Settings(
+      host: "127.0.0.1", port: server.port, uri: "/", openTimeout: .seconds(20), readTimeout: .seconds(20))
+    settings.reusesConnection = isReused
+    let probe = settings.httpProbe
+    for _ in 0..<2 { #expect(await probe.judged(deadline: .seconds(30)).passed) }
+    #expect(count.withLock { $0 } == (isReused ? 1 : 2))
+    let hacheck = try ServiceFixture { ($0.reusesConnections, $0.cacheTime) = (isReused, .zero) }
+    for path in ["a", "b", "a"] {
+      #expect(try await hacheck.get("/http/web.main/\(server.port)/\(path)").status == 200)
+    }
+    #expect(count.withLock { $0 } == (isReused ? 2 : 5))
+  }
+
   @Test func everyKeyIsRead() throws {
     let settings = try probeSettings(
       #"""
       "type": "http", "host": "127.0.0.1", "port": 6666, "uri": "status", "timeout": 1.0, "open_timeout": 0.5,
-      "headers": {"X-A": "1"}, "expect": "ok", "ssl": true, "ssl_timeout": 0.25
+      "headers": {"X-A": "1"}, "expect": "ok", "ssl": true, "ssl_timeout": 0.25,
+      "reuse_connection": true
       """#)
     #expect(
       settings as? HTTPProbe.Settings
@@ -127,7 +150,7 @@ import Testing
           host: "127.0.0.1", port: 6666, uri: "/status", usesTLS: true, openTimeout: .milliseconds(500),
           handshakeTimeout: .milliseconds(250), readTimeout: .seconds(1),
           headers: [HTTPHeader(name: "X-A", value: "1")],
-          expect: "ok"))
+          expect: "ok", reusesConnection: true))
     #expect(settings.name == "http-127.0.0.1:6666/status")
   }
 }

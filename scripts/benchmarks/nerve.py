@@ -17,13 +17,16 @@ def measure(bench):
     bench.start_server(LOCAL, MANY_PORTS, ports=500)
     bench.table.heading(f"nerve, 500 services checked every 2 s, over {bench.seconds} s")
     bench.table.row("", "registered", "CPU", "RSS", "threads")
-    for what, through_hacheck in (("each check asks the service", False),
-                                  ("each check asks hacheck, which asks the service", True)):
+    for what, through_hacheck, is_reused in (
+            ("each check asks the service", False, False), ("the same by reuse_connection", False, True),
+            ("each check asks hacheck, which asks the service", True, False), ("the same by reuse_connection", True, True)):
         services = {f"s{i}": bench.nerve_service(f"many.s{i}", LOCAL, MANY_PORTS + i, through_hacheck)
                     for i in range(500)}
+        for service in services.values():
+            service["checks"][0]["reuse_connection"] = is_reused
         before = set(bench.zookeeper.ephemerals())
         began = time.monotonic()
-        nerve = bench.start_nerve(services, f"nerve-{through_hacheck}")
+        nerve = bench.start_nerve(services, f"nerve-{through_hacheck}-{is_reused}", reuse_connection=is_reused)
         wait_for("500 registrations", lambda: len(set(bench.zookeeper.ephemerals()) - before) >= 500, 120,
                  while_alive=[nerve])
         registered = time.monotonic() - began

@@ -28,7 +28,11 @@ internal import SmartStack
   private let durations: [CheckProtocol: Histogram]
   private let waits: Histogram
   private let refusals: Counter
+  /// Open connections to services, by place and protocol; empty unless they are reused.
+  private var connections = LRUTable<CheckKey, KeptConnection>(capacity: CheckEngine.keptConnections)
 
+  /// Each is a descriptor.
+  private static let keptConnections = 1024
   /// Sent as `User-Agent`, unless the configuration has the client's copied.
   private static let userAgent = "smartstack-hacheck"
   /// These belong to one connection, or would make the request another one; they are never copied.
@@ -59,9 +63,10 @@ internal import SmartStack
     metrics.onRender { [weak self] metrics in self?.publish(metrics) }
   }
 
-  /// Removes what is too old from the cache and from ``seen``.
+  /// Removes what is too old from the cache and from ``seen``, and connections that services have closed.
   func sweep() {
     cache.sweep()
+    connections.removeAll { !$0.isUsable }
     seen.sweep(now: clock.unixTime)
   }
 
@@ -156,7 +161,19 @@ internal import SmartStack
     let isHTTP = question.check.protocol == .http || question.check.protocol == .https
     return LiveCheck(
       question.check.protocol, at: endpoint, target: "/" + question.check.query,
-      headers: isHTTP ? outgoing(headers, to: endpoint, of: question.check.service) : [], configuration: configuration)
+      headers: isHTTP ? outgoing(headers, to: endpoint, of: question.check.service) : [],
+      connection: isHTTP && configuration.reusesConnections ? connection(for: question) : nil,
+      configuration: configuration)
+  }
+
+  /// The place of a service's open connection, whatever is asked there.
+  private func connection(for question: Question) -> KeptConnection {
+    var place = key(question)
+    (place.path, place.service) = ("", "")
+    if let known = connections.use(place) { return known }
+    let made = KeptConnection()
+    connections.set(place, to: made)
+    return made
   }
 
   private func outgoing(_ headers: RequestHeaders, to endpoint: Endpoint, of service: String) -> [HTTPHeader] {

@@ -11,10 +11,10 @@ struct LiveCheck {
 
   /// - Parameters:
   ///   - target: path and query string for HTTP.
-  ///   - headers: for HTTP.
+  ///   - headers, connection: for HTTP.
   init(
     _ protocol: CheckProtocol, at endpoint: Endpoint, target: String, headers: [HTTPHeader],
-    configuration: HacheckConfiguration
+    connection: KeptConnection? = nil, configuration: HacheckConfiguration
   ) {
     self.protocol = `protocol`
     self.endpoint = endpoint
@@ -24,7 +24,7 @@ struct LiveCheck {
       // Certificates are not verified, as upstream: the question is whether the service answers.
       let tls = `protocol` == .https ? TLSOptions(serverName: nil, verify: false) : nil
       probe = HTTPProbe(
-        HTTPRequest(endpoint: endpoint, tls: tls, target: target, headers: headers),
+        HTTPRequest(endpoint: endpoint, tls: tls, target: target, headers: headers, connection: connection),
         limits: HTTPClientLimits(maxBodyBytes: configuration.bodyLimit))
     case .tcp: probe = TCPProbe(endpoint: endpoint)
     case .smtp: probe = SMTPProbe(endpoint: endpoint, hello: configuration.smtpHello)

@@ -40,6 +40,7 @@ extension HacheckConfiguration {
   private mutating func readChecks(_ section: ConfigSection) throws(ConfigError) {
     cacheTime = try section.duration("cache_time", default: cacheTime)
     healthcheckTimeout = try section.duration("healthcheck_timeout", in: 0.001...86_400, default: healthcheckTimeout)
+    reusesConnections = try section.bool("reuse_connection", default: reusesConnections)
     serviceNameHeader = try section.optionalString("service_name_header") ?? serviceNameHeader
     if let nodes = section.node("http_headers_to_copy") { headersToCopy = try nodes.items().strings() }
     if let name = (headersToCopy + [serviceNameHeader].compactMap { $0 }).first(where: { !$0.isHeaderName }) {

@@ -18,6 +18,9 @@ public struct HacheckConfiguration: Sendable, Equatable {
   public var checksPerTarget = 10
   /// `max_checks`: live checks under way in all. Each costs a socket, so it must fit `rlimit_nofile`.
   public var checksInAll = 4096
+  /// `reuse_connection`: whether a check over HTTP leaves its connection to the next check of that port. It spares the
+  /// service and this host a connection for each, and hides a listener that accepts no more.
+  public var reusesConnections = false
   /// `service_name_header`: the request header that tells the service its name; nil for none.
   public var serviceNameHeader: String?
   /// `http_headers_to_copy`: request headers that are passed on to the service.

@@ -88,6 +88,8 @@ extension HTTPProbe {
     var headers: [HTTPHeader] = []
     /// Text that must occur in the body.
     var expect: String?
+    /// Whether one check leaves its connection to the next.
+    var reusesConnection = false
 
     /// Connecting, the handshake and the answer together.
     var deadline: Duration { openTimeout + (usesTLS ? handshakeTimeout : .zero) + readTimeout }
@@ -100,7 +102,8 @@ extension HTTPProbe {
       HTTPProbe(
         HTTPRequest(
           endpoint: .tcp(host: host, port: port), tls: usesTLS ? TLSOptions(serverName: host) : nil, target: uri,
-          headers: headers + Settings.usualHeaders.filter { usual in !headers.contains { $0.has(name: usual.name) } }),
+          headers: headers + Settings.usualHeaders.filter { usual in !headers.contains { $0.has(name: usual.name) } },
+          connection: reusesConnection ? KeptConnection() : nil),
         timeouts: HTTPTimeouts(open: openTimeout, handshake: usesTLS ? handshakeTimeout : nil, read: readTimeout),
         limits: Settings.limits, expect: expect)
     }
@@ -132,6 +135,7 @@ extension HTTPProbe.Settings {
     readTimeout = try section.probeTimeout("read_timeout", default: timeout)
     headers = try HTTPProbe.Settings.headers(section)
     expect = try section.optionalString("expect")
+    reusesConnection = try section.bool("reuse_connection", default: reusesConnection)
   }
 
   private static func headers(_ section: ConfigSection) throws(ConfigError) -> [HTTPHeader] {

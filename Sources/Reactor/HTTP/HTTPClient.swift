@@ -2,7 +2,8 @@ internal import SmartStack
 
 /// Sends single HTTP requests, as health checks need them.
 ///
-/// One connection per request, answers of HTTP/1.0 and 1.1, no redirects, hard limits on head, body and time.
+/// One connection per request unless the request says where to keep it, answers of HTTP/1.0 and 1.1, no redirects, hard
+/// limits on head, body and time.
 @LoopActor public enum HTTPClient {
   /// Sends `request` and reads the whole answer.
   /// - Parameters:
@@ -31,24 +32,20 @@ internal import SmartStack
       return try await exchange.run()
     }
     let end = LoopClock.system.now + deadline
-    let stream = try await ByteStream.connect(
-      to: request.endpoint, tls: request.tls, deadline: deadline, opening: timeouts.open, handshake: timeouts.handshake)
-    defer { stream.close() }
-    try stream.write(prepared.bytes)
-    var reader = HTTPResponseReader(of: request.endpoint, limits: limits, isHead: request.method == "HEAD")
-    while !reader.isComplete {
-      if let silence = timeouts.read {
-        let until = LoopClock.system.now + silence
-        stream.startDeadline(until: min(until, end), stated: until < end ? silence : deadline)
-      }
-      let piece = try await stream.read(upTo: 16 << 10)
-      if piece.isEmpty {
-        guard reader.finish() else { throw StreamError.closed(request.endpoint) }
-        break
-      }
-      try reader.consume(piece)
+    let kept = request.connection?.take()
+    if let kept {
+      kept.startDeadline(until: end, stated: deadline)
+      let answer = try await prepared.answer(
+        over: kept, isReused: true, until: end, deadline: deadline, timeouts: timeouts, limits: limits)
+      if let answer { return answer }
     }
-    return reader.response
+    let stream = try await ByteStream.connect(
+      to: request.endpoint, tls: request.tls, deadline: kept == nil ? deadline : end - LoopClock.system.now,
+      opening: timeouts.open, handshake: timeouts.handshake)
+    let answer = try await prepared.answer(
+      over: stream, isReused: false, until: end, deadline: deadline, timeouts: timeouts, limits: limits)
+    guard let answer else { throw StreamError.closed(request.endpoint) }
+    return answer
   }
 }
 
@@ -56,8 +53,49 @@ internal import SmartStack
 public struct PreparedHTTPRequest: Sendable {
   let request: HTTPRequest
   let bytes: [UInt8]
-  /// Of a numeric host without TLS.
+  /// Of a numeric host without TLS, for a connection of the request's own.
   let address: SocketAddress?
+
+  /// Sends the request and reads its answer; the stream is closed afterwards, or kept.
+  /// - Parameters:
+  ///   - isReused: whether the stream has carried another request before.
+  ///   - end: the deadline as a moment.
+  /// - Returns: nil when the server has ended the connection without a byte.
+  @LoopActor fileprivate func answer(
+    over stream: ByteStream, isReused: Bool, until end: LoopClock.Instant, deadline: Duration, timeouts: HTTPTimeouts,
+    limits: HTTPClientLimits
+  ) async throws -> HTTPResponse? {
+    var reader = HTTPResponseReader(of: request.endpoint, limits: limits, isHead: request.method == "HEAD")
+    defer {
+      if reader.leavesConnection, let connection = request.connection {
+        connection.keep(stream)
+      } else {
+        stream.close()
+      }
+    }
+    do {
+      try stream.write(bytes)
+      while !reader.isComplete {
+        if let silence = timeouts.read {
+          let until = LoopClock.system.now + silence
+          stream.startDeadline(until: min(until, end), stated: until < end ? silence : deadline)
+        }
+        let piece = try await stream.read(upTo: 16 << 10)
+        if piece.isEmpty {
+          guard reader.finish() else { throw StreamError.closed(request.endpoint) }
+          break
+        }
+        try reader.consume(piece)
+      }
+      return reader.response
+    } catch let error as StreamError {
+      switch error {
+      // It ended just when the request came.
+      case .closed where isReused && !reader.hasBegun, .failed where isReused && !reader.hasBegun: return nil
+      case .closed, .failed, .refused, .starved, .timedOut, .tooLong: throw error
+      }
+    }
+  }
 }
 
 extension HTTPRequest {
@@ -67,7 +105,7 @@ extension HTTPRequest {
   public func prepared() throws -> PreparedHTTPRequest {
     PreparedHTTPRequest(
       request: self, bytes: try wireBytes(),
-      address: tls == nil ? try endpoint.onlyAddress() : nil)
+      address: tls == nil && connection == nil ? try endpoint.onlyAddress() : nil)
   }
 
   /// Head and body as sent; refuses what would end a line early, since headers and targets come from others.
@@ -80,7 +118,7 @@ extension HTTPRequest {
     }
     var head = "\(method) \(target) HTTP/1.1\r\n"
     if !has("Host") { head += "Host: \(authority)\r\n" }
-    if !has("Connection") { head += "Connection: close\r\n" }
+    if connection == nil, !has("Connection") { head += "Connection: close\r\n" }
     for header in headers {
       guard header.isSendable else { throw .unsendable(reason: "header \(header.name.debugDescription)") }
       head += "\(header.name): \(header.value)\r\n"

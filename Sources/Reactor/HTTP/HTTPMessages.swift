@@ -27,15 +27,19 @@ public struct HTTPRequest: Sendable {
   public var tls: TLSOptions?
   /// Path and query, for example `/status?full=1`; sent as it is.
   public var target: String
-  /// Sent in this order. `Host`, `Connection: close` and, with a body, `Content-Length` are added unless given.
+  /// Sent in this order. `Host`, `Connection: close` (without a ``connection``) and, with a body, `Content-Length` are added
+  /// unless given.
   public var headers: [HTTPHeader]
   /// Sent after the head.
   public var body: [UInt8]
+  /// Where the connection is kept for the next request to the same server; nil: each request has its own. The request may
+  /// then be sent twice, where the server ends a kept connection without an answer.
+  public var connection: KeptConnection?
 
   /// A request; see the properties.
   public init(
     method: String = "GET", endpoint: Endpoint, tls: TLSOptions? = nil, target: String,
-    headers: [HTTPHeader] = [], body: [UInt8] = []
+    headers: [HTTPHeader] = [], body: [UInt8] = [], connection: KeptConnection? = nil
   ) {
     self.method = method
     self.endpoint = endpoint
@@ -43,6 +47,7 @@ public struct HTTPRequest: Sendable {
     self.target = target
     self.headers = headers
     self.body = body
+    self.connection = connection
   }
 }
 

@@ -25,6 +25,8 @@ struct HTTPResponseReader {
   private var phase = Phase.statusLine
   private var line: [UInt8] = []
   private var headBytes = 0
+  /// Whether the answer ends before the connection does, as far as is known.
+  private var isDelimited = false
 
   /// What has been understood so far.
   private(set) var response = HTTPResponse(status: 0)
@@ -40,6 +42,21 @@ struct HTTPResponseReader {
 
   /// Whether the answer is all there; further bytes are ignored.
   var isComplete: Bool { phase == .complete }
+
+  /// Whether a byte of the answer has come.
+  var hasBegun: Bool { headBytes > 0 }
+
+  /// Whether another request can follow on the connection: the answer ended by its own account, nothing came behind it,
+  /// and the server does not say that it closes. HTTP/1.0 does always.
+  var leavesConnection: Bool {
+    isComplete && isDelimited
+      && !response.headers.contains {
+        $0.has(name: "Connection")
+          && $0.value.utf8.split(separator: UInt8(ascii: ",")).contains {
+            HTTPResponseReader.trimmedBlanks(Array($0)[...]).equalsIgnoringASCIICase("close")
+          }
+      }
+  }
 
   /// Whether all headers of the answer proper are there.
   var hasHead: Bool { phase != .statusLine && phase != .headers }
@@ -57,10 +74,12 @@ struct HTTPResponseReader {
       }
       if phase == .sizedBody(remaining: 0) { phase = .complete }
     }
+    if !rest.isEmpty { isDelimited = false }
   }
 
   /// Says that the peer closed; false when that came too early.
   mutating func finish() -> Bool {
+    isDelimited = false
     switch phase {
     // After the last chunk only trailers are missing, and we have no use for them.
     case .bodyToEnd, .trailers: phase = .complete
@@ -86,7 +105,7 @@ struct HTTPResponseReader {
     response.body += piece.prefix(max(0, room))
     rest = rest.dropFirst(piece.count)
     if piece.count > room {
-      response.isTruncated = true
+      (response.isTruncated, isDelimited) = (true, false)
       phase = .complete
     } else {
       phase = next(count - piece.count)
@@ -151,6 +170,7 @@ struct HTTPResponseReader {
       throw HTTPClientError.malformed(reason: "status \(HTTPResponseReader.excerpt(text))")
     }
     response = HTTPResponse(status: status, reason: String(decoding: text.dropFirst(13), as: UTF8.self))
+    isDelimited = text[7] != UInt8(ascii: "0") && status != 101
     phase = .headers
   }
 

@@ -142,6 +142,12 @@ internal import Glibc
     bufferevent_free(bufferevent)
   }
 
+  /// Whether both directions are open and at rest: nothing unread, nothing unsent.
+  var isIdle: Bool {
+    guard let bufferevent, readFailure == nil, writeFailure == nil, !isAtEnd else { return false }
+    return available == 0 && evbuffer_get_length(bufferevent_get_output(bufferevent)) == 0
+  }
+
   // MARK: Writing
 
   /// Queues `bytes` and returns at once.
