@@ -108,8 +108,8 @@ import ZooKeeper
       let (status, lines) = try await clean([], in: directory)
       #expect(status == 1)
       #expect(lines.contains("ERROR bad: \(directory.path)/infrastructure/bad.yaml:1:14: "), "\(lines)")
-      let sentence = "WARNING Could not connect to zookeeper cluster for gone: no server answers at 127.0.0.1:\(port)\n"
-      #expect(lines.contains(sentence), "\(lines)")
+      let reason = "cannot connect to 127.0.0.1:\(port): Connection refused"
+      #expect(lines.contains("WARNING Could not connect to zookeeper cluster for gone: \(reason)\n"), "\(lines)")
       #expect(lines.hasSuffix("INFO Removed 1 nodes\n"), "\(lines)")
     }
   }
@@ -137,6 +137,47 @@ import ZooKeeper
 
           """)
     }
+  }
+
+  /// An ensemble that speaks TLS only and wants certificates; `zk_tls` is read where nerve reads it.
+  @Test @LoopActor func anEnsembleByTLSIsCleanedToo() async throws {
+    let authority = try await TestAuthority()
+    let certificate = try await authority.certificate("DNS:agent")
+    let server = try ZooKeeperServer(tls: (try await authority.certificate(), clients: authority.file))
+    try await server.start()
+    let ensemble = try ServerList(["localhost:\(server.port)"])
+    var options = TLSOptions(serverName: nil, verify: true, authorityFile: authority.file)
+    options.certificateFile = certificate
+    let client = ZooKeeperClient(ensemble: ensemble, tls: options, logger: silent)
+    client.start()
+    #expect(await client.connects(within: .seconds(30)))
+    try await client.create("/smartstack/global/web.main/orphan_0000000000")
+    let directory = TemporaryDirectory()
+    try directory.write("[[localhost, \(server.port)]]\n", to: "infrastructure/west.yaml")
+    func write(_ certificate: String, to name: String) throws -> String {
+      try directory.write(
+        #"{"instance_id": "x", "zk_tls": {"ca": "\#(authority.file)"\#(certificate)}}"#, to: name)
+      return "\(directory.path)/\(name)"
+    }
+    let stranger = try await clean(["--zk-tls", write("", to: "stranger.json")], in: directory)
+    let words = "cluster for west: connection to localhost:\(server.port) failed: TLS failure: "
+    #expect(stranger.0 == 1 && stranger.1.contains(words), "\(stranger)")
+    let file = try write(#", "certificate": "\#(certificate)""#, to: "nerve.conf.json")
+    #expect(
+      try await clean(["--zk-tls", file], in: directory) == (
+        0,
+        """
+        INFO Processing west
+        INFO Removing /smartstack/global/web.main/orphan_0000000000
+        INFO Removed 1 nodes
+
+        """
+      ))
+    try directory.write("{}", to: "empty.json")
+    let none = try await clean(["--zk-tls", "\(directory.path)/empty.json"], in: directory)
+    #expect(none == (1, "ERROR \(directory.path)/empty.json: there is no zk_tls\n"))
+    await client.close()
+    await server.kill()
   }
 
   @Test @LoopActor func withoutTopologyFilesItFails() async throws {

@@ -4,7 +4,7 @@ import SmartStack
 import TestSupport
 import Testing
 
-/// Both agents, and a client of others' making, on an ensemble that speaks TLS only and wants certificates.
+/// Both agents, a command, and a client of others' making, on an ensemble that speaks TLS only and wants certificates.
 @Suite("agents on an ensemble by TLS", .timeLimit(.minutes(3))) @LoopActor struct TLSAgentTests {
   @Test func whatNerveRegistersSynapseAndKazooFind() async throws {
     let files = try HostFiles()
@@ -20,14 +20,15 @@ import Testing
       "nerve.conf.json",
       #"""
       {"instance_id": "here", "state_dir": "\#(files.path)/state", "hacheck": false, \#(tls), "services": {"web": {
-        "host": "10.0.0.5", "port": 3000, "zk_hosts": ["\#(place)"], "zk_path": "/svc/web", "check_interval": 0.1,
+        "host": "10.0.0.5", "port": 3000, "zk_hosts": ["\#(place)"], "zk_path": "/smartstack/global/web.main",
+        "check_interval": 0.1, "labels": {"region:west": ""},
         "checks": [{"type": "noop"}]}}}
       """#)
     try files.put(
       "synapse.conf.json",
       #"""
       {"file_output": {"output_directory": "\#(files.path)/out"}, "state_dir": "\#(files.path)/state", \#(tls),
-       "services": {"web": {"discovery": {"method": "zookeeper", "hosts": ["\#(place)"], "path": "/svc/web"},
+       "services": {"web": {"discovery": {"method": "zookeeper", "hosts": ["\#(place)"], "path": "/smartstack/global/web.main"},
         "use_previous_backends": false}}}
       """#)
     let agents = ["nerve", "synapse"].map {
@@ -46,11 +47,18 @@ import Testing
         from kazoo.client import KazooClient
         client = KazooClient(sys.argv[1], use_ssl=True, ca=sys.argv[2], certfile=sys.argv[3], keyfile=sys.argv[3])
         client.start(60)
-        print(client.get_children("/svc/web"))
+        print(client.get_children("/smartstack/global/web.main"))
         client.stop()
         """, place, authority.file, certificate,
       ], deadline: .seconds(90))
     #expect(String(decoding: seen.output, as: UTF8.self).hasPrefix("['here_0000000000']"))
+    let status = try await ChildProcess.run(
+      BuiltProgram.path("synapse"),
+      arguments: [
+        "smartstack-status", "--source", "registry", "--level", "region", "--zookeeper", place, "--zk-tls",
+        "\(files.path)/nerve.conf.json", "web.main",
+      ], deadline: .seconds(90))
+    #expect(String(decoding: status.output, as: UTF8.self).contains("west - Healthy"), "\(status)")
     agents[0].signal(SIGTERM)
     try await eventually("the server leaves with nerve: \(agents.map(\.log))") {
       !files.read("out/web.json").contains("10.0.0.5")

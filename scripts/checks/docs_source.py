@@ -88,7 +88,7 @@ NO_KEYS = {
     "words of HAProxy, and of nginx's section": "path_beg unix reuseport listen_options server timestamp",
     "what the agent keeps in a state file": "watcher_config_for_generator",
     "a plugin's file and place": "path_based_routing.lua plugins.path_based_routing",
-    "names and options of programs": "clean_nerve hastatus smartstack-status simulate cluster-type t mark",
+    "names and options of programs": "clean_nerve hastatus smartstack-status simulate cluster-type zk-tls t mark",
     "a system call": "rename",
     "what is counted in a sentence": "namespace registration",
     "headers": "x-nerve-check-ip x-smartstack-target-identity content-type",

@@ -3,11 +3,12 @@ internal import Configure
 internal import Glibc
 internal import Logging
 internal import Reactor
+internal import Registry
 internal import SmartStack
 internal import YAMLConfig
 internal import ZooKeeper
 
-/// `clean_nerve [-s] [-t CLUSTER_TYPE]`: removes orphans from every ensemble: nodes below `/smartstack/global/SERVICE` that hold nothing, belong to no
+/// `clean_nerve [-s] [-t CLUSTER_TYPE] [--zk-tls FILE]`: removes orphans from every ensemble: nodes below `/smartstack/global/SERVICE` that hold nothing, belong to no
 /// session and have nothing below them. They are no registrations, but synapse has to read each of them.
 ///
 /// The environment may name another directory of topology files than `/nail/etc/zookeeper_discovery`: `ZK_TOPOLOGY_DIR`.
@@ -18,7 +19,10 @@ internal import ZooKeeper
   var connectLimit = Duration.seconds(15)
   let simulates: Bool
   let directory: String
+  /// A file with `zk_tls`.
+  let tlsFile: String?
   private let output: CommandOutput
+  private let files = SourceFiles()
 
   private nonisolated static let syntax = CommandSyntax(
     name: "clean_nerve", abstract: "Remove orphaned nodes of services from every ZooKeeper ensemble.",
@@ -27,6 +31,9 @@ internal import ZooKeeper
       .init(
         long: "cluster-type", short: "t", value: .text,
         help: "The kind of ZooKeeper ensemble. (default: infrastructure)"),
+      .init(
+        long: "zk-tls", value: .text,
+        help: "A file with zk_tls, such as nerve.conf.json. (default: no TLS)"),
     ])
 
   nonisolated static let command = Command(syntax.name, summary: syntax.abstract) { words in
@@ -40,6 +47,7 @@ internal import ZooKeeper
     }
     self.output = output
     simulates = options["simulate"] != nil
+    tlsFile = options["zk-tls"]
     directory =
       (environment["ZK_TOPOLOGY_DIR"] ?? "/nail/etc/zookeeper_discovery") + "/"
       + (options["cluster-type"] ?? "infrastructure")
@@ -48,9 +56,9 @@ internal import ZooKeeper
   /// - Returns: the exit status: 0 when every ensemble was gone through, else 1.
   func run() async -> Int32 {
     if simulates { say("INFO", sentence: "Running in simulation mode") }
-    let ensembles: [String]
+    let (ensembles, tls): ([String], [ZooKeeperTLS])
     do {
-      ensembles = try locations()
+      (ensembles, tls) = (try locations(), try files.zooKeeperTLS(tlsFile))
     } catch {
       say("ERROR", sentence: "\(error)")
       return 1
@@ -59,7 +67,7 @@ internal import ZooKeeper
     for location in ensembles {
       say("INFO", sentence: "Processing \(location)")
       do {
-        if try await !clean(location) { status = 1 }
+        if try await !clean(location, tls: tls) { status = 1 }
       } catch {
         say("ERROR", sentence: "\(location): \(error)")
         status = 1
@@ -82,16 +90,16 @@ internal import ZooKeeper
     return names.map { String($0.dropLast(".yaml".count)) }.sorted()
   }
 
-  private func clean(_ location: String) async throws -> Bool {
-    let servers = try SourceFiles().zooKeeperServers("\(directory)/\(location).yaml")
+  private func clean(_ location: String, tls: [ZooKeeperTLS]) async throws -> Bool {
+    let ensemble = try ServerList(files.zooKeeperServers("\(directory)/\(location).yaml"))
     let client = ZooKeeperClient(
-      ensemble: try ServerList(servers), logger: Logger(label: "clean_nerve") { _ in SwiftLogNoOpLogHandler() })
+      ensemble: ensemble, tls: tls.options(for: ensemble),
+      logger: Logger(label: "clean_nerve") { _ in SwiftLogNoOpLogHandler() })
     client.start()
     guard await client.connects(within: connectLimit) else {
+      let reasons = await client.reasonsWithoutConnection()
       await client.close()
-      say(
-        "WARNING",
-        sentence: "Could not connect to zookeeper cluster for \(location): no server answers at \(client.ensemble)")
+      say("WARNING", sentence: "Could not connect to zookeeper cluster for \(location): \(reasons)")
       return false
     }
     let outcome: Result<Bool, any Error>

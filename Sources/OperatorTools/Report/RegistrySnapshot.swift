@@ -38,6 +38,7 @@ internal import ZooKeeper
         let discovery = ZooKeeperDiscovery(ensemble: ensemble, path: "/smartstack/global/\(name)")
         return ServiceConfiguration(name: name, discovery: Discovery(discovery))
       }
+      configuration.tls = try files.zooKeeperTLS(zkTls)
       place = ensemble.description
     }
     let (servers, silent) = await configuration.liveServices()

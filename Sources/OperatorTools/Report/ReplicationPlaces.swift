@@ -47,6 +47,11 @@ struct ReplicationPlaces: ParsableArguments {
   @Option(help: ArgumentHelp("A file with a list of [host, port], the ZooKeeper servers.", valueName: "file"))
   var zkTopologyPath = "/nail/etc/zookeeper_discovery/infrastructure/local.yaml"
   @Option(
+    help: ArgumentHelp(
+      "A file with zk_tls, such as nerve.conf.json, where --synapse-config is not given. (default: no TLS)",
+      valueName: "file"))
+  var zkTls: String?
+  @Option(
     name: .customLong("haproxy"),
     help: ArgumentHelp(
       "A HAProxy's statistics page, at port 3212 by default. Repeatable. (default: this host's)",

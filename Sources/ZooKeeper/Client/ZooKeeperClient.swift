@@ -93,6 +93,9 @@ public import SmartStack
     token.cancel()
   }
 
+  /// Why no server gives a session at this moment, server by server; takes a few seconds at most.
+  public func reasonsWithoutConnection() async -> String { await context.outage.reasons() }
+
   /// Leaves without ending the session, so that another process can carry it on within the timeout.
   /// - Returns: the session; nil when there is none.
   public func abandon() async -> SavedSession? {

@@ -41,8 +41,9 @@ internal import SmartStack
     }
   }
 
-  private func report() async {
-    guard let began else { return }
+  /// Tries each server once more.
+  /// - Returns: why none of them gives a session, server by server.
+  func reasons() async -> String {
     let attempts = ensemble.servers.map { server in
       Task.immediate { @LoopActor [tls] in
         do {
@@ -62,9 +63,13 @@ internal import SmartStack
     }
     var reasons: [String] = []
     for attempt in attempts { reasons.append(await attempt.value) }
+    return reasons.joined(separator: "; ")
+  }
+
+  private func report() async {
+    guard let began else { return }
+    let reasons = await reasons()
     guard self.began == began else { return }
-    logger.error(
-      "ensemble not reached",
-      with: [.ensemble: ensemble, .elapsed: clock.now - began, .reason: reasons.joined(separator: "; ")])
+    logger.error("ensemble not reached", with: [.ensemble: ensemble, .elapsed: clock.now - began, .reason: reasons])
   }
 }
