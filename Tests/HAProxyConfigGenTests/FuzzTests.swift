@@ -153,7 +153,7 @@ import Testing
         bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
       }
       if Bool.random(using: &generator) { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &generator)) }
-      let memory = ServerMemory(stateFile: bytes)
+      let memory = ServerMemory(stateFile: bytes) ?? ServerMemory()
       let text = ProxyModel(settings: settings, services: [service], memory: memory).render().text
       let servers = text.split(separator: "\n").filter { $0.hasPrefix("\tserver ") }
       #expect(servers.allSatisfy { FuzzTests.isServerLine($0) }, "\(text)")

@@ -7,7 +7,7 @@ import Testing
 @Suite("golden") struct GoldenTests {
   @Test("every recorded file is rendered to the letter", arguments: GoldenCase.all)
   func rendersRecordedFiles(_ golden: GoldenCase) throws {
-    let memory = golden.state.map { ServerMemory(stateFile: Array($0.utf8)) } ?? ServerMemory()
+    let memory = golden.state.flatMap { ServerMemory(stateFile: Array($0.utf8)) } ?? ServerMemory()
     var model = ProxyModel(settings: golden.settings, services: golden.services, memory: memory)
     var ids: [String: [String: Int]] = [:]
     for (index, step) in golden.steps.enumerated() {

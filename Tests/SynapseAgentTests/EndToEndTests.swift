@@ -175,7 +175,7 @@ struct EndToEndTests {
       for _ in 0..<10 { #expect(await world.request() == "one") }
       // Where nothing runs, the state file says who was there.
       let state = world.proxy.path + "/state.json"
-      let memory = ServerMemory(stateFile: try Files.read(state, limit: 1 << 20))
+      let memory = try #require(ServerMemory(stateFile: try Files.read(state, limit: 1 << 20)))
       let now = Int(LoopClock.system.unixTime)
       #expect(memory.servers(of: "web", ttl: 1800, now: now).map(\.name) == ["one"])
       try await world.zookeeper.start()

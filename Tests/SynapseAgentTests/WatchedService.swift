@@ -19,15 +19,17 @@ internal import ZooKeeper
   /// - Parameters:
   ///   - text: the service's section, as YAML.
   ///   - clock: the watcher's; the registry's client has the machine's.
+  ///   - known: what an earlier agent has read.
   init(
-    _ text: String, statsd: StatsD? = nil, clock: LoopClock = .system, environment: [String: String] = [:]
+    _ text: String, statsd: StatsD? = nil, clock: LoopClock = .system, environment: [String: String] = [:],
+    known: [UInt64: Backend] = [:]
   ) throws {
     service = try WatchedService.decode(text, environment: environment)
     let metrics = Metrics()
     readers = ZooKeeperReaders(clock: .system, logger: journal.logger, metrics: metrics)
     let context = AgentContext(
       readers: readers, clock: clock, logger: journal.logger, metrics: metrics, statsd: statsd)
-    let watcher = service.makeWatcher(context)
+    let watcher = service.makeWatcher(context, known: known)
     task = Task { @LoopActor [weak self] in
       try await watcher.run { reading in
         self?.snapshots.append(

@@ -3,13 +3,17 @@ internal import SmartStack
 /// The state file's format: per service an object of server name → `timestamp`, `haproxy_server_id` and the
 /// backend's fields, plus the service's `haproxy` section under `watcher_config_for_generator`.
 private let configurationKey = "watcher_config_for_generator"
+/// Of a backend: its ``Backend/origin`` in hexadecimal digits, so that the next agent need not read the registration first.
+private let originKey = "registration"
 
 extension ServerMemory {
-  /// Reads upstream's state file. Entries that make no sense, or an unreadable file, are forgotten servers
-  /// and no more than that: everything in it can be learned again.
-  public init(stateFile bytes: [UInt8]) {
+  /// Reads upstream's state file, or our own. Entries that make no sense are forgotten servers and no more than that:
+  /// everything in it can be learned again.
+  /// - Returns: nil for what is no state file as a whole.
+  public init?(stateFile bytes: [UInt8]) {
     var memory = ServerMemory()
     var validator = ServerValidator()
+    var labels: Labels?
     var cursor = JSONCursor(bytes)
     let isWhole = cursor.readObject { service, cursor in
       guard cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
@@ -17,11 +21,14 @@ extension ServerMemory {
         guard name != configurationKey, cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
         var entry = Entry(backend: Backend(host: "", port: 0), lastSeen: 0, isLive: false, order: 0)
         guard entry.read(&cursor) else { return false }
+        // Nearly always the same for all servers of a service: one copy serves them all.
+        if entry.backend.labels == labels { entry.backend.labels = labels } else { labels = entry.backend.labels }
         if entry.backend.serverName == name, validator.admits(entry.backend) { memory.restore(entry, of: service) }
         return true
       }
     }
-    self = isWhole && cursor.peek() == nil ? memory : ServerMemory()
+    guard isWhole, cursor.peek() == nil else { return nil }
+    self = memory
   }
 
   /// - Parameter configurations: the `haproxy` section of every service that is configured, as JSON.
@@ -49,14 +56,17 @@ extension ServerMemory.Entry {
   /// Reads a server of the state file, its fields as far as they are of the right kind.
   /// - Returns: false when it is not JSON.
   fileprivate mutating func read(_ cursor: inout JSONCursor) -> Bool {
-    cursor.readObject { key, cursor in
+    var origin: UInt64?
+    // What is set later would make it another registration's.
+    defer { backend.origin = origin }
+    return cursor.readObject { key, cursor in
       if key == "labels", cursor.peek() == UInt8(ascii: "{") {
         backend.labels = cursor.readLabels()
         return backend.labels != nil
       }
       if cursor.peek() == UInt8(ascii: "\"") {
         guard let text = cursor.readString() else { return false }
-        set(key, to: text)
+        if key == originKey { origin = UInt64(text, radix: 16) } else { set(key, to: text) }
         return true
       }
       guard let text = cursor.readCompact() else { return false }
@@ -97,7 +107,9 @@ extension ServerMemory.Entry {
     text += ", \"id\": " + (backend.id.map(String.init) ?? "null")
     text += ", \"weight\": " + (backend.weight.map(String.init) ?? "null")
     text += ", \"haproxy_server_options\": " + (backend.haproxyServerOptions.map(JSONText.quoted) ?? "null")
-    text += ", \"labels\": " + (backend.labels?.json ?? "null") + "}"
+    text += ", \"labels\": " + (backend.labels?.json ?? "null")
+    if let origin = backend.origin { text += ", \"\(originKey)\": \"\(String(origin, radix: 16))\"" }
+    text += "}"
   }
 }
 

@@ -44,6 +44,12 @@ public struct ServerMemory: Sendable {
       .map(\.entry.backend)
   }
 
+  /// The servers of `service` that are copies of registrations, by their ``Backend/origin``.
+  public func registrations(of service: String) -> [UInt64: Backend] {
+    let servers = (services[service] ?? [:]).values.lazy.map(\.backend)
+    return Dictionary(servers.compactMap { server in server.origin.map { ($0, server) } }) { first, _ in first }
+  }
+
   /// What is known of the server of that name, there or not.
   public func server(_ name: String, of service: String) -> Backend? { services[service]?[name]?.backend }
 

@@ -12,6 +12,9 @@ public import ZooKeeper
   let logger: Logger
   /// For how long readings after a lost connection are marked as such.
   let settle: Duration
+  /// What an earlier agent has read of registrations, by their ``Backend/origin``: used as soon as the registry is known
+  /// to have them, and read again later.
+  let known: [UInt64: Backend]
   /// The discovery's label filters, for the policies.
   private var filters: [LabelFilter] = []
   private let skipped: Counter
@@ -23,6 +26,7 @@ public import ZooKeeper
   ///   - makePolicy: the policy over readings of one stage, with a discovery's label filters.
   public init(
     service: String, readers: ZooKeeperReaders, clock: LoopClock, logger: Logger, metrics: Metrics, settle: Duration,
+    known: [UInt64: Backend] = [:],
     increment: @escaping @LoopActor (String, [String]) -> Void,
     makePolicy: @escaping @LoopActor (PolicyStage, [LabelFilter]) -> ReadingPolicy
   ) {
@@ -31,6 +35,7 @@ public import ZooKeeper
     self.clock = clock
     self.logger = logger
     self.settle = settle
+    self.known = known
     self.increment = increment
     policyMaker = makePolicy
     skipped = metrics.counter(

@@ -6,7 +6,9 @@ internal import ZooKeeper
 /// Follows the registrations below one znode.
 ///
 /// A name seen before is never read again; a name that holds its data is never read at all; the data of the
-/// others is watched. What cannot be used is skipped, named once and counted. Readings are delivered
+/// others is watched. What an earlier agent has read under a name that no other node can have is used as soon as the
+/// name is listed, and read and watched some seconds later: until then a payload that has changed since is not seen.
+/// What cannot be used is skipped, named once and counted. Readings are delivered
 ///
 /// - first, when the list, the data of every name in it and the generator sections are known;
 /// - when servers went, at once, unless that would leave none while others are still being read;
@@ -27,8 +29,10 @@ internal import ZooKeeper
   /// The number of names whose data has not arrived, and of those that hold a server.
   private var counts = (unread: 0, servers: 0)
   private var commonLabels: Labels?
-  private var generatorConfig: String?
-  private var awaitsGeneratorConfig: Bool
+  private var generatorConfig: (text: String?, isAwaited: Bool)
+  /// What an earlier agent has read, until the first list; then the names that are used so, until they are read. The place
+  /// is a part of each ``Backend/origin``.
+  private var known: (place: StableHash, backends: [UInt64: Backend], names: [String], reading: LoopTimer?)
   private var tokens: [WatchToken] = []
   /// The last delivery, and the number of servers in it.
   private var last: (at: LoopClock.Instant, count: Int)?
@@ -53,7 +57,8 @@ internal import ZooKeeper
     self.reader = reader
     self.environment = environment
     self.policy = policy
-    awaitsGeneratorConfig = discovery.generatorConfigPath != nil
+    generatorConfig = (nil, discovery.generatorConfigPath != nil)
+    known = (StableHash("\(discovery.place) \(discovery.decoding) "), environment.known, [], nil)
   }
 
   func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws {
@@ -66,6 +71,7 @@ internal import ZooKeeper
     self.deliver = nil
     pending?.cancel()
     settled?.cancel()
+    known.reading?.cancel()
     for token in tokens { token.cancel() }
     for child in children.values { child.token?.cancel() }
     children = [:]
@@ -105,6 +111,7 @@ internal import ZooKeeper
     // The order is that of a hash table in one of ZooKeeper's servers: another order alone is no news.
     if order.map({ $0.count != names.count || !$0.allSatisfy(present.contains) }) ?? true { order = names }
     for name in names where children[name] == nil { add(name) }
+    known.backends = [:]
     deliverSoon()
   }
 
@@ -114,12 +121,43 @@ internal import ZooKeeper
       if decoded.backend != nil { counts.servers += 1 }
       return
     }
+    if let backend = origin(of: child).flatMap({ known.backends[$0] }) {
+      children[child] = Child(isRead: true, backend: backend)
+      counts.servers += 1
+      known.names.append(child)
+      return readKnownLater()
+    }
     children[child] = Child()
     counts.unread += 1
+    read(child)
+  }
+
+  /// Not at once: what an agent knows at its start is read when what it does not know has been, and by a fleet that
+  /// starts at one moment not at one moment.
+  private func readKnownLater() {
+    guard known.reading == nil else { return }
+    let wait = Duration.seconds(Double.random(in: 1...10))
+    known.reading = environment.clock.schedule(after: wait) { [weak self] in
+      guard let self else { return }
+      let names = known.names
+      known.names = []
+      for name in names where children[name] != nil { read(name) }
+    }
+  }
+
+  private func read(_ child: String) {
     let path = discovery.path == "/" ? "/\(child)" : "\(discovery.path)/\(child)"
     let token = reader.watchData(path) { [weak self] event in self?.dataChanged(event, of: child) }
     // The data may have come while the watch was set.
     children[child]?.token = token
+  }
+
+  /// What tells a child from everything that was ever registered anywhere; nil for a name that may return for another.
+  private func origin(of child: String) -> UInt64? {
+    guard RegistrationCodec.isUnique(name: child) else { return nil }
+    var hash = known.place
+    hash.add(child.utf8)
+    return hash.value
   }
 
   /// The child as its own name describes it; nil when its data must be read.
@@ -146,6 +184,8 @@ internal import ZooKeeper
     after.isRead = true
     after.token = before.token
     if !before.isRead { counts.unread -= 1 }
+    // Others share the one that is known.
+    if after.backend == before.backend { after.backend = before.backend }
     counts.servers += (after.backend == nil ? 0 : 1) - (before.backend == nil ? 0 : 1)
     children[child] = after
     if !before.isRead || before.backend != after.backend { deliverSoon() }
@@ -165,6 +205,7 @@ internal import ZooKeeper
     var backend = decoded.backend
     // Nearly always the same for all servers of a service: one copy serves them all.
     if backend.labels == commonLabels { backend.labels = commonLabels } else { commonLabels = backend.labels }
+    backend.origin = origin(of: child)
     return Child(isRead: true, backend: backend)
   }
 
@@ -176,11 +217,11 @@ internal import ZooKeeper
   // MARK: Generator sections
 
   private func generatorConfigChanged(_ event: WatchEvent, at path: String) {
-    awaitsGeneratorConfig = false
+    generatorConfig.isAwaited = false
     switch event {
     case .data(let bytes):
-      generatorConfig = bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
-    case .missing: generatorConfig = nil
+      generatorConfig.text = bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    case .missing: generatorConfig.text = nil
     case .children: break
     case .failed(let error):
       count("get_config_failed")
@@ -207,13 +248,13 @@ internal import ZooKeeper
   }
 
   private func deliverIfReady() {
-    guard let deliver, let order, !awaitsGeneratorConfig, counts.unread == 0 || last != nil else { return }
+    guard let deliver, let order, !generatorConfig.isAwaited, counts.unread == 0 || last != nil else { return }
     let count = counts.servers
     // Those that came are delivered together; those that went must not wait for them.
     if counts.unread > 0, count == 0 || count >= last?.count ?? 0 { return }
     last = (environment.clock.now, count)
     let backends = order.compactMap { children[$0]?.backend }
-    var reading = RegistryReading(backends: backends, generatorConfig: generatorConfig)
+    var reading = RegistryReading(backends: backends, generatorConfig: generatorConfig.text)
     let left = reader.reconnectedAt.map { $0 + environment.settle - environment.clock.now } ?? .zero
     reading.isSettling = left > .zero
     deliver(policy(reading))

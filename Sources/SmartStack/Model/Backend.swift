@@ -12,6 +12,7 @@ public struct Backend: Hashable, Sendable {
     var haproxyServerOptions: String?
     var labels: Labels?
     var haproxyServerID: Int?
+    var origin: UInt64?
   }
 
   /// Always one element: an array is what copies share.
@@ -42,12 +43,12 @@ public struct Backend: Hashable, Sendable {
   /// An address, or a name that HAProxy resolves when it reads its file.
   public var host: String {
     get { fields.host }
-    set { fields.host = newValue }
+    set { (fields.host, fields.origin) = (newValue, nil) }
   }
   /// A port number, 1...65535.
   public var port: Int {
     get { fields.port }
-    set { fields.port = newValue }
+    set { (fields.port, fields.origin) = (newValue, nil) }
   }
   /// The registry's sequence number; tells two registrations of one address apart.
   public var id: Int? {
@@ -73,6 +74,13 @@ public struct Backend: Hashable, Sendable {
   public var haproxyServerID: Int? {
     get { fields.haproxyServerID }
     set { fields.haproxyServerID = newValue }
+  }
+
+  /// A number for the registration, unlike that of any other at any time, of which the fields above are a copy; nil: it has
+  /// none, or ``host`` or ``port`` have been set to something else since.
+  public var origin: UInt64? {
+    get { fields.origin }
+    set { fields.origin = newValue }
   }
 
   /// `NAME_HOST:PORT`, or `HOST:PORT` without a name: the server's name in HAProxy.

@@ -49,6 +49,13 @@ public enum RegistrationCodec {
     return Int(Substring(digits))
   }
 
+  /// Whether no other node of its directory ever has this name: it ends as ZooKeeper ends names of sequential nodes, in an
+  /// underscore and the ten digits of a number that it does not give again.
+  public static func isUnique(name: String) -> Bool {
+    let digits = name.utf8.suffix(10)
+    return digits.count == 10 && digits.allSatisfy { $0.isDigit } && name.utf8.dropLast(10).last == UInt8(ascii: "_")
+  }
+
   /// The bytes between `base64_<length>_` and what follows, decoded.
   private static func payload(inName name: String) -> [UInt8]? {
     let prefix = "base64_"

@@ -1,5 +1,6 @@
 internal import AgentKit
 internal import HAProxyConfigGen
+internal import Logging
 internal import Reactor
 internal import SmartStack
 
@@ -12,11 +13,38 @@ internal import SmartStack
   private var exec: ExecOutput?
   /// What the program before this one in this process knew; until the first HAProxy output is made.
   private var inherited: SynapseUpgradeState?
+  /// What an earlier agent knew of servers, if it can be read; until then, too.
+  private var recalled: (memory: ServerMemory?, section: HAProxyConfiguration)?
 
   init(context: AgentContext, stateDirectory: String?, inherited: SynapseUpgradeState?) {
     self.context = context
     self.stateDirectory = stateDirectory
     self.inherited = inherited
+  }
+
+  /// What was read of a service's registrations, first by an earlier agent, by ``Backend/origin``.
+  func registrations(of service: String) -> [UInt64: Backend] {
+    (haproxy?.wanted.model.memory ?? recalled?.memory)?.registrations(of: service) ?? [:]
+  }
+
+  /// Reads what an earlier agent knew of servers: the one that ran in this process, else the one that wrote the state file.
+  func recall(_ configuration: SynapseConfiguration) {
+    recalled = configuration.haproxy.map { (saved(for: $0), $0) }
+  }
+
+  private func saved(for section: HAProxyConfiguration) -> ServerMemory? {
+    if let handedOver = inherited?.memory { return ServerMemory(stateFile: handedOver) }
+    guard let path = section.stateFilePath else { return nil }
+    let reason: String
+    do throws(FileError) {
+      if let memory = ServerMemory(stateFile: try Files.read(path, limit: 1 << 28)) { return memory }
+      reason = "it is not a state file: one JSON object with an object for each service"
+    } catch {
+      if error.isMissing { return nil }
+      reason = error.description
+    }
+    context.logger.warning("state file ignored", with: [.path: path, .reason: reason])
+    return nil
   }
 
   /// Whether nothing outside is touched yet.
@@ -94,10 +122,9 @@ internal import SmartStack
 
   private func makeHAProxyOutput(_ configuration: SynapseConfiguration, memory: ServerMemory?) -> HAProxyOutput? {
     guard let section = configuration.haproxy else { return nil }
+    let saved = recalled?.section == section ? recalled?.memory : saved(for: section)
     let handedOver = inherited
-    inherited = nil
-    let state = handedOver?.memory ?? section.stateFilePath.flatMap { try? Files.read($0, limit: 1 << 28) }
-    let saved = state.map(ServerMemory.init(stateFile:))
+    (inherited, recalled) = (nil, nil)
     let marker = stateDirectory.map { "\($0)/reload-pending-\(StableHash(section.filePath).hexadecimal)" }
     let output = HAProxyOutput(
       section, services: configuration.services.map(\.haproxy), saved: saved, memory: memory ?? saved ?? .init(),

@@ -14,6 +14,8 @@ internal import ZooKeeper
   private var generation = 0
   private let publications: Counter
 
+  /// Called for what an earlier agent has read of a service's registrations, by ``Backend/origin``.
+  var registrations: @LoopActor (_ service: String) -> [UInt64: Backend] = { _ in [:] }
   /// Called with each snapshot that a watcher delivers; news differ from the one before.
   var onSnapshot: (@LoopActor (ServiceSnapshot, _ isNews: Bool) -> Void)?
 
@@ -58,7 +60,7 @@ internal import ZooKeeper
     let (name, mine) = (service.name, generation)
     if let old = watchers[name] { end(old) }
     context.statsd?.increment("synapse.watcher.start", tags: ["start_result:success", "watcher_name:\(name)"])
-    let watcher = service.makeWatcher(context)
+    let watcher = service.makeWatcher(context, known: registrations(name))
     let task = Task { @LoopActor [weak self] in
       try await watcher.run { reading in self?.record(reading, of: name, from: mine) }
     }
@@ -101,10 +103,11 @@ internal import ZooKeeper
 
 extension ServiceConfiguration {
   /// The watcher that this service's `discovery` asks for; its readings are what the service's policy makes of them.
-  @LoopActor func makeWatcher(_ context: AgentContext) -> any RegistryWatcher {
+  /// - Parameter known: what an earlier agent has read of its registrations, by ``Backend/origin``.
+  @LoopActor func makeWatcher(_ context: AgentContext, known: [UInt64: Backend] = [:]) -> any RegistryWatcher {
     let environment = WatchEnvironment(
       service: name, readers: context.readers, clock: context.clock, logger: context.logger,
-      metrics: context.metrics, settle: rules.settle,
+      metrics: context.metrics, settle: rules.settle, known: known,
       increment: { counter, tags in context.statsd?.increment(counter, tags: tags) },
       makePolicy: { [name, rules] stage, filters in
         let policy = ServicePolicy(rules.adjusted(for: stage), filters: filters, service: name, context: context)

@@ -48,6 +48,7 @@ internal import ZooKeeper
     context = AgentContext(readers: readers, clock: clock, logger: logger, metrics: metrics, statsd: statsd)
     outputs = AgentOutputs(context: context, stateDirectory: stateDirectory, inherited: inherited)
     watches = ServiceWatches(context: context)
+    watches.registrations = { [outputs] in outputs.registrations(of: $0) }
     watches.onSnapshot = { [weak self] snapshot, isNews in self?.receive(snapshot, isNews: isNews) }
   }
 
@@ -58,6 +59,7 @@ internal import ZooKeeper
     context.statsd?.increment("synapse.start")
     startedAt = context.clock.now
     context.logger.notice("synapse started", with: [.count: configuration.services.count, .path: configuration.file])
+    outputs.recall(configuration)
     prepare(configuration)
     StatusReport.publish(in: context.metrics, version: Release.version) { [weak self] in self?.status }
   }

@@ -33,7 +33,7 @@ public import SmartStack
     let current = try? Files.read(section.filePath, limit: 1 << 30)
     let wanted = WantedModel(
       settings: section.generator, services: services.map(\.settings),
-      memory: saved.map(ServerMemory.init(stateFile:)) ?? ServerMemory(), clock: .system, logger: logger)
+      memory: saved.flatMap(ServerMemory.init(stateFile:)) ?? ServerMemory(), clock: .system, logger: logger)
     if let current { wanted.recordListening(in: String(decoding: current, as: UTF8.self)) }
     _ = await wanted.setVersion(await checker.version())
     wanted.apply(

@@ -1,6 +1,5 @@
-import Glibc
-import Reactor
-import TestSupport
+internal import Glibc
+internal import Reactor
 
 /// A TCP proxy in front of a ZooKeeper that understands the protocol well enough to break a connection
 /// at a chosen request: before the server has it, after, or after it was carried out but before the
@@ -8,9 +7,9 @@ import TestSupport
 ///
 /// `@unchecked Sendable`: the descriptors belong to the proxy's thread after ``init``; what tests change
 /// stands in `plan`.
-final class CuttingProxy: @unchecked Sendable {
+public final class CuttingProxy: @unchecked Sendable {
   /// Where a connection breaks.
-  enum Cut: Sendable {
+  public enum Cut: Sendable {
     /// The server never sees the request.
     case beforeRequest
     /// The server has the request; whether it carries it out is its own affair.
@@ -20,12 +19,21 @@ final class CuttingProxy: @unchecked Sendable {
   }
 
   /// Numbers of ZooKeeper's requests.
-  static let create: Int32 = 1
-  static let delete: Int32 = 2
-  static let exists: Int32 = 3
-  static let getData: Int32 = 4
-  static let setData: Int32 = 5
-  static let getChildren: Int32 = 8
+  /// The number of `create`.
+  public static let create: Int32 = 1
+  /// The number of `delete`.
+  public static let delete: Int32 = 2
+  /// The number of `exists`.
+  public static let exists: Int32 = 3
+  /// The number of `getData`.
+  public static let getData: Int32 = 4
+  /// The number of `setData`.
+  public static let setData: Int32 = 5
+  /// The number of `getChildren`.
+  public static let getChildren: Int32 = 8
+
+  /// The number of `multiRead`, which servers have from 3.6.
+  public static let multiRead: Int32 = 22
 
   private struct Plan {
     var cut: Cut?
@@ -37,7 +45,8 @@ final class CuttingProxy: @unchecked Sendable {
     var isStopped = false
   }
 
-  let port: Int
+  /// Where it listens.
+  public let port: Int
   private let plan = Locked(Plan())
   private let listener: Int32
   private let serverPort: Int
@@ -53,7 +62,8 @@ final class CuttingProxy: @unchecked Sendable {
     var answer: [UInt8] = []
   }
 
-  init(serverPort: Int) throws {
+  /// Starts a proxy in front of a server on this host.
+  public init(serverPort: Int) throws {
     self.serverPort = serverPort
     port = try freePort()
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -72,10 +82,11 @@ final class CuttingProxy: @unchecked Sendable {
     pthread_detach(thread)
   }
 
-  var connection: String { "127.0.0.1:\(port)" }
+  /// Its address, as a connection string.
+  public var connection: String { "127.0.0.1:\(port)" }
 
   /// The next request of this kind breaks its connection; the ones after it pass.
-  func breakNext(_ operation: Int32, _ cut: Cut) {
+  public func breakNext(_ operation: Int32, _ cut: Cut) {
     plan.withLock {
       $0.cut = cut
       $0.operation = operation
@@ -83,19 +94,19 @@ final class CuttingProxy: @unchecked Sendable {
   }
 
   /// From now on the server seems to be one before 3.6: it takes neither reading of many nodes nor recursive watches.
-  func pretendOldServer() { plan.withLock { $0.isOld = true } }
+  public func pretendOldServer() { plan.withLock { $0.isOld = true } }
 
   /// How many connections were broken.
-  var cuts: Int { plan.withLock { $0.cuts } }
+  public var cuts: Int { plan.withLock { $0.cuts } }
 
   /// How many requests of a kind came by.
-  func count(_ operation: Int32) -> Int { plan.withLock { $0.seen[operation, default: 0] } }
+  public func count(_ operation: Int32) -> Int { plan.withLock { $0.seen[operation, default: 0] } }
 
   /// While true every connection is broken and new ones are refused.
-  func refuse(_ isRefusing: Bool) { plan.withLock { $0.isRefusing = isRefusing } }
+  public func refuse(_ isRefusing: Bool) { plan.withLock { $0.isRefusing = isRefusing } }
 
   /// Ends the thread and all connections.
-  func stop() { plan.withLock { $0.isStopped = true } }
+  public func stop() { plan.withLock { $0.isStopped = true } }
 
   private static func loopback(_ port: Int) -> sockaddr_in {
     var address = sockaddr_in()
