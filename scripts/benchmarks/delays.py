@@ -1,9 +1,11 @@
 """How long changes take from their cause to HAProxy."""
+import os
+import subprocess
 import threading
 import time
 
 import world
-from benchmarks.common import LOCAL, TARGET_PORT, spool, status_at, wait_until
+from benchmarks.common import LOCAL, TARGET_PORT, percentile, spool, status_at, wait_until
 from world import wait_for
 
 
@@ -23,7 +25,7 @@ def measure(bench):
     # The other services have no server yet: HAProxy answers 503 for them.
     wait_for("HAProxy has all frontends", lambda: all(map(status_at, services.values())), while_alive=bench.started)
     reloads = haproxy.reloads()
-    drains(bench, haproxy, "bench.s0")
+    drains(bench, haproxy, "bench.s0", world.zookeeper_client())
     additions(bench, haproxy, list(services.items())[1:], bare)
     bench.table.row("reloads of HAProxy meanwhile", haproxy.reloads() - reloads)
     bench.table.row("a server added at run time is counted up at once; one failing check takes it down again")
@@ -53,11 +55,43 @@ def bare_zookeeper(bench):
     return delays
 
 
-def drains(bench, haproxy, service):
+def measure_tls(bench):
+    """Drains with agents that speak to ZooKeeper in plain text, and by TLS, at one server that takes both."""
+    folder, host = f"{bench.folder}/tls", "127.0.0.2"
+    os.makedirs(folder)
+    key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+                    "2", "-subj", "/CN=zookeeper", "-addext", f"subjectAltName=IP:{host}", "-keyout", key, "-out",
+                    certificate], check=True, capture_output=True)
+    with open(certificate) as file, open(key) as second, open(f"{folder}/both.pem", "w") as both:
+        both.write(file.read() + second.read())
+    server = world.ZooKeeperServer(f"{folder}/zookeeper", bind=host, certificate=f"{folder}/both.pem").start()
+    bench.started.append(server.process)
+    bench.start_server("0.0.0.0", TARGET_PORT)
+    bench.table.heading("Drains by agents without and with TLS to ZooKeeper")
+    bench.table.row("", "p50", "p99", "max", "changes")
+    outs = []
+    for what, port, top in (("in plain text", 2181, {}), ("by TLS", 2281, {"zk_tls": {"ca": certificate}})):
+        haproxy = world.HAProxy(f"{folder}/{port}").start()
+        service = {**bench.nerve_service("tls.main", LOCAL, TARGET_PORT), "zk_hosts": [f"{host}:{port}"]}
+        agents = [bench.start_nerve({"drained": service}, f"nerve-{port}", top),
+                  bench.start_synapse(haproxy, {"tls.main": 21000}, f"synapse-{port}", top, f"{host}:{port}")]
+        wait_for("HAProxy serves tls.main", lambda: haproxy.in_rotation("tls.main"), while_alive=agents)
+        bench.table.row(what)
+        outs.append(drains(bench, haproxy, "tls.main", world.zookeeper_client(hosts=f"{host}:2181")))
+        for process in [*agents, haproxy.process]:
+            process.send(15)
+            if process.wait(15) is None:
+                process.kill()
+    plain, by_tls = (percentile(out, 0.5) for out in outs)
+    bench.table.row("a drain by TLS, of one in plain text, p50", f"{by_tls / plain:.2f} x")
+    bench.stop_all()
+
+
+def drains(bench, haproxy, service, observer):
     """POST /spool until the znode is removed for an independent watcher, and until HAProxy stops sending requests."""
     session, path = haproxy.session(), f"/smartstack/global/{service}"
     gone, out, back = [], [], []
-    observer = world.zookeeper_client()
     event, moment = threading.Event(), []
 
     def changed(_):
@@ -79,6 +113,7 @@ def drains(bench, haproxy, service):
     bench.table.times("drain: POST /spool to znode removed, for a watcher", gone)
     bench.table.times("drain: POST /spool to out of HAProxy", out)
     bench.table.times("downtime ended: POST /spool to back in HAProxy", back)
+    return out
 
 
 def additions(bench, haproxy, services, bare):

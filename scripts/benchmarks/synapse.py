@@ -1,6 +1,8 @@
 """The parts of scripts/bench that measure synapse: what many services cost, and what a steady client notices."""
+import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -20,24 +22,71 @@ def scale(bench, services, servers, in_names=False):
     table.row("", "full file", "CPU", "RSS", "threads")
     names = {f"{prefix}.s{i}": 22000 + i for i in range(services)}
     bench.register_many(names, servers, in_names)
+    haproxy, synapse = start(bench, prefix, names, servers, "cold")
+    changes(bench, haproxy, synapse, prefix, services)
+    ensemble(bench, haproxy, synapse, prefix, services)
+    stop(synapse, haproxy.process)
+    # What a host does that was switched off: HAProxy knows nothing, the state file everything.
+    start(bench, prefix, names, servers, "with the state file")
+    bench.stop_all()
+    bench.client.delete("/smartstack", recursive=True)
+
+
+def start(bench, prefix, names, servers, what):
+    """Starts a HAProxy without servers and synapse beside it; from there to the whole file, and to HAProxy serving it."""
     haproxy = world.HAProxy(f"{bench.folder}/{prefix}").start()
     bench.started.append(haproxy.process)
     began = time.monotonic()
-    synapse = bench.start_synapse(haproxy, names, f"synapse-{services}")
+    synapse = bench.start_synapse(haproxy, names, f"synapse-{prefix}")
     full = FileWatch(haproxy.config)
-    wait_for(f"{services * servers:,} servers in the file", lambda: full.server_lines() >= services * servers, 180,
+    wait_for(f"{len(names) * servers:,} servers in the file", lambda: full.server_lines() >= len(names) * servers, 180,
              pause=0.01, while_alive=[synapse])
-    complete, last = full.changed_after(began), f"{prefix}.s{services - 1}"
+    complete, last = full.changed_after(began), list(names)[-1]
     wait_for("HAProxy serves the last service", lambda: haproxy.in_rotation(last), 120, while_alive=[synapse])
     serving = time.monotonic() - began
     start_cpu = synapse.cpu_seconds()
-    table.row("idle", f"{complete:.2f} s", *bench.cost(synapse))
-    table.row("start to HAProxy serving all of it", f"{serving:.2f} s")
-    table.row("synapse's own CPU until then, and its memory at most", f"{start_cpu:.2f} s", "",
+    table = bench.table
+    table.row(f"start, {what}, then idle", f"{complete:.2f} s", *bench.cost(synapse))
+    table.row("  to HAProxy serving all of it", f"{serving:.2f} s")
+    table.row("  synapse's own CPU until then, and its memory at most", f"{start_cpu:.2f} s", "",
               f"{synapse.status_field('VmHWM') / 1024:.1f} MB")
-    changes(bench, haproxy, synapse, prefix, services)
-    bench.stop_all()
-    bench.client.delete("/smartstack", recursive=True)
+    return haproxy, synapse
+
+
+def stop(*processes):
+    for process in processes:
+        process.send(15)
+        if process.wait(30) is None:
+            process.kill()
+
+
+def ensemble(bench, haproxy, synapse, prefix, services, count=20):
+    """The ensemble is started again and changed while synapse stands still: from its connection until all of it is true."""
+    watches = re.search(r"Total watches:(\d+)", bench.zookeeper.ask("wchs"))
+    bench.table.row("watches at the server", watches.group(1) if watches else "?")
+    session, chosen = haproxy.session(), [f"{prefix}.s{i * services // count}" for i in range(count)]
+    synapse.send(signal.SIGSTOP)
+    bench.zookeeper.stop()
+    bench.zookeeper.start()
+    gone, added = [], []
+    for i, service in enumerate(chosen):
+        path = f"/smartstack/global/{service}"
+        name = bench.client.get_children(path)[0]
+        data = json.loads(bench.client.get(f"{path}/{name}")[0])
+        bench.client.delete(f"{path}/{name}")
+        gone.append((service, f"{data['name']}_{data['host']}:{data['port']}"))
+        bench.register(service, f"127.0.4.{101 + i}", "late")
+        added.append((service, f"late_127.0.4.{101 + i}:8080"))
+    since = synapse.output().count("connected ensemble=")
+    synapse.send(signal.SIGCONT)
+    wait_for("synapse is connected again", lambda: synapse.output().count("connected ensemble=") > since, 60, pause=0.001)
+    began = time.monotonic()
+    for service, name in added:
+        wait_for(f"{name} is served", lambda: name in session.in_rotation(service), 60, pause=0.0005)
+    for service, name in gone:
+        wait_for(f"{name} is out", lambda: name not in session.in_rotation(service), 60, pause=0.0005)
+    bench.table.row(f"ensemble started again, {2 * count} changes: connection to all true", f"{time.monotonic() - began:.2f} s")
+    session.close()
 
 
 def changes(bench, haproxy, synapse, prefix, services):

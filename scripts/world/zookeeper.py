@@ -13,13 +13,18 @@ class ZooKeeperServer:
     address = "127.0.0.1:2181"
     program = "org.apache.zookeeper.server.ZooKeeperServerMain"
 
-    def __init__(self, folder, tick_ms=2000, max_session_ms=None, bind="127.0.0.1", members=()):
+    def __init__(self, folder, tick_ms=2000, max_session_ms=None, bind="127.0.0.1", members=(), certificate=None):
+        """`certificate`: a PEM file with its key; the server then speaks TLS as well, on port 2281."""
         self.folder, self.process = folder, None
         self.host = "127.0.0.1" if bind == "0.0.0.0" else bind
         os.makedirs(folder + "/data", exist_ok=True)
         settings = [
             f"tickTime={tick_ms}", f"dataDir={folder}/data", "clientPort=2181", f"clientPortAddress={bind}",
             "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*", "preAllocSize=1024"]
+        if certificate:
+            settings += ["secureClientPort=2281", f"secureClientPortAddress={bind}", f"ssl.keyStore.location={certificate}",
+                         f"ssl.trustStore.location={certificate}", "ssl.clientAuth=none",
+                         "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory"]
         if max_session_ms:
             settings.append(f"maxSessionTimeout={max_session_ms}")
         if members:
@@ -98,7 +103,7 @@ class Ensemble:
                 server.process.kill()
 
 
-def zookeeper_client(timeout=30):
+def zookeeper_client(timeout=30, hosts=ZooKeeperServer.address):
     """A kazoo client: independent of the client under test."""
     import logging
 
@@ -106,7 +111,7 @@ def zookeeper_client(timeout=30):
     from kazoo.retry import KazooRetry
     logging.getLogger("kazoo").setLevel(logging.CRITICAL)
     client = KazooClient(
-        hosts=ZooKeeperServer.address, timeout=timeout,
+        hosts=hosts, timeout=timeout,
         connection_retry=KazooRetry(max_tries=-1, delay=0.1, max_delay=0.5),
         command_retry=KazooRetry(max_tries=-1, delay=0.05, max_delay=0.5))
     client.start(timeout=30)
