@@ -146,8 +146,8 @@ final class RunningHAProxy {
       let number = { (index: Int) in Int(columns[index]) ?? 0 }
       proxy.backends[columns[1], default: [:]][columns[3]] = RunningServer(
         id: number(2), address: columns[4] == "-" ? nil : columns[4], port: number(18), weight: number(7),
-        adminState: AdminState(rawValue: number(6)), checkState: CheckState(rawValue: number(13)),
-        agentState: CheckState(rawValue: number(14)))
+        adminState: AdminState(rawValue: UInt8(number(6))), checkState: CheckState(rawValue: UInt8(number(13))),
+        agentState: CheckState(rawValue: UInt8(number(14))))
     }
     return proxy
   }

@@ -25,8 +25,15 @@ struct HostAddresses: Sendable {
     }
   }
 
-  /// Records the addresses of running servers, by name.
-  mutating func record(running addresses: [String: String], of service: String) { running[service] = addresses }
+  /// Records the addresses of running servers, by name: of those whose host is not that address.
+  mutating func record(running addresses: [String: String], of service: String) {
+    running[service] = addresses.filter { name, address in
+      let host = name.utf8[..<(name.utf8.lastIndex(of: UInt8(ascii: ":")) ?? name.endIndex)]
+      let front = host.dropLast(address.utf8.count)
+      return !host.suffix(address.utf8.count).elementsEqual(address.utf8)
+        || front.last.map { $0 != UInt8(ascii: "_") } ?? false
+    }
+  }
 
   /// Forgets all names but these.
   mutating func keep(_ names: Set<String>) {

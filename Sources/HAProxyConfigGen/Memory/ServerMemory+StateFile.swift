@@ -19,7 +19,7 @@ extension ServerMemory {
       guard cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
       return cursor.readObject { name, cursor in
         guard name != configurationKey, cursor.peek() == UInt8(ascii: "{") else { return cursor.readCompact() != nil }
-        var entry = Entry(backend: Backend(host: "", port: 0), lastSeen: 0, isLive: false, order: 0)
+        var entry = Entry(backend: Backend(host: "", port: 0), lastSeen: 0, order: 0, isLive: false)
         guard entry.read(&cursor) else { return false }
         // Nearly always the same for all servers of a service: one copy serves them all.
         if entry.backend.labels == labels { entry.backend.labels = labels } else { labels = entry.backend.labels }

@@ -9,12 +9,12 @@ public struct ServerMemory: Sendable {
   /// One server of one service.
   struct Entry: Sendable {
     var backend: Backend
-    var id: Int?
     /// Unix time at which it was last known to be there.
     var lastSeen: Int
-    var isLive: Bool
     /// Ascending in the order of first sight.
     var order: Int
+    var id: Int?
+    var isLive: Bool
     var isPrescribed = false
     /// Whether it was there when the state file was written that told of it.
     var wasLive = true
@@ -24,7 +24,7 @@ public struct ServerMemory: Sendable {
   public static let maximumGone = 1000
 
   private(set) var services: [String: [String: Entry]] = [:]
-  /// Ids that a running HAProxy has given, by service and server.
+  /// Ids that a running HAProxy has given, by service and server, where ``services`` has none or another.
   private var running: [String: [String: Int]] = [:]
   var addresses = HostAddresses()
   private var nextOrder = 0
@@ -85,17 +85,21 @@ public struct ServerMemory: Sendable {
     var messages = ids.prescribe(live)
     messages += ids.assign()
     services[service] = ids.entries
+    if let given = running[service], !given.isEmpty { record(running: given, of: service) }
     return messages
   }
 
   /// Records the ids that servers of a running HAProxy have: they keep them where nothing else is
   /// known, also when they are forgotten and return, and new servers get others as long as there are others.
-  mutating func record(running ids: [String: Int], of service: String) { running[service] = ids }
+  mutating func record(running ids: [String: Int], of service: String) {
+    let known = services[service] ?? [:]
+    running[service] = ids.filter { known[$0.key]?.id != $0.value }
+  }
 
   private mutating func newEntry(_ backend: Backend, isPrescribed: Bool, now: Int) -> Entry {
     defer { nextOrder += 1 }
     return Entry(
-      backend: backend, id: nil, lastSeen: now, isLive: true, order: nextOrder, isPrescribed: isPrescribed,
+      backend: backend, lastSeen: now, order: nextOrder, id: nil, isLive: true, isPrescribed: isPrescribed,
       wasLive: false)
   }
 

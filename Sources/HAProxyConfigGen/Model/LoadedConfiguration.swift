@@ -60,7 +60,10 @@ public struct LoadedConfiguration: Equatable, Sendable {
 
   private mutating func update(_ next: LoadedConfiguration) {
     for (header, print) in next.sections {
-      sections[header]?.servers.merge(print.servers) { $1 }
+      guard let known = sections[header]?.servers else { continue }
+      // The model's own take no memory.
+      let isWhole = known.count <= print.servers.count && known.keys.allSatisfy { print.servers[$0] != nil }
+      sections[header]?.servers = isWhole ? print.servers : known.merging(print.servers) { $1 }
     }
   }
 

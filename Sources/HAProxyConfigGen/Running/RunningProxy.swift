@@ -32,16 +32,14 @@ public struct RunningProxy: Hashable, Sendable {
   }
 }
 
-/// A server of a running HAProxy; the fields are columns of `show servers state`.
+/// A server of a running HAProxy; the fields are columns of `show servers state`. There may be a hundred thousand, so that
+/// numbers take no more bytes than they need.
 public struct RunningServer: Hashable, Sendable {
-  /// The column `srv_id`: the server's id.
-  public var id: Int
+  private var shortID: Int32
+  private var shortPort: Int32
+  private var shortWeight: Int32
   /// The column `srv_addr`, without brackets; nil for `-`.
   public var address: String?
-  /// The column `srv_port`: the server's port.
-  public var port: Int
-  /// The column `srv_uweight`: 0...256.
-  public var weight: Int
   /// The column `srv_admin_state`: maintenance and drain.
   public var adminState: AdminState
   /// The column `srv_check_state`: health checks.
@@ -50,6 +48,22 @@ public struct RunningServer: Hashable, Sendable {
   public var agentState: CheckState
   /// Whether it is in maintenance or drain by the word of its agent, which has to end that, too.
   public var restsByAgent = false
+
+  /// The column `srv_id`: the server's id.
+  public var id: Int {
+    get { Int(shortID) }
+    set { shortID = Int32(clamping: newValue) }
+  }
+  /// The column `srv_port`: the server's port.
+  public var port: Int {
+    get { Int(shortPort) }
+    set { shortPort = Int32(clamping: newValue) }
+  }
+  /// The column `srv_uweight`: 0...256.
+  public var weight: Int {
+    get { Int(shortWeight) }
+    set { shortWeight = Int32(clamping: newValue) }
+  }
 
   /// Whether it is in maintenance or drain by a command or by its agent, which are one to HAProxy.
   var isResting: Bool { !adminState.isDisjoint(with: [.forcedMaintenance, .forcedDrain]) }
@@ -64,10 +78,8 @@ public struct RunningServer: Hashable, Sendable {
     id: Int, address: String?, port: Int, weight: Int = 1, adminState: AdminState = [], checkState: CheckState = [],
     agentState: CheckState = []
   ) {
-    self.id = id
+    (shortID, shortPort, shortWeight) = (Int32(clamping: id), Int32(clamping: port), Int32(clamping: weight))
     self.address = address
-    self.port = port
-    self.weight = weight
     self.adminState = adminState
     self.checkState = checkState
     self.agentState = agentState
@@ -77,10 +89,10 @@ public struct RunningServer: Hashable, Sendable {
 /// The bits of `srv_admin_state`.
 public struct AdminState: OptionSet, Hashable, Sendable {
   /// The number as HAProxy prints it.
-  public let rawValue: Int
+  public let rawValue: UInt8
 
   /// Bits from the number.
-  public init(rawValue: Int) { self.rawValue = rawValue }
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// Put into maintenance by command, or by `disabled` in the file.
   public static let forcedMaintenance = AdminState(rawValue: 0x01)
@@ -99,10 +111,10 @@ public struct AdminState: OptionSet, Hashable, Sendable {
 /// The bits of `srv_check_state` and `srv_agent_state`.
 public struct CheckState: OptionSet, Hashable, Sendable {
   /// The number as HAProxy prints it.
-  public let rawValue: Int
+  public let rawValue: UInt8
 
   /// Bits from the number.
-  public init(rawValue: Int) { self.rawValue = rawValue }
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// The server's line asks for checks.
   public static let configured = CheckState(rawValue: 0x02)

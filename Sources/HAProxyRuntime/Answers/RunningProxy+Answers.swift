@@ -63,8 +63,8 @@ extension RunningServer {
     else { return nil }
     self.init(
       id: id, address: address == "-" || address.isEmpty ? nil : address, port: port, weight: weight,
-      adminState: AdminState(rawValue: administration),
-      checkState: CheckState(rawValue: row.number("srv_check_state") ?? 0),
-      agentState: CheckState(rawValue: row.number("srv_agent_state") ?? 0))
+      adminState: AdminState(rawValue: UInt8(truncatingIfNeeded: administration)),
+      checkState: CheckState(rawValue: UInt8(truncatingIfNeeded: row.number("srv_check_state") ?? 0)),
+      agentState: CheckState(rawValue: UInt8(truncatingIfNeeded: row.number("srv_agent_state") ?? 0)))
   }
 }
