@@ -72,7 +72,9 @@ let package = Package(
 
     room(
       "Configure",
-      ["NerveAgent", "SynapseAgent", "AgentKit", "HAProxyConfigGen", "Reactor", "SmartStack", "YAMLConfig"]),
+      [
+        "NerveAgent", "SynapseAgent", "AgentKit", "HAProxyConfigGen", "Reactor", "SmartStack", "YAMLConfig", arguments,
+      ]),
 
     room(
       "OperatorTools",
@@ -106,7 +108,7 @@ let package = Package(
     tests(
       "Configure",
       [
-        "NerveAgent", "SynapseAgent", "HAProxyConfigGen", "AgentKit", "Reactor", "SmartStack", "YAMLConfig",
+        "NerveAgent", "SynapseAgent", "HAProxyConfigGen", "AgentKit", "Reactor", "SmartStack", "YAMLConfig", arguments,
       ]),
     tests("Hacheck", ["AgentKit", "Reactor", "SmartStack", "YAMLConfig", logging]),
     tests(

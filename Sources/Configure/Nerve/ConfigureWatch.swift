@@ -59,7 +59,7 @@ public import Reactor
       if !outcome.output.isEmpty { say(outcome.output.filter { !$0.isNewline }) }
     } catch {
       // What was read before the error is watched on: its correction must be seen.
-      paths.insert(configurator.options.paastaDirectory)
+      paths.insert(configurator.options.inputs.paastaDir)
       tell(["\(error)"] + configurator.writeFigures(nil, isSuccess: false, since: start))
     }
     return paths.union(configurator.attemptedPaths)
@@ -70,7 +70,7 @@ public import Reactor
     guard self.reader != reader else { return }
     self.reader = reader
     for feed in feeds { feed.stop() }
-    feeds = configurator.options.sources.map { source in
+    feeds = configurator.options.inputs.sources.map { source in
       SourceFeed(source, reader: reader, interval: configurator.options.pollInterval, clock: clock) {
         [weak self] in self?.lookAgain()
       }

@@ -18,9 +18,9 @@ struct NerveConfigurationMaker: Sendable {
   func localServices(
     of answers: [(source: ServicesSource, answer: SourceAnswer)], files: SourceFiles
   ) throws -> LocalServices {
-    let services = ServiceDirectory(path: options.servicesDirectory, files: files)
+    let services = ServiceDirectory(path: options.inputs.soaDir, files: files)
     // A host without them is named when the configuration is made; a list of services does not need them.
-    let types = try? LocationHierarchy(directory: options.servicesDirectory, files: files).types
+    let types = try? LocationHierarchy(directory: options.inputs.soaDir, files: files).types
     let reader = LocalServiceReader(services: services, types: types)
     var all = LocalServices()
     for (source, answer) in answers {
@@ -76,7 +76,7 @@ struct NerveConfigurationMaker: Sendable {
         }
       }
     }
-    let refused = options.nerveExecutable == nil ? try refusals(of: entries) : []
+    let refused = options.outputs.nerveExecutablePath == nil ? try refusals(of: entries) : []
     if !refused.isEmpty { skipped += try replace(refused, in: &entries, of: owners, current: current) }
     return GeneratedNerveConfiguration(
       host: host, entries: entries, bytes: file(entries), skipped: skipped,
@@ -85,7 +85,8 @@ struct NerveConfigurationMaker: Sendable {
 
   private func file(_ entries: JSONObject) -> [UInt8] {
     var root: JSONObject = [
-      "instance_id": .string(host.name), "heartbeat_path": .string(options.heartbeatPath), "services": .object(entries),
+      "instance_id": .string(host.name), "heartbeat_path": .string(options.outputs.heartbeatPath),
+      "services": .object(entries),
     ]
     for (key, value) in PreviousRegistrations.operatorsKeys(of: previous ?? []) { root[key] = value }
     return JSONValue.object(root).bytes(.pythonPretty)
@@ -98,13 +99,14 @@ struct NerveConfigurationMaker: Sendable {
       )
     }
     do {
-      let hierarchy = try LocationHierarchy(directory: options.servicesDirectory, files: files)
-      _ = try hierarchy.rank(of: options.zooKeeperLocationType)
+      let hierarchy = try LocationHierarchy(directory: options.inputs.soaDir, files: files)
+      _ = try hierarchy.rank(of: options.inputs.zkLocationType)
       return RegistrationMaker(
         options: options, host: address,
-        locations: HostLocations(hierarchy: hierarchy, directory: options.locationsDirectory, files: files),
-        topology: "\(options.topologyDirectory)/\(options.clusterType)",
-        labels: try ServiceLabels(directory: options.labelsDirectory, files: files), listeners: listeners, files: files)
+        locations: HostLocations(hierarchy: hierarchy, directory: options.inputs.locationDir, files: files),
+        topology: "\(options.inputs.zkTopologyDir)/\(options.inputs.zkClusterType)",
+        labels: try ServiceLabels(directory: options.inputs.labelsDir, files: files), listeners: listeners, files: files
+      )
     } catch let error as LocationError {
       throw OperatorError("--zk-location-type: \(error)")
     } catch {
@@ -117,7 +119,7 @@ struct NerveConfigurationMaker: Sendable {
     _ failures: [(key: String, value: ConfigError)], current: PreviousRegistrations
   ) throws {
     for (name, error) in failures {
-      let count = current.count(in: "\(options.clusterType)-\(name)")
+      let count = current.count(in: "\(options.inputs.zkClusterType)-\(name)")
       if count > 0 {
         throw OperatorError(
           "\(error); the current file has \(count.counted("registration")) in this ensemble, so it stays as it is")
@@ -150,10 +152,14 @@ struct NerveConfigurationMaker: Sendable {
       if unknown.isEmpty { return [] }
     }
     do throws(ConfigError) {
-      let document = try YAMLDocument(file(unknown), file: options.configuration)
+      let document = try YAMLDocument(file(unknown), file: options.outputs.nerveConfigPath)
       let read = try NerveConfiguration.load(document)
       return read.badServices.sorted().map { key in
-        (key, read.problems.first { $0.path.contains(key) } ?? ConfigError(file: options.configuration, problem: key))
+        (
+          key,
+          read.problems.first { $0.path.contains(key) }
+            ?? ConfigError(file: options.outputs.nerveConfigPath, problem: key)
+        )
       }
     } catch {
       throw OperatorError("nerve would refuse the new configuration: \(error)")

@@ -55,7 +55,7 @@ internal import YAMLConfig
     do {
       let (reader, early) = try await reader()
       var answers: [SourceAnswer] = []
-      for source in options.sources { answers.append(try await reader.ask(source)) }
+      for source in options.inputs.sources { answers.append(try await reader.ask(source)) }
       return try await run(mode, on: answers, host: reader.host, early: early, since: start)
     } catch {
       let problems = mode.isDry ? [] : writeFigures(nil, isSuccess: false, since: start)
@@ -88,11 +88,11 @@ internal import YAMLConfig
   private func candidate(
     of answers: [SourceAnswer], host: HostIdentity, _ early: Set<String>
   ) async throws -> GeneratedNerveConfiguration {
-    let listeners = try await EnvoyListeners.ask(adminPort: options.envoyAdminPort)
-    let (options, sources, memory, settling) = (options, options.sources, memory, settling)
+    let listeners = try await EnvoyListeners.ask(adminPort: options.inputs.envoyAdminPort)
+    let (options, sources, memory, settling) = (options, options.inputs.sources, memory, settling)
     let (result, files) = try await BlockingWork.run {
       let files = SourceFiles(memory: memory?.documents ?? [:], settling: settling)
-      let previous = try? Files.read(options.configuration, limit: SourceReader.longestAnswer)
+      let previous = try? Files.read(options.outputs.nerveConfigPath, limit: SourceReader.longestAnswer)
       let maker = NerveConfigurationMaker(
         options: options, host: host, listeners: listeners, previous: previous,
         accepted: memory?.accepted)
@@ -116,10 +116,12 @@ internal import YAMLConfig
     let (host, tasks, paths) = try await BlockingWork.run {
       let files = SourceFiles()
       var tasks: (cluster: String?, schedulers: Set<TaskScheduler>) = (nil, [])
-      if options.sources.contains(where: \.isMesos) { tasks = try files.clusterOfTasks(in: options.paastaDirectory) }
+      if options.inputs.sources.contains(where: \.isMesos) {
+        tasks = try files.clusterOfTasks(in: options.inputs.paastaDir)
+      }
       var paths = files.paths
-      for case .file(let path) in options.sources { paths.insert(path) }
-      return (remembered ?? HostIdentity.look(address: options.hostAddress), tasks, paths)
+      for case .file(let path) in options.inputs.sources { paths.insert(path) }
+      return (remembered ?? HostIdentity.look(address: options.inputs.hostAddress), tasks, paths)
     }
     if remembered == nil, host.address != nil { identity = (host, clock.now) }
     return (SourceReader(host: host, cluster: tasks.cluster, schedulers: tasks.schedulers), paths)
@@ -128,7 +130,7 @@ internal import YAMLConfig
   private func dump() async throws -> Outcome {
     let (reader, _) = try await reader()
     var answers: [(source: ServicesSource, answer: SourceAnswer)] = []
-    for source in options.sources { answers.append((source, try await reader.ask(source))) }
+    for source in options.inputs.sources { answers.append((source, try await reader.ask(source))) }
     let maker = NerveConfigurationMaker(options: options, host: reader.host, listeners: EnvoyListeners())
     let asked = answers
     let local = try await BlockingWork.run { try maker.localServices(of: asked, files: SourceFiles()) }
@@ -143,7 +145,7 @@ internal import YAMLConfig
   private func finish(_ made: GeneratedNerveConfiguration, as mode: ConfigureMode) async throws -> Outcome {
     var outcome = Outcome(problems: made.lines)
     let bytes = made.bytes
-    let file = GeneratedFile(path: options.configuration)
+    let file = GeneratedFile(path: options.outputs.nerveConfigPath)
     // One that cannot be read is replaced.
     let standing = (try? await BlockingWork.run { try file.standing(bytes) }) ?? .different
     let isChanged = standing != .same
@@ -203,7 +205,8 @@ internal import YAMLConfig
 
   private func summary(_ made: GeneratedNerveConfiguration, isChanged: Bool, verb: String) -> String {
     let skipped = made.failureCount == 0 ? "" : ", \(made.failureCount) not as configured"
-    let file = isChanged ? "\(options.configuration) \(verb)" : "\(options.configuration) is up to date"
+    let file =
+      isChanged ? "\(options.outputs.nerveConfigPath) \(verb)" : "\(options.outputs.nerveConfigPath) is up to date"
     let registrations = made.entries.count.counted("registration")
     return "\(made.serviceCount.counted("local service")), \(registrations)\(skipped); \(file)"
   }
@@ -211,9 +214,9 @@ internal import YAMLConfig
   /// Puts the file in place, after the program that was asked for had a look at it. What is there already is only
   /// touched: monitoring goes by the file's age.
   private func put(_ bytes: [UInt8], in file: GeneratedFile, standing: GeneratedFile.Standing) async throws {
-    let (path, touches) = (options.configuration, options.touchesUnchanged)
+    let (path, touches) = (options.outputs.nerveConfigPath, options.touchesUnchanged)
     if standing == .same, !touches { return }
-    guard let executable = options.nerveExecutable else {
+    guard let executable = options.outputs.nerveExecutablePath else {
       return try await BlockingWork.run {
         try file.update(with: bytes, standing: standing, touches: touches, sync: false)
       }
@@ -242,7 +245,7 @@ internal import YAMLConfig
   func writeFigures(
     _ made: GeneratedNerveConfiguration?, isSuccess: Bool, since start: LoopClock.Instant
   ) -> [String] {
-    guard let path = options.metricsFile else { return [] }
+    guard let path = options.outputs.metricsFile else { return [] }
     let figures = ConfigureFigures("configure_nerve", isSuccess: isSuccess, since: start, clock: clock)
     if let made {
       figures.set("local_services", to: Double(made.serviceCount), help: "Services that the sources listed.")

@@ -28,20 +28,20 @@ internal import Reactor
 
   /// The gentlest that works: a running nerve reloads by difference and keeps every session.
   func plan(isChanged: Bool) -> Step {
-    guard options.reload != .none else { return .nothing }
-    if isHeartbeatOld { return .restart(because: "\(options.heartbeatPath) was not touched for too long") }
+    guard options.outputs.reload != .none else { return .nothing }
+    if isHeartbeatOld { return .restart(because: "\(options.outputs.heartbeatPath) was not touched for too long") }
     guard isChanged else { return .nothing }
-    if let pid = running { return .signal(pid: pid, stopsBackup: options.reload == .sighup) }
-    switch options.reload {
+    if let pid = running { return .signal(pid: pid, stopsBackup: options.outputs.reload == .sighup) }
+    switch options.outputs.reload {
     case .none, .restart: return .restart(because: "its configuration changed")
-    case .sighup: return .restart(because: "\(options.pidPath) names no running nerve")
-    case .auto: return .restart(because: "no running nerve holds a lock in \(options.stateDirectory)")
+    case .sighup: return .restart(because: "\(options.outputs.nervePidPath) names no running nerve")
+    case .auto: return .restart(because: "no running nerve holds a lock in \(options.outputs.nerveStateDir)")
     }
   }
 
   /// The nerve that a signal reaches; nil where a signal is not the way.
   private var running: Int32? {
-    switch options.reload {
+    switch options.outputs.reload {
     case .none, .restart: nil
     case .sighup: pidOfFile
     case .auto: runningNerve
@@ -49,14 +49,14 @@ internal import Reactor
   }
 
   private var isHeartbeatOld: Bool {
-    guard Files.isFile(options.heartbeatPath),
-      let touched = Files.modificationTime(options.heartbeatPath)
+    guard Files.isFile(options.outputs.heartbeatPath),
+      let touched = Files.modificationTime(options.outputs.heartbeatPath)
     else { return false }
-    return touched < clock.unixTime - Double(options.heartbeatThreshold)
+    return touched < clock.unixTime - Double(options.outputs.heartbeatThreshold)
   }
 
   private var pidOfFile: Int32? {
-    guard let bytes = try? Files.read(options.pidPath, limit: 64),
+    guard let bytes = try? Files.read(options.outputs.nervePidPath, limit: 64),
       let pid = Int32(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }), pid > 0,
       let process = ProcessRecord.read(pid)
     else { return nil }
@@ -66,7 +66,7 @@ internal import Reactor
   }
 
   private var runningNerve: Int32? {
-    let lock = StateDirectory.fileName("lock-\(instanceID)", in: options.stateDirectory)
+    let lock = StateDirectory.fileName("lock-\(instanceID)", in: options.outputs.nerveStateDir)
     return InstanceLock.owner(path: lock, program: "nerve")
   }
 
@@ -89,17 +89,17 @@ internal import Reactor
   /// The backup nerve registers everything before nerve stops, and goes when nerve had time to do so again. A nerve that
   /// is just being started, or has come back meanwhile, gets a signal and is not stopped.
   private func restart() async throws {
-    if [.auto, .sighup].contains(options.reload), await signalRunning(within: options.startPatience) {
+    if [.auto, .sighup].contains(options.outputs.reload), await signalRunning(within: options.startPatience) {
       return await stopBackup()
     }
     do {
-      _ = try? await runOperatorCommand(options.backupCommand + ["start"])
-      try await clock.sleep(for: .seconds(options.registrationDelay))
+      _ = try? await runOperatorCommand(options.outputs.nerveBackupCommand.words + ["start"])
+      try await clock.sleep(for: .seconds(options.outputs.nerveRegistrationDelayS))
       if await !signalRunning(within: .zero) {
-        try await runOperatorCommand(options.nerveCommand + ["stop"])
-        try await runOperatorCommand(options.nerveCommand + ["start"])
+        try await runOperatorCommand(options.outputs.nerveCommand.words + ["stop"])
+        try await runOperatorCommand(options.outputs.nerveCommand.words + ["start"])
       }
-      try await clock.sleep(for: .seconds(options.registrationDelay))
+      try await clock.sleep(for: .seconds(options.outputs.nerveRegistrationDelayS))
     } catch {
       await stopBackup()
       throw error
@@ -116,5 +116,7 @@ internal import Reactor
     }
   }
 
-  private func stopBackup() async { _ = try? await runOperatorCommand(options.backupCommand + ["stop"]) }
+  private func stopBackup() async {
+    _ = try? await runOperatorCommand(options.outputs.nerveBackupCommand.words + ["stop"])
+  }
 }

@@ -28,7 +28,7 @@ struct RegistrationMaker {
       for ensemble in ensembles { byEnsemble[ensemble, default: given]["\(location.type):\(location.name)"] = "" }
     }
     let instance = service.namespace.instance
-    let weight = instance.weight ?? .int(service.isStatic ? options.weight ?? 10 : 10)
+    let weight = instance.weight ?? .int(service.isStatic ? options.inputs.weight ?? 10 : 10)
     let address = instance.address ?? host
     var members: [(key: String, value: JSONValue)] = []
     for (ensemble, labels) in byEnsemble.sorted(by: { $0.key < $1.key }) {
@@ -43,7 +43,8 @@ struct RegistrationMaker {
       for (name, value) in instance.labels.members { labels[name] = value }
       var common: JSONObject = [
         "zk_hosts": .array(servers.map(JSONValue.string)),
-        "zk_cluster_name": .string("\(options.clusterType)-\(ensemble)"), "labels": .object(labels), "weight": weight,
+        "zk_cluster_name": .string("\(options.inputs.zkClusterType)-\(ensemble)"), "labels": .object(labels),
+        "weight": weight,
         "check_interval": .double(service.namespace.health.seconds + 1),
       ]
       let key = "\(service.name).\(ensemble):\(address).\(port)"
@@ -102,9 +103,9 @@ struct RegistrationMaker {
 
   private func ensembleNames(_ location: SmartStackNamespace.Location) throws(LocationError) -> [String] {
     if try location.name == locations.current(location.type) {
-      return try locations.convertCurrent(location.type, to: options.zooKeeperLocationType)
+      return try locations.convertCurrent(location.type, to: options.inputs.zkLocationType)
     }
-    return try locations.hierarchy.convert(location.name, from: location.type, to: options.zooKeeperLocationType)
+    return try locations.hierarchy.convert(location.name, from: location.type, to: options.inputs.zkLocationType)
   }
 
   // MARK: Checks
@@ -137,7 +138,7 @@ struct RegistrationMaker {
   ) -> JSONObject {
     let health = service.namespace.health
     return [
-      "type": "http", "host": .string(host), "port": .int(options.hacheckPort),
+      "type": "http", "host": .string(host), "port": .int(options.inputs.hacheckPort),
       "uri": .string("/\(mode)/\(service.name)/\(port)/\(health.uri.drop { $0 == "/" })"), "timeout": health.timeout,
       "open_timeout": health.timeout, "rise": 1, "fall": 2, "headers": .object(headers),
     ]

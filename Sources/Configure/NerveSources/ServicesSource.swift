@@ -13,7 +13,7 @@ public enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
   case file(String)
 
   /// The sources that upstream queries.
-  public static let usual: [ServicesSource] = [.mesos(url: nil), .directory("/etc/nerve/puppet_services.d")]
+  static let usual: [ServicesSource] = [.mesos(url: nil), .directory("/etc/nerve/puppet_services.d")]
 
   /// Reads `mesos`, `mesos:URL`, `static:DIR`, `command:PROGRAM ARG…` or `file:PATH`; nil for anything else.
   public init?(_ text: String) {

@@ -35,7 +35,7 @@ import Testing
 
   @LoopActor static func host() throws -> NerveHost {
     let host = try NerveHost(["labels/web.main8000": "{x: y}", "list": #"[["api.main", {"port": 81}]]"#])
-    host.options.sources += [.file(host.directory.path + "/list"), .mesos(url: "http://127.0.0.1:1")]
+    host.options.inputs.sources += [.file(host.directory.path + "/list"), .mesos(url: "http://127.0.0.1:1")]
     try host.directory.write(#"{"cluster": "west", "register_marathon_services": false}"#, to: "paasta/cluster.json")
     return host
   }
@@ -56,14 +56,15 @@ import Testing
 
   @LoopActor private func outcomeOfAFirstRun(_ host: NerveHost) -> NerveConfigurator.Outcome {
     NerveConfigurator.Outcome(
-      output: "2 local services, 2 registrations; \(host.options.configuration) changed; nerve is left alone\n")
+      output:
+        "2 local services, 2 registrations; \(host.options.outputs.nerveConfigPath) changed; nerve is left alone\n")
   }
 
   @Test("--watch", arguments: cases)
   @LoopActor func watch(_ file: String, _ spoil: Spoil) async throws {
     let host = try ConfigureNerveBadInputTests.host()
     let path = "\(host.directory.path)/\(file)"
-    host.options.metricsFile = host.directory.path + "/configure_nerve.prom"
+    host.options.outputs.metricsFile = host.directory.path + "/configure_nerve.prom"
     let success = { (value: Int) in
       host.directory.text(of: "configure_nerve.prom")?.contains("configure_nerve_success \(value)\n") == true
     }

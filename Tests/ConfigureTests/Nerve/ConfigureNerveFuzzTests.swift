@@ -61,7 +61,7 @@ import Testing
       let bytes = ConfigureNerveFuzzTests.mutate(ConfigureNerveFuzzTests.list, &generator)
       guard let local = try? reader.services(listed: bytes, by: .file("list")) else { continue }
       let candidate = try maker.make(local, files: SourceFiles())
-      let path = host.options.configuration
+      let path = host.options.outputs.nerveConfigPath
       try Files.write(candidate.bytes, to: path, mode: 0o644, sync: false)
       let (problems, _) = Agent.check(AgentOptions(configuration: path))
       #expect(problems.isEmpty, "seed \(ConfigureNerveFuzzTests.seed), round \(round): \(problems)")

@@ -47,11 +47,11 @@ import Testing
       files["static/s\(index)"] = #"{"namespaces": ["main"]}"#
     }
     let host = try NerveHost(files)
-    host.options.sources.append(.file(host.directory.path + "/list"))
+    host.options.inputs.sources.append(.file(host.directory.path + "/list"))
     let staying = NerveConfigurator(options: host.options, remembers: true)
     // Ticks of the clock that dates files are at most 10 ms.
     staying.settling = .milliseconds(40)
-    host.options.configuration += ".fresh"
+    host.options.outputs.nerveConfigPath += ".fresh"
     var known = 0
     for round in 0..<150 {
       try ConfigureNerveMemoryTests.change(host, &generator)

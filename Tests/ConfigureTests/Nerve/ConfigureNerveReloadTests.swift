@@ -18,9 +18,9 @@ import Testing
         """, to: "bin/\(name)")
       #expect(chmod("\(root)/bin/\(name)", 0o755) == 0)
     }
-    host.options.nerveCommand = ["\(root)/bin/service", "nerve"]
-    host.options.backupCommand = ["\(root)/bin/service", "backup"]
-    host.options.registrationDelay = 0
+    host.options.outputs.nerveCommand.words = ["\(root)/bin/service", "nerve"]
+    host.options.outputs.nerveBackupCommand.words = ["\(root)/bin/service", "backup"]
+    host.options.outputs.nerveRegistrationDelayS = 0
     host.options.startPatience = .zero
     return root
   }
@@ -37,7 +37,7 @@ import Testing
   @Test @LoopActor func withoutARunningNerveItIsRestartedBehindABackup() async throws {
     let host = try NerveHost()
     let root = try ConfigureNerveReloadTests.stubs(host)
-    host.options.reload = .auto
+    host.options.outputs.reload = .auto
     let outcome = await host.run()
     #expect(outcome.status == 0)
     #expect(outcome.output.contains("nerve is restarted: no running nerve holds a lock in \(root)/run"))
@@ -50,11 +50,11 @@ import Testing
     let host = try NerveHost()
     _ = await host.run()
     _ = try ConfigureNerveReloadTests.stubs(host)
-    host.options.reload = .sighup
+    host.options.outputs.reload = .sighup
     try host.directory.write("", to: "heartbeat")
     #expect(await host.run() == NerveConfigurator.Outcome())
     let times = [timespec(tv_sec: 1_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000, tv_nsec: 0)]
-    #expect(utimensat(AT_FDCWD, host.options.heartbeatPath, times, 0) == 0)
+    #expect(utimensat(AT_FDCWD, host.options.outputs.heartbeatPath, times, 0) == 0)
     #expect(await host.run().output.contains("was not touched for too long"))
     #expect(ConfigureNerveReloadTests.calls(host) == ConfigureNerveReloadTests.restart)
   }
@@ -63,8 +63,8 @@ import Testing
   @Test @LoopActor func onlyANerveGetsASignal() async throws {
     let host = try NerveHost()
     let root = try ConfigureNerveReloadTests.stubs(host)
-    host.options.reload = .sighup
-    host.options.pidPath = root + "/pid"
+    host.options.outputs.reload = .sighup
+    host.options.outputs.nervePidPath = root + "/pid"
     let other = try ChildProcess.start("/bin/sleep", arguments: ["1000"])
     defer { kill(other.pid, SIGKILL) }
     try host.directory.write("\(other.pid)\n", to: "pid")
@@ -77,7 +77,7 @@ import Testing
   @Test @LoopActor func aCommandThatFailsIsNamedAndTheBackupStopped() async throws {
     let host = try NerveHost()
     let root = try ConfigureNerveReloadTests.stubs(host, failing: #""nerve stop""#)
-    host.options.reload = .restart
+    host.options.outputs.reload = .restart
     let outcome = await host.run()
     #expect(outcome.status == 1)
     #expect(
@@ -97,10 +97,10 @@ import Testing
   @Test @LoopActor func aProgramThatRefusesTheCandidateKeepsTheFile() async throws {
     let host = try NerveHost()
     let root = try ConfigureNerveReloadTests.stubs(host, failing: "*-k")
-    host.options.nerveExecutable = "\(root)/bin/checker"
+    host.options.outputs.nerveExecutablePath = "\(root)/bin/checker"
     try host.directory.write("{}", to: "nerve.conf.json")
     let outcome = await host.run()
-    let path = host.options.configuration
+    let path = host.options.outputs.nerveConfigPath
     #expect(outcome.status == 1)
     #expect(
       outcome.problems == [
@@ -131,14 +131,14 @@ import Testing
   }
 
   /// A process called nerve, whose pid stands in the lock file of this instance or in the pid file.
-  @Test(arguments: [ConfigureNerveOptions.Reload.auto, .sighup])
-  @LoopActor func aRunningNerveGetsASignal(_ reload: ConfigureNerveOptions.Reload) async throws {
+  @Test(arguments: [ConfigureNerveOutputs.Reload.auto, .sighup])
+  @LoopActor func aRunningNerveGetsASignal(_ reload: ConfigureNerveOutputs.Reload) async throws {
     let host = try NerveHost()
     let root = try ConfigureNerveReloadTests.stubs(host)
     let child = try await ConfigureNerveReloadTests.startNerve(host)
     defer { kill(child.pid, SIGKILL) }
-    host.options.reload = reload
-    host.options.pidPath = root + "/pid"
+    host.options.outputs.reload = reload
+    host.options.outputs.nervePidPath = root + "/pid"
     try ConfigureNerveReloadTests.takeLock(child, host)
     if reload == .sighup { try host.directory.write("\(child.pid)\n", to: "pid") }
     let outcome = await host.run()
@@ -150,7 +150,7 @@ import Testing
   @Test @LoopActor func aNerveThatIsJustStartingGetsASignal() async throws {
     let host = try NerveHost()
     _ = try ConfigureNerveReloadTests.stubs(host)
-    host.options.reload = .auto
+    host.options.outputs.reload = .auto
     host.options.startPatience = .seconds(60)
     let running = Task { @LoopActor in await host.run() }
     try await eventually("the file is there") { host.configuration != nil }
@@ -174,7 +174,7 @@ import Testing
       case "$*" in "backup start") while [ ! -e \(root)/ready ]; do sleep 0.05; done;; esac
       """, to: "bin/service")
     #expect(chmod("\(root)/bin/service", 0o755) == 0)
-    host.options.reload = .auto
+    host.options.outputs.reload = .auto
     try await ConfigureNerveWatchTests.watching(host) { lines in
       try await eventually("the restart begins") {
         ConfigureNerveReloadTests.calls(host) == ["service backup start"]
@@ -188,7 +188,7 @@ import Testing
       defer { kill(nerve.pid, SIGKILL) }
       try ConfigureNerveReloadTests.takeLock(nerve, host)
       try host.directory.write("", to: "ready")
-      let marker = GeneratedFile(path: host.options.configuration)
+      let marker = GeneratedFile(path: host.options.outputs.nerveConfigPath)
       try await eventually("nerve is told of everything") {
         ConfigureNerveReloadTests.calls(host).contains("service backup stop") && !marker.isPending
       }
@@ -200,7 +200,7 @@ import Testing
   @Test @LoopActor func aRestartThatFailsBesideTheWatchIsSaidAndTriedAgain() async throws {
     let host = try NerveHost()
     let root = try ConfigureNerveReloadTests.stubs(host, failing: #""nerve stop""#)
-    host.options.reload = .auto
+    host.options.outputs.reload = .auto
     try await ConfigureNerveWatchTests.watching(host) { lines in
       try await eventually("the failure is said") {
         lines().contains("`\(root)/bin/service nerve stop` failed (exit status 1): no luck; the next run tries again")

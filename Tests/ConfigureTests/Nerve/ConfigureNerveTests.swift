@@ -13,19 +13,19 @@ import Testing
     let host = try NerveHost()
     let first = await host.run()
     #expect(first.status == 0 && first.problems.isEmpty)
-    #expect(first.output.contains("1 local service, 1 registration; \(host.options.configuration) changed"))
+    #expect(first.output.contains("1 local service, 1 registration; \(host.options.outputs.nerveConfigPath) changed"))
     #expect(host.names == ["web.main.s:10.0.0.1.8000"])
     let entry = try #require(host.registrations.values.first)
     #expect(entry["labels"] == ["region:r1": ""] && entry["zk_hosts"] == ["10.9.9.9:2181"] && entry["weight"] == 10)
     let before = host.configuration
     var old = timespec(tv_sec: 1_000_000, tv_nsec: 0)
     let times = [old, old]
-    #expect(utimensat(AT_FDCWD, host.options.configuration, times, 0) == 0)
+    #expect(utimensat(AT_FDCWD, host.options.outputs.nerveConfigPath, times, 0) == 0)
     old.tv_sec = 0
     let second = await host.run()
     #expect(second == NerveConfigurator.Outcome())
     #expect(host.configuration == before)
-    #expect(try #require(Files.modificationTime(host.options.configuration)) > 1_600_000_000)
+    #expect(try #require(Files.modificationTime(host.options.outputs.nerveConfigPath)) > 1_600_000_000)
   }
 
   @Test @LoopActor func diffAndDryRunChangeNothing() async throws {
@@ -34,7 +34,8 @@ import Testing
     #expect(dry.status == 1 && dry.output.contains("would change; nerve is left alone"))
     let diff = await host.run(.diff(inColor: false))
     #expect(
-      diff.status == 1 && diff.output.hasPrefix("--- /dev/null\n+++ \(host.options.configuration) (new)\n@@ -0,0 +1,"))
+      diff.status == 1
+        && diff.output.hasPrefix("--- /dev/null\n+++ \(host.options.outputs.nerveConfigPath) (new)\n@@ -0,0 +1,"))
     #expect(host.configuration == nil)
     _ = await host.run()
     #expect(await host.run(.dryRun).status == 0)
@@ -81,7 +82,7 @@ import Testing
         ? "200 OK\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)" : "404 No\r\nContent-Length: 0\r\n\r\n"
       connection.send(Array("HTTP/1.1 \(answer)".utf8))
     }
-    host.options.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
+    host.options.inputs.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
     let outcome = await host.run()
     #expect(outcome.status == 3)
     #expect(paths.withLock { $0.prefix(2) } == ["/state", "/state.json"])
@@ -116,7 +117,7 @@ import Testing
       (.file("/nonexistent/list"), "cannot open /nonexistent/list"),
       (.file(program), "is not JSON; nothing is changed"),
     ] {
-      host.options.sources = [source]
+      host.options.inputs.sources = [source]
       let outcome = await host.run()
       #expect(outcome.status == 1, "\(source)")
       #expect(outcome.problems.count == 1 && outcome.problems[0].contains(words), "\(outcome.problems)")
@@ -147,7 +148,7 @@ import Testing
   @Test @LoopActor func whatNerveRefusesStaysAsItWas() async throws {
     let host = try NerveHost()
     let list = host.directory.path + "/list"
-    host.options.sources = [.file(list)]
+    host.options.inputs.sources = [.file(list)]
     try host.directory.write(
       #"[["a.main", {"port": 81}], ["b//x", {"port": 82}], ["c.main", {"port": 83}]]"#, to: "list")
     let first = await host.run()
@@ -183,7 +184,7 @@ import Testing
       connection.receive(until: "\r\n\r\n")
       connection.send("HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
     }
-    host.options.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
+    host.options.inputs.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
     #expect(await host.run().status == 0)
     #expect(host.names == ["web.main.s:10.0.0.1.2"])
     #expect(
@@ -228,7 +229,7 @@ import Testing
       if let half = body.firstIndex(of: 0xA9) { body.remove(at: half) }
       connection.send(Array("HTTP/1.1 200 OK\r\nContent-Length: \(body.count)\r\n\r\n".utf8) + body)
     }
-    host.options.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
+    host.options.inputs.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
     #expect(await host.run().status == 0)
     #expect(host.names == ["web.main.s:10.0.0.1.31000"])
     ports.withLock { $0 = "7" }
@@ -278,18 +279,18 @@ import Testing
     try host.directory.write(
       #"[["web.main", {"port": 80, "service_ip": "10.0.0.2", "weight": -5}], ["api.main", {"port": 81}], ["x"]]"#,
       to: "list")
-    host.options.sources = [.file(host.directory.path + "/list")]
+    host.options.inputs.sources = [.file(host.directory.path + "/list")]
     let outcome = await host.run()
     #expect(outcome.status == 3)
     #expect(host.names.contains("api.main.s:10.0.0.1.81"))
-    let (problems, _) = Agent.check(AgentOptions(configuration: host.options.configuration))
+    let (problems, _) = Agent.check(AgentOptions(configuration: host.options.outputs.nerveConfigPath))
     #expect(problems.isEmpty)
     #expect(outcome.problems.contains { $0.contains("entry 2 of file:") })
   }
 
   @Test @LoopActor func figuresAreWrittenForEachRun() async throws {
     let host = try NerveHost()
-    host.options.metricsFile = host.directory.path + "/configure_nerve.prom"
+    host.options.outputs.metricsFile = host.directory.path + "/configure_nerve.prom"
     _ = await host.run()
     let figures = try #require(host.directory.text(of: "configure_nerve.prom"))
     #expect(figures.contains("configure_nerve_success 1\n") && figures.contains("configure_nerve_registrations 1\n"))

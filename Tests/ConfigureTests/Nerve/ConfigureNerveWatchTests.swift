@@ -47,7 +47,7 @@ import Testing
     let root = host.directory.path
     let link = root + "/current"
     #expect(symlink("soa", link) == 0)
-    host.options.servicesDirectory = link
+    host.options.inputs.soaDir = link
     try await ConfigureNerveWatchTests.watching(host) { _ in
       try await eventually("the first run") { host.names == ["web.main.s:10.0.0.1.8000"] }
       for name in ["location_types.json", "location_mapping.json", "web/smartstack.yaml"] {
@@ -85,7 +85,7 @@ import Testing
     let root = host.directory.path
     try host.directory.write("#!/bin/sh\ncat \(root)/services\n", to: "list")
     #expect(chmod(root + "/list", 0o755) == 0)
-    host.options.sources = [.command([root + "/list"]), .directory(root + "/static")]
+    host.options.inputs.sources = [.command([root + "/list"]), .directory(root + "/static")]
     host.options.pollInterval = .milliseconds(50)
     try await ConfigureNerveWatchTests.watching(host) { lines in
       // Until the program answered once, nothing may be taken away.
@@ -116,7 +116,7 @@ import Testing
       #"{"id": "s1", "frameworks": [{"name": "marathon", "executors": [{"id": "web.main.1", "resources": {"ports": "[31000-31000]"}, "#
         + #""tasks": [{"state": "\#(taskState)"}]}]}]}"#
     }
-    host.options.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
+    host.options.inputs.sources = [.mesos(url: "http://127.0.0.1:\(agent.port)")]
     host.options.pollInterval = .milliseconds(50)
     try await ConfigureNerveWatchTests.watching(host) { lines in
       try await eventually("the failure") { lines().contains { $0.contains("answers with status 500") } }
@@ -132,12 +132,12 @@ import Testing
     let host = try NerveHost()
     _ = await host.run()
     let times = [timespec(tv_sec: 1_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000, tv_nsec: 0)]
-    #expect(utimensat(AT_FDCWD, host.options.configuration, times, 0) == 0)
+    #expect(utimensat(AT_FDCWD, host.options.outputs.nerveConfigPath, times, 0) == 0)
     host.options.touchesUnchanged = false
     #expect(await host.run() == NerveConfigurator.Outcome())
-    #expect(Files.modificationTime(host.options.configuration) == 1_000_000)
+    #expect(Files.modificationTime(host.options.outputs.nerveConfigPath) == 1_000_000)
     host.options.touchesUnchanged = true
     _ = await host.run()
-    #expect(try #require(Files.modificationTime(host.options.configuration)) > 1_600_000_000)
+    #expect(try #require(Files.modificationTime(host.options.outputs.nerveConfigPath)) > 1_600_000_000)
   }
 }

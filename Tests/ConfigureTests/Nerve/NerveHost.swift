@@ -1,4 +1,5 @@
 import AgentKit
+import ArgumentParser
 import Reactor
 import SmartStack
 import TestSupport
@@ -8,7 +9,7 @@ import TestSupport
 /// A host of one test: soa-configs, locations, topology files and an old configuration below one directory.
 @LoopActor final class NerveHost {
   let directory = TemporaryDirectory()
-  var options = ConfigureNerveOptions()
+  var options: ConfigureNerveOptions
 
   /// A host in region `r1` of superregion `s`, whose ZooKeeper is 10.9.9.9:2181; `web.main` is static, on port 8000.
   init(_ files: [String: String] = [:]) throws {
@@ -23,18 +24,19 @@ import TestSupport
     ]
     for (name, text) in base.merging(files, uniquingKeysWith: { $1 }) { try directory.write(text, to: name) }
     let root = directory.path
-    options.configuration = root + "/nerve.conf.json"
-    options.heartbeatPath = root + "/heartbeat"
-    options.topologyDirectory = root + "/zookeeper"
-    options.labelsDirectory = root + "/labels"
-    options.servicesDirectory = root + "/soa"
-    options.locationsDirectory = root + "/etc"
-    options.paastaDirectory = root + "/paasta"
-    options.stateDirectory = root + "/run"
-    options.sources = [.directory(root + "/static")]
-    options.hostAddress = "10.0.0.1"
-    options.reload = .none
-    options.envoyAdminPort = 1
+    options = try ConfigureNerveOptions(inputs: .parse([]), outputs: .parse([]))
+    options.outputs.nerveConfigPath = root + "/nerve.conf.json"
+    options.outputs.heartbeatPath = root + "/heartbeat"
+    options.inputs.zkTopologyDir = root + "/zookeeper"
+    options.inputs.labelsDir = root + "/labels"
+    options.inputs.soaDir = root + "/soa"
+    options.inputs.locationDir = root + "/etc"
+    options.inputs.paastaDir = root + "/paasta"
+    options.outputs.nerveStateDir = root + "/run"
+    options.inputs.sources = [.directory(root + "/static")]
+    options.inputs.hostAddress = "10.0.0.1"
+    options.outputs.reload = .none
+    options.inputs.envoyAdminPort = 1
   }
 
   func run(_ mode: ConfigureMode = .write) async -> NerveConfigurator.Outcome {

@@ -16,8 +16,8 @@ import Testing
       "static/bad": #"{"namespaces": ["main"]}"#, "zookeeper/infrastructure/west.yaml": "[[10.9.9.9, 2181]]",
       "static/web": #"{"namespaces": []}"#,
     ])
-    nerve.options.servicesDirectory = files.services
-    nerve.options.locationsDirectory = files.locations
+    nerve.options.inputs.soaDir = files.services
+    nerve.options.inputs.locationDir = files.locations
     return (files, nerve)
   }
 
