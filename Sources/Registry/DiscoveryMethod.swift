@@ -1,7 +1,7 @@
 public import YAMLConfig
 
 /// The discovery methods, by their word in a configuration file.
-public enum DiscoveryMethod: String, CaseIterable, Sendable {
+enum DiscoveryMethod: String, CaseIterable, Sendable {
   case base
   case zookeeper
   case zookeeperPoll = "zookeeper_poll"

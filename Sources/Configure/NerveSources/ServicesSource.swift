@@ -1,7 +1,7 @@
 internal import SmartStack
 
 /// Where the services that run on this host are listed.
-public enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
+enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
   /// The Mesos agent, and soa-configs for what its tasks are registered as. nil asks the agent of this host; a URL
   /// that ends in `/api/v1` is asked through the operator API.
   case mesos(url: String?)
@@ -16,7 +16,7 @@ public enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
   static let usual: [ServicesSource] = [.mesos(url: nil), .directory("/etc/nerve/puppet_services.d")]
 
   /// Reads `mesos`, `mesos:URL`, `static:DIR`, `command:PROGRAM ARG…` or `file:PATH`; nil for anything else.
-  public init?(_ text: String) {
+  init?(_ text: String) {
     if text == "mesos" {
       self = .mesos(url: nil)
       return
@@ -40,7 +40,7 @@ public enum ServicesSource: Hashable, Sendable, CustomStringConvertible {
   var fileName: String { if case .file(let path) = self { path } else { description } }
 
   /// As on the command line.
-  public var description: String {
+  var description: String {
     switch self {
     case .mesos(let url): url.map { "mesos:\($0)" } ?? "mesos"
     case .directory(let path): "static:\(path)"

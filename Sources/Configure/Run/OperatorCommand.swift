@@ -1,4 +1,4 @@
-public import Reactor
+internal import Reactor
 internal import SmartStack
 
 /// Runs a program that an operator named for a tool, such as `service synapse start`, with its arguments.
@@ -21,7 +21,7 @@ internal import SmartStack
 
 extension ChildResult {
   /// What a program said last, with a colon in front; empty when it said nothing.
-  public var lastWords: String {
+  var lastWords: String {
     let last = String(decoding: errorOutput + output, as: UTF8.self).lines.last { !$0.isEmpty }
     return last.map { ": \(String($0).oneLine())" } ?? ""
   }

@@ -76,9 +76,7 @@ public enum ServicePart: Hashable, Sendable {
 }
 
 /// One line of a section, without indentation, and where it came from.
-public struct ConfigLine: Hashable, Sendable {
-  /// The text as it is written.
-  public var text: String
-  /// Where it came from.
-  public var origin: LineOrigin
+struct ConfigLine: Hashable, Sendable {
+  var text: String
+  var origin: LineOrigin
 }

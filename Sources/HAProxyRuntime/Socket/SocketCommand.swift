@@ -32,10 +32,10 @@ public struct SocketCommand: Hashable, Sendable {
   // MARK: Questions
 
   /// `show info`; read with ``ProxyInfo``.
-  public static let showInfo = Self(question: "show info")
+  static let showInfo = Self(question: "show info")
 
   /// Frontends and backends of `show stat`, without their servers; the first document of ``RunningProxy``.
-  public static let showSections = Self(question: "show stat -1 3 -1")
+  static let showSections = Self(question: "show stat -1 3 -1")
 
   /// The servers of `show stat`, read with ``StatsPage``.
   static let showServerStatistics = Self(question: "show stat -1 4 -1")
@@ -43,10 +43,10 @@ public struct SocketCommand: Hashable, Sendable {
   static let showFrontends = Self(question: "show stat -1 1 -1")
 
   /// `show servers state`; the second document of ``RunningProxy``.
-  public static let showServers = Self(question: "show servers state")
+  static let showServers = Self(question: "show servers state")
 
   /// `show servers state B`: the servers of one backend.
-  public static func showServers(of backend: String) throws(HAProxyRuntimeError) -> Self {
+  static func showServers(of backend: String) throws(HAProxyRuntimeError) -> Self {
     try check(backend)
     return Self(question: "show servers state \(backend)")
   }

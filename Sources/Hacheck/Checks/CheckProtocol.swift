@@ -1,5 +1,5 @@
 /// The protocols of hacheck's checks, by the first word of a path.
-public enum CheckProtocol: String, Sendable, Hashable, CaseIterable {
+enum CheckProtocol: String, Sendable, Hashable, CaseIterable {
   case http, https, tcp, smtp, mysql, redis
   /// No live check: only the operators' downtimes are looked at.
   case spool

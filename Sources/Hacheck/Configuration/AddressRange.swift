@@ -1,12 +1,12 @@
 internal import SmartStack
 
 /// A network as CIDR writes it, `10.0.0.0/8`, or a single address.
-public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
+struct AddressRange: Hashable, Sendable, CustomStringConvertible {
   private let base: IPAddress
   private let prefix: Int
 
   /// Reads `ADDRESS/BITS` or `ADDRESS`; nil for anything else. Bits after the prefix are ignored.
-  public init?(_ text: String) {
+  init?(_ text: String) {
     let (address, bits) = text[...].cut(at: "/")
     guard let base = IPAddress(String(address))?.unmapped else { return nil }
     let width = base.isIPv6 ? 128 : 32
@@ -20,7 +20,7 @@ public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// As it is written in a configuration.
-  public var description: String { "\(base)/\(prefix)" }
+  var description: String { "\(base)/\(prefix)" }
 
   func contains(_ address: IPAddress) -> Bool { address.unmapped.shares(prefix: prefix, with: base) }
 }

@@ -1,4 +1,4 @@
-public import Reactor
+internal import Reactor
 
 /// Everything that can be set about hacheck: the keys of its YAML file, and where it listens.
 public struct HacheckConfiguration: Sendable, Equatable {
@@ -13,65 +13,65 @@ public struct HacheckConfiguration: Sendable, Equatable {
   /// check. Longer spares the services, shorter notices a failure sooner. Zero keeps nothing.
   public var cacheTime: Duration = .seconds(10)
   /// `healthcheck_timeout`: from the question to the answer of one live check, waiting included.
-  public var healthcheckTimeout: Duration = .seconds(10)
+  var healthcheckTimeout: Duration = .seconds(10)
   /// `max_clients`: live checks under way at one host and port; further ones wait.
-  public var checksPerTarget = 10
+  var checksPerTarget = 10
   /// `max_checks`: live checks under way in all. Each costs a socket, so it must fit `rlimit_nofile`.
-  public var checksInAll = 4096
+  var checksInAll = 4096
   /// `reuse_connection`: whether a check over HTTP leaves its connection to the next check of that port. It spares the
   /// service and this host a connection for each, and hides a listener that accepts no more.
-  public var reusesConnections = false
+  var reusesConnections = false
   /// `service_name_header`: the request header that tells the service its name; nil for none.
-  public var serviceNameHeader: String?
+  var serviceNameHeader: String?
   /// `http_headers_to_copy`: request headers that are passed on to the service.
-  public var headersToCopy = ["Host"]
+  var headersToCopy = ["Host"]
   /// `mysql_username`, for checks of MySQL.
-  public var mysqlUsername: String?
+  var mysqlUsername: String?
   /// `mysql_password`, for checks of MySQL.
-  public var mysqlPassword: String?
+  var mysqlPassword: String?
   /// `mysql_server_public_key`: the key under which the password goes to a server of `caching_sha2_password`
   /// that has not seen it lately.
   var mysqlServerKey = MySQLProbe.ServerKey.unknown
   /// `redis_username`, for checks of Redis; nil for the server's default user.
-  public var redisUsername: String?
+  var redisUsername: String?
   /// `redis_password`, for checks of Redis; nil does not log in.
-  public var redisPassword: String?
+  var redisPassword: String?
   /// `mysql_servers`: where checks of MySQL log in, and nowhere else: whoever else listens on a port would get the
   /// account. This machine is 127.0.0.1.
-  public var mysqlServers: Set<Endpoint> = [.tcp(host: "127.0.0.1", port: 3306)]
+  var mysqlServers: Set<Endpoint> = [.tcp(host: "127.0.0.1", port: 3306)]
   /// `redis_servers`: where checks of Redis log in; the password goes over the wire as it is.
-  public var redisServers: Set<Endpoint> = [.tcp(host: "127.0.0.1", port: 6379)]
+  var redisServers: Set<Endpoint> = [.tcp(host: "127.0.0.1", port: 6379)]
   /// `smtp_hello`: the name that checks of SMTP introduce themselves with (`EHLO`); nil says nothing.
-  public var smtpHello: String?
+  var smtpHello: String?
 
   /// `allow_remote_spool_changes`: whether `POST /spool/…` is answered at all.
-  public var allowsSpoolChanges = false
+  var allowsSpoolChanges = false
   /// `spool_change_networks`: who may change the spool over HTTP; nil is everyone. Clients of the Unix socket always
   /// may: the mode of its file says who they are.
-  public var spoolChangeNetworks: [AddressRange]?
+  var spoolChangeNetworks: [AddressRange]?
   /// `this-machine` among `spool_change_networks`: so may loopback and the addresses that this machine's interfaces
   /// have at the time.
-  public var allowsOwnSpoolChanges = false
+  var allowsOwnSpoolChanges = false
   /// `page_hosts`: names of this machine, besides its own name and its addresses, under which browsers are answered.
-  public var pageHosts: [String] = []
+  var pageHosts: [String] = []
   /// `check_networks`: besides this machine's own addresses and loopback, the addresses that a header may
   /// make hacheck probe.
-  public var checkNetworks: [AddressRange] = []
+  var checkNetworks: [AddressRange] = []
 
   /// `cache_size`: answers kept; the least recently used go first. About 300 bytes each, and the bodies.
-  public var cacheSize = 10_000
+  var cacheSize = 10_000
   /// `seen_services_size`: service names kept for `/recent` and `/status/count`; the least recently
   /// asked for go first.
-  public var seenServicesSize = 10_000
+  var seenServicesSize = 10_000
   /// `seen_services_time`: services that nobody has asked for in so long are forgotten.
-  public var seenServicesTime: Duration = .seconds(86_400)
+  var seenServicesTime: Duration = .seconds(86_400)
   /// `max_body_bytes`: what is kept and passed on of a service's answer; the rest is cut.
   public var bodyLimit = 65_536
 
   /// `unix_socket`: a path to listen at, too; nil for none.
   public var unixSocket: String?
   /// `unix_socket_mode`: the permissions of that file.
-  public var unixSocketMode: UInt32 = 0o660
+  var unixSocketMode: UInt32 = 0o660
   /// `max_connections`: open at the same time, at most half of the process's descriptors. At the limit those that have
   /// been quiet longest go.
   public var maxConnections = 4096

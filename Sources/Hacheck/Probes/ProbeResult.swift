@@ -18,7 +18,7 @@ public enum ProbeResult: Equatable, Sendable, CustomStringConvertible {
   case inconclusive(String)
 
   /// Whether the server says of itself that it is healthy.
-  public var isHealthy: Bool {
+  var isHealthy: Bool {
     if case .healthy = self { true } else { false }
   }
 

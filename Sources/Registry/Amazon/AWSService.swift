@@ -2,27 +2,27 @@ internal import SmartStack
 internal import YAMLConfig
 
 /// The keys to an Amazon account.
-public struct AWSCredentials: Hashable, Sendable {
+struct AWSCredentials: Hashable, Sendable {
   /// The value of `AWS_ACCESS_KEY_ID`.
-  public var keyID: String
+  var keyID: String
   /// The value of `AWS_SECRET_ACCESS_KEY`; never logged.
-  public var secret: String
+  var secret: String
   /// `AWS_SESSION_TOKEN`, of temporary credentials.
-  public var sessionToken: String?
+  var sessionToken: String?
 }
 
 /// One of Amazon's services, and the account that queries it.
-public struct AWSService: Hashable, Sendable {
+struct AWSService: Hashable, Sendable {
   /// Its name in addresses and signatures: `ec2`, `s3`.
-  public var name: String
+  var name: String
   /// `aws_region`: the region that is asked.
-  public var region: String
+  var region: String
   /// `aws_access_key_id` and `aws_secret_access_key`, or the environment's; nil: those of this instance's profile.
-  public var credentials: AWSCredentials?
+  var credentials: AWSCredentials?
   /// `aws_endpoint`; the region's own unless given.
-  public var address: WebAddress
+  var address: WebAddress
   /// The instance's metadata service, for the credentials of its profile.
-  public var metadata: WebAddress
+  var metadata: WebAddress
 
   /// Decodes the keys of a section that all services share.
   init(_ name: String, in section: ConfigSection, environment: [String: String]) throws(ConfigError) {

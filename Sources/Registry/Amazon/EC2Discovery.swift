@@ -1,20 +1,18 @@
 internal import Reactor
 internal import SmartStack
-public import YAMLConfig
+internal import YAMLConfig
 
 /// A `discovery` section with method ec2tag.
-public struct EC2Discovery: DiscoverySettings {
-  /// `tag_name`: the tag's name.
-  public var tagName: String
-  /// `tag_value`: the tag's value, exactly.
-  public var tagValue: String
+struct EC2Discovery: DiscoverySettings {
+  var tagName: String
+  /// The tag's value, exactly.
+  var tagValue: String
   /// The region's EC2, and the account.
-  public var service: AWSService
+  var service: AWSService
   /// `check_interval`: the time between two questions.
-  public var interval: Duration = .seconds(15)
+  var interval: Duration = .seconds(15)
 
-  /// Decodes a section with method ec2tag.
-  public init(_ source: DiscoverySource) throws(ConfigError) {
+  init(_ source: DiscoverySource) throws(ConfigError) {
     let section = source.section
     if !source.hasPortOverride {
       throw section.node.error("ec2tag knows no ports: the service needs a backend_port_override")
@@ -25,11 +23,9 @@ public struct EC2Discovery: DiscoverySettings {
     interval = try source.interval(default: interval)
   }
 
-  /// The region and the tag.
-  public var place: String { "ec2 \(service.region) \(tagName)=\(tagValue)" }
+  var place: String { "ec2 \(service.region) \(tagName)=\(tagValue)" }
 
-  /// A watcher that asks for the instances at intervals.
-  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+  @LoopActor func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     let client = AWSClient(service, clock: environment.clock)
     let part = PolledPart(place: "\(service.address) \(tagName)=\(tagValue)") {
       var reading = RegistryReading()

@@ -1,19 +1,18 @@
 internal import Logging
 internal import Reactor
 internal import SmartStack
-public import YAMLConfig
+internal import YAMLConfig
 
 /// A `discovery` section with method etcd.
-public struct EtcdDiscovery: DiscoverySettings {
+struct EtcdDiscovery: DiscoverySettings {
   /// Members of one etcd, tried in turn; at least one. Their targets do not count.
-  public var members: [WebAddress]
+  var members: [WebAddress]
   /// Registrations are all keys below it, at any depth; without a trailing slash.
-  public var path: String
+  var path: String
   /// `check_interval`: how often everything is read even if no change was heard of.
-  public var interval: Duration = .seconds(60)
+  var interval: Duration = .seconds(60)
 
-  /// Decodes a section with method etcd.
-  public init(_ source: DiscoverySource) throws(ConfigError) {
+  init(_ source: DiscoverySource) throws(ConfigError) {
     let section = source.section
     let port = try section.int("port", in: 1...65_535, default: 2379)
     members = []
@@ -39,12 +38,11 @@ public struct EtcdDiscovery: DiscoverySettings {
 
   private var shownMembers: String { members.map(\.description).joined(separator: ",") }
 
-  /// The members and the path.
-  public var place: String { "etcd \(shownMembers) \(path)" }
+  var place: String { "etcd \(shownMembers) \(path)" }
 
   /// A watcher of the keys, through the JSON gateway of etcd 3. A watch only tells that something has changed; then everything
   /// is read. So a lost watch loses nothing.
-  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+  @LoopActor func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     let reader = EtcdReader(members)
     let part = PolledPart(place: "etcd \(shownMembers)") {
       try EtcdDiscovery.reading(try await reader.post("/v3/kv/range", body: range))

@@ -1,21 +1,20 @@
 internal import Reactor
 internal import SmartStack
-public import YAMLConfig
+internal import YAMLConfig
 
 /// A `discovery` section with method file.
-public struct FileDiscovery: DiscoverySettings {
+struct FileDiscovery: DiscoverySettings {
   /// The directory of the registrations, without a trailing slash.
-  public var path: String
+  var path: String
   /// `service`: only files of this service, by the name that nerve gives them (`SERVICE@INSTANCE.json`); nil: all.
-  public var service: String?
+  var service: String?
   /// `check_interval`: how often it is read even if nothing seems to have changed.
-  public var interval: Duration = .seconds(30)
+  var interval: Duration = .seconds(30)
 
   /// The longest file that is read.
   private static let limit = 1 << 20
 
-  /// Decodes a section with method file.
-  public init(_ source: DiscoverySource) throws(ConfigError) {
+  init(_ source: DiscoverySource) throws(ConfigError) {
     path = try source.section.string("path")
     while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
     guard path.hasPrefix("/"), !path.utf8.contains(0) else {
@@ -25,11 +24,9 @@ public struct FileDiscovery: DiscoverySettings {
     interval = try source.interval(default: interval)
   }
 
-  /// The directory, for an operator.
-  public var place: String { "file \(path)" }
+  var place: String { "file \(path)" }
 
-  /// A watcher of the directory of JSON files, one registration each, as nerve's file reporter keeps them.
-  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+  @LoopActor func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     let part = PolledPart(place: path) { try await BlockingWork.run { try read() } }
     return PollWatcher(every: interval, of: [part], environment: environment) { wake in
       // Without a parent directory there is nothing to watch yet; the next readings find it.

@@ -1,21 +1,20 @@
 internal import Reactor
-public import YAMLConfig
-public import ZooKeeper
+internal import YAMLConfig
+internal import ZooKeeper
 
 /// A `discovery_multi` section, or a `discovery` section with method multi: several discoveries under one name.
-public struct MultiDiscovery: Hashable, Sendable {
+struct MultiDiscovery: Hashable, Sendable {
   /// The parts, in the file's order; the service's own discovery is the last.
-  public var parts: [NamedDiscovery]
+  var parts: [NamedDiscovery]
   /// How they become one list.
-  public var resolver: MultiResolver
+  var resolver: MultiResolver
 }
 
 extension MultiDiscovery: DiscoverySettings {
   /// How long the parts that have spoken wait for the others.
   private static let patience: Duration = .seconds(10)
 
-  /// Decodes the parts and the resolver.
-  public init(_ source: DiscoverySource) throws(ConfigError) {
+  init(_ source: DiscoverySource) throws(ConfigError) {
     let section = source.section
     _ = try section.choice("method", of: ["multi"], default: "multi")
     parts = []
@@ -31,20 +30,16 @@ extension MultiDiscovery: DiscoverySettings {
       section.section("resolver"), parts: parts.map(\.name), environment: source.environment)
   }
 
-  /// Every part's place behind its name.
-  public var place: String { parts.map { "\($0.name): \($0.discovery.place)" }.joined(separator: "; ") }
+  var place: String { parts.map { "\($0.name): \($0.discovery.place)" }.joined(separator: "; ") }
 
-  /// The ensembles of all parts.
-  public var ensembles: Set<ServerList> { parts.reduce(into: []) { $0.formUnion($1.discovery.ensembles) } }
+  var ensembles: Set<ServerList> { parts.reduce(into: []) { $0.formUnion($1.discovery.ensembles) } }
 
-  /// The parts without their label filters.
-  public var unfiltered: MultiDiscovery {
+  var unfiltered: MultiDiscovery {
     let plain = parts.map { NamedDiscovery(name: $0.name, discovery: $0.discovery.unfiltered) }
     return MultiDiscovery(parts: plain, resolver: resolver)
   }
 
-  /// A watcher over the watchers of all parts, each with a policy of its own.
-  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+  @LoopActor func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     MultiWatcher(
       parts: parts.map { (name: $0.name, watcher: $0.discovery.makeWatcher(in: environment)) }, resolver: resolver,
       patience: MultiDiscovery.patience, environment: environment)
@@ -52,9 +47,8 @@ extension MultiDiscovery: DiscoverySettings {
 }
 
 /// One of the parts of a `multi` discovery.
-public struct NamedDiscovery: Hashable, Sendable {
+struct NamedDiscovery: Hashable, Sendable {
   /// Its key under `watchers`; the service's own discovery is `primary`.
-  public var name: String
-  /// Its method and settings.
-  public var discovery: Discovery
+  var name: String
+  var discovery: Discovery
 }

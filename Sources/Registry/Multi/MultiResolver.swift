@@ -2,7 +2,7 @@ internal import SmartStack
 internal import YAMLConfig
 
 /// How the parts of a `multi` discovery become one list.
-public enum MultiResolver: Hashable, Sendable {
+enum MultiResolver: Hashable, Sendable {
   /// All of them, in the order of the parts.
   case union
   /// The first of these parts that has any server.
@@ -12,9 +12,9 @@ public enum MultiResolver: Hashable, Sendable {
 }
 
 /// Settings of the resolver `s3_toggle`.
-public struct ToggleConfiguration: Hashable, Sendable {
+struct ToggleConfiguration: Hashable, Sendable {
   /// Where the weights of the parts are read.
-  public enum Source: Hashable, Sendable {
+  enum Source: Hashable, Sendable {
     /// A file of this host: `file:///path`.
     case file(String)
     /// An address: `http://` or `https://`.
@@ -24,11 +24,11 @@ public struct ToggleConfiguration: Hashable, Sendable {
   }
 
   /// `s3_url`: the place of the weights; of a file its path.
-  public var place: String
+  var place: String
   /// How to read it.
-  public var source: Source
+  var source: Source
   /// `s3_polling_interval_seconds`: the time between two readings.
-  public var interval: Duration
+  var interval: Duration
 }
 
 extension MultiResolver {

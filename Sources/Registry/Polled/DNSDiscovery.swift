@@ -1,6 +1,6 @@
 public import Reactor
-public import SmartStack
-public import YAMLConfig
+internal import SmartStack
+internal import YAMLConfig
 
 /// The keys of every method that looks names up.
 public struct DNSLookUps: Hashable, Sendable {
@@ -9,7 +9,6 @@ public struct DNSLookUps: Hashable, Sendable {
   /// `check_interval`: the time between two look-ups.
   public var interval: Duration = .seconds(30)
 
-  /// Decodes both keys of a section.
   init(_ source: DiscoverySource) throws(ConfigError) {
     for text in try source.section.strings("nameserver") {
       guard let (host, port) = WebAddress.split(text, defaultPort: 53), ServerText.isAddress(host) else {
@@ -23,15 +22,14 @@ public struct DNSLookUps: Hashable, Sendable {
 }
 
 /// A `discovery` section with method dns.
-public struct DNSDiscovery: DiscoverySettings {
+struct DNSDiscovery: DiscoverySettings {
   /// The names to look up; each stands for as many servers as its host has addresses. A host of the form
   /// `_service._proto.domain` stands for the servers of its SRV records.
-  public var servers: [Backend] = []
+  var servers: [Backend] = []
   /// The way to look them up.
-  public var lookUps: DNSLookUps
+  var lookUps: DNSLookUps
 
-  /// Decodes a section with method dns.
-  public init(_ source: DiscoverySource) throws(ConfigError) {
+  init(_ source: DiscoverySource) throws(ConfigError) {
     lookUps = try DNSLookUps(source)
     for server in try source.section.sectionList("servers") {
       let isService = DNSNames.isServiceName(try server.string("host"))
@@ -42,11 +40,9 @@ public struct DNSDiscovery: DiscoverySettings {
     if servers.isEmpty { throw source.section.error(at: "servers", "at least one name to resolve is needed") }
   }
 
-  /// The names, for an operator.
-  public var place: String { "dns \(servers.map(\.host).joined(separator: ","))" }
+  var place: String { "dns \(servers.map(\.host).joined(separator: ","))" }
 
-  /// A watcher that looks the names up at intervals.
-  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+  @LoopActor func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     PollWatcher(
       every: lookUps.interval, of: DNSNames(nameservers: lookUps.nameservers).parts(servers),
       counters: DNSNames.counters, environment: environment)

@@ -1,32 +1,31 @@
-public import Reactor
+internal import Reactor
 internal import SmartStack
-public import YAMLConfig
+internal import YAMLConfig
 
 /// A `discovery` section with method docker.
-public struct DockerDiscovery: Hashable, Sendable {
+struct DockerDiscovery: Hashable, Sendable {
   /// One daemon and its host.
-  public struct Server: Hashable, Sendable {
+  struct Server: Hashable, Sendable {
     /// Part of its containers' names in HAProxy.
-    public var name: String?
+    var name: String?
     /// Where its containers' ports are reached.
-    public var host: String
+    var host: String
     /// Where its interface is: `host` and `port`, or `socket`.
-    public var endpoint: Endpoint
+    var endpoint: Endpoint
   }
 
   /// The daemons, each asked by itself.
-  public var servers: [Server]
+  var servers: [Server]
   /// Without a tag, or with one: then only that one counts.
-  public var image: String
+  var image: String
   /// The port inside the container.
-  public var port: Int
+  var port: Int
   /// `check_interval`: the time between two questions.
-  public var interval: Duration = .seconds(15)
+  var interval: Duration = .seconds(15)
 }
 
 extension DockerDiscovery: DiscoverySettings {
-  /// Decodes a section with method docker.
-  public init(_ source: DiscoverySource) throws(ConfigError) {
+  init(_ source: DiscoverySource) throws(ConfigError) {
     let section = source.section
     image = try section.string("image_name")
     if image.isEmpty { throw section.error(at: "image_name", "an image's name is needed") }
@@ -44,11 +43,9 @@ extension DockerDiscovery: DiscoverySettings {
     interval = try source.interval(default: interval)
   }
 
-  /// The image and the daemons.
-  public var place: String { "docker \(image) on \(servers.map(\.host).joined(separator: ","))" }
+  var place: String { "docker \(image) on \(servers.map(\.host).joined(separator: ","))" }
 
-  /// A watcher that asks the daemons at intervals.
-  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+  @LoopActor func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     let parts = servers.map { server in
       PolledPart(place: "docker at \(server.endpoint)") {
         let request = HTTPRequest(endpoint: server.endpoint, target: "/containers/json")

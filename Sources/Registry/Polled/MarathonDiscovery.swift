@@ -1,18 +1,17 @@
 internal import Reactor
 internal import SmartStack
-public import YAMLConfig
+internal import YAMLConfig
 
 /// A `discovery` section with method marathon.
-public struct MarathonDiscovery: DiscoverySettings {
+struct MarathonDiscovery: DiscoverySettings {
   /// `marathon_api_url` and `marathon_api_path`, with the application in its place.
-  public var address: WebAddress
+  var address: WebAddress
   /// `port_index`: the place of the port among a task's ports.
-  public var portIndex: Int = 0
+  var portIndex: Int = 0
   /// `check_interval`: the time between two questions.
-  public var interval: Duration = .seconds(10)
+  var interval: Duration = .seconds(10)
 
-  /// Decodes a section with method marathon.
-  public init(_ source: DiscoverySource) throws(ConfigError) {
+  init(_ source: DiscoverySource) throws(ConfigError) {
     let section = source.section
     let url = try section.string("marathon_api_url")
     let application = try section.string("application_name")
@@ -38,11 +37,9 @@ public struct MarathonDiscovery: DiscoverySettings {
     path.lastIndex(of: "/").map { path[...$0] } ?? "/"
   }
 
-  /// The address, for an operator.
-  public var place: String { "marathon \(address)" }
+  var place: String { "marathon \(address)" }
 
-  /// A watcher that asks for the tasks at intervals.
-  @LoopActor public func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
+  @LoopActor func makeWatcher(in environment: WatchEnvironment) -> any RegistryWatcher {
     let part = PolledPart(place: address.description) {
       let request = HTTPRequest(
         endpoint: address.endpoint, tls: address.tls, target: address.target,

@@ -1,10 +1,10 @@
-public import Reactor
+internal import Reactor
 
 /// One record of a registry: a znode, a key of an etcd, a file.
 ///
 /// Claims on one record share it: the latest claim's data is written, and the record is removed with the last claim. So
 /// a service that takes over from another one leaves no gap.
-@LoopActor public protocol RegistryRecord: AnyObject {
+@LoopActor protocol RegistryRecord: AnyObject {
   /// The path or key of the record; that of a sequential znode lacks its digits.
   var place: String { get }
   /// Whether the registry answers at this moment.
@@ -25,7 +25,7 @@ public import Reactor
 }
 
 /// State of a claimed record, as its claims are notified of it.
-public enum RecordState: Equatable, Sendable {
+enum RecordState: Equatable, Sendable {
   /// Not in the registry, or lost by it; being written.
   case pending
   /// In the registry, at this place.
@@ -35,7 +35,7 @@ public enum RecordState: Equatable, Sendable {
 }
 
 /// Request of one registrar that a record exist.
-@LoopActor public final class RecordClaim {
+@LoopActor final class RecordClaim {
   let data: [UInt8]
   let onChange: @LoopActor (RecordState) -> Void
 

@@ -1,19 +1,15 @@
 /// Values that several users share: made for the first user of a key, given back when its last user leaves.
-public struct UseCount<Key: Hashable, Value> {
+struct UseCount<Key: Hashable, Value> {
   private var entries: [Key: (value: Value, users: Int)] = [:]
 
-  /// Creates a table without users.
-  public init() {}
-
-  /// Every shared value, by its key.
-  public var values: [Key: Value] { entries.mapValues(\.value) }
+  var values: [Key: Value] { entries.mapValues(\.value) }
 
   /// The value of `key`; nil without a user.
-  public subscript(key: Key) -> Value? { entries[key]?.value }
+  subscript(key: Key) -> Value? { entries[key]?.value }
 
   /// Counts one more user of `key`.
   /// - Parameter make: called for the first user.
-  public mutating func join(_ key: Key, make: () -> Value) -> Value {
+  mutating func join(_ key: Key, make: () -> Value) -> Value {
     let value = entries[key]?.value ?? make()
     entries[key] = (value, (entries[key]?.users ?? 0) + 1)
     return value
@@ -21,7 +17,7 @@ public struct UseCount<Key: Hashable, Value> {
 
   /// Counts one user of `key` less.
   /// - Returns: the value, if that was its last user; it is forgotten then.
-  public mutating func leave(_ key: Key) -> Value? {
+  mutating func leave(_ key: Key) -> Value? {
     guard let entry = entries[key] else { return nil }
     guard entry.users == 1 else {
       entries[key] = (entry.value, entry.users - 1)
@@ -34,7 +30,7 @@ public struct UseCount<Key: Hashable, Value> {
   /// Forgets every value and user.
   /// - Returns: the values that were shared, by their keys.
   @discardableResult
-  public mutating func removeAll() -> [Key: Value] {
+  mutating func removeAll() -> [Key: Value] {
     defer { entries = [:] }
     return values
   }

@@ -4,7 +4,7 @@ internal import YAMLConfig
 /// One condition on a registration's labels.
 public struct LabelFilter: Hashable, Sendable {
   /// How label and value are compared.
-  public enum Condition: String, Hashable, Sendable, CaseIterable {
+  enum Condition: String, Hashable, Sendable, CaseIterable {
     case equals
     case notEquals = "not-equals"
   }
@@ -14,7 +14,7 @@ public struct LabelFilter: Hashable, Sendable {
   /// The value, with its type: 1 is not "1"; nil is null, which is also what a registration without the label has.
   public var value: LabelValue?
   /// How they are compared.
-  public var condition = Condition.equals
+  var condition = Condition.equals
 
   /// Whether a registration with these labels passes.
   public func accepts(_ labels: Labels?) -> Bool {

@@ -1,14 +1,14 @@
-public import AgentKit
-public import Logging
-public import Reactor
-public import SmartStack
+internal import AgentKit
+internal import Logging
+internal import Reactor
+internal import SmartStack
 internal import ZooKeeper
 
 /// The agent: watches every service of a configuration and keeps the outputs in sync with them.
 ///
 /// Nothing outside is touched before every service has a snapshot, or ``SynapseConfiguration/firstDataDeadline``
 /// has passed; services without one are then served from what is remembered of them.
-@LoopActor public final class Synapse {
+@LoopActor final class Synapse {
   private var configuration: SynapseConfiguration
   private let context: AgentContext
   private let watches: ServiceWatches
@@ -32,14 +32,14 @@ internal import ZooKeeper
   private var rejection: (reason: String, since: Double)?
 
   /// Called once, when the outputs have seen every service for the first time.
-  public var onReady: (@LoopActor () -> Void)?
+  var onReady: (@LoopActor () -> Void)?
 
   /// An agent that does nothing yet.
   /// - Parameters:
   ///   - stateDirectory: where it notes what a crash must not lose; nil: nowhere.
   ///   - statsd: where upstream's metrics go; nil: nowhere.
   ///   - inherited: what the program that this one has replaced knew.
-  public init(
+  init(
     _ configuration: SynapseConfiguration, stateDirectory: String?, clock: LoopClock = .system, logger: Logger,
     metrics: Metrics, statsd: StatsD? = nil, inherited: SynapseUpgradeState? = nil
   ) {
@@ -54,8 +54,8 @@ internal import ZooKeeper
 
   // MARK: Life
 
-  /// Begins to watch; the outputs follow once there is data.
-  public func start() {
+  /// The outputs follow once there is data.
+  func start() {
     context.statsd?.increment("synapse.start")
     startedAt = context.clock.now
     context.logger.notice("synapse started", with: [.count: configuration.services.count, .path: configuration.file])
@@ -65,7 +65,7 @@ internal import ZooKeeper
   }
 
   /// Stops watching. HAProxy goes on with what it has, files stay. Takes some seconds at most.
-  public func stop() async {
+  func stop() async {
     context.statsd?.increment("synapse.stop", tags: ["stop_avenue:clean", "stop_location:main_loop"])
     firstDataTimer?.cancel()
     watches.stop()
@@ -78,13 +78,13 @@ internal import ZooKeeper
   }
 
   /// What a program in this one's place is to know; to be asked after ``stop()``.
-  public var upgradeState: SynapseUpgradeState {
+  var upgradeState: SynapseUpgradeState {
     outputs.haproxy.map { SynapseUpgradeState(of: $0) } ?? SynapseUpgradeState()
   }
 
   /// Goes over to another configuration, by difference: watchers of unchanged services go on, the outputs
   /// change once the new services have snapshots. A service that can no longer be read stays as it was.
-  public func reload(_ configuration: SynapseConfiguration) {
+  func reload(_ configuration: SynapseConfiguration) {
     var configuration = configuration
     rejection = nil
     let known = Set(configuration.services.map(\.name))
@@ -100,7 +100,7 @@ internal import ZooKeeper
   }
 
   /// Notes that the file cannot be read, and that everything stays as it was.
-  public func reject(_ reason: String) { rejection = (reason, rejection?.since ?? context.clock.unixTime) }
+  func reject(_ reason: String) { rejection = (reason, rejection?.since ?? context.clock.unixTime) }
 
   private func prepare(_ configuration: SynapseConfiguration) {
     report(configuration)

@@ -5,7 +5,7 @@ internal import SmartStack
 
 /// Part of an `InPlaceUpgradeState` that is synapse's: the servers' ids, and how long the next reload has to wait.
 /// Everything else is in HAProxy, its file and the registry.
-public struct SynapseUpgradeState: Sendable {
+struct SynapseUpgradeState: Sendable {
   /// In the state file's form; nil: there is no HAProxy to be kept.
   var memory: [UInt8]?
   /// Zero: a reload needs not wait.

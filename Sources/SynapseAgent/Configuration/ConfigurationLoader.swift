@@ -2,29 +2,23 @@ internal import AgentKit
 internal import HAProxyConfigGen
 internal import Registry
 internal import SmartStack
-public import YAMLConfig
+internal import YAMLConfig
 
 /// Reads a configuration file and what belongs to it.
 ///
 /// What is wrong with one service skips that service (``SynapseConfiguration/skipped``); what is wrong with
 /// the rest is thrown, and nothing may start with it.
-public struct ConfigurationLoader {
+struct ConfigurationLoader {
   /// Sections that upstream skips, and ours; everything else at the top must be a generator's.
   private static let plainSections = [
     "services", "service_conf_dir", "haproxy", "file_output", "exec_output", "statsd", "state_dir",
     "first_data_deadline", "settle", "status_port", "status_address", "status_hosts", "zk_tls",
   ]
 
-  private let environment: [String: String]
+  /// Replaces `<%= ENV['NAME'] %>`.
+  let environment: [String: String]
 
-  /// A loader for this machine's files.
-  /// - Parameter environment: replaces `<%= ENV['NAME'] %>`.
-  public init(environment: [String: String]) {
-    self.environment = environment
-  }
-
-  /// Reads and decodes `path`.
-  public func load(_ path: String) throws(ConfigError) -> SynapseConfiguration {
+  func load(_ path: String) throws(ConfigError) -> SynapseConfiguration {
     var files = ConfigurationFiles(environment: environment)
     let document = try files.document(at: path)
     let top = try ConfigSection(document.root)

@@ -13,9 +13,9 @@ public struct SynapseConfiguration: Sendable {
   /// The `haproxy` section; nil: no HAProxy is kept.
   public var haproxy: HAProxyConfiguration?
   /// `file_output`: the directory where one JSON file per service is kept; nil: no files are kept.
-  public var fileOutputDirectory: String?
+  var fileOutputDirectory: String?
   /// The `exec_output` section; nil: no command is run.
-  public var execOutput: ExecOutputConfiguration?
+  var execOutput: ExecOutputConfiguration?
   /// The `statsd` section, where upstream's metrics go: a host, a UDP port, and rates by the metrics' names, 1 where none is
   /// given; nil: nowhere.
   public var statsd: (host: String, port: Int, sampleRates: [String: Double])?
@@ -64,7 +64,7 @@ public struct ServiceConfiguration: Hashable, Sendable {
   /// The `haproxy` section of the service.
   public var haproxy: ServiceSettings
   /// Whether it gets a file of its own in `file_output`.
-  public var writesFile = true
+  var writesFile = true
   /// Whether the command of `exec_output` is told of it.
   public var isTold = true
 

@@ -1,8 +1,8 @@
-public import Reactor
-public import SmartStack
+internal import Reactor
+internal import SmartStack
 
 /// An output that is kept in sync with the registry.
-@LoopActor public protocol ConfigGenerator: AnyObject {
+@LoopActor protocol ConfigGenerator: AnyObject {
   /// Applies services as they are now; unnamed ones stay as they are. Returns at once: what takes time is done by a
   /// task, and what comes meanwhile is part of its next round.
   func apply(_ snapshots: [ServiceSnapshot])

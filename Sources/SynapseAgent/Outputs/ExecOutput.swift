@@ -3,16 +3,13 @@ internal import Reactor
 internal import SmartStack
 
 /// Settings of the `exec_output` section.
-public struct ExecOutputConfiguration: Hashable, Sendable {
-  /// The program and its arguments; a command given as one text is the shell's.
-  public var command: [String]
+struct ExecOutputConfiguration: Hashable, Sendable {
+  /// The program and its arguments, at least one word; a command given as one text is the shell's.
+  var command: [String]
   /// How long one run may take, in which it is to read all of its input.
-  public var deadline: Duration = .seconds(30)
+  var deadline: Duration = .seconds(30)
   /// From the start of one run to the start of the next: changes in between are one run.
-  public var interval: Duration = .seconds(1)
-
-  /// A command, at least one word.
-  public init(command: [String]) { self.command = command }
+  var interval: Duration = .seconds(1)
 }
 
 /// Runs a command after changes and notifies it, on its standard input, of what the changed services are now.
