@@ -50,7 +50,7 @@ import Testing
     measure("plan: one in, one out") { plan = Planner.plan(running: running, loaded: loaded, wanted: model) }
     measure("carry on what is loaded") { loaded.update(to: model) }
     var state: [UInt8] = []
-    measure("write the state file") { state = model.stateFile(now: Fixture.now) }
+    measure("write the state file") { state = Array(model.stateFile(now: Fixture.now).joined()) }
     measure("read the state file") { _ = ServerMemory(stateFile: state) }
   }
 

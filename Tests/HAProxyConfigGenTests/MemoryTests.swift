@@ -164,7 +164,7 @@ import Testing
       labels: ["region:r1": ""])
     full.origin = .max
     let model = Fixture.model([Fixture.backend(1), full], settings: settings, service: service)
-    let bytes = model.stateFile(now: Fixture.now + 60)
+    let bytes = Array(model.stateFile(now: Fixture.now + 60).joined())
     let memory = try #require(ServerMemory(stateFile: bytes))
     let entries = memory.entries(of: "web.main")
     #expect(entries.map(\.name) == ["i-1_10.0.0.1:8001", "i-9_10.0.0.9:9"])

@@ -32,23 +32,31 @@ extension ServerMemory {
   }
 
   /// - Parameter configurations: the `haproxy` section of every service that is configured, as JSON.
-  func stateFile(configurations: [String: String], now: Int) -> [UInt8] {
-    var text = "{"
-    for (index, service) in Set(services.keys).union(configurations.keys).sorted().enumerated() {
-      text += index == 0 ? "\n  " : ",\n  "
-      text += JSONText.quoted(service) + ": {"
-      var separator = "\n    "
-      for (name, entry) in entries(of: service) {
-        text += separator + JSONText.quoted(name) + ": "
-        separator = ",\n    "
-        entry.write(into: &text, now: now)
+  /// - Returns: its parts, one per service, made when they are asked for: with thousands of servers the whole is long.
+  func stateFile(configurations: [String: String], now: Int) -> some Sequence<[UInt8]> {
+    let names = Set(services.keys).union(configurations.keys).sorted()
+    return (0...names.count).lazy.map { index in
+      var text = index == 0 ? "{" : ""
+      if index == names.count {
+        text += "\n}\n"
+      } else {
+        text += index == 0 ? "\n  " : ",\n  "
+        write(names[index], configuration: configurations[names[index]], into: &text, now: now)
       }
-      if let configuration = configurations[service] {
-        text += separator + JSONText.quoted(configurationKey) + ": " + configuration
-      }
-      text += "\n  }"
+      return Array(text.utf8)
     }
-    return Array((text + "\n}\n").utf8)
+  }
+
+  private func write(_ service: String, configuration: String?, into text: inout String, now: Int) {
+    text += JSONText.quoted(service) + ": {"
+    var separator = "\n    "
+    for (name, entry) in entries(of: service) {
+      text += separator + JSONText.quoted(name) + ": "
+      separator = ",\n    "
+      entry.write(into: &text, now: now)
+    }
+    if let configuration { text += separator + JSONText.quoted(configurationKey) + ": " + configuration }
+    text += "\n  }"
   }
 }
 

@@ -265,7 +265,8 @@ public struct ProxyModel: Sendable {
 
   /// The state file's content at `now` (Unix time, seconds), in upstream's format. Servers that are there
   /// count as seen at `now`.
-  public func stateFile(now: Int) -> [UInt8] {
+  /// - Returns: its parts, made when they are asked for.
+  public func stateFile(now: Int) -> some Sequence<[UInt8]> {
     memory.stateFile(configurations: services.mapValues(\.settings.stateJSON), now: now)
   }
 }

@@ -68,7 +68,7 @@ extension Files {
   private static func write(_ bytes: [UInt8], to path: String, like status: stat) throws(FileError) {
     let (temporary, descriptor) = try makeTemporary(in: parent(of: path), for: name(of: path))
     do throws(FileError) {
-      try fill(descriptor, path: temporary, bytes: bytes, mode: 0o600, sync: false)
+      try fill(descriptor, path: temporary, parts: [bytes], mode: 0o600, sync: false)
       guard give(temporary, the: status) else { throw FileError("set the owner of", path: temporary, code: errno) }
       try rename(temporary, to: path)
     } catch {

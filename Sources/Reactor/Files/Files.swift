@@ -179,10 +179,17 @@ extension Files {
   ///   - mode: exactly this, whatever the umask.
   ///   - sync: also survive a power failure. Blocks for as long as the disk takes: up to seconds.
   public static func write(_ bytes: [UInt8], to path: String, mode: UInt32, sync: Bool) throws(FileError) {
+    try write(parts: [bytes], to: path, mode: mode, sync: sync)
+  }
+
+  /// Likewise, with bytes that are made while they are written: a long file is never whole in memory.
+  public static func write(
+    parts: some Sequence<[UInt8]>, to path: String, mode: UInt32, sync: Bool
+  ) throws(FileError) {
     let directory = parent(of: path)
     let (temporary, descriptor) = try makeTemporary(in: directory, for: name(of: path))
     do throws(FileError) {
-      try fill(descriptor, path: temporary, bytes: bytes, mode: mode, sync: sync)
+      try fill(descriptor, path: temporary, parts: parts, mode: mode, sync: sync)
       guard Glibc.rename(temporary, path) == 0 else { throw FileError("rename", path: path, code: errno) }
     } catch {
       unlink(temporary)
@@ -195,7 +202,7 @@ extension Files {
   public static func append(_ bytes: [UInt8], to path: String) throws(FileError) {
     let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else { throw FileError("open", path: path, code: errno) }
-    try fill(descriptor, path: path, bytes: bytes, mode: 0o600, sync: false)
+    try fill(descriptor, path: path, parts: [bytes], mode: 0o600, sync: false)
   }
 
   private static func temporaryName(in directory: String, for name: String) -> String {
@@ -212,11 +219,13 @@ extension Files {
   }
 
   static func fill(
-    _ descriptor: Int32, path: String, bytes: [UInt8], mode: UInt32, sync: Bool
+    _ descriptor: Int32, path: String, parts: some Sequence<[UInt8]>, mode: UInt32, sync: Bool
   ) throws(FileError) {
     defer { close(descriptor) }
-    let code = put(bytes, into: descriptor)
-    guard code == 0 else { throw FileError("write", path: path, code: code) }
+    for part in parts {
+      let code = put(part, into: descriptor)
+      guard code == 0 else { throw FileError("write", path: path, code: code) }
+    }
     guard fchmod(descriptor, mode) == 0 else { throw FileError("set the mode of", path: path, code: errno) }
     if sync, fsync(descriptor) != 0 { throw FileError("sync", path: path, code: errno) }
   }

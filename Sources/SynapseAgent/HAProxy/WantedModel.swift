@@ -232,7 +232,7 @@ internal import YAMLConfig
     return (model, changedServices)
   }
 
-  func stateFile() -> [UInt8] { model.stateFile(now: Int(clock.unixTime)) }
+  func stateFile() -> [UInt8] { Array(model.stateFile(now: Int(clock.unixTime)).joined()) }
 
   /// Logs the problems that are new.
   /// - Returns: the number of all.

@@ -69,7 +69,9 @@ internal import SmartStack
     revision = wanted.revision
     isOld = false
     do {
-      try await BlockingWork.run { try Files.write(model.stateFile(now: now), to: path, mode: 0o644, sync: false) }
+      try await BlockingWork.run {
+        try Files.write(parts: model.stateFile(now: now), to: path, mode: 0o644, sync: false)
+      }
     } catch {
       logger.error("state file write failed", with: [.path: path, .reason: "\(error)"])
     }
