@@ -22,7 +22,9 @@ import Testing
       let differences = step.expected.map { comparison.difference(sections, $0) }
       #expect(differences.contains(nil), "\(golden.reason ?? "as recorded"): \(differences)\n\(file.text)")
       ids = GoldenComparison.ids(sections)
-      if let state = step.state { expectState(Array(model.stateFile(now: Fixture.now + index).joined()), state, ids, step: index) }
+      if let state = step.state {
+        expectState(Array(model.stateFile(now: Fixture.now + index).joined()), state, ids, step: index)
+      }
     }
     for name in golden.names {
       #expect(model.problems.contains { name.isAlternative(in: $0.description) }, "\(name) in \(model.problems)")
