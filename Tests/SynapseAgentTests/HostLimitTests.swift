@@ -163,15 +163,7 @@ import ZooKeeper
 
   @Test func twoSocketsOfOneProcessAreOne() async throws {
     try await World.with { world in
-      let second = world.proxy.path + "/second.sock"
-      let text = world.configuration()
-        .replacingOccurrence(
-          of: "  global:\n", with: "  global:\n    - stats socket \(second) mode 600 level admin\n"
-        )
-        .replacingOccurrence(
-          of: "socket_file_path: \(world.proxy.socketPath)",
-          with: "socket_file_path: ['\(world.proxy.socketPath)', '\(second)']")
-      try await world.startProxyAndAgent(text)
+      try await world.startProxyAndAgent(configurationOfTwoSockets(world))
       let reloads = world.reloads
       for name in ["one", "two", "three"] {
         try await world.register(name, port: world.startTask(name))
@@ -182,6 +174,39 @@ import ZooKeeper
       #expect(world.reloads == reloads && world.failedReloads == 0)
       try await eventually("all is in sync") { world.synapse?.haproxy?.isCurrent == true }
     }
+  }
+
+  /// Or its own addresses would be taken for another program's.
+  @Test func whereHAProxyListensIsKnownWhileItsSocketsAreAsked() async throws {
+    try await World.with { world in
+      try await world.startProxyAndAgent(configurationOfTwoSockets(world))
+      let sockets = try #require(world.synapse?.haproxy?.socketSync)
+      try await eventually("it is known") { sockets.heldAddresses?.contains { $0.ports.contains(world.port) } == true }
+      let held = sockets.heldAddresses
+      for _ in 0..<20 {
+        sockets.requestSync()
+        var isSynced = false
+        Task { @LoopActor in
+          await sockets.waitUntilSynced()
+          isSynced = true
+        }
+        while !isSynced {
+          try #require(sockets.heldAddresses == held)
+          await Task.yield()
+        }
+      }
+    }
+  }
+
+  private func configurationOfTwoSockets(_ world: World) -> String {
+    let second = world.proxy.path + "/second.sock"
+    return world.configuration()
+      .replacingOccurrence(
+        of: "  global:\n", with: "  global:\n    - stats socket \(second) mode 600 level admin\n"
+      )
+      .replacingOccurrence(
+        of: "socket_file_path: \(world.proxy.socketPath)",
+        with: "socket_file_path: ['\(world.proxy.socketPath)', '\(second)']")
   }
 
   @Test func aFileOfSomebodyElseIsLoadedOncePerReason() async throws {

@@ -43,7 +43,7 @@ internal import SmartStack
       )
     {
       // One that has started meanwhile may have them itself.
-      if isDown, await !self.isDown() { return ListenTrials.pause }
+      if isDown ? await !self.isDown() : sockets.heldAddresses != held { return ListenTrials.pause }
       await record(trials, resting: resting)
     }
     // While HAProxy is down, anybody may take a port.

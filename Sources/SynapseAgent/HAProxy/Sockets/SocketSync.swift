@@ -141,16 +141,18 @@ internal import SmartStack
   /// Two sockets may lead to one process, which must not get every command twice.
   private func findProcesses() async {
     if sockets.count < 2 { return }
-    processes = []
+    // Others look at the processes meanwhile, and must not take HAProxy's own addresses for another program's.
+    var found: [ProxySocket] = []
     for socket in sockets {
       _ = try? await socket.checkProcess()
-      if let info = socket.info, processes.contains(where: { $0.info?.isSameProcess(as: info) == true }) {
+      if let info = socket.info, found.contains(where: { $0.info?.isSameProcess(as: info) == true }) {
         socket.observeAgain()
         _ = watch.reloadReasons(after: .matches, of: socket)
       } else {
-        processes.append(socket)
+        found.append(socket)
       }
     }
+    processes = found
   }
 
   /// Reads what every process runs.
