@@ -14,30 +14,45 @@ import Testing
   private(set) var failures: [ZooKeeperError] = []
   private var tokens: [String: WatchToken] = [:]
   private var token: WatchToken?
+  private var nodes: PathSubscription?
 
   init(of directory: String, by watcher: any PathWatcher) {
-    token = watcher.watchDirectory(directory) { [weak self] event in
-      guard let self else { return }
-      switch event {
-      case .children(let found): update(Set(found), in: directory, by: watcher)
-      case .missing: update([], in: directory, by: watcher)
-      case .failed(let error): failures.append(error)
-      case .data: break
-      }
+    guard let reader = watcher as? ZooKeeperReader else {
+      token = watcher.watchDirectory(directory) { [weak self] in self?.receive($0, of: directory, by: watcher) }
+      return
+    }
+    nodes = reader.watchNodes(directory) { [weak self] name, event in
+      if name.isEmpty { self?.receive(event, of: directory, by: reader) } else { self?.receive(event, ofNode: name) }
     }
   }
 
+  private func receive(_ event: WatchEvent, of directory: String, by watcher: any PathWatcher) {
+    switch event {
+    case .children(let found): update(Set(found), in: directory, by: watcher)
+    case .missing: update([], in: directory, by: watcher)
+    case .failed(let error): failures.append(error)
+    case .data: break
+    }
+  }
+
+  private func receive(_ event: WatchEvent, ofNode name: String) {
+    if case .data(let bytes) = event { data[name] = bytes } else { data[name] = nil }
+  }
+
   private func update(_ found: Set<String>, in directory: String, by watcher: any PathWatcher) {
-    names = found
-    for name in tokens.keys where !found.contains(name) {
+    for name in names ?? [] where !found.contains(name) {
       tokens.removeValue(forKey: name)?.cancel()
+      nodes?.forget(name)
       data[name] = nil
     }
-    for name in found where tokens[name] == nil {
-      tokens[name] = watcher.watchData("\(directory)/\(name)") { [weak self] event in
-        if case .data(let bytes) = event { self?.data[name] = bytes } else { self?.data[name] = nil }
+    for name in found where names?.contains(name) != true {
+      if let nodes {
+        nodes.read(name)
+      } else {
+        tokens[name] = watcher.watchData("\(directory)/\(name)") { [weak self] in self?.receive($0, ofNode: name) }
       }
     }
+    names = found
   }
 
   /// Whether names and data are just these.
@@ -45,6 +60,7 @@ import Testing
 
   func end() {
     token?.cancel()
+    nodes?.cancel()
     for token in tokens.values { token.cancel() }
   }
 }

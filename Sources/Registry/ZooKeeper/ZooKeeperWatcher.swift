@@ -29,11 +29,11 @@ internal import ZooKeeper
   /// The number of names whose data has not arrived, and of those that hold a server.
   private var counts = (unread: 0, servers: 0)
   private var commonLabels: Labels?
-  private var generatorConfig: (text: String?, isAwaited: Bool)
+  private var generatorConfig: (text: String?, isAwaited: Bool, token: WatchToken?)
   /// What an earlier agent has read, until the first list; then the names that are used so, until they are read. The place
   /// is a part of each ``Backend/origin``.
   private var known: (place: StableHash, backends: [UInt64: Backend], names: [String], reading: LoopTimer?)
-  private var tokens: [WatchToken] = []
+  private var nodes: PathSubscription?
   /// The last delivery, and the number of servers in it.
   private var last: (at: LoopClock.Instant, count: Int)?
   private var pending: LoopTimer?
@@ -41,12 +41,11 @@ internal import ZooKeeper
 
   /// One name below the directory.
   private struct Child {
+    var backend: Backend?
+    /// The hash of why what it holds is no registration: not repeated in the log while it stays the same.
+    var complaint = 0
     /// Whether its data has arrived, or stands in the name.
     var isRead = false
-    var backend: Backend?
-    /// What it holds is no registration: not repeated in the log while it stays the same.
-    var complaint: String?
-    var token: WatchToken?
   }
 
   init(
@@ -57,23 +56,25 @@ internal import ZooKeeper
     self.reader = reader
     self.environment = environment
     self.policy = policy
-    generatorConfig = (nil, discovery.generatorConfigPath != nil)
+    generatorConfig = (nil, discovery.generatorConfigPath != nil, nil)
     known = (StableHash("\(discovery.place) \(discovery.decoding) "), environment.known, [], nil)
   }
 
   func run(_ deliver: @escaping @LoopActor (RegistryReading) -> Void) async throws {
     self.deliver = deliver
-    tokens.append(reader.watchDirectory(discovery.path) { [weak self] event in self?.directoryChanged(event) })
+    nodes = reader.watchNodes(discovery.path) { [weak self] name, event in
+      if name.isEmpty { self?.directoryChanged(event) } else { self?.dataChanged(event, of: name) }
+    }
     if let path = discovery.generatorConfigPath {
-      tokens.append(reader.watchData(path) { [weak self] event in self?.generatorConfigChanged(event, at: path) })
+      generatorConfig.token = reader.watchData(path) { [weak self] in self?.generatorConfigChanged($0, at: path) }
     }
     await untilCancelled()
     self.deliver = nil
     pending?.cancel()
     settled?.cancel()
     known.reading?.cancel()
-    for token in tokens { token.cancel() }
-    for child in children.values { child.token?.cancel() }
+    generatorConfig.token?.cancel()
+    nodes?.cancel()
     children = [:]
   }
 
@@ -103,7 +104,7 @@ internal import ZooKeeper
   private func update(_ names: [String]) {
     let present = Set(names)
     for (gone, child) in children where !present.contains(gone) {
-      child.token?.cancel()
+      nodes?.forget(gone)
       if !child.isRead { counts.unread -= 1 }
       if child.backend != nil { counts.servers -= 1 }
       children[gone] = nil
@@ -122,14 +123,14 @@ internal import ZooKeeper
       return
     }
     if let backend = origin(of: child).flatMap({ known.backends[$0] }) {
-      children[child] = Child(isRead: true, backend: backend)
+      children[child] = Child(backend: backend, isRead: true)
       counts.servers += 1
       known.names.append(child)
       return readKnownLater()
     }
     children[child] = Child()
     counts.unread += 1
-    read(child)
+    nodes?.read(child)
   }
 
   /// Not at once: what an agent knows at its start is read when what it does not know has been, and by a fleet that
@@ -141,15 +142,8 @@ internal import ZooKeeper
       guard let self else { return }
       let names = known.names
       known.names = []
-      for name in names where children[name] != nil { read(name) }
+      for name in names where children[name] != nil { nodes?.read(name) }
     }
-  }
-
-  private func read(_ child: String) {
-    let path = discovery.path == "/" ? "/\(child)" : "\(discovery.path)/\(child)"
-    let token = reader.watchData(path) { [weak self] event in self?.dataChanged(event, of: child) }
-    // The data may have come while the watch was set.
-    children[child]?.token = token
   }
 
   /// What tells a child from everything that was ever registered anywhere; nil for a name that may return for another.
@@ -166,7 +160,7 @@ internal import ZooKeeper
       guard let decoded = try RegistrationCodec.decode(name: child) else { return nil }
       return accepted(decoded, at: child)
     } catch {
-      return refused(error.description, at: child, before: nil)
+      return refused(error.description, at: child, before: 0)
     }
   }
 
@@ -182,7 +176,6 @@ internal import ZooKeeper
       after = refused(error.description, at: child, before: before.complaint)
     }
     after.isRead = true
-    after.token = before.token
     if !before.isRead { counts.unread -= 1 }
     // Others share the one that is known.
     if after.backend == before.backend { after.backend = before.backend }
@@ -206,12 +199,12 @@ internal import ZooKeeper
     // Nearly always the same for all servers of a service: one copy serves them all.
     if backend.labels == commonLabels { backend.labels = commonLabels } else { commonLabels = backend.labels }
     backend.origin = origin(of: child)
-    return Child(isRead: true, backend: backend)
+    return Child(backend: backend, isRead: true)
   }
 
-  private func refused(_ reason: String, at child: String, before: String?) -> Child {
-    if reason != before { environment.skip("\(discovery.path)/\(child)", because: reason) }
-    return Child(isRead: true, complaint: reason)
+  private func refused(_ reason: String, at child: String, before: Int) -> Child {
+    if reason.hashValue != before { environment.skip("\(discovery.path)/\(child)", because: reason) }
+    return Child(complaint: reason.hashValue, isRead: true)
   }
 
   // MARK: Generator sections

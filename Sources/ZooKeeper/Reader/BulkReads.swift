@@ -9,12 +9,15 @@ internal import Reactor
   private static let answerBytes = 1 << 20
   private static let requestBytes = 256 << 10
 
-  /// Called when a subscription's data cannot be read.
-  var onFailure: @LoopActor (PathSubscription, _ isNews: Bool) -> Void = { _, _ in }
+  /// One node of a subscription.
+  typealias Node = (subscription: PathSubscription, name: String)
+
+  /// Called when a node's data cannot be read.
+  var onFailure: @LoopActor (PathSubscription, _ error: ZooKeeperError, _ isNews: Bool) -> Void = { _, _, _ in }
   private let chroot: String
   /// Nil between two connections; what waits then is read with the next one.
   private var connection: WireConnection?
-  private var line: [PathSubscription] = []
+  private var line: [Node] = []
   private var next = 0
   private var underWay = 0
   private var isScheduled = false
@@ -28,11 +31,10 @@ internal import Reactor
     schedule()
   }
 
-  /// Reads a subscription's data, together with that of all others of this moment.
-  func add(_ subscription: PathSubscription) {
-    guard !subscription.isWaiting else { return }
-    subscription.isWaiting = true
-    line.append(subscription)
+  /// Reads a node's data, together with that of all others of this moment.
+  func add(_ node: Node) {
+    guard node.subscription.setWaiting(true, for: node.name) else { return }
+    line.append(node)
     schedule()
   }
 
@@ -46,14 +48,14 @@ internal import Reactor
   }
 
   private func send(over connection: WireConnection) {
-    var (read, size): ([PathSubscription], Int) = ([], 0)
+    var (read, paths, size): ([Node], [String], Int) = ([], [], 0)
     while next < line.count, read.count < batch, size < BulkReads.requestBytes {
-      let subscription = line[next]
+      let node = line[next]
       next += 1
-      subscription.isWaiting = false
-      if subscription.isCancelled { continue }
-      read.append(subscription)
-      size += subscription.path.utf8.count
+      guard node.subscription.setWaiting(false, for: node.name) else { continue }
+      read.append(node)
+      paths.append(chroot.joined(with: node.subscription.path(of: node.name)))
+      size += paths[paths.count - 1].utf8.count
     }
     if next > line.count / 2 {
       line.removeSubrange(..<next)
@@ -61,7 +63,7 @@ internal import Reactor
     }
     guard !read.isEmpty else { return }
     underWay += 1
-    connection.data(of: read.map { chroot.joined(with: $0.path) }) { [self] answer in
+    connection.data(of: paths) { [self] answer in
       // An answer of a connection that is gone counts for nobody.
       guard connection === self.connection else { return read.forEach(add) }
       underWay -= 1
@@ -69,23 +71,23 @@ internal import Reactor
       case .success(let results):
         let bytes = results.reduce(0) { $0 + ((try? $1.get().count) ?? 0) + 100 }
         batch = max(1, min(BulkReads.mostNodes, BulkReads.answerBytes * results.count / max(1, bytes)))
-        for (subscription, result) in zip(read, results) { report(result, to: subscription) }
+        for (node, result) in zip(read, results) { report(result, of: node) }
       case .failure(let error) where error.code == .connectionLoss: read.forEach(add)
-      case .failure(let error): for subscription in read { report(.failure(error), to: subscription) }
+      case .failure(let error): for node in read { report(.failure(error), of: node) }
       }
       schedule()
     }
   }
 
-  private func report(_ result: Result<[UInt8], ZooKeeperError>, to subscription: PathSubscription) {
+  private func report(_ result: Result<[UInt8], ZooKeeperError>, of node: Node) {
+    let (subscription, name) = node
     switch result {
-    case .success(let bytes): subscription.report(.data(bytes))
-    case .failure(let error) where error.code == .noNode: subscription.report(.missing)
+    case .success(let bytes): subscription.report(.data(bytes), of: name)
+    case .failure(let error) where error.code == .noNode: subscription.report(.missing, of: name)
     case .failure(var error):
-      error.path = subscription.path
-      let before = subscription.last
-      subscription.report(.failed(error))
-      onFailure(subscription, before != subscription.last)
+      error.path = subscription.path(of: name)
+      let isNews = subscription.report(.failed(error), of: name)
+      if subscription.reads(name) { onFailure(subscription, error, isNews) }
     }
   }
 }

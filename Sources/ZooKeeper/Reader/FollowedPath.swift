@@ -1,6 +1,6 @@
 internal import Reactor
 
-/// A path with a recursive watch: its names, and who is told of them, of its data and of its children's data.
+/// A path with a recursive watch: its names, and who is told of them and of its data.
 ///
 /// The names are read once per connection and kept up to date by the watch's events, which name the child. Many changes
 /// of one moment are one report.
@@ -9,9 +9,7 @@ internal import Reactor
   private let clock: LoopClock
   private var listeners: [PathSubscription] = []
   /// Who is told of the path's own data.
-  private(set) var ownSubscriptions: [PathSubscription] = []
-  /// Who is told of a child's data, by its path.
-  private var children: [String: [PathSubscription]] = [:]
+  private var ownSubscriptions: [PathSubscription] = []
   /// What is known of the names; nil before they are.
   private var known: WatchEvent?
   /// In the order in which they were learnt; may still have names that went.
@@ -27,36 +25,23 @@ internal import Reactor
 
   var hasListeners: Bool { !listeners.isEmpty }
   var isListed: Bool { known != nil }
-  var isUnused: Bool { listeners.isEmpty && ownSubscriptions.isEmpty && children.isEmpty }
-  /// All who are told of data.
-  var dataSubscriptions: [PathSubscription] { ownSubscriptions + children.values.joined() }
-  var all: [PathSubscription] { listeners + dataSubscriptions }
+  var isUnused: Bool { listeners.isEmpty && ownSubscriptions.isEmpty }
+  var all: [PathSubscription] { listeners + ownSubscriptions }
+  /// The path's own data, for each who is told of it.
+  var own: [BulkReads.Node] { ownSubscriptions.map { ($0, "") } }
 
   // MARK: Subscriptions
 
   func add(_ subscription: PathSubscription) {
-    switch (subscription.isOfNames, subscription.path == path) {
-    case (true, _):
-      listeners.append(subscription)
-      Task { if let known, !subscription.isKnown { subscription.report(known) } }
-    case (false, true): ownSubscriptions.append(subscription)
-    case (false, false): children[subscription.path, default: []].append(subscription)
-    }
+    guard subscription.isOfNames else { return ownSubscriptions.append(subscription) }
+    listeners.append(subscription)
+    Task { if let known, !subscription.hasNames { subscription.report(known) } }
   }
 
-  /// - Returns: whether it was here.
-  func remove(_ subscription: PathSubscription) -> Bool {
-    let count = listeners.count + ownSubscriptions.count
+  func remove(_ subscription: PathSubscription) {
     listeners.removeAll { $0 === subscription }
     ownSubscriptions.removeAll { $0 === subscription }
-    var isFound = listeners.count + ownSubscriptions.count < count
-    if let index = children[subscription.path]?.firstIndex(where: { $0 === subscription }) {
-      children[subscription.path]?.remove(at: index)
-      if children[subscription.path]?.isEmpty == true { children[subscription.path] = nil }
-      isFound = true
-    }
     if isUnused { report?.cancel() }
-    return isFound
   }
 
   // MARK: The names
@@ -87,8 +72,8 @@ internal import Reactor
   }
 
   /// An event of a child.
-  /// - Returns: who is told of its data.
-  func childChanged(_ change: WireConnection.Change, name: String) -> [PathSubscription] {
+  /// - Returns: its data, for each who is told of it.
+  func childChanged(_ change: WireConnection.Change, name: String) -> [BulkReads.Node] {
     switch change {
     case .created where present.insert(name).inserted:
       names.append(name)
@@ -96,7 +81,7 @@ internal import Reactor
     case .deleted where present.remove(name) != nil: namesChanged()
     case .created, .deleted, .dataChanged, .childrenChanged: break
     }
-    return children[path == "/" ? "/\(name)" : "\(path)/\(name)"] ?? []
+    return listeners.filter { $0.reads(name) }.map { ($0, name) }
   }
 
   private func namesChanged() {

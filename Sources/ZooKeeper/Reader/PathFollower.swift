@@ -26,8 +26,8 @@ internal import SmartStack
   /// Paths of which something could not be read.
   private var failing: Set<String> = []
   private var retry: LoopTimer?
-  /// Who is told of nodes that were deleted a moment ago.
-  private var deleted: (subscriptions: [PathSubscription], timer: LoopTimer?) = ([], nil)
+  /// Nodes that were deleted a moment ago.
+  private var deleted: (nodes: [BulkReads.Node], timer: LoopTimer?) = ([], nil)
   private var rearming: LoopTimer?
   private var verification: LoopTimer?
   private var reconciliation: LoopTimer?
@@ -37,7 +37,7 @@ internal import SmartStack
   init(chroot: String, clock: LoopClock, logger: Logger, limits: ZooKeeperLimits, metrics: ZooKeeperMetrics) {
     (self.chroot, self.clock, self.logger, self.limits, self.metrics) = (chroot, clock, logger, limits, metrics)
     bulk = BulkReads(chroot: chroot)
-    bulk.onFailure = { [weak self] in self?.dataFailed($0, isNews: $1) }
+    bulk.onFailure = { [weak self] in self?.dataFailed($0, error: $1, isNews: $2) }
   }
 
   /// All who are told of anything.
@@ -46,14 +46,11 @@ internal import SmartStack
   // MARK: Subscriptions
 
   func add(_ subscription: PathSubscription) {
-    let path = owner(of: subscription) ?? follow(subscription.path)
+    let path = paths[subscription.path] ?? follow(subscription.path)
     path.add(subscription)
-    if !subscription.isOfNames { bulk.add(subscription) } else if !path.isListed { list(path, isNews: false) }
-  }
-
-  /// The path that has, or would have, the subscription.
-  private func owner(of subscription: PathSubscription) -> FollowedPath? {
-    paths[subscription.path] ?? (subscription.isOfNames ? nil : paths[PathFollower.split(subscription.path).parent])
+    subscription.onRead = { [weak self, unowned subscription] in self?.bulk.add((subscription, $0)) }
+    subscription.onCancel = { [weak self, unowned subscription] in self?.remove(subscription) }
+    if !subscription.isOfNames { bulk.add((subscription, "")) } else if !path.isListed { list(path, isNews: false) }
   }
 
   private func follow(_ path: String) -> FollowedPath {
@@ -63,15 +60,14 @@ internal import SmartStack
     return followed
   }
 
-  func remove(_ subscription: PathSubscription) {
-    // A path that has been followed since then may be nearer than the one it was added to.
-    for path in [subscription.path, PathFollower.split(subscription.path).parent] {
-      guard let followed = paths[path], followed.remove(subscription), followed.isUnused else { continue }
-      paths[path] = nil
-      failing.remove(path)
-      connection?.removeWatch(chroot.joined(with: path))
-    }
-    subscription.cancel()
+  private func remove(_ subscription: PathSubscription) {
+    let path = subscription.path
+    guard let followed = paths[path] else { return }
+    followed.remove(subscription)
+    guard followed.isUnused else { return }
+    paths[path] = nil
+    failing.remove(path)
+    connection?.removeWatch(chroot.joined(with: path))
   }
 
   private static func split(_ path: String) -> (parent: String, name: String) {
@@ -90,7 +86,7 @@ internal import SmartStack
     guard connection != nil else { return }
     guard !isFirst else { return rearm() }
     // A fleet that comes back at one moment does not read at one moment.
-    let spread = min(.seconds(1), .milliseconds(1) * paths.count)
+    let spread = min(.milliseconds(500), .microseconds(500) * paths.count)
     rearming = clock.schedule(after: spread * Double.random(in: 0...1)) { [weak self] in self?.rearm() }
   }
 
@@ -99,14 +95,14 @@ internal import SmartStack
       watch(path)
       if path.hasListeners { list(path, isNews: true) }
     }
-    verify(subscriptions.filter { !$0.isOfNames && $0.isKnown }[...])
+    verify(subscriptions.flatMap { subscription in subscription.known.map { (subscription, $0) } }[...])
     reconcileLater()
   }
 
-  private func verify(_ known: ArraySlice<PathSubscription>) {
+  private func verify(_ known: ArraySlice<BulkReads.Node>) {
     guard !known.isEmpty else { return }
     verification = clock.schedule(after: .milliseconds(50) * Double.random(in: 0.5...1.5)) { [weak self] in
-      for subscription in known.prefix(PathFollower.verificationStep) { self?.bulk.add(subscription) }
+      for node in known.prefix(PathFollower.verificationStep) { self?.bulk.add(node) }
       self?.verify(known.dropFirst(PathFollower.verificationStep))
     }
   }
@@ -126,7 +122,7 @@ internal import SmartStack
   private func look(at path: FollowedPath) {
     watch(path)
     if path.hasListeners { list(path, isNews: false) }
-    path.ownSubscriptions.forEach(bulk.add)
+    path.own.forEach(bulk.add)
   }
 
   // MARK: Requests
@@ -153,9 +149,9 @@ internal import SmartStack
     }
   }
 
-  private func dataFailed(_ subscription: PathSubscription, isNews: Bool) {
-    if isNews, case .failed(let error)? = subscription.last { report(error) }
-    if let path = owner(of: subscription) { retrySoon(path) }
+  private func dataFailed(_ subscription: PathSubscription, error: ZooKeeperError, isNews: Bool) {
+    if isNews { report(error) }
+    if let path = paths[subscription.path] { retrySoon(path) }
   }
 
   private func report(_ error: ZooKeeperError) {
@@ -169,7 +165,7 @@ internal import SmartStack
       guard let self else { return }
       for path in failing.compactMap({ self.paths[$0] }) {
         look(at: path)
-        for subscription in path.dataSubscriptions where subscription.hasFailed { bulk.add(subscription) }
+        for subscription in path.all { for name in subscription.failed { bulk.add((subscription, name)) } }
       }
       failing = []
     }
@@ -183,7 +179,7 @@ internal import SmartStack
     let path = path.count == chroot.count ? "/" : String(path.dropFirst(chroot.count))
     let (parent, name) = PathFollower.split(path)
     if let own = paths[path] {
-      read(own.ownSubscriptions, after: change)
+      read(own.own, after: change)
       if own.hasListeners, change == .created || change == .deleted { list(own, isNews: false) }
     }
     if !name.isEmpty, let directory = paths[parent] {
@@ -191,15 +187,15 @@ internal import SmartStack
     }
   }
 
-  private func read(_ subscriptions: [PathSubscription], after change: WireConnection.Change) {
-    guard change == .deleted else { return subscriptions.forEach(bulk.add) }
-    guard !subscriptions.isEmpty else { return }
-    deleted.subscriptions += subscriptions
+  private func read(_ nodes: [BulkReads.Node], after change: WireConnection.Change) {
+    guard change == .deleted else { return nodes.forEach(bulk.add) }
+    guard !nodes.isEmpty else { return }
+    deleted.nodes += nodes
     guard deleted.timer?.isPending != true else { return }
     deleted.timer = clock.schedule(after: PathFollower.deletionDelay) { [weak self] in
       guard let self else { return }
-      deleted.subscriptions.forEach(bulk.add)
-      deleted.subscriptions = []
+      deleted.nodes.forEach(bulk.add)
+      deleted.nodes = []
     }
   }
 }

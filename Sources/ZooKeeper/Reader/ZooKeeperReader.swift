@@ -156,17 +156,28 @@ public import SmartStack
   /// Reports the complete child list of `path`: first as soon as it is known, then after every change and
   /// every reconnect (the same list may come twice). A burst of changes is one report.
   public func watchDirectory(_ path: String, onEvent: @escaping @LoopActor (WatchEvent) -> Void) -> WatchToken {
+    let subscription = watchNodes(path) { _, event in onEvent(event) }
+    return WatchToken { subscription.cancel() }
+  }
+
+  /// Reports the names below `path` as ``watchDirectory(_:onEvent:)`` does, and the data of those that the result is asked
+  /// to ``PathSubscription/read(_:)``.
+  /// - Parameter onEvent: gets the events of the names under an empty name, and those of a node's data under the node's.
+  public func watchNodes(
+    _ path: String, onEvent: @escaping @LoopActor (_ name: String, WatchEvent) -> Void
+  ) -> PathSubscription {
     watch(PathSubscription(path, isOfNames: true, notify: onEvent))
   }
 
   /// Reports the bytes of `path`: first as soon as they are known, then after every change.
   public func watchData(_ path: String, onEvent: @escaping @LoopActor (WatchEvent) -> Void) -> WatchToken {
-    watch(PathSubscription(path, isOfNames: false, notify: onEvent))
+    let subscription = watch(PathSubscription(path, isOfNames: false) { _, event in onEvent(event) })
+    return WatchToken { subscription.cancel() }
   }
 
-  private func watch(_ subscription: PathSubscription) -> WatchToken {
+  private func watch(_ subscription: PathSubscription) -> PathSubscription {
     if let standIn { subscription.move(to: standIn) } else { follower.add(subscription) }
-    return WatchToken { [follower] in follower.remove(subscription) }
+    return subscription
   }
 
   // MARK: Requests
