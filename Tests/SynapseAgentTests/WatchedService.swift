@@ -24,7 +24,10 @@ internal import ZooKeeper
     _ text: String, statsd: StatsD? = nil, clock: LoopClock = .system, environment: [String: String] = [:],
     known: [UInt64: Backend] = [:]
   ) throws {
-    service = try WatchedService.decode(text, environment: environment)
+    var decoded = try WatchedService.decode(text, environment: environment)
+    // A registry that a busy machine keeps waiting has had no outage.
+    decoded.rules.settle = .zero
+    service = decoded
     let metrics = Metrics()
     readers = ZooKeeperReaders(clock: .system, logger: journal.logger, metrics: metrics)
     let context = AgentContext(
