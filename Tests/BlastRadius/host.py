@@ -132,6 +132,8 @@ class Disk(Cell):
         stage.until("haproxy.cfg has b again", lambda: has_b(stage))
 
     def run(self, stage):
+        # HAProxy would load what this cell puts there.
+        stage.until_reloaded()
         if not self.disturbs:
             return super().run(stage)
         # What HAProxy was made to load is another file: nobody is served for a moment, everybody within an audit.
@@ -307,6 +309,8 @@ class SocketsOfOne(Cell):
         super().__init__("sockets", "two of one process", SERVED, check=False)
 
     def run(self, stage):
+        # A reload of the last cell's would be counted.
+        stage.until_reloaded()
         position = stage.begin()
         reloads = stage.haproxy.reloads()
         second = Task("b", 0)
@@ -353,6 +357,8 @@ class NotWritten(Cell):
         super().__init__("synapse.conf.json haproxy.do_writes", "false", SERVED, ("without effect",), check=False)
 
     def run(self, stage):
+        # A reload of the last cell's would be counted.
+        stage.until_reloaded()
         position = stage.begin()
         reloads = stage.haproxy.reloads()
         stage.write(stage.good_nerve("abcd"), changed(stage.good_synapse("abcd"), ("haproxy", "do_writes"), False))

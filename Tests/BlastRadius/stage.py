@@ -220,6 +220,10 @@ class Stage:
 
     # --- one cell -----------------------------------------------------------------------------------------------------
 
+    def until_reloaded(self):
+        """The reload that takes d away, after the last cell, comes a moment after d has left."""
+        self.until("d's port is closed", lambda: self.answer("d").startswith("ConnectionRefused"))
+
     def begin(self):
         for client in self.clients.values():
             client.failures.clear()
