@@ -120,12 +120,8 @@ import YAMLConfig
       }
     }
     let facts = try UpdownFacts(arguments, in: ServiceDirectory(path: directory.path, files: SourceFiles()))
-    return await UpdownService(arguments: arguments, facts: facts, environment: environment).run()
-  }
-
-  private var environment: UpdownEnvironment {
-    UpdownEnvironment(
-      addresses: ["10.1.1.1"],
+    return await UpdownService(
+      arguments: arguments, facts: facts, addresses: ["10.1.1.1"],
       hacheck: { name, words in
         self.commands.append([name] + words)
         return (Int32(self.statuses?[name]?.int ?? 0), "")
@@ -140,8 +136,9 @@ import YAMLConfig
         return self.nextAnswer().array?[0].int == 200 ? nil : "not well"
       },
       clock: .manual(),
-      sleep: { self.sleeps.append(Int($0 / .seconds(1))) },
-      output: { if $1 == STDOUT_FILENO { self.output += $0 } else { self.errorOutput += $0 } })
+      pause: { self.sleeps.append(Int($0 / .seconds(1))) },
+      output: { if $1 == STDOUT_FILENO { self.output += $0 } else { self.errorOutput += $0 } }
+    ).run()
   }
 
   /// The last answer is given again and again.

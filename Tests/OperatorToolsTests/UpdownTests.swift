@@ -109,15 +109,14 @@ import YAMLConfig
     let facts = try UpdownFacts(arguments, in: ServiceDirectory(path: directory.path, files: SourceFiles()))
     let clock = LoopClock.manual()
     var questions = 0
-    let environment = UpdownEnvironment(
-      addresses: [], hacheck: { _, _ in (0, "") }, isDrained: { _ in false },
+    let updown = UpdownService(
+      arguments: arguments, facts: facts, addresses: [], hacheck: { _, _ in (0, "") }, isDrained: { _ in false },
       page: {
         questions += 1
         clock.advance(by: .seconds(1))
         throw ServerTrouble(description: "too slow")
-      }, askService: { _, _ in nil }, clock: clock, sleep: { clock.advance(by: $0) }, output: { _, _ in })
-    let status = await UpdownService(arguments: arguments, facts: facts, environment: environment).run()
-    #expect(status == 1)
+      }, askService: { _, _ in nil }, clock: clock, pause: { clock.advance(by: $0) }, output: { _, _ in })
+    #expect(await updown.run() == 1)
     #expect(questions == 3)
   }
 

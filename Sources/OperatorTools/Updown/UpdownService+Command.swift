@@ -42,30 +42,21 @@ extension UpdownService {
       return 2
     }
     let page = Endpoint.tcp(host: place.host, port: place.port)
-    return await UpdownService(
-      arguments: arguments, facts: facts,
-      environment: self.environment(of: arguments.name, page: page, variables: environment, output: output)
-    ).run()
-  }
-
-  private static func environment(
-    of service: String, page: Endpoint, variables: [String: String], output: @escaping CommandOutput
-  ) -> UpdownEnvironment {
     var addresses = Set((HostInfo.addresses ?? []).map(\.description))
     if let own = HostIdentity.look().address { addresses.insert(own) }
-    let root = variables["HACHECK_SPOOL_ROOT"].map { ["--spool-root", $0] } ?? []
-    return UpdownEnvironment(
-      addresses: addresses,
-      hacheck: { name, arguments in
-        let outcome = await DowntimeCommand.run(name: name, arguments: arguments + root, environment: variables)
+    let root = environment["HACHECK_SPOOL_ROOT"].map { ["--spool-root", $0] } ?? []
+    return await UpdownService(
+      arguments: arguments, facts: facts, addresses: addresses,
+      hacheck: { name, words in
+        let outcome = await DowntimeCommand.run(name: name, arguments: words + root, environment: environment)
         return (outcome.exitCode, String(outcome.errorOutput.split(separator: "\n").last ?? ""))
       },
       isDrained: { port in
-        let words = [service, "-P", String(port), "--json"] + root
-        let outcome = await DowntimeCommand.run(name: "hastatus", arguments: words, environment: variables)
+        let words = [arguments.name, "-P", String(port), "--json"] + root
+        let outcome = await DowntimeCommand.run(name: "hastatus", arguments: words, environment: environment)
         return JSONValue(outcome.output.utf8)?.array?.first?["mark"]?["port"]?.int == port
       },
-      page: { try await StatsPage.ask(page, scope: service, deadline: .seconds(1)) },
+      page: { try await StatsPage.ask(page, scope: arguments.name, deadline: .seconds(1)) },
       askService: { port, target in
         let request = HTTPRequest(endpoint: .tcp(host: "127.0.0.1", port: port), target: target)
         do {
@@ -76,7 +67,8 @@ extension UpdownService {
         }
       },
       clock: .system,
-      sleep: { try? await LoopClock.system.sleep(for: $0) },
-      output: output)
+      pause: { try? await LoopClock.system.sleep(for: $0) },
+      output: output
+    ).run()
   }
 }

@@ -3,8 +3,10 @@ internal import HAProxyRuntime
 internal import Reactor
 internal import SmartStack
 
-/// Everything outside the process that `updown_service` uses.
-@LoopActor struct UpdownEnvironment {
+/// Brings this host's tasks of a service up or down, and waits until the host's HAProxy has noticed.
+@LoopActor struct UpdownService {
+  let arguments: UpdownArguments
+  let facts: UpdownFacts
   /// This machine's addresses, as servers' names in HAProxy have them.
   var addresses: Set<String>
   /// Runs one of hacheck's commands: exit status and complaint.
@@ -16,15 +18,8 @@ internal import SmartStack
   /// Queries the service itself for its health: the problem; nil when there is none.
   var askService: @LoopActor (_ port: Int, _ target: String) async -> String?
   var clock: LoopClock
-  var sleep: @LoopActor (Duration) async -> Void
+  var pause: @LoopActor (Duration) async -> Void
   var output: CommandOutput
-}
-
-/// Brings this host's tasks of a service up or down, and waits until the host's HAProxy has noticed.
-@LoopActor struct UpdownService {
-  let arguments: UpdownArguments
-  let facts: UpdownFacts
-  let environment: UpdownEnvironment
 
   private static let pollInterval = Duration.seconds(1)
 
@@ -52,16 +47,16 @@ internal import SmartStack
     let command = arguments.isUp ? "haup" : "hadown"
     var words = [arguments.name]
     if let port = arguments.port { words += ["-P", String(port)] }
-    let (status, complaint) = await environment.hacheck(command, words)
+    let (status, complaint) = await hacheck(command, words)
     // The state may be reached all the same.
     if status != 0 { complain("Error running \(command): \(complaint.isEmpty ? "status \(status)" : complaint)") }
   }
 
   private func wait(seconds: Int) async -> Int32 {
-    let start = environment.clock.now
+    let start = clock.now
     var dots = 0
     var last = ""
-    for turn in 0..<max(1, seconds) where turn == 0 || environment.clock.now - start < .seconds(seconds) {
+    for turn in 0..<max(1, seconds) where turn == 0 || clock.now - start < .seconds(seconds) {
       if arguments.isUp, await isHealthyOnDownedHost() { return 0 }
       switch await look() {
       case .reached: return await reached(after: dots)
@@ -74,7 +69,7 @@ internal import SmartStack
       if seconds == 0 { break }
       say(".")
       dots += 1
-      await environment.sleep(UpdownService.pollInterval)
+      await pause(UpdownService.pollInterval)
     }
     endDots(dots)
     say("Service failed to enter state '\(arguments.state)'\n")
@@ -87,27 +82,27 @@ internal import SmartStack
   private func reached(after dots: Int) async -> Int32 {
     endDots(dots)
     say("Service entered state '\(arguments.state)'\nSleeping for an additional \(arguments.waitTime)s\n")
-    await environment.sleep(.seconds(arguments.waitTime))
+    await pause(.seconds(arguments.waitTime))
     return 0
   }
 
   /// While everything on this host is drained no server is up in HAProxy: there the service's own answer counts.
   private func isHealthyOnDownedHost() async -> Bool {
-    guard await environment.hacheck("hastatus", ["all"]).status != 0, let check = facts.healthCheck else {
+    guard await hacheck("hastatus", ["all"]).status != 0, let check = facts.healthCheck else {
       return false
     }
-    guard let reason = await environment.askService(check.port, check.target) else { return true }
+    guard let reason = await askService(check.port, check.target) else { return true }
     complain("Calling http://127.0.0.1:\(check.port)\(check.target), got - \(reason)")
     return false
   }
 
   private func look() async -> HAProxyState {
     do {
-      let page = try await environment.page()
+      let page = try await self.page()
       var drained: Set<Int> = []
-      for port in UpdownService.ports(of: arguments, on: page, addresses: environment.addresses)
-      where await environment.isDrained(port) { drained.insert(port) }
-      return UpdownService.state(of: arguments, on: page, addresses: environment.addresses, drained: drained)
+      for port in UpdownService.ports(of: arguments, on: page, addresses: addresses)
+      where await isDrained(port) { drained.insert(port) }
+      return UpdownService.state(of: arguments, on: page, addresses: addresses, drained: drained)
     } catch {
       return .notYet("\(error)")
     }
@@ -150,9 +145,9 @@ internal import SmartStack
     return .notYet("HAProxy has no server of this host\(arguments.port.map { " on port \($0)" } ?? "")")
   }
 
-  private func say(_ text: String) { environment.output(text, STDOUT_FILENO) }
+  private func say(_ text: String) { output(text, STDOUT_FILENO) }
 
-  private func complain(_ sentence: String) { environment.output(sentence + "\n", STDERR_FILENO) }
+  private func complain(_ sentence: String) { output(sentence + "\n", STDERR_FILENO) }
 }
 
 extension StatsPage.Server {
