@@ -33,7 +33,7 @@ import Testing
 
   @Test("a release refuses directives that came later or were removed", arguments: lines)
   func refusals(_ line: String, _ version: HAProxyVersion, _ words: String?) {
-    let message = DirectiveHistory.refusal(of: line.words, by: version)
+    let message = Directives.refusal(of: line.words, by: version)
     if let words {
       #expect(message?.contains(words) == true, "\(message ?? "nothing")")
     } else {
@@ -42,9 +42,9 @@ import Testing
   }
 
   @Test("every directive has a place, and is listed once") func table() {
-    #expect(Set(DirectiveHistory.rows.map(\.phrase)).count == DirectiveHistory.rows.count)
+    #expect(Set(Directives.rows.map(\.phrase)).count == Directives.rows.count)
     // This one stood in no section of its own.
-    for row in DirectiveHistory.rows where row.phrase != "option http-use-htx" {
+    for row in Directives.rows where row.phrase != "option http-use-htx" {
       #expect(Directives.place(of: row.phrase.words) != .unknown, "\(row.phrase)")
     }
   }
@@ -53,10 +53,10 @@ import Testing
   @Test("the installed HAProxy agrees") func installed() throws {
     let version = try HAProxyTool.version()
     let head = ["defaults", "mode http", "timeout connect 1s", "timeout client 1s", "timeout server 1s", "listen x"]
-    for line in DirectiveHistory.rows.map(\.phrase) + ["option forceclose", "option http-tunnel"].map({ "no \($0)" }) {
+    for line in Directives.rows.map(\.phrase) + ["option forceclose", "option http-tunnel"].map({ "no \($0)" }) {
       let (_, found, output) = try HAProxyTool.check((head + [line]).joined(separator: "\n") + "\n")
       let alerts = found.filter { $0.line == head.count + 1 }.map(\.message)
-      if DirectiveHistory.refusal(of: line.words, by: version) != nil {
+      if Directives.refusal(of: line.words, by: version) != nil {
         #expect(!alerts.isEmpty, "\(version) takes `\(line)`: \(output.suffix(500))")
       } else {
         // Without its arguments it may be refused, but not as something unheard of.
@@ -77,8 +77,8 @@ import Testing
       ("no option forceclose", nil), ("option forceclose", nil),
     ]) func translated(_ line: String, _ successor: String?)
   {
-    #expect(DirectiveHistory.translation(of: line, for: HAProxyVersion(2, 6)) == successor)
-    #expect(DirectiveHistory.translation(of: line, for: HAProxyVersion(2, 0)) == nil)
+    #expect(Directives.translation(of: line, for: HAProxyVersion(2, 6)) == successor)
+    #expect(Directives.translation(of: line, for: HAProxyVersion(2, 0)) == nil)
   }
 
   @Test("a service's line is named before anybody is asked, the others stay") func before() throws {

@@ -42,7 +42,7 @@ public struct AddressClaim: Hashable, Sendable {
         claims: claims
       )
     }.sorted { $0.key < $1.key }
-    var taken: [ListenAddress.MeetingPlace: [AddressClaim]] = [:]
+    var taken: [String: [AddressClaim]] = [:]
     var conflicts: [LineOrigin: ConfigProblem] = [:]
     for (_, claims) in order {
       let collision = claims.lazy.compactMap { claim in

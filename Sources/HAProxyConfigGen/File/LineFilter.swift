@@ -99,7 +99,7 @@ struct LineFilter {
       refuse(line, because: "HAProxy refuses \(line.text.quoted): \(message)")
       return false
     }
-    guard let version, let message = DirectiveHistory.refusal(of: line.text.words, by: version), mayGo(line) else {
+    guard let version, let message = Directives.refusal(of: line.text.words, by: version), mayGo(line) else {
       return true
     }
     refuse(line, because: "\(line.text.quoted) is skipped: \(message)")
@@ -121,7 +121,7 @@ struct LineFilter {
 
   /// The line in the words of the release that is to read it.
   private mutating func translated(_ line: ConfigLine) -> ConfigLine {
-    guard let version, let text = DirectiveHistory.translation(of: line.text, for: version) else { return line }
+    guard let version, let text = Directives.translation(of: line.text, for: version) else { return line }
     problems.append(
       ConfigProblem(.doubt, at: line.origin, message: "\(line.text.quoted) is written as \(text.quoted)"))
     return ConfigLine(text: text, origin: line.origin)

@@ -1,6 +1,6 @@
 /// Which of a service's two sections a directive may stand in: HAProxy 2.6's table of proxy keywords, what releases
 /// back to 1.5 had, so that older configurations are split as they always were, and what came up to 3.2. Which release
-/// has which is the business of ``DirectiveHistory``.
+/// has which is in the history.
 ///
 /// Matching is by whole words: `option httpchkk` is not `option httpchk`.
 enum Directives {

@@ -120,15 +120,10 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// What two addresses that overlap have in common: a port each, or the name.
-  var meetingPlaces: [MeetingPlace] {
+  var meetingPlaces: [String] {
     switch host {
-    case .path(let text), .other(let text): [.name(text)]
-    case .anyIPv4, .anyIPv6, .address, .name: ports.map { .port($0) }
+    case .path(let text), .other(let text): [text]
+    case .anyIPv4, .anyIPv6, .address, .name: ports.map(String.init)
     }
-  }
-
-  enum MeetingPlace: Hashable {
-    case port(Int)
-    case name(String)
   }
 }

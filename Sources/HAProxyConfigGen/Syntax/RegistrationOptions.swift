@@ -32,7 +32,9 @@ struct RegistrationOptions: Hashable, Sendable {
     id = try RegistrationOptions.id(in: text.words)
     let switches = options.last { $0.keyword == "disabled" || $0.keyword == "enabled" }
     isDisabled = switches?.keyword == "disabled"
-    self.template = try ServerTemplate(RegistrationOptions.plain(text))
+    // These are written where they belong.
+    let others = try ServerOption.read(text.words).filter { $0.keyword != "id" && $0.keyword != "disabled" }
+    self.template = try ServerTemplate(others.flatMap(\.words).joined(separator: " "))
   }
 
   /// Printable ASCII without what quotes, escapes, comments, separates commands or expands variables.
@@ -64,21 +66,5 @@ struct RegistrationOptions: Hashable, Sendable {
       throw ServerProblem(subject: "id \(words[at + 1])", reason: "is not a value for this option")
     }
     return id
-  }
-
-  /// The words without `id N` and `disabled`, which are written where they belong.
-  private static func plain(_ text: String) -> String {
-    var kept: [String] = []
-    var words = text.words[...]
-    while let word = words.popFirst() {
-      if word == "id" {
-        words = words.dropFirst()
-      } else if word != "disabled" {
-        kept.append(word)
-        if case .none? = ServerKeyword.named(word)?.argument { continue }
-        if let argument = words.popFirst() { kept.append(argument) }
-      }
-    }
-    return kept.joined(separator: " ")
   }
 }

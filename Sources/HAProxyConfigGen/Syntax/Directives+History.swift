@@ -3,7 +3,7 @@
 ///
 /// Where a stable branch got a directive afterwards (`option http-restrict-req-hdr-names`, `option
 /// idle-close-on-response`) there is no row: a line must not be skipped because of a guess.
-enum DirectiveHistory {
+extension Directives {
   /// The one to three words at the beginning of a line, the first release that has them (nil: before 2.0), the first
   /// that refuses them (nil: they are still there), and what to write instead.
   typealias Row = (phrase: String, since: HAProxyVersion?, until: HAProxyVersion?, instead: String)
