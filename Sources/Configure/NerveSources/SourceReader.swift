@@ -69,7 +69,7 @@ enum SourceAnswer: Equatable, Sendable {
   private func state(
     of url: String, source: ServicesSource, memory: AgentMemory?
   ) async throws -> MesosState {
-    guard let address = AgentAddress(url) else {
+    guard let address = SourceReader.address(of: url) else {
       throw source.failure("'\(url)' is not an http:// address of a Mesos agent")
     }
     var answer = try await ask(address, target: address.target, source: source)
@@ -96,7 +96,7 @@ enum SourceAnswer: Equatable, Sendable {
       HTTPHeader(name: "User-Agent", value: "configure_nerve \(Release.version)"),
       HTTPHeader(name: "Accept", value: "application/json"),
     ]
-    if address.isOperatorAPI {
+    if address.target.hasSuffix("/api/v1") {
       request.method = "POST"
       request.headers.append(HTTPHeader(name: "Content-Type", value: "application/json"))
       request.body = Array(#"{"type":"GET_STATE"}"#.utf8)
@@ -110,6 +110,26 @@ enum SourceAnswer: Equatable, Sendable {
     } catch {
       throw failure(of: address, problem: "\(error)", source: source)
     }
+  }
+
+  typealias AgentAddress = (endpoint: Endpoint, target: String)
+
+  /// An agent's URL, `http://HOST[:PORT][/PATH]`, taken apart; the port is 5051 and the path `/state` unless given.
+  nonisolated static func address(of url: String) -> AgentAddress? {
+    guard url.hasPrefix("http://") else { return nil }
+    let rest = url.dropFirst("http://".count)
+    let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+    let path = String(rest[slash...])
+    var host = String(rest[..<slash])
+    var port = 5051
+    if let colon = host.lastIndex(of: ":"), !host.hasSuffix("]") {
+      guard let number = Int(host[host.index(after: colon)...]), (1...65_535).contains(number) else { return nil }
+      port = number
+      host = String(host[..<colon])
+    }
+    if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+    guard !host.isEmpty else { return nil }
+    return (.tcp(host: host, port: port), path.isEmpty || path == "/" ? "/state" : path)
   }
 
   private func failure(of address: AgentAddress, problem: String, source: ServicesSource) -> OperatorError {
@@ -142,31 +162,4 @@ extension SourceFiles {
   /// Of the whole answer, which may have 60 MB.
   fileprivate var digest: [UInt8]?
   fileprivate var state: MesosState?
-}
-
-/// An agent's URL, taken apart.
-struct AgentAddress: Equatable {
-  var endpoint: Endpoint
-  var target: String
-
-  var isOperatorAPI: Bool { target.hasSuffix("/api/v1") }
-
-  /// `http://HOST[:PORT][/PATH]`; the port is 5051 and the path `/state` unless given.
-  init?(_ url: String) {
-    guard url.hasPrefix("http://") else { return nil }
-    let rest = url.dropFirst("http://".count)
-    let slash = rest.firstIndex(of: "/") ?? rest.endIndex
-    let path = String(rest[slash...])
-    var host = String(rest[..<slash])
-    var port = 5051
-    if let colon = host.lastIndex(of: ":"), !host.hasSuffix("]") {
-      guard let number = Int(host[host.index(after: colon)...]), (1...65_535).contains(number) else { return nil }
-      port = number
-      host = String(host[..<colon])
-    }
-    if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-    guard !host.isEmpty else { return nil }
-    endpoint = .tcp(host: host, port: port)
-    target = path.isEmpty || path == "/" ? "/state" : path
-  }
 }

@@ -1,3 +1,5 @@
+internal import SmartStack
+
 /// The path of a health question: `/PROTOCOL/SERVICE/PORT/QUERY`.
 struct CheckPath: Equatable, Sendable {
   let `protocol`: CheckProtocol
@@ -49,12 +51,5 @@ struct CheckPath: Equatable, Sendable {
   }
 
   /// Whether a byte may stand in a service's name.
-  static func isServiceByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-      true
-    default: false
-    }
-  }
+  static func isServiceByte(_ byte: UInt8) -> Bool { byte.isLetterOrDigit || "._-".utf8.contains(byte) }
 }

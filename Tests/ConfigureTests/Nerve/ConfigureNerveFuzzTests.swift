@@ -47,7 +47,7 @@ import Testing
         ConfigureNerveFuzzTests.mutate(
           #"{"listener_statuses": [{"name": "a.b.0.0.0.0.1.ingress_listener"}]}"#, &generator))
       let url = String(decoding: ConfigureNerveFuzzTests.mutate("http://[::1]:5051/api/v1", &generator), as: UTF8.self)
-      if case .tcp(_, let port)? = AgentAddress(url)?.endpoint { #expect((1...65_535).contains(port)) }
+      if case .tcp(_, let port)? = SourceReader.address(of: url)?.endpoint { #expect((1...65_535).contains(port)) }
     }
   }
 

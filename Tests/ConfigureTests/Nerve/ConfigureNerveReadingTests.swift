@@ -26,7 +26,7 @@ import YAMLConfig
       ("http://h:x", nil),
     ])
   func agentURLsBecomeAddresses(_ url: String, _ expected: String?) {
-    #expect(AgentAddress(url).map { "\($0.endpoint) \($0.target)" } == expected)
+    #expect(SourceReader.address(of: url).map { "\($0.endpoint) \($0.target)" } == expected)
   }
 
   @Test(
