@@ -56,7 +56,7 @@ def bare_zookeeper(bench):
 
 
 def measure_tls(bench):
-    """Drains with agents that speak to ZooKeeper in plain text, and by TLS, at one server that takes both."""
+    """Drains with agents that speak to ZooKeeper in plain text, and by TLS."""
     folder, host = f"{bench.folder}/tls", "127.0.0.2"
     os.makedirs(folder)
     key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
@@ -65,20 +65,26 @@ def measure_tls(bench):
                     certificate], check=True, capture_output=True)
     with open(certificate) as file, open(key) as second, open(f"{folder}/both.pem", "w") as both:
         both.write(file.read() + second.read())
-    server = world.ZooKeeperServer(f"{folder}/zookeeper", bind=host, certificate=f"{folder}/both.pem").start()
+    bench.start_zookeeper()
+    server = world.ZooKeeperServer(f"{folder}/zookeeper", bind=host, certificate=f"{folder}/both.pem")
+    server.launch()
     bench.started.append(server.process)
+    observers = [world.zookeeper_client(),
+                 world.zookeeper_client(hosts=f"{host}:2281", use_ssl=True, ca=certificate)]
     bench.start_server("0.0.0.0", TARGET_PORT)
     bench.table.heading("Drains by agents without and with TLS to ZooKeeper")
     bench.table.row("", "p50", "p99", "max", "changes")
     outs = []
-    for what, port, top in (("in plain text", 2181, {}), ("by TLS", 2281, {"zk_tls": {"ca": certificate}})):
-        haproxy = world.HAProxy(f"{folder}/{port}").start()
-        service = {**bench.nerve_service("tls.main", LOCAL, TARGET_PORT), "zk_hosts": [f"{host}:{port}"]}
-        agents = [bench.start_nerve({"drained": service}, f"nerve-{port}", top),
-                  bench.start_synapse(haproxy, {"tls.main": 21000}, f"synapse-{port}", top, f"{host}:{port}")]
+    for what, place, top, observer in (
+            ("plain", world.ZooKeeperServer.address, {}, observers[0]),
+            ("tls", f"{host}:2281", {"zk_tls": {"ca": certificate}}, observers[1])):
+        haproxy = world.HAProxy(f"{folder}/{what}").start()
+        service = {**bench.nerve_service("tls.main", LOCAL, TARGET_PORT), "zk_hosts": [place]}
+        agents = [bench.start_nerve({"drained": service}, f"nerve {what}", top),
+                  bench.start_synapse(haproxy, {"tls.main": 21000}, f"synapse {what}", top, place)]
         wait_for("HAProxy serves tls.main", lambda: haproxy.in_rotation("tls.main"), while_alive=agents)
         bench.table.row(what)
-        outs.append(drains(bench, haproxy, "tls.main", world.zookeeper_client(hosts=f"{host}:2181")))
+        outs.append(drains(bench, haproxy, "tls.main", observer))
         for process in [*agents, haproxy.process]:
             process.send(15)
             if process.wait(15) is None:

@@ -4,7 +4,11 @@ import signal
 
 from world.process import Process, exchange, wait_for, write
 
-ZOOKEEPER_JAR = "/usr/share/java/zookeeper.jar"
+JAVA = "/usr/share/java"
+ZOOKEEPER_JAR = f"{JAVA}/zookeeper.jar"
+# Debian's zookeeper.jar names all that a server needs but for TLS.
+CLASSES = ":".join([ZOOKEEPER_JAR] + [f"{JAVA}/netty-{part}.jar" for part in (
+    "buffer", "codec", "common", "handler", "resolver", "transport", "transport-native-epoll", "transport-native-unix-common")])
 
 
 class ZooKeeperServer:
@@ -14,7 +18,7 @@ class ZooKeeperServer:
     program = "org.apache.zookeeper.server.ZooKeeperServerMain"
 
     def __init__(self, folder, tick_ms=2000, max_session_ms=None, bind="127.0.0.1", members=(), certificate=None):
-        """`certificate`: a PEM file with its key; the server then speaks TLS as well, on port 2281."""
+        """`certificate`: a PEM file with its key; the server then speaks TLS only, on port 2281, and answers no question."""
         self.folder, self.process = folder, None
         self.host = "127.0.0.1" if bind == "0.0.0.0" else bind
         os.makedirs(folder + "/data", exist_ok=True)
@@ -22,6 +26,7 @@ class ZooKeeperServer:
             f"tickTime={tick_ms}", f"dataDir={folder}/data", "clientPort=2181", f"clientPortAddress={bind}",
             "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*", "preAllocSize=1024"]
         if certificate:
+            settings = [line for line in settings if not line.startswith("clientPort")]
             settings += ["secureClientPort=2281", f"secureClientPortAddress={bind}", f"ssl.keyStore.location={certificate}",
                          f"ssl.trustStore.location={certificate}", "ssl.clientAuth=none",
                          "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory"]
@@ -43,7 +48,7 @@ class ZooKeeperServer:
         self.process = Process(
             ["java", "-Xmx256m", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
              "-Dzookeeper.forceSync=no", "-Dzookeeper.jmx.log4j.disable=true",
-             f"-Dlog4j.configuration=file:{self.folder}/log4j.properties", "-cp", f"{self.folder}:{ZOOKEEPER_JAR}",
+             f"-Dlog4j.configuration=file:{self.folder}/log4j.properties", "-cp", f"{self.folder}:{CLASSES}",
              self.program, self.folder + "/zoo.cfg"],
             self.folder + "/zookeeper.out", cwd=self.folder)
 
@@ -103,7 +108,7 @@ class Ensemble:
                 server.process.kill()
 
 
-def zookeeper_client(timeout=30, hosts=ZooKeeperServer.address):
+def zookeeper_client(timeout=30, hosts=ZooKeeperServer.address, **tls):
     """A kazoo client: independent of the client under test."""
     import logging
 
@@ -111,8 +116,8 @@ def zookeeper_client(timeout=30, hosts=ZooKeeperServer.address):
     from kazoo.retry import KazooRetry
     logging.getLogger("kazoo").setLevel(logging.CRITICAL)
     client = KazooClient(
-        hosts=hosts, timeout=timeout,
+        hosts=hosts, timeout=timeout, **tls,
         connection_retry=KazooRetry(max_tries=-1, delay=0.1, max_delay=0.5),
         command_retry=KazooRetry(max_tries=-1, delay=0.05, max_delay=0.5))
-    client.start(timeout=30)
+    client.start(timeout=60)
     return client
