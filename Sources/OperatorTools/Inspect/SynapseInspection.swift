@@ -72,7 +72,7 @@ internal import YAMLConfig
     let outcome = await rendered(rendering, with: servers)
     for problem in outcome.problems { complain(problem) }
     guard isDifference else {
-      say(outcome.text, newline: false)
+      StandardOutput.show(outcome.text)
       return outcome.isAccepted == false ? 1 : 0
     }
     return difference(from: rendering.section.filePath, to: outcome.text)
@@ -120,7 +120,7 @@ internal import YAMLConfig
   }
 
   private static func rendered(_ rendering: Rendering, with servers: [String: [Backend]]) async -> Rendering.Outcome {
-    let candidate = temporaryPath("candidate")
+    let candidate = "/tmp/synapse-candidate-\(getpid())"
     let outcome = await rendering.file(of: servers, candidate: candidate)
     _ = try? Files.remove(candidate)
     return outcome
@@ -129,14 +129,8 @@ internal import YAMLConfig
   private static func difference(from path: String, to text: String) -> Int32 {
     let old = (try? Files.read(path, limit: 1 << 30)).map { String(decoding: $0, as: UTF8.self) }
     let difference = TextDiff.unified(from: old, to: text, names: (path, "new"))
-    say(difference, newline: false)
+    StandardOutput.show(difference)
     return difference.isEmpty ? 0 : 1
-  }
-
-  private static func temporaryPath(_ name: String) -> String { "/tmp/synapse-\(name)-\(getpid())" }
-
-  private static func say(_ text: String, newline: Bool = true) {
-    StandardOutput.write(text + (newline ? "\n" : ""), to: STDOUT_FILENO)
   }
 
   private nonisolated static func note(_ line: String) { StandardOutput.say("synapse: \(line)\n") }
