@@ -135,7 +135,6 @@ import Testing
             }
         }
         """)
-    #expect(value["b"]?.text(JSONStyle(itemSeparator: ",", keySeparator: ":")) == #"{"x":[],"y":{}}"#)
   }
 
   @Test func membersKeepTheirPlaces() throws {

@@ -5,20 +5,9 @@ public struct JSONStyle: Sendable {
   public var indent: Int?
   /// Members sorted by their names' code points, at every level.
   public var sortsKeys: Bool
-  /// Between items; without blank when there is a line break after it.
-  public var itemSeparator: String
-  /// Between a member's name and its value.
-  public var keySeparator: String
 
   /// A style; see the properties.
-  public init(
-    indent: Int? = nil, sortsKeys: Bool = false, itemSeparator: String? = nil, keySeparator: String = ": "
-  ) {
-    self.indent = indent
-    self.sortsKeys = sortsKeys
-    self.itemSeparator = itemSeparator ?? (indent == nil ? ", " : ",")
-    self.keySeparator = keySeparator
-  }
+  public init(indent: Int? = nil, sortsKeys: Bool = false) { (self.indent, self.sortsKeys) = (indent, sortsKeys) }
 
   /// The layout of Python's `json.dumps(value)`.
   public static let python = JSONStyle()
@@ -74,7 +63,7 @@ extension JSONValue: CustomStringConvertible {
       for (index, key) in keys.enumerated() {
         style.breakLine(isFirst: index == 0, level: level + 1, in: &out)
         JSONText.appendASCIIQuoted(key, to: &out)
-        out += style.keySeparator.utf8
+        out += ": ".utf8
         object[key]?.write(style, level: level + 1, to: &out)
       }
       style.endLine(level: level, in: &out)
@@ -85,7 +74,7 @@ extension JSONValue: CustomStringConvertible {
 
 extension JSONStyle {
   fileprivate func breakLine(isFirst: Bool, level: Int, in out: inout [UInt8]) {
-    if !isFirst { out += itemSeparator.utf8 }
+    if !isFirst { out += (indent == nil ? ", " : ",").utf8 }
     endLine(level: level, in: &out)
   }
 
