@@ -13,6 +13,7 @@
 #   make deb          build the package, .build/deb/smartstack_*.deb, and run lintian on it
 #   make test-package install, serve, upgrade and remove the package in a Debian of its own, and follow docs/install.md there
 #   make test-versions  the same in Debian 12 and Debian 13
+#   make test-inside  the tests in another release of Debian (INSIDE=trixie), made with debootstrap, with this Swift
 #   make test-container  build the image of Containerfile with podman, and play the demo in it
 #   make reproducible build the package in two folders, and compare the bytes
 #   make chaos        play every fault of registry, network, disk and agents three times, and a herd of 50 hosts
@@ -49,7 +50,7 @@ STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(STRICT) -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now \
   -Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=. -Xcc -ffile-prefix-map=$(CURDIR)=. \
   $(foreach flag,-no-clang-module-breadcrumbs -disable-incremental-llvm-codegen,-Xswiftc -Xfrontend -Xswiftc $(flag))
-SHELL_SCRIPTS := scripts/install-dependencies scripts/lint-python scripts/python-tools scripts/newer-package scripts/copy-sources \
+SHELL_SCRIPTS := scripts/install-dependencies scripts/inside scripts/lint-python scripts/python-tools scripts/newer-package scripts/copy-sources \
   scripts/reproducible scripts/container-test .ci/run packaging/build packaging/bin/synapse_qdisc_tool \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
@@ -57,7 +58,7 @@ PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-laye
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
   $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py Pages/run Upstream/run Upstream/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies peers build products deb test-package test-versions test-container reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
+.PHONY: help dependencies peers build products deb test-package test-versions test-inside test-container reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -174,6 +175,13 @@ test-package: deb
 
 test-versions:
 	@$(MAKE) --no-print-directory test-package RELEASES="bookworm trixie"
+
+# The package is built in one Debian for all; this shows that the sources build and hold in another one, too.
+INSIDE ?= trixie
+
+test-inside:
+	@scripts/install-dependencies debootstrap
+	scripts/inside $(INSIDE) make test
 
 test-container: dependencies
 	@scripts/container-test
