@@ -13,6 +13,8 @@ internal import ZooKeeper
 /// - first, when the list, the data of every name in it and the generator sections are known;
 /// - when servers went, at once, unless that would leave none while others are still being read;
 /// - when servers came, once all that came are read.
+///
+/// `discovery_jitter` is the least time between two readings of new names, and between two deliveries.
 @LoopActor final class ZooKeeperWatcher: RegistryWatcher {
   /// The least time between two deliveries, for each server: half a second with ten thousand.
   static let pausePerServer: Duration = .microseconds(50)
@@ -36,8 +38,9 @@ internal import ZooKeeper
   private var nodes: PathSubscription?
   /// The last delivery, and the number of servers in it.
   private var last: (at: LoopClock.Instant, count: Int)?
-  private var pending: LoopTimer?
-  private var settled: LoopTimer?
+  /// When names were added last.
+  private var addedAt: LoopClock.Instant?
+  private var timers: (delivery: LoopTimer?, settled: LoopTimer?, adding: LoopTimer?)
 
   /// One name below the directory.
   private struct Child {
@@ -70,9 +73,7 @@ internal import ZooKeeper
     }
     await untilCancelled()
     self.deliver = nil
-    pending?.cancel()
-    settled?.cancel()
-    known.reading?.cancel()
+    for timer in [timers.delivery, timers.settled, timers.adding, known.reading] { timer?.cancel() }
     generatorConfig.token?.cancel()
     nodes?.cancel()
     children = [:]
@@ -111,8 +112,21 @@ internal import ZooKeeper
     }
     // The order is that of a hash table in one of ZooKeeper's servers: another order alone is no news.
     if order.map({ $0.count != names.count || !$0.allSatisfy(present.contains) }) ?? true { order = names }
-    for name in names where children[name] == nil { add(name) }
+    addNames()
     known.backends = [:]
+    deliverSoon()
+  }
+
+  /// Adds the names that are new; a fleet in which each change were read at once would read a deploy task by task.
+  private func addNames() {
+    guard let order, order.contains(where: { children[$0] == nil }), timers.adding?.isPending != true else { return }
+    let now = environment.clock.now
+    if let jitter = discovery.jitter, let at = addedAt, now - at < jitter {
+      timers.adding = environment.clock.schedule(after: at + jitter - now) { [weak self] in self?.addNames() }
+      return
+    }
+    addedAt = now
+    for name in order where children[name] == nil { add(name) }
     deliverSoon()
   }
 
@@ -234,10 +248,10 @@ internal import ZooKeeper
   /// Everything that has arrived by then is delivered once; what a delivery costs grows with the number of servers, and
   /// so does the time between two of them.
   private func deliverSoon() {
-    if pending?.isPending == true { return }
+    if timers.delivery?.isPending == true { return }
     let earliest = last.map { $0.at + max(discovery.jitter ?? .zero, ZooKeeperWatcher.pausePerServer * $0.count) }
     let wait = earliest.map { max(.zero, $0 - environment.clock.now) } ?? .zero
-    pending = environment.clock.schedule(after: wait) { [weak self] in self?.deliverIfReady() }
+    timers.delivery = environment.clock.schedule(after: wait) { [weak self] in self?.deliverIfReady() }
   }
 
   private func deliverIfReady() {
@@ -253,8 +267,8 @@ internal import ZooKeeper
     deliver(policy(reading))
     // Whatever is preserved is so until then.
     if reading.isSettling {
-      settled?.cancel()
-      settled = environment.clock.schedule(after: left) { [weak self] in self?.deliverSoon() }
+      timers.settled?.cancel()
+      timers.settled = environment.clock.schedule(after: left) { [weak self] in self?.deliverSoon() }
     }
   }
 }
