@@ -37,7 +37,7 @@ let parsers: [String: @Sendable ([UInt8]) -> Void] = [
     guard let connection = opened else { return }
     connection.children("/a") { _ in }
     connection.data(of: ["/a/b", "/a/c"]) { if case .success(let all) = $0 { precondition(all.count == 2) } }
-    connection.addWatch("/a") { _ in }
+    connection.addWatches(["/a"]) { _ in }
     _ = await connection.ended()
   },
   "dns": { for type in RecordType.allCases { _ = NameRecords($0, type: type) } },

@@ -146,6 +146,68 @@ import Testing
     }
   }
 
+  /// In the same session versions are compared, which events keep up to date; watches are added with one request.
+  @Test @LoopActor func aReconnectListsOnlyWhatHasChangedMeanwhile() async throws {
+    try await withServer { world, server in
+      let writer = try await world.client()
+      for number in 0..<50 { _ = try await writer.create("/d\(number)/one", data: "1".bytes) }
+      let metrics = Metrics()
+      let proxy = try CuttingProxy(serverPort: server.port)
+      defer { proxy.stop() }
+      let reader = try await world.reader(to: proxy.connection, timeout: .seconds(20), metrics: metrics)
+      let requests = ZooKeeperMetrics(metrics, ensemble: proxy.connection).requests
+      let copies = (0..<50).map { Copy(of: "/d\($0)", by: reader) }
+      try await eventually("all known") { copies.allSatisfy { $0.isEqual(to: ["one": "1".bytes]) } }
+      try await writer.create("/d7/two", data: "2".bytes)
+      try await writer.delete("/d7/one")
+      try await eventually("an event is enough") { copies[7].isEqual(to: ["two": "2".bytes]) }
+      #expect(requests[.list]?.value == 50)
+      #expect(requests[.watch]?.value == 1)
+      proxy.refuse(true)
+      proxy.breakNext(WireOperation.multiRead.rawValue, .beforeRequest)
+      await #expect(throws: (any Error).self) { try await reader.read("/x") }
+      try await writer.create("/d8/two", data: "2".bytes)
+      try await writer.delete("/d9/one")
+      proxy.refuse(false)
+      try await eventually("true again") {
+        copies[8].isEqual(to: ["one": "1".bytes, "two": "2".bytes]) && copies[9].isEqual(to: [:])
+      }
+      #expect(requests[.list]?.value == 52)
+      #expect(requests[.watch]?.value == 2)
+      try await writer.create("/d10/two", data: "2".bytes)
+      try await eventually("watched again") { copies[10].names == ["one", "two"] }
+      #expect(requests[.list]?.value == 52)
+      for copy in copies { copy.end() }
+    }
+  }
+
+  /// For as long as an ensemble is away it ends no session.
+  @Test @LoopActor func anOutageKeepsTheSession() async throws {
+    try await withServer(tick: .seconds(1)) { world, server in
+      let writer = try await world.client(timeout: .seconds(20))
+      _ = try await writer.create("/d/one", data: "1".bytes)
+      let metrics = Metrics()
+      let reader = try await world.reader(timeout: .seconds(20), metrics: metrics)
+      let counts = ZooKeeperMetrics(metrics, ensemble: server.connection)
+      let copy = Copy(of: "/d", by: reader)
+      try await eventually("known") { copy.isEqual(to: ["one": "1".bytes]) }
+      await server.kill()
+      try await eventually("lost") { counts.isConnected.value == 0 }
+      let began = ContinuousClock.now
+      try await eventually("the time in which another session would be asked for has passed") {
+        ContinuousClock.now - began > .seconds(4)
+      }
+      try await server.start()
+      try await eventually("connected again") { counts.isConnected.value == 1 }
+      #expect(counts.expiries.value == 0)
+      try await connected(writer)
+      try await writer.create("/d/two", data: "2".bytes)
+      try await eventually("watched again") { copy.isEqual(to: ["one": "1".bytes, "two": "2".bytes]) }
+      #expect(counts.requests[.list]?.value == 1, "nothing had changed")
+      copy.end()
+    }
+  }
+
   @Test @LoopActor func anEnsembleThatComesBackEmptyIsUsedAgain() async throws {
     try await withServer { world, server in
       let writer = try await world.client()
@@ -222,7 +284,7 @@ import Testing
           try await writer.set("/d/\(name)", to: "\(step)".bytes)
         }
         if step.isMultiple(of: 150) {
-          let operations: [Int32] = [CuttingProxy.getChildren, CuttingProxy.getData, 22, 106]
+          let operations: [Int32] = [CuttingProxy.getChildren, CuttingProxy.getData, 12, 22, 105]
           proxy.breakNext(
             operations.randomElement(using: &random) ?? 22,
             [.beforeRequest, .afterRequest, .beforeAnswer].randomElement(using: &random) ?? .beforeAnswer)

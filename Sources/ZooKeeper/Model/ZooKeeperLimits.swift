@@ -14,6 +14,9 @@ public struct ZooKeeperLimits: Hashable, Sendable {
   /// The longest random wait before a new session replaces an expired one, so that a fleet that expired
   /// at one moment does not come back at one moment. Adds to the time without registrations.
   public var newSessionDelay: Duration = .milliseconds(500)
+  /// The longest random wait of a reader that is connected again, before it reads what it follows: a fleet that comes back
+  /// at one moment does not read at one moment. A reader of few paths waits less, half a millisecond for each.
+  public var reconnectSpread: Duration = .milliseconds(500)
   /// How often the servers' names are looked up, and those that did not serve tried again, while there is a connection, on
   /// average.
   public var serverInterval: Duration = .seconds(60)

@@ -69,9 +69,9 @@ internal import Reactor
       underWay -= 1
       switch answer {
       case .success(let results):
-        let bytes = results.reduce(0) { $0 + ((try? $1.get().count) ?? 0) + 100 }
+        let bytes = results.reduce(0) { $0 + ((try? $1.get().bytes.count) ?? 0) + 100 }
         batch = max(1, min(BulkReads.mostNodes, BulkReads.answerBytes * results.count / max(1, bytes)))
-        for (node, result) in zip(read, results) { report(result, of: node) }
+        for (node, result) in zip(read, results) { report(result.map(\.bytes), of: node) }
       case .failure(let error) where error.code == .connectionLoss: read.forEach(add)
       case .failure(let error): for node in read { report(.failure(error), of: node) }
       }

@@ -12,6 +12,8 @@ internal import Reactor
   private var ownSubscriptions: [PathSubscription] = []
   /// What is known of the names; nil before they are.
   private var known: WatchEvent?
+  /// The state of the names that are known, as the server counts it; nil when they have to be listed.
+  private(set) var version: Int64?
   /// In the order in which they were learnt; may still have names that went.
   private var names: [String] = []
   private var present: Set<String> = []
@@ -48,15 +50,24 @@ internal import Reactor
 
   /// The names as the server has them.
   /// - Parameter isNews: whether they are reported although they are the same.
-  func listed(_ found: [String], isNews: Bool) {
+  func listed(_ found: [String], version: Int64, isNews: Bool) {
+    self.version = version
     let isSame = if case .children? = known { Set(found) == present } else { false }
     if !isSame { (names, present) = (found, Set(found)) }
     if !isSame || isNews { reportNames() }
   }
 
+  /// The names are still those that are known.
+  func stayedSame(isNews: Bool) {
+    if isNews { reportNames() }
+  }
+
+  /// The names have to be listed: another history of the registry may have made the same version.
+  func forgetVersion() { version = nil }
+
   /// The path does not exist.
   func wasMissing(isNews: Bool) {
-    (names, present) = ([], [])
+    (names, present, version) = ([], [], nil)
     let isSame = known == .missing
     known = .missing
     if !isSame || isNews { tell(.missing) }
@@ -65,6 +76,7 @@ internal import Reactor
   /// The names cannot be read; those that were known are compared with the next list.
   /// - Returns: whether that is news.
   func couldNotBeListed(_ error: ZooKeeperError) -> Bool {
+    version = nil
     guard known != .failed(error) else { return false }
     known = .failed(error)
     tell(.failed(error))
@@ -74,6 +86,8 @@ internal import Reactor
   /// An event of a child.
   /// - Returns: its data, for each who is told of it.
   func childChanged(_ change: WireConnection.Change, name: String) -> [BulkReads.Node] {
+    // The server counts each name that comes or goes.
+    if change == .created || change == .deleted { version? &+= 1 }
     switch change {
     case .created where present.insert(name).inserted:
       names.append(name)

@@ -4,16 +4,19 @@ internal import SmartStack
 
 /// Keeps followed paths in sync over one connection after another.
 ///
-/// With each connection every watch is added again and every directory listed again, in a moment; the data of nodes that
-/// are known already is read again afterwards, a few at a time: it rarely differs. Between two connections nothing is
-/// reported.
+/// With each connection every watch is added again, many with one request. In the same session the directories' versions
+/// are compared, which events have kept up to date, and only those are listed that have changed meanwhile; in another
+/// session all are. The data of nodes that are known already is read again afterwards, a few at a time: it rarely differs.
+/// Between two connections nothing is reported.
 @LoopActor final class PathFollower {
   /// What cannot be read is tried again about this long after.
   private static let retryInterval: Duration = .seconds(3)
   /// How long the reading of a deleted node's data waits, for the watchers to leave or the node to return.
   private static let deletionDelay: Duration = .milliseconds(100)
-  /// Nodes per step when what is known is read again; twenty steps a second.
+  /// Nodes that are read again each second after a reconnect, at least; all are within the interval of looks.
   private static let verificationStep = 256
+  /// Paths that are looked at together, at most, and rounds of looks in the interval, at least.
+  private static let (mostPaths, leastRounds) = (128, 16)
 
   private let chroot: String
   private let clock: LoopClock
@@ -25,12 +28,13 @@ internal import SmartStack
   private var paths: [String: FollowedPath] = [:] { didSet { metrics.watches.value = Double(paths.count) } }
   /// Paths of which something could not be read.
   private var failing: Set<String> = []
-  private var retry: LoopTimer?
   /// Nodes that were deleted a moment ago.
   private var deleted: (nodes: [BulkReads.Node], timer: LoopTimer?) = ([], nil)
-  private var rearming: LoopTimer?
-  private var verification: LoopTimer?
-  private var reconciliation: LoopTimer?
+  /// Paths that are about to be looked at for the first time, together.
+  private var added: [FollowedPath] = []
+  private var timers: (rearming: LoopTimer?, verification: LoopTimer?, reconciliation: LoopTimer?, retry: LoopTimer?)
+  /// The last connection's session; nil before the first one.
+  private var session: Int64?
   /// Paths that are still to be looked at in this round of looks to be safe.
   private var round: [String] = []
 
@@ -50,14 +54,28 @@ internal import SmartStack
     path.add(subscription)
     subscription.onRead = { [weak self, unowned subscription] in self?.bulk.add((subscription, $0)) }
     subscription.onCancel = { [weak self, unowned subscription] in self?.remove(subscription) }
-    if !subscription.isOfNames { bulk.add((subscription, "")) } else if !path.isListed { list(path, isNews: false) }
+    // Whoever reads before there is a watch may miss a change.
+    if added.contains(where: { $0 === path }) { return }
+    if !subscription.isOfNames { bulk.add((subscription, "")) } else if !path.isListed { lookSoon(at: path) }
   }
 
   private func follow(_ path: String) -> FollowedPath {
     let followed = FollowedPath(path, clock: clock)
     paths[path] = followed
-    watch(followed)
+    lookSoon(at: followed)
     return followed
+  }
+
+  /// Looks at the path together with all others of this moment.
+  private func lookSoon(at path: FollowedPath) {
+    added.append(path)
+    guard added.count == 1 else { return }
+    Task {
+      let some = added.filter { paths[$0.path] === $0 }
+      added = []
+      look(at: some)
+      for path in some { path.own.forEach(bulk.add) }
+    }
   }
 
   private func remove(_ subscription: PathSubscription) {
@@ -79,57 +97,81 @@ internal import SmartStack
 
   /// - Parameter connection: nil when there is none any more.
   func use(_ connection: WireConnection?) {
-    let isFirst = self.connection == nil && reconciliation == nil
     self.connection = connection
     bulk.use(connection)
-    for timer in [rearming, verification, retry, reconciliation] { timer?.cancel() }
-    guard connection != nil else { return }
-    guard !isFirst else { return rearm() }
-    // A fleet that comes back at one moment does not read at one moment.
-    let spread = min(.milliseconds(500), .microseconds(500) * paths.count)
-    rearming = clock.schedule(after: spread * Double.random(in: 0...1)) { [weak self] in self?.rearm() }
+    for timer in [timers.rearming, timers.verification, timers.reconciliation, timers.retry] { timer?.cancel() }
+    guard let connection else { return }
+    let (before, now) = (session, connection.session.identity.id)
+    session = now
+    if before != now { for path in paths.values { path.forgetVersion() } }
+    guard before != nil else { return rearm() }
+    let spread = min(limits.reconnectSpread, .microseconds(500) * paths.count)
+    timers.rearming = clock.schedule(after: spread * Double.random(in: 0...1)) { [weak self] in self?.rearm() }
   }
 
   private func rearm() {
-    for path in paths.values {
-      watch(path)
-      if path.hasListeners { list(path, isNews: true) }
+    look(at: Array(paths.values), isNews: true)
+    let known: [BulkReads.Node] = subscriptions.flatMap { subscription in
+      subscription.known.map { (subscription, $0) }
     }
-    verify(subscriptions.flatMap { subscription in subscription.known.map { (subscription, $0) } }[...])
+    let inTime = known.count / max(1, Int(limits.reconcileInterval / .seconds(1)))
+    verify(known[...], by: max(PathFollower.verificationStep, inTime))
     reconcileLater()
   }
 
-  private func verify(_ known: ArraySlice<BulkReads.Node>) {
+  private func verify(_ known: ArraySlice<BulkReads.Node>, by step: Int) {
     guard !known.isEmpty else { return }
-    verification = clock.schedule(after: .milliseconds(50) * Double.random(in: 0.5...1.5)) { [weak self] in
-      for node in known.prefix(PathFollower.verificationStep) { self?.bulk.add(node) }
-      self?.verify(known.dropFirst(PathFollower.verificationStep))
+    timers.verification = clock.schedule(after: .seconds(1) * Double.random(in: 0.5...1.5)) { [weak self] in
+      for node in known.prefix(step) { self?.bulk.add(node) }
+      self?.verify(known.dropFirst(step), by: step)
     }
   }
 
-  /// Looks at one path after the other although no event came, so that each has its turn once in the interval.
+  /// Looks at some paths after the others although no event came, so that each has its turn once in the interval.
   private func reconcileLater() {
-    let pause = max(.milliseconds(25), limits.reconcileInterval / max(1, paths.count))
-    reconciliation = clock.schedule(after: pause * Double.random(in: 0.5...1.5)) { [weak self] in
+    let count = min(PathFollower.mostPaths, paths.count / PathFollower.leastRounds + 1)
+    let pause = limits.reconcileInterval * count / max(1, paths.count)
+    timers.reconciliation = clock.schedule(after: pause * Double.random(in: 0.5...1.5)) { [weak self] in
       guard let self else { return }
       if round.isEmpty { round = paths.keys.shuffled() }
-      if let path = round.popLast().flatMap({ paths[$0] }) { look(at: path) }
+      let some = round.suffix(count).compactMap { paths[$0] }
+      round.removeLast(min(count, round.count))
+      look(at: some)
+      for path in some { path.own.forEach(bulk.add) }
       reconcileLater()
     }
   }
 
-  /// Adding a watch that is there changes nothing.
-  private func look(at path: FollowedPath) {
-    watch(path)
-    if path.hasListeners { list(path, isNews: false) }
-    path.own.forEach(bulk.add)
-  }
-
   // MARK: Requests
 
-  private func watch(_ path: FollowedPath) {
-    connection?.addWatch(chroot.joined(with: path.path)) { [weak self] in
-      if case .failure(let error) = $0, error.code != .connectionLoss { self?.retrySoon(path) }
+  /// Adds the watches, of which those that are there stay, and then compares or lists the names.
+  /// - Parameter isNews: whether names are reported although they are the same.
+  private func look(at paths: [FollowedPath], isNews: Bool = false) {
+    for start in stride(from: 0, to: paths.count, by: PathFollower.mostPaths) {
+      let some = Array(paths[start..<min(start + PathFollower.mostPaths, paths.count)])
+      connection?.addWatches(some.map { chroot.joined(with: $0.path) }) { [weak self] in
+        guard case .failure(let error) = $0, error.code != .connectionLoss else { return }
+        for path in some { self?.retrySoon(path) }
+      }
+      compare(some.filter { $0.hasListeners && $0.version != nil }, isNews: isNews)
+      for path in some where path.hasListeners && path.version == nil { list(path, isNews: isNews) }
+    }
+  }
+
+  /// Lists the names of those paths that have another version than the one that is known.
+  private func compare(_ paths: [FollowedPath], isNews: Bool) {
+    guard let connection, !paths.isEmpty else { return }
+    connection.data(of: paths.map { chroot.joined(with: $0.path) }) { [weak self] answer in
+      if case .failure(let error) = answer, error.code == .connectionLoss { return }
+      let results = (try? answer.get()) ?? []
+      for (index, path) in paths.enumerated() {
+        let version = index < results.count ? try? results[index].get().names : nil
+        if version == nil || version != path.version {
+          self?.list(path, isNews: isNews)
+        } else {
+          path.stayedSame(isNews: isNews)
+        }
+      }
     }
   }
 
@@ -138,7 +180,7 @@ internal import SmartStack
     metrics.directoryReads.increment()
     connection.children(chroot.joined(with: path.path)) { [weak self] result in
       switch result {
-      case .success(let names): path.listed(names, isNews: isNews)
+      case .success((let names, let version)): path.listed(names, version: version, isNews: isNews)
       case .failure(let error) where error.code == .connectionLoss: break
       case .failure(let error) where error.code == .noNode: path.wasMissing(isNews: isNews)
       case .failure(var error):
@@ -160,11 +202,12 @@ internal import SmartStack
 
   private func retrySoon(_ path: FollowedPath) {
     failing.insert(path.path)
-    guard retry?.isPending != true else { return }
-    retry = clock.schedule(after: PathFollower.retryInterval * Double.random(in: 0.5...1.5)) { [weak self] in
+    guard timers.retry?.isPending != true else { return }
+    timers.retry = clock.schedule(after: PathFollower.retryInterval * Double.random(in: 0.5...1.5)) { [weak self] in
       guard let self else { return }
-      for path in failing.compactMap({ self.paths[$0] }) {
-        look(at: path)
+      let some = failing.compactMap { self.paths[$0] }
+      look(at: some)
+      for path in some {
         for subscription in path.all { for name in subscription.failed { bulk.add((subscription, name)) } }
       }
       failing = []

@@ -4,7 +4,7 @@ internal import SmartStack
 
 /// Finds a server of an ensemble for a session that owns nothing, one connection after another.
 @LoopActor final class ServerSearch {
-  /// How long after its loss a session is asked for.
+  /// How long after its loss a session is asked for at servers that take another one.
   private static let patience: Duration = .seconds(2)
 
   private let ensemble: ServerList
@@ -32,7 +32,6 @@ internal import SmartStack
     onEvent: @escaping @LoopActor (WireConnection.Change, _ path: String) -> Void
   ) async -> WireConnection? {
     let addresses = await ensemble.addresses(by: names, deadline: timeout / 3, isFresh: lostAt != nil)
-    giveUpOldSession()
     for (address, host) in addresses.shuffled() {
       do {
         if let session, let resumed = try await open(address, of: host, resuming: session, onEvent: onEvent) {
@@ -49,6 +48,7 @@ internal import SmartStack
       } catch {
         if Task.isCancelled { return nil }
         logger.debug("session not opened", with: [.ensemble: ensemble, .reason: "\(error)"])
+        if let opened = await replaceSession(at: address, of: host, onEvent: onEvent) { return opened }
       }
     }
     return nil
@@ -65,14 +65,25 @@ internal import SmartStack
   }
 
   /// A server that has not seen the session's last change refuses it: after an ensemble was emptied, restored, or replaced
-  /// behind the same names, for ever. Another session costs nothing.
-  private func giveUpOldSession() {
-    guard let session, let lostAt, clock.now - lostAt > ServerSearch.patience else { return }
+  /// behind the same names, for ever. It serves others meanwhile; one that takes no session at all is only not there yet.
+  private func replaceSession(
+    at address: String, of host: String,
+    onEvent: @escaping @LoopActor (WireConnection.Change, _ path: String) -> Void
+  ) async -> WireConnection? {
+    guard let session, let lostAt, clock.now - lostAt > ServerSearch.patience,
+      let opened = try? await open(address, of: host, resuming: WireConnection.Session(), onEvent: onEvent)
+    else { return nil }
+    // It may have begun to serve between the two.
+    if let resumed = try? await open(address, of: host, resuming: session, onEvent: onEvent) {
+      await opened.endSession()
+      return resumed
+    }
     logger.warning(
       "session not accepted, asked for again; the registry may be older than this session",
       with: [.ensemble: ensemble, .session: session.identity.number])
     metrics.expiries.increment()
     self.session = nil
+    return opened
   }
 
   func lost(_ connection: WireConnection) { (session, lostAt) = (connection.session, clock.now) }

@@ -229,47 +229,52 @@ internal import SmartStack
 // MARK: The requests
 
 extension WireConnection {
-  /// Reads the names below a node; `then` is called once, with them or with what failed.
-  func children(_ path: String, then: @escaping @LoopActor (Result<[String], ZooKeeperError>) -> Void) {
-    send(.getChildren, as: .list, at: path) { body in
+  /// Reads the names below a node; `then` is called once, with them and their version or with what failed.
+  func children(
+    _ path: String, then: @escaping @LoopActor (Result<([String], Int64), ZooKeeperError>) -> Void
+  ) {
+    send(.getChildren2, as: .list, at: path) { body in
       body.put(path)
       body.put(false)
     } decode: { (answer: inout WireReader) throws(WireReader.Malformed) in
-      try answer.strings()
+      (try answer.strings(), try answer.stat())
     } then: {
       then($0)
     }
   }
 
-  /// Adds a watch of the node and of everything below it, whether it exists or not; one that is there stays.
-  func addWatch(_ path: String, then: @escaping @LoopActor (Result<Void, ZooKeeperError>) -> Void) {
-    let persistentRecursive: Int32 = 1
-    change(.addWatch, at: path, to: persistentRecursive, then: then)
-  }
-
-  /// Removes a watch; it does not matter if there is none.
-  func removeWatch(_ path: String) {
-    let ofAnyKind: Int32 = 3
-    change(.removeWatches, at: path, to: ofAnyKind) { _ in }
-  }
-
-  private func change(
-    _ operation: WireOperation, at path: String, to mode: Int32,
-    then: @escaping @LoopActor (Result<Void, ZooKeeperError>) -> Void
-  ) {
-    send(operation, as: .watch, at: path) { body in
-      body.put(path)
-      body.put(mode)
+  /// Adds watches of nodes and of everything below them, whether they exist or not; one that is there stays.
+  func addWatches(_ paths: [String], then: @escaping @LoopActor (Result<Void, ZooKeeperError>) -> Void) {
+    send(.setWatches2, as: .watch, at: paths.first ?? "/") { body in
+      // For watches that fire once, of which there are none.
+      body.put(Int64(0))
+      for _ in 0..<4 { body.put(Int32(0)) }
+      body.put(Int32(paths.count))
+      for path in paths { body.put(path) }
     } decode: { _ in
     } then: {
       then($0)
     }
   }
 
-  /// Reads the data of several nodes with one request; `then` is called once, with a result for each path in their
-  /// order, or with what failed for all of them.
+  /// Removes a watch; it does not matter if there is none.
+  func removeWatch(_ path: String) {
+    let ofAnyKind: Int32 = 3
+    send(.removeWatches, as: .watch, at: path) { body in
+      body.put(path)
+      body.put(ofAnyKind)
+    } decode: { _ in
+    } then: { _ in
+    }
+  }
+
+  /// A node's data, and the version of the names below it.
+  typealias Node = (bytes: [UInt8], names: Int64)
+
+  /// Reads several nodes with one request; `then` is called once, with a result for each path in their order, or with what
+  /// failed for all of them.
   func data(
-    of paths: [String], then: @escaping @LoopActor (Result<[Result<[UInt8], ZooKeeperError>], ZooKeeperError>) -> Void
+    of paths: [String], then: @escaping @LoopActor (Result<[Result<Node, ZooKeeperError>], ZooKeeperError>) -> Void
   ) {
     send(.multiRead, as: .read, at: paths.first ?? "/") { body in
       for path in paths {
@@ -279,7 +284,7 @@ extension WireConnection {
       }
       body.putEntry(-1, isEnd: true)
     } decode: { (answer: inout WireReader) throws(WireReader.Malformed) in
-      var results: [Result<[UInt8], ZooKeeperError>] = []
+      var results: [Result<Node, ZooKeeperError>] = []
       for path in paths { results.append(try answer.entry(at: path)) }
       return results
     } then: {
@@ -311,15 +316,15 @@ extension WireWriter {
 
 extension WireReader {
   /// One entry of the answer to a `multiRead` of data.
-  fileprivate mutating func entry(at path: String) throws(Malformed) -> Result<[UInt8], ZooKeeperError> {
+  fileprivate mutating func entry(at path: String) throws(Malformed) -> Result<
+    WireConnection.Node, ZooKeeperError
+  > {
     let operation = try int()
     _ = try bool()
     _ = try int()
     switch operation {
     case WireOperation.getData.rawValue:
-      let bytes = try buffer()
-      try skipStat()
-      return .success(bytes)
+      return .success((try buffer(), try stat()))
     case -1:
       return .failure(
         ZooKeeperError(code: ZooKeeperError.Code(try int()), operation: Operation.read.rawValue, path: path))

@@ -1,12 +1,12 @@
 /// The operations of ZooKeeper's protocol that a reader sends, by their numbers. Servers have the last two from 3.6.
 enum WireOperation: Int32 {
   case getData = 4
-  case getChildren = 8
   case ping = 11
+  case getChildren2 = 12
   case removeWatches = 18
   case closeSession = -11
   case multiRead = 22
-  case addWatch = 106
+  case setWatches2 = 105
 }
 
 /// Writes one packet of ZooKeeper's protocol: numbers with the highest byte first, texts and bytes behind their length.
@@ -67,8 +67,16 @@ struct WireReader {
     return strings
   }
 
-  /// Passes over a node's properties.
-  mutating func skipStat() throws(Malformed) { _ = try take(68) }
+  /// A node's properties.
+  /// - Returns: the state of its list of names, as a number: another one for each change that may have made the node, and
+  ///   one more for each name that has come or gone since then.
+  mutating func stat() throws(Malformed) -> Int64 {
+    let created = try long()
+    _ = try take(28)
+    let changes = try int()
+    _ = try take(28)
+    return created &* 0x1e37_79b9_7f4a_7c15 &+ Int64(changes)
+  }
 
   private mutating func slice() throws(Malformed) -> ArraySlice<UInt8> { try take(max(0, Int(try int()))) }
 

@@ -189,7 +189,7 @@ public import SmartStack
     let answer = OneShotEvent<[UInt8]?>()
     try connected(to: .read, path: path).data(of: [ensemble.chroot.joined(with: path)]) { result in
       switch result.flatMap({ $0[0] }) {
-      case .success(let bytes): answer.happen(with: bytes)
+      case .success(let node): answer.happen(with: node.bytes)
       case .failure(let error) where error.code == .noNode: answer.happen(with: nil)
       case .failure(let error): answer.fail(with: error)
       }
@@ -204,7 +204,7 @@ public import SmartStack
     let answer = OneShotEvent<[String]?>()
     try connected(to: .list, path: path).children(ensemble.chroot.joined(with: path)) { result in
       switch result {
-      case .success(let names): answer.happen(with: names)
+      case .success((let names, _)): answer.happen(with: names)
       case .failure(let error) where error.code == .noNode: answer.happen(with: nil)
       case .failure(let error): answer.fail(with: error)
       }

@@ -5,6 +5,7 @@ public import SmartStack
 /// One started reader per ensemble, however many services name it.
 @LoopActor public final class ZooKeeperReaders {
   private let tls: [ZooKeeperTLS]
+  private let limits: ZooKeeperLimits
   private let clock: LoopClock
   private let logger: Logger
   private let metrics: Metrics?
@@ -12,15 +13,19 @@ public import SmartStack
 
   /// Creates a table without readers; each logs and counts there.
   /// - Parameter tls: for the ensembles that it names.
-  public init(tls: [ZooKeeperTLS] = [], clock: LoopClock = .system, logger: Logger, metrics: Metrics? = nil) {
-    (self.tls, self.clock, self.logger, self.metrics) = (tls, clock, logger, metrics)
+  public init(
+    tls: [ZooKeeperTLS] = [], limits: ZooKeeperLimits = ZooKeeperLimits(), clock: LoopClock = .system, logger: Logger,
+    metrics: Metrics? = nil
+  ) {
+    (self.tls, self.limits, self.clock, self.logger, self.metrics) = (tls, limits, clock, logger, metrics)
   }
 
   /// The ensemble's reader, started.
   public func reader(for ensemble: ServerList) -> ZooKeeperReader {
     if let known = readers[ensemble] { return known }
     let made = ZooKeeperReader(
-      ensemble: ensemble, tls: tls.options(for: ensemble), clock: clock, logger: logger, metrics: metrics)
+      ensemble: ensemble, tls: tls.options(for: ensemble), clock: clock, logger: logger, metrics: metrics,
+      limits: limits)
     readers[ensemble] = made
     made.start()
     return made
