@@ -18,6 +18,7 @@
 #   make reproducible build the package in two folders, and compare the bytes
 #   make chaos        play every fault of registry, network, disk and agents three times, and a herd of 50 hosts
 #   make bench        print a table of measurements, without a verdict
+#   make fleet        print what fleets of hosts cost their ensemble: measured with light sessions, and computed from there
 #   make test-tsan    run the tests under ThreadSanitizer
 #   make test-asan    run the tests under AddressSanitizer
 #   make fuzz         look for bytes that a parser cannot stand, guided by coverage; TIME=60 is seconds for each parser
@@ -54,11 +55,11 @@ SHELL_SCRIPTS := scripts/install-dependencies scripts/inside scripts/lint-python
   scripts/reproducible scripts/container-test .ci/run packaging/build packaging/bin/synapse_qdisc_tool \
   packaging/debian/smartstack.postinst packaging/debian/smartstack.postrm examples/ambassador/link-variables \
   monitoring/nagios/check-agent monitoring/prometheus/synapse-metrics
-PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures \
+PYTHON_SCRIPTS := $(addprefix scripts/,bench check-commits check-docs check-layers check-style demo examples figures fleet \
   package-test soak *.py */*.py) $(addprefix packaging/,manpages completions commands.py) \
   $(addprefix Tests/,Conformance/run Conformance/*.py SetUps/run SetUps/*.py BlastRadius/run BlastRadius/*.py Chaos/run Chaos/*.py Pages/run Upstream/run Upstream/*.py) examples/discovery-only/etc/synapse/tell-daemon
 
-.PHONY: help dependencies peers build products deb test-package test-versions test-inside test-container reproducible check figures test unit conformance conformance-upstream examples demo bench chaos test-tsan test-asan \
+.PHONY: help dependencies peers build products deb test-package test-versions test-inside test-container reproducible check figures test unit conformance conformance-upstream examples demo bench fleet chaos test-tsan test-asan \
   fuzz format clean
 
 help:
@@ -77,7 +78,7 @@ build: dependencies
 check: dependencies
 	@failed=0
 	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES) || failed=1
-	(cd scripts && /usr/bin/python3 -B -m unittest --quiet checks.test_checks) || failed=1
+	(cd scripts && /usr/bin/python3 -B -m unittest --quiet checks.test_checks benchmarks.test_fleet) || failed=1
 	scripts/check-layers || failed=1
 	scripts/check-style || failed=1
 	scripts/check-docs || failed=1
@@ -102,6 +103,7 @@ test: check peers
 	# What matters here is that it comes true; make chaos measures how soon.
 	$(WITH) Tests/Chaos/run --bindir .build/debug --fast --slack 4
 	$(WITH) Tests/Pages/run --bindir .build/debug --only 0 --only 3 --only 60
+	scripts/fleet --bindir .build/debug --quick
 	$(WITH) scripts/examples --bindir .build/debug
 	# A failed run repeats its failures at the end, where a reader of the last lines sees them.
 	if ! $(TEST) --skip-build 2>&1 | tee .build/test.log; then
@@ -193,6 +195,10 @@ reproducible: dependencies
 bench: build
 	@swift build $(RELEASE) --product bench-evhttp
 	scripts/bench --bindir .build/release
+
+fleet: dependencies
+	@swift build $(RELEASE) --product fleet-sessions
+	scripts/fleet --bindir .build/release
 
 # Each sanitizer has a build folder of its own, so that a switch does not rebuild everything. Everything is slower under it:
 # fewer tests at once, and each waits longer. Their many agents need more instances of inotify than a host of few has.

@@ -93,6 +93,11 @@ let package = Package(
     // Not shipped: the yardstick of `make bench`.
     .executableTarget(
       name: "bench-evhttp", dependencies: ["CEvent"], path: "Benchmarks/bench-evhttp", swiftSettings: strict),
+    // Nor this: the sessions of `make fleet`.
+    .executableTarget(
+      name: "fleet-sessions",
+      dependencies: ["Registry", "ZooKeeper", "Reactor", "SmartStack", "YAMLConfig", logging],
+      path: "Benchmarks/fleet-sessions", swiftSettings: strict),
 
     .target(
       name: "TestSupport", dependencies: ["Reactor", "SmartStack", logging], path: "Tests/TestSupport",

@@ -17,7 +17,8 @@ class ZooKeeperServer:
     address = "127.0.0.1:2181"
     program = "org.apache.zookeeper.server.ZooKeeperServerMain"
 
-    def __init__(self, folder, tick_ms=2000, max_session_ms=None, bind="127.0.0.1", members=(), certificate=None):
+    def __init__(self, folder, tick_ms=2000, max_session_ms=None, bind="127.0.0.1", members=(), observers=(),
+                 certificate=None):
         """`certificate`: a PEM file with its key; the server then speaks TLS only, on port 2281, and answers no question."""
         self.folder, self.process = folder, None
         self.host = "127.0.0.1" if bind == "0.0.0.0" else bind
@@ -35,7 +36,9 @@ class ZooKeeperServer:
         if members:
             self.program = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
             settings += ["initLimit=20", "syncLimit=10"]
-            settings += [f"server.{number}={host}:2888:3888" for number, host in enumerate(members, 1)]
+            settings += [f"server.{number}={host}:2888:3888" + (":observer" if host in observers else "")
+                         for number, host in enumerate(members, 1)]
+            settings += ["peerType=observer"] * (bind in observers)
             write(folder + "/data/myid", f"{members.index(bind) + 1}\n")
         write(folder + "/zoo.cfg", "\n".join(settings) + "\n")
         write(folder + "/log4j.properties", "\n".join([
@@ -80,10 +83,12 @@ class ZooKeeperServer:
 
 
 class Ensemble:
-    """Several ZooKeepers, one on each of these addresses of this world."""
+    """Several ZooKeepers, one on each of these addresses of this world; those that only observe do not vote."""
 
-    def __init__(self, folder, hosts, tick_ms, max_session_ms):
-        self.servers = [ZooKeeperServer(f"{folder}/{host}", tick_ms, max_session_ms, host, hosts) for host in hosts]
+    def __init__(self, folder, hosts, tick_ms, max_session_ms, observers=()):
+        members = (*hosts, *observers)
+        self.servers = [ZooKeeperServer(f"{folder}/{host}", tick_ms, max_session_ms, host, members, observers)
+                        for host in members]
 
     def start(self, servers=None):
         """Starts all of them, or those given, and returns when they serve."""
