@@ -84,7 +84,8 @@ internal import Reactor
   }
 
   /// An event of a child.
-  /// - Returns: its data, for each who is told of it.
+  /// - Returns: its data, for each who is told of it. There is none of a node that went: whoever reads it learns so from the
+  ///   names, and an event tells if it returns.
   func childChanged(_ change: WireConnection.Change, name: String) -> [BulkReads.Node] {
     // The server counts each name that comes or goes.
     if change == .created || change == .deleted { version? &+= 1 }
@@ -95,7 +96,7 @@ internal import Reactor
     case .deleted where present.remove(name) != nil: namesChanged()
     case .created, .deleted, .dataChanged, .childrenChanged: break
     }
-    return listeners.filter { $0.reads(name) }.map { ($0, name) }
+    return change == .deleted ? [] : listeners.filter { $0.reads(name) }.map { ($0, name) }
   }
 
   private func namesChanged() {
