@@ -302,6 +302,38 @@ import Testing
     }
   }
 
+  /// A server ends the session of a client that it does not hear, however much that client hears.
+  @Test @LoopActor func aClientThatOnlyHearsEventsSaysThatItIsThere() async throws {
+    let hello =
+      [0, 0, 0, 37, 0, 0, 0, 0, 0, 0, 15, 160, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 16] as [UInt8]
+      + Array(repeating: 1, count: 17)
+    let event =
+      [0, 0, 0, 30] as [UInt8] + Array(repeating: 255, count: 12) + [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 2]
+      + "/d".bytes
+    let (peer, heard) = (Locked<LoopbackConnection?>(nil), Locked<[UInt8]>([]))
+    let server = LoopbackServer { connection in
+      _ = connection.receive()
+      connection.send(hello)
+      peer.withLock { $0 = connection }
+      while case let bytes = connection.receive(), !bytes.isEmpty { heard.withLock { $0 += bytes } }
+    }
+    let clock = LoopClock.manual()
+    var events = 0
+    let connection = try #require(
+      try await WireConnection.open(
+        to: .tcp(host: "127.0.0.1", port: server.port), resuming: WireConnection.Session(), timeout: .seconds(4),
+        metrics: ZooKeeperMetrics(nil, ensemble: "x"), clock: clock, onEvent: { _, _ in events += 1 }))
+    try await eventually("accepted") { peer.withLock { $0 != nil } }
+    // Half of the session's time, and an event in each sixth of it.
+    for number in 1...3 {
+      peer.withLock { $0 }?.send(event)
+      try await eventually("event \(number)") { events == number }
+      clock.advance(by: .milliseconds(667))
+    }
+    try await eventually("a ping") { heard.withLock { $0 } == [0, 0, 0, 8, 255, 255, 255, 254, 0, 0, 0, 11] }
+    connection.close(because: "closed")
+  }
+
   /// Whatever a server, or what pretends to be one, sends: the reader goes on to ask.
   @Test @LoopActor func nonsenseBreaksTheConnectionAndNothingElse() async throws {
     var random = SeededGenerator(seed: 7)

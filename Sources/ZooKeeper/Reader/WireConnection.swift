@@ -49,8 +49,8 @@ internal import SmartStack
   private var lastNumber: Int32 = 0
   private var pending: [Pending] = []
   private var nextPending = 0
-  /// Ticks since the server was heard last.
-  private var silentTicks = 0
+  /// Ticks since the server was heard last, and since it was told anything.
+  private var (silentTicks, idleTicks) = (0, 0)
   private var timer: LoopTimer?
   private let end = OneShotEvent<String>()
 
@@ -164,6 +164,7 @@ internal import SmartStack
     body(&packet)
     metrics.requests[operation]?.increment()
     pending.append(request)
+    idleTicks = 0
     do { try stream.write(packet.packet) } catch { Task { close(because: "\(error)") } }
   }
 
@@ -206,15 +207,16 @@ internal import SmartStack
 
   // MARK: Silence
 
-  /// A server that is silent for a third of the time-out is asked for a sign of life; after two thirds it is given up.
+  /// A server that was told nothing for a third of the time-out gets a sign of life and answers it: it ends the session of a
+  /// client that it does not hear, however much the client hears of events. One that is silent for two thirds is given up.
   /// Ticks are counted rather than time, so that a pause of this process alone ends nothing.
   private func waitForTick() {
     timer = clock.schedule(after: tick) { [weak self] in
       guard let self else { return }
-      silentTicks += 1
+      (silentTicks, idleTicks) = (silentTicks + 1, idleTicks + 1)
       if silentTicks > 4 { return close(because: "the server is silent") }
       waitForTick()
-      if silentTicks.isMultiple(of: 2) { ping() }
+      if idleTicks > 1 { ping() }
     }
   }
 
@@ -222,6 +224,7 @@ internal import SmartStack
     var packet = WireWriter()
     packet.put(WireConnection.pingNumber)
     packet.put(WireOperation.ping.rawValue)
+    idleTicks = 0
     try? stream.write(packet.packet)
   }
 }
