@@ -56,7 +56,11 @@ import ZooKeeper
     let token = client.watchDirectory("/svc/web") { event in
       if case .children(let names) = event { seen.isEmpty = names.isEmpty }
     }
-    for number in 0..<count { try await registry.client.delete("/svc/web/s\(number)") }
+    // All under way at once: the reader's clock stands still, and with it what keeps its session alive.
+    let deletions = (0..<count).map { number in
+      Task.immediate { @LoopActor in try await registry.client.delete("/svc/web/s\(number)") }
+    }
+    for deletion in deletions { try await deletion.value }
     try await eventually("the directory is empty") { seen.isEmpty }
     #expect(watched.snapshots.count == 1)
     clock.advance(by: .seconds(1))
