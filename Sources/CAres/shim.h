@@ -10,3 +10,16 @@ static const int CODE_SUCCESS = ARES_SUCCESS;
 static const int CODE_NO_RECORD = ARES_ENODATA;
 static const int CODE_NO_SUCH_NAME = ARES_ENOTFOUND;
 static const int CODE_BAD_NAME = ARES_EBADNAME;
+
+// From 1.31 on c-ares keeps answers for their time to live. The resolver does that itself, and asks again before where a
+// server has gone. Debian 12's headers do not have the option: there a newer library reads zeros, which means none are kept.
+#ifndef ARES_OPT_QUERY_CACHE
+#define ARES_OPT_QUERY_CACHE (1 << 21)
+#endif
+static inline int smartstack_ares_init(ares_channel *channel, const struct ares_options *options, int mask) {
+  struct {
+    struct ares_options known;
+    char newer[256];
+  } all = {.known = *options};
+  return ares_init_options(channel, &all.known, mask | ARES_OPT_QUERY_CACHE);
+}

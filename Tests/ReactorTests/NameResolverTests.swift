@@ -22,7 +22,9 @@ import Testing
     let failure = try await #require(throws: OperatorError.self) {
       try await resolver.addresses(of: "elsewhere.example", in: .ipv4, deadline: Self.patience)
     }
-    #expect(failure.description == "elsewhere.example cannot be looked up: Could not contact DNS servers")
+    // The rest is c-ares', and another sentence in each release.
+    let start = "elsewhere.example cannot be looked up: "
+    #expect(failure.description.hasPrefix(start) && failure.description.count > start.count)
     await dns.kill()
   }
 
@@ -70,6 +72,19 @@ import Testing
     #expect(try await resolver.addresses(of: "web.test", deadline: Self.patience) == ["10.0.0.7"])
     #expect(server.questions == 2)
     #expect(resolver.lastAddresses(of: "web.test", in: .ipv4) == ["10.0.0.7"])
+  }
+
+  /// What a resolver asks again, it doubts.
+  @Test @LoopActor func aNameServerIsAskedEachTime() async throws {
+    let server = try ScriptedNameServer { $0.answer([10, 0, 0, 7], timeToLive: 200) }
+    let channel = NameServers(servers: [server.endpoint], timeout: Self.patience, attempts: 1)
+    defer { channel.close() }
+    for round in 1...2 {
+      let reply = OneShotEvent<Void>()
+      channel.ask("web.test", type: .ipv4) { _ in reply.happen() }
+      await reply.outcome()
+      #expect(server.questions == round)
+    }
   }
 
   @Test @LoopActor func theLastAnswerServesConnectionsWhileNoServerAnswers() async throws {

@@ -52,7 +52,7 @@ enum NameReply: Sendable {
     options.sock_state_cb = onSocketState
     options.sock_state_cb_data = UnsafeMutableRawPointer(bitPattern: token)
     let mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB
-    let code = ares_init_options(&channel, &options, mask)
+    let code = smartstack_ares_init(&channel, &options, mask)
     precondition(code == CODE_SUCCESS, "c-ares refused its options: \(text(of: code))")
     NameServers.live[token] = self
     if let servers {
