@@ -51,7 +51,7 @@ private func onEvent(_ number: Int32, _ what: Int16, _ context: UnsafeMutableRaw
 
 /// Runs `body`, in a callback of libevent, with the object whose bare pointer the callback has as its context. It is
 /// kept for the call, which may let go of the last reference.
-func onLoop<Owner: AnyObject>(_ context: UnsafeMutableRawPointer?, run body: @LoopActor (Owner) -> Void) {
+func onLoop<Owner: AnyObject>(_ context: UnsafeMutableRawPointer?, run body: @escaping @LoopActor (Owner) -> Void) {
   guard let context else { return }
   // libevent calls on the loop's thread: the object does not leave it.
   nonisolated(unsafe) let owner = Unmanaged<Owner>.fromOpaque(context).takeUnretainedValue()
