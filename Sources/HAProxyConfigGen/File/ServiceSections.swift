@@ -157,9 +157,8 @@ extension ServiceSettings {
     if case .number(let port) = port, port.isEmpty || !port.utf8.allSatisfy({ $0.isDigit || $0 == 0x2D }) {
       return bad("\(port.quoted) is not a port", at: .port)
     }
-    for (key, text) in [("bind_address", bindAddress), ("bind_options", bindOptions)] {
-      if let text, !text.isOneLine { return bad("\(key) \(text.quoted) has control characters") }
-    }
+    if let problem = problem(ofLine: bindAddress, key: "bind_address") { return problem }
+    if let problem = problem(ofLine: bindOptions, key: "bind_options") { return problem }
     do throws(ServerProblem) {
       _ = try ServerLineBuilder(
         options: serverOptions, usesWeights: false, hashesCookies: false, traits: BackendTraits([]))
@@ -167,6 +166,11 @@ extension ServiceSettings {
     } catch {
       return bad(error.description, at: .serverOptions)
     }
+  }
+
+  private func problem(ofLine text: String?, key: String) -> ConfigProblem? {
+    guard let text, !text.isOneLine else { return nil }
+    return bad("\(key) \(text.quoted) has control characters")
   }
 
   func bad(_ message: String, at part: ServicePart = .section) -> ConfigProblem {
