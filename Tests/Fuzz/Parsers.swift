@@ -176,8 +176,9 @@ private func check(_ backend: Backend) {
 @Sendable private func yaml(_ bytes: [UInt8]) {
   _ = try? bytes.expandingTemplate(file: "f", environment: ["A": "b"])
   guard let root = try? YAMLDocument(bytes, file: "f", limits: SourceFiles.limits).root else { return }
-  let text = root.json()
-  precondition((try? YAMLDocument(Array(text.utf8), file: "f").root.json()) == text)
+  // In a list, since JSON is read as JSON only with one at the top: YAML 1.1 takes the number 1e+20 for a text.
+  let text = "[\(root.json())]"
+  precondition(YAMLDocument.json(Array(text.utf8), file: "f")?.json() == text)
 }
 
 @Sendable private func json(_ bytes: [UInt8]) {

@@ -3,6 +3,13 @@ import Testing
 @testable import YAMLConfig
 
 @Suite struct DocumentTests {
+  /// YAML 1.1 takes 1e+20 for a text, and U+0085 for a line break: JSON is read as JSON.
+  @Test(arguments: ["-100000000000000000000.0", "1.5e-300", "\"a\\Nb\"", "{a: [.inf, 0o7, ~, yes]}"])
+  func whatIsWrittenAsJSONIsReadAsJSON(_ text: String) throws {
+    let json = "[\(try YAMLDocument(Array(text.utf8), file: "f").root.json())]"
+    #expect(YAMLDocument.json(Array(json.utf8), file: "f")?.json() == json)
+  }
+
   /// Documents and the JSON of what PyYAML's safe_load makes of them.
   static let documents = [
     ("a: 1\nb: [x, y]\n", "{\"a\":1,\"b\":[\"x\",\"y\"]}"),
